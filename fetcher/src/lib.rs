@@ -1,0 +1,1 @@
+//! Polls git, deploys what is new, and goes back when the app is not well.

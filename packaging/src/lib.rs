@@ -1,0 +1,1 @@
+//! Manual pages and completions, from the definitions the programs parse with.

@@ -1,0 +1,1 @@
+//! Restarts allowlisted systemd units for authenticated local callers.
