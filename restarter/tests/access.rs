@@ -32,9 +32,15 @@ fn who_is_allowed_gets_what_was_asked_for_and_once() {
     let rig = Rig::new(mine(&["todo.service"]));
     let answer = rig.client().act(Verb::Restart, &unit("todo.service"));
     assert!(matches!(answer.unwrap(), Answer::Finished(report) if report.main_pid == 4711));
-    assert_eq!(*rig.fake.acts.lock().unwrap(), [(Verb::Restart, "todo.service".to_owned())]);
+    assert_eq!(
+        *rig.fake.acts.lock().unwrap(),
+        [(Verb::Restart, "todo.service".to_owned())]
+    );
     let grants = rig.client().list().unwrap();
-    assert_eq!((grants.len(), grants[0].unit.as_str(), grants[0].burst), (1, "todo.service", 3));
+    assert_eq!(
+        (grants.len(), grants[0].unit.as_str(), grants[0].burst),
+        (1, "todo.service", 3)
+    );
 }
 
 #[test]
@@ -46,7 +52,11 @@ fn rule_1_a_stranger_is_refused_though_the_socket_lets_everybody_in() {
     let out = client_as(STRANGER, STRANGER, "", &rig.path(), &["todo.service"]);
     assert_eq!(out.status.code(), Some(3), "{out:?}");
     let out = client_as(STRANGER, STRANGER, "", &rig.path(), &["--list"]);
-    assert_eq!((out.status.code(), out.stdout.len()), (Some(3), 0), "{out:?}");
+    assert_eq!(
+        (out.status.code(), out.stdout.len()),
+        (Some(3), 0),
+        "{out:?}"
+    );
     assert_eq!(rig.fake.count(), 0);
 }
 
@@ -56,7 +66,9 @@ fn rule_1_a_group_counts_as_effective_and_as_supplementary_group() {
         return;
     }
     let rig = Rig::new(policy(&["todo.service"], &[Who::Group(GROUP)]));
-    let others: Vec<String> = (62_000..62_000 + 31).map(|gid: u32| gid.to_string()).collect();
+    let others: Vec<String> = (62_000..62_000 + 31)
+        .map(|gid: u32| gid.to_string())
+        .collect();
     let many = format!("{},{GROUP}", others.join(","));
     for (gid, groups, code) in [
         (GROUP, "", 0),
@@ -78,10 +90,16 @@ fn rule_1_whose_groups_cannot_all_be_read_is_refused() {
     }
     let rig = Rig::new(policy(&["todo.service"], &[Who::Group(GROUP)]));
     for (count, code) in [(63, 0), (64, 3)] {
-        let others: Vec<String> = (62_000..62_000 + count).map(|gid: u32| gid.to_string()).collect();
+        let others: Vec<String> = (62_000..62_000 + count)
+            .map(|gid: u32| gid.to_string())
+            .collect();
         let groups = format!("{},{GROUP}", others.join(","));
         let out = client_as(STRANGER, STRANGER, &groups, &rig.path(), &["todo.service"]);
-        assert_eq!(out.status.code(), Some(code), "{count} other groups: {out:?}");
+        assert_eq!(
+            out.status.code(),
+            Some(code),
+            "{count} other groups: {out:?}"
+        );
     }
 }
 
@@ -97,7 +115,11 @@ fn rule_4_the_client_says_nothing_to_a_server_that_is_not_root() {
         return;
     }
     let dir = tempfile::tempdir().unwrap();
-    std::fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+    std::fs::set_permissions(
+        dir.path(),
+        std::os::unix::fs::PermissionsExt::from_mode(0o777),
+    )
+    .unwrap();
     let path = dir.path().join("s");
     let mut impostor = std::process::Command::new("setpriv")
         .args(["--reuid=61001", "--regid=61001", "--clear-groups", "timeout", "20"])
@@ -112,7 +134,10 @@ fn rule_4_the_client_says_nothing_to_a_server_that_is_not_root() {
     std::io::BufRead::read_line(&mut said, &mut line).unwrap();
     let out = client_as(0, 0, "", &path, &["todo.service"]);
     assert_eq!(out.status.code(), Some(5), "{out:?}");
-    assert!(String::from_utf8_lossy(&out.stderr).contains("uid 61001"), "{out:?}");
+    assert!(
+        String::from_utf8_lossy(&out.stderr).contains("uid 61001"),
+        "{out:?}"
+    );
     line.clear();
     std::io::BufRead::read_line(&mut said, &mut line).unwrap();
     assert_eq!(line, "0\n", "not one byte was sent");
@@ -125,12 +150,27 @@ fn rule_11_all_denials_are_the_same_bytes() {
     let rig = Rig::new(policy(&["todo.service"], &[Who::User(me() + 1)]));
     let long = "a".repeat(255);
     for name in [
-        "todo.service", "nosuch.service", "ssh.service", "", "*", "todo.service\n", "a\0b", "../x", &long,
+        "todo.service",
+        "nosuch.service",
+        "ssh.service",
+        "",
+        "*",
+        "todo.service\n",
+        "a\0b",
+        "../x",
+        &long,
     ] {
         assert_eq!(rig.raw(&act(name)), DENIED, "{name:?}");
     }
     let version = VERSION;
-    let list = frame(encode_request(&Request { version, ask: Ask::List }).unwrap()).unwrap();
+    let list = frame(
+        encode_request(&Request {
+            version,
+            ask: Ask::List,
+        })
+        .unwrap(),
+    )
+    .unwrap();
     assert_eq!(rig.raw(&list), DENIED);
     assert_eq!(rig.fake.count(), 0);
 }
@@ -138,7 +178,9 @@ fn rule_11_all_denials_are_the_same_bytes() {
 #[test]
 fn who_may_do_one_thing_is_denied_every_other_in_the_same_bytes() {
     let mut policy = mine(&["todo.service"]);
-    policy.units.extend(common::policy(&["other.service"], &[Who::User(me() + 1)]).units);
+    policy
+        .units
+        .extend(common::policy(&["other.service"], &[Who::User(me() + 1)]).units);
     let rig = Rig::new(policy);
     for name in ["other.service", "nosuch.service", "TODO.service"] {
         assert_eq!(rig.raw(&act(name)), DENIED, "{name:?}");

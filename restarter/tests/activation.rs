@@ -28,7 +28,10 @@ fn listener() -> UnixListener {
 #[test]
 fn rule_5_started_by_hand_it_says_how_it_is_started() {
     let said = start(listener(), "");
-    assert!(said.contains("systemctl start pp-restarter.socket"), "{said}");
+    assert!(
+        said.contains("systemctl start pp-restarter.socket"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -47,7 +50,10 @@ fn rule_5_no_descriptor_and_two_descriptors_are_refused() {
 
 #[test]
 fn rule_5_another_first_descriptor_is_refused() {
-    let said = start(listener(), "LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDS_FIRST_FD=0");
+    let said = start(
+        listener(),
+        "LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDS_FIRST_FD=0",
+    );
     assert!(said.contains("LISTEN_FDS_FIRST_FD"), "{said}");
 }
 
@@ -55,7 +61,10 @@ fn rule_5_another_first_descriptor_is_refused() {
 fn rule_5_a_udp_socket_is_refused() {
     let udp = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     let said = start(udp, "LISTEN_PID=$$ LISTEN_FDS=1");
-    assert!(said.contains("descriptor 3 is not the listening stream socket"), "{said}");
+    assert!(
+        said.contains("descriptor 3 is not the listening stream socket"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -66,7 +75,10 @@ fn rule_5_a_tcp_listener_a_datagram_socket_and_a_file_are_refused() {
     let fds: [OwnedFd; 3] = [tcp.into(), datagram.into(), file.into()];
     for fd in fds {
         let said = start(fd, "LISTEN_PID=$$ LISTEN_FDS=1");
-        assert!(said.contains("descriptor 3 is not the listening stream socket"), "{said}");
+        assert!(
+            said.contains("descriptor 3 is not the listening stream socket"),
+            "{said}"
+        );
     }
 }
 
@@ -79,8 +91,16 @@ fn rule_5_a_socket_that_does_not_listen_is_refused() {
 
 #[test]
 fn rule_5_there_is_no_option_for_a_socket() {
-    for arguments in [&["--socket", "/tmp/x"][..], &["--listen=/tmp/x"], &["/tmp/x"], &["--check", "a", "b"]] {
-        let out = Command::new(env!("CARGO_BIN_EXE_pp-restarter")).args(arguments).output().unwrap();
+    for arguments in [
+        &["--socket", "/tmp/x"][..],
+        &["--listen=/tmp/x"],
+        &["/tmp/x"],
+        &["--check", "a", "b"],
+    ] {
+        let out = Command::new(env!("CARGO_BIN_EXE_pp-restarter"))
+            .args(arguments)
+            .output()
+            .unwrap();
         assert_eq!(out.status.code(), Some(2), "{arguments:?}");
     }
 }
@@ -88,7 +108,10 @@ fn rule_5_there_is_no_option_for_a_socket() {
 #[test]
 fn rule_20_the_front_does_not_run_as_root() {
     if nix::unistd::geteuid().is_root() {
-        let out = Command::new(env!("CARGO_BIN_EXE_pp-restarter")).arg("front").output().unwrap();
+        let out = Command::new(env!("CARGO_BIN_EXE_pp-restarter"))
+            .arg("front")
+            .output()
+            .unwrap();
         assert_eq!(out.status.code(), Some(1));
         let said = String::from_utf8(out.stderr).unwrap();
         assert!(said.contains("the front is privileged"), "{said}");

@@ -40,7 +40,11 @@ fn file(directory: &Path, name: &str, text: &str) {
 #[test]
 fn a_good_policy_is_told_in_words() {
     let Some(dir) = directory("good") else { return };
-    file(&dir, "a.toml", "[[allow]]\nunits = [\"todo.service\"]\nusers = [\"root\"]\nverbs = [\"restart\", \"reload\"]\n");
+    file(
+        &dir,
+        "a.toml",
+        "[[allow]]\nunits = [\"todo.service\"]\nusers = [\"root\"]\nverbs = [\"restart\", \"reload\"]\n",
+    );
     file(&dir, "a.toml.dpkg-old", "");
     let out = check(&dir);
     assert_eq!(out.status.code(), Some(0), "{out:?}");
@@ -50,17 +54,28 @@ fn a_good_policy_is_told_in_words() {
         "user root (uid 0) may restart todo.service, 3 times at once and once more every 15 s\n\
          user root (uid 0) may reload todo.service, 3 times at once and once more every 15 s\n"
     );
-    assert!(String::from_utf8(out.stderr).unwrap().contains("a.toml.dpkg-old\" is NOT read"));
+    assert!(
+        String::from_utf8(out.stderr)
+            .unwrap()
+            .contains("a.toml.dpkg-old\" is NOT read")
+    );
 }
 
 #[test]
 fn a_bad_policy_is_refused_with_its_place() {
     let Some(dir) = directory("bad") else { return };
-    file(&dir, "a.toml", "[[allow]]\nunits = [\"todo.service\"]\ngroup = [\"root\"]\n");
+    file(
+        &dir,
+        "a.toml",
+        "[[allow]]\nunits = [\"todo.service\"]\ngroup = [\"root\"]\n",
+    );
     let out = check(&dir);
     assert_eq!(out.status.code(), Some(1), "{out:?}");
     let said = String::from_utf8(out.stderr).unwrap();
-    assert!(said.ends_with("a.toml:3:1: unknown key \"group\": did you mean `groups`?\n"), "{said}");
+    assert!(
+        said.ends_with("a.toml:3:1: unknown key \"group\": did you mean `groups`?\n"),
+        "{said}"
+    );
 }
 
 #[test]

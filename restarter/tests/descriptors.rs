@@ -21,18 +21,29 @@ const SERVE: &str = "PP_TEST_SERVE";
 /// Not a test of its own: the other one runs it in a process that has 24 descriptors.
 #[test]
 fn server() {
-    let Some(told) = std::env::var_os(SERVE) else { return };
+    let Some(told) = std::env::var_os(SERVE) else {
+        return;
+    };
     setrlimit(Resource::RLIMIT_NOFILE, 24, 24).unwrap();
-    let rig = Rig::with(mine(&["todo.service"]), Fake::taking(Duration::ZERO), |settings| {
-        (settings.connections, settings.per_uid) = (100, 100);
-    });
+    let rig = Rig::with(
+        mine(&["todo.service"]),
+        Fake::taking(Duration::ZERO),
+        |settings| {
+            (settings.connections, settings.per_uid) = (100, 100);
+        },
+    );
     std::fs::write(&told, rig.path().to_str().unwrap()).unwrap();
     std::thread::sleep(Duration::from_secs(60));
 }
 
 fn cpu(pid: u32) -> Duration {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+    let fields: Vec<&str> = stat
+        .rsplit(')')
+        .next()
+        .unwrap()
+        .split_whitespace()
+        .collect();
     let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
     Duration::from_millis(ticks * 10)
 }
@@ -47,15 +58,22 @@ fn rule_14_without_a_free_descriptor_it_waits_and_recovers() {
         .spawn()
         .unwrap();
     let path = wait_for(&told);
-    let all: Vec<_> = (0..40).map(|_| UnixStream::connect(&path).unwrap()).collect();
+    let all: Vec<_> = (0..40)
+        .map(|_| UnixStream::connect(&path).unwrap())
+        .collect();
     std::thread::sleep(Duration::from_millis(300));
     let (start, before) = (Instant::now(), cpu(server.id()));
     std::thread::sleep(Duration::from_millis(1500));
     let (took, used) = (start.elapsed(), cpu(server.id()) - before);
-    assert!(used.as_secs_f64() < 0.05 * took.as_secs_f64(), "{used:?} of {took:?}");
+    assert!(
+        used.as_secs_f64() < 0.05 * took.as_secs_f64(),
+        "{used:?} of {took:?}"
+    );
     drop(all);
     std::thread::sleep(Duration::from_millis(300));
-    let client = Client::at(&path).served_by(me()).timeout(Duration::from_secs(5));
+    let client = Client::at(&path)
+        .served_by(me())
+        .timeout(Duration::from_secs(5));
     assert_eq!(client.list().unwrap().len(), 1, "it serves again");
     server.kill().unwrap();
     server.wait().unwrap();

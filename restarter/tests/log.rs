@@ -56,7 +56,9 @@ fn journal() -> &'static Journal {
 
 fn about(event: &str, unit: &str) -> Vec<Record> {
     let all = journal().0.lock().unwrap();
-    let is = |record: &&Record| record["event"] == event && record.get("unit").is_some_and(|u| u.contains(unit));
+    let is = |record: &&Record| {
+        record["event"] == event && record.get("unit").is_some_and(|u| u.contains(unit))
+    };
     all.iter().filter(is).cloned().collect()
 }
 
@@ -66,14 +68,18 @@ fn act(unit: &str) -> Vec<u8> {
         unit: unit.into(),
     };
     let version = VERSION;
-    frame(encode_request(&Request { version, ask }).unwrap()).unwrap().to_vec()
+    frame(encode_request(&Request { version, ask }).unwrap())
+        .unwrap()
+        .to_vec()
 }
 
 #[test]
 fn rule_19_a_restart_leaves_a_decision_a_job_and_an_outcome_with_stable_keys() {
     journal();
     let rig = Rig::new(mine(&["logged.service"]));
-    rig.client().act(Verb::Restart, &unit("logged.service")).unwrap();
+    rig.client()
+        .act(Verb::Restart, &unit("logged.service"))
+        .unwrap();
     std::thread::sleep(Duration::from_millis(50));
     let keys = |event: &str| -> Vec<String> {
         let records = about(event, "logged.service");
@@ -83,21 +89,50 @@ fn rule_19_a_restart_leaves_a_decision_a_job_and_an_outcome_with_stable_keys() {
     };
     assert_eq!(
         keys("decision"),
-        ["event", "gid", "message", "order", "pid", "reason", "uid", "unit", "verb", "verdict"]
+        [
+            "event", "gid", "message", "order", "pid", "reason", "uid", "unit", "verb", "verdict"
+        ]
     );
     assert_eq!(
         keys("outcome"),
         [
-            "active", "duration_ms", "event", "gid", "job", "main_pid", "message", "order", "pid", "result",
-            "sub", "uid", "unit", "verb"
+            "active",
+            "duration_ms",
+            "event",
+            "gid",
+            "job",
+            "main_pid",
+            "message",
+            "order",
+            "pid",
+            "result",
+            "sub",
+            "uid",
+            "unit",
+            "verb"
         ]
     );
     assert_eq!(
         keys("job"),
-        ["active", "duration_ms", "event", "job", "main_pid", "message", "order", "result", "sub", "unit", "verb"]
+        [
+            "active",
+            "duration_ms",
+            "event",
+            "job",
+            "main_pid",
+            "message",
+            "order",
+            "result",
+            "sub",
+            "unit",
+            "verb"
+        ]
     );
     let outcome = &about("outcome", "logged.service")[0];
-    assert_eq!((outcome["uid"].as_str(), outcome["job"].as_str()), (me().to_string().as_str(), "done"));
+    assert_eq!(
+        (outcome["uid"].as_str(), outcome["job"].as_str()),
+        (me().to_string().as_str(), "done")
+    );
 }
 
 #[test]
@@ -105,7 +140,11 @@ fn rule_19_nothing_that_is_sent_can_break_or_forge_a_line() {
     journal();
     let rig = Rig::new(mine(&["other.service"]));
     for name in [
-        "forged\nPP_VERDICT=allowed\n", "forged\r\x1b[2J\x1b[31m", "forged\0", "forged\u{202e}\u{7f}", "forged\u{85}\u{2028}",
+        "forged\nPP_VERDICT=allowed\n",
+        "forged\r\x1b[2J\x1b[31m",
+        "forged\0",
+        "forged\u{202e}\u{7f}",
+        "forged\u{85}\u{2028}",
     ] {
         rig.raw(&act(name));
     }
@@ -115,11 +154,17 @@ fn rule_19_nothing_that_is_sent_can_break_or_forge_a_line() {
     assert_eq!(records.len(), 5, "{records:?}");
     for record in journal().0.lock().unwrap().iter() {
         for (key, value) in record {
-            assert!(value.bytes().all(|b| (0x20..0x7f).contains(&b)), "{key}: {value:?}");
+            assert!(
+                value.bytes().all(|b| (0x20..0x7f).contains(&b)),
+                "{key}: {value:?}"
+            );
         }
     }
     assert!(records.iter().all(|record| record["verdict"] == "denied"));
-    assert!(records[0]["unit"].starts_with("(26 bytes) forged\\nPP"), "{records:?}");
+    assert!(
+        records[0]["unit"].starts_with("(26 bytes) forged\\nPP"),
+        "{records:?}"
+    );
 }
 
 #[test]
@@ -132,7 +177,9 @@ fn rule_19_the_same_denial_again_and_again_is_written_once() {
     assert_eq!(about("decision", "insisting.service").len(), 1);
     drop(rig);
     let summary = journal().0.lock().unwrap().iter().any(|record| {
-        record["event"] == "repeated" && record["times"] == "299" && record["message"].contains("insisting.service")
+        record["event"] == "repeated"
+            && record["times"] == "299"
+            && record["message"].contains("insisting.service")
     });
     assert!(summary, "how many there were is said at the end");
 }

@@ -18,7 +18,10 @@ const NOTHING: [u8; 0] = [];
 
 fn memory() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmRSS")).unwrap();
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmRSS"))
+        .unwrap();
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
@@ -27,16 +30,18 @@ fn rule_12_what_is_not_one_whole_request_is_closed_without_an_answer() {
     let rig = Rig::new(mine(&["todo.service"]));
     let whole = [0, 0, 0, 2, 1, 1];
     for bytes in [
-        &[0xff, 0xff, 0xff, 0xff][..],   // 4 GiB
-        &[0, 0, 4, 1],                   // 1,025
-        &[0, 0, 0, 0],                   // nothing
-        &[0, 0, 0, 2, 2, 1],             // another version
-        &[0, 0, 0, 2, 1, 9],             // no such request
-        &[0, 0, 0, 3, 1, 1, 0],          // a byte too many in the frame
-        &[0, 0, 0, 2, 1, 1, 0],          // a byte too many behind it
-        &[whole, whole].concat(),        // two requests
+        &[0xff, 0xff, 0xff, 0xff][..],               // 4 GiB
+        &[0, 0, 4, 1],                               // 1,025
+        &[0, 0, 0, 0],                               // nothing
+        &[0, 0, 0, 2, 2, 1],                         // another version
+        &[0, 0, 0, 2, 1, 9],                         // no such request
+        &[0, 0, 0, 3, 1, 1, 0],                      // a byte too many in the frame
+        &[0, 0, 0, 2, 1, 1, 0],                      // a byte too many behind it
+        &[whole, whole].concat(),                    // two requests
         &[0, 0, 0, 7, 1, 0, 0, 3, 0xff, 0xfe, 0xfd], // a name that is not UTF-8
-        &[0, 0, 0, 12, 1, 0, 0, 253, 255, 255, 255, 255, 255, 255, 255, 255], // a name of 2^64-1
+        &[
+            0, 0, 0, 12, 1, 0, 0, 253, 255, 255, 255, 255, 255, 255, 255, 255,
+        ], // a name of 2^64-1
         b"GET / HTTP/1.1\r\n\r\n",
     ] {
         assert_eq!(rig.raw(bytes), NOTHING, "{bytes:02x?}");
@@ -101,21 +106,31 @@ fn rule_14_the_fifth_connection_of_a_uid_is_told_to_come_back() {
     let rig = Rig::with(mine(&["todo.service"]), slow, |_| {});
     let silent: Vec<_> = (0..4).map(|_| rig.connect()).collect();
     std::thread::sleep(Duration::from_millis(100));
-    let fifth = rig.client().act(Verb::Restart, &unit("todo.service")).unwrap();
+    let fifth = rig
+        .client()
+        .act(Verb::Restart, &unit("todo.service"))
+        .unwrap();
     assert_eq!(fifth, Answer::Busy(Duration::from_secs(1)));
     drop(silent);
     std::thread::sleep(Duration::from_millis(100));
-    let again = rig.client().act(Verb::Restart, &unit("todo.service")).unwrap();
+    let again = rig
+        .client()
+        .act(Verb::Restart, &unit("todo.service"))
+        .unwrap();
     assert!(matches!(again, Answer::Finished(_)), "{again:?}");
 }
 
 #[test]
 fn rule_14_more_connections_than_are_served_wait_and_are_served() {
-    let rig = Rig::with(mine(&["todo.service"]), Fake::taking(Duration::ZERO), |settings| {
-        settings.connections = 2;
-        settings.per_uid = 2;
-        settings.request = Duration::from_millis(300);
-    });
+    let rig = Rig::with(
+        mine(&["todo.service"]),
+        Fake::taking(Duration::ZERO),
+        |settings| {
+            settings.connections = 2;
+            settings.per_uid = 2;
+            settings.request = Duration::from_millis(300);
+        },
+    );
     let silent: Vec<_> = (0..6).map(|_| rig.connect()).collect();
     // Three times two silent ones are before it in the backlog.
     let start = Instant::now();

@@ -33,12 +33,19 @@ impl Taken {
         let monitor = tokio::spawn(async move {
             monitor::serve(theirs, &policy, manager, std::future::pending()).await
         });
-        Self { pair, fake, monitor }
+        Self {
+            pair,
+            fake,
+            monitor,
+        }
     }
 
     async fn say(&mut self, id: u64, unit: u32) {
         let verb = Verb::Restart;
-        self.pair.write_all(&Order { id, unit, verb }.encode()).await.unwrap();
+        self.pair
+            .write_all(&Order { id, unit, verb }.encode())
+            .await
+            .unwrap();
     }
 
     async fn hear(&mut self) -> Option<Word> {
@@ -69,15 +76,34 @@ async fn rule_17_a_taken_over_front_cannot_loop_restarts() {
 #[tokio::test(start_paused = true)]
 async fn rule_20_a_unit_beyond_the_policy_ends_the_service() {
     for (bytes, why) in [
-        (Order { id: 1, unit: 2, verb: Verb::Restart }.encode(), "no such unit"),
-        (Order { id: 1, unit: u32::MAX, verb: Verb::Restart }.encode(), "no such unit"),
+        (
+            Order {
+                id: 1,
+                unit: 2,
+                verb: Verb::Restart,
+            }
+            .encode(),
+            "no such unit",
+        ),
+        (
+            Order {
+                id: 1,
+                unit: u32::MAX,
+                verb: Verb::Restart,
+            }
+            .encode(),
+            "no such unit",
+        ),
         ([0xff; 13], "no such verb"),
     ] {
         let mut taken = Taken::new(Duration::ZERO);
         taken.pair.write_all(&bytes).await.unwrap();
         assert_eq!(taken.hear().await, None, "{why}");
         let error = taken.monitor.await.unwrap().unwrap_err();
-        assert!(error.to_string().contains("makes no sense"), "{why}: {error}");
+        assert!(
+            error.to_string().contains("makes no sense"),
+            "{why}: {error}"
+        );
         assert_eq!(taken.fake.count(), 0);
     }
 }
@@ -103,7 +129,10 @@ async fn rule_17_a_front_that_crashes_does_not_reset_the_limits() {
     drop(taken.pair);
     taken.monitor.await.unwrap().unwrap();
     let stayed = start.elapsed();
-    assert!((44..=46).contains(&stayed.as_secs()), "{stayed:?}: until three tokens are back");
+    assert!(
+        (44..=46).contains(&stayed.as_secs()),
+        "{stayed:?}: until three tokens are back"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -119,7 +148,12 @@ async fn different_units_do_not_wait_for_each_other() {
 #[tokio::test(start_paused = true)]
 async fn half_an_order_does_nothing() {
     let mut taken = Taken::new(Duration::ZERO);
-    let order = Order { id: 1, unit: 0, verb: Verb::Restart }.encode();
+    let order = Order {
+        id: 1,
+        unit: 0,
+        verb: Verb::Restart,
+    }
+    .encode();
     taken.pair.write_all(&order[..12]).await.unwrap();
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(taken.fake.count(), 0);

@@ -102,8 +102,14 @@ fn rule_2_the_decision_does_not_change_with_the_pid() {
 #[test]
 fn rule_3_names_that_are_nobodys_are_refused_at_load() {
     for (who, complaint) in [
-        (r#"users = ["nosuchuser"]"#, "there is no user \"nosuchuser\""),
-        (r#"groups = ["nosuchgroup"]"#, "there is no group \"nosuchgroup\""),
+        (
+            r#"users = ["nosuchuser"]"#,
+            "there is no user \"nosuchuser\"",
+        ),
+        (
+            r#"groups = ["nosuchgroup"]"#,
+            "there is no group \"nosuchgroup\"",
+        ),
         (r#"users = ["nobody"]"#, "is id 65534"),
         (r#"groups = ["nogroup"]"#, "is id 65534"),
         (r#"users = ["minus"]"#, "is id 4294967295"),
@@ -117,32 +123,134 @@ fn rule_3_names_that_are_nobodys_are_refused_at_load() {
 
 #[test]
 fn rule_9_every_mistake_is_refused_with_its_place_and_what_would_be_right() {
-    let entry = |line: &str| format!("[[allow]]\nunits = [\"a.service\"]\ngroups = [\"hosted_apps\"]\n{line}\n");
+    let entry = |line: &str| {
+        format!("[[allow]]\nunits = [\"a.service\"]\ngroups = [\"hosted_apps\"]\n{line}\n")
+    };
     for (text, at, what, help) in [
-        (entry("verb = [\"restart\"]"), (4, 1), "unknown key \"verb\"", "did you mean `verbs`?"),
-        (entry("limit = { burts = 3 }"), (4, 11), "unknown key \"burts\"", "did you mean `burst`?"),
+        (
+            entry("verb = [\"restart\"]"),
+            (4, 1),
+            "unknown key \"verb\"",
+            "did you mean `verbs`?",
+        ),
+        (
+            entry("limit = { burts = 3 }"),
+            (4, 11),
+            "unknown key \"burts\"",
+            "did you mean `burst`?",
+        ),
         ("allow = 3".into(), (1, 1), "no list", "[[allow]]"),
-        ("[[alow]]\n".into(), (1, 3), "unknown key \"alow\"", "did you mean `allow`?"),
-        ("[[allow]]\nunits = [".into(), (2, 10), "unclosed array", "TOML"),
-        (entry("units = [\"b.service\"]"), (4, 1), "duplicate key", "TOML"),
+        (
+            "[[alow]]\n".into(),
+            (1, 3),
+            "unknown key \"alow\"",
+            "did you mean `allow`?",
+        ),
+        (
+            "[[allow]]\nunits = [".into(),
+            (2, 10),
+            "unclosed array",
+            "TOML",
+        ),
+        (
+            entry("units = [\"b.service\"]"),
+            (4, 1),
+            "duplicate key",
+            "TOML",
+        ),
         (entry("verbs = []"), (4, 9), "empty", "leave the line out"),
         ("[[allow]]\nunits = []\n".into(), (2, 9), "empty", "name"),
-        ("[[allow]]\nunits = [\"a.service\"]\n".into(), (1, 1), "neither `users` nor `groups`", "hosted_apps"),
-        ("[[allow]]\ngroups = [\"hosted_apps\"]\n".into(), (1, 1), "no `units`", "units = "),
-        ("[[allow]]\nunits = [\"a.service\"]\nusers = []\ngroups = []".into(), (1, 1), "neither", "groups"),
-        (entry("verbs = [\"stop\"]"), (4, 10), "unknown verb \"stop\"", "\"reload\""),
-        (entry("verbs = \"restart\""), (4, 9), "not a list", "list of strings"),
-        (entry("verbs = [1]"), (4, 10), "not a string", "list of strings"),
-        (entry("verbs = [\"reload\", \"reload\"]"), (4, 20), "twice", "remove"),
-        (entry("limit = { burst = 0 }"), (4, 19), "1 to 100", "burst = 3"),
-        (entry("limit = { burst = 5 }"), (4, 9), "5 restarts in ten seconds", "allow 4 at most"),
-        (entry("limit = { burst = 3, every = \"2s\" }"), (4, 9), "8 restarts in ten", "allow 4 at most"),
-        (entry("limit = { every = \"15\" }"), (4, 19), "no time", "15s"),
-        (entry("limit = { every = \"+15s\" }"), (4, 19), "no time", "15s"),
-        (entry("limit = { every = \"0s\" }"), (4, 19), "no time", "15s"),
-        (entry("limit = { every = \"1h\" }"), (4, 9), "more than an hour", "lower"),
+        (
+            "[[allow]]\nunits = [\"a.service\"]\n".into(),
+            (1, 1),
+            "neither `users` nor `groups`",
+            "hosted_apps",
+        ),
+        (
+            "[[allow]]\ngroups = [\"hosted_apps\"]\n".into(),
+            (1, 1),
+            "no `units`",
+            "units = ",
+        ),
+        (
+            "[[allow]]\nunits = [\"a.service\"]\nusers = []\ngroups = []".into(),
+            (1, 1),
+            "neither",
+            "groups",
+        ),
+        (
+            entry("verbs = [\"stop\"]"),
+            (4, 10),
+            "unknown verb \"stop\"",
+            "\"reload\"",
+        ),
+        (
+            entry("verbs = \"restart\""),
+            (4, 9),
+            "not a list",
+            "list of strings",
+        ),
+        (
+            entry("verbs = [1]"),
+            (4, 10),
+            "not a string",
+            "list of strings",
+        ),
+        (
+            entry("verbs = [\"reload\", \"reload\"]"),
+            (4, 20),
+            "twice",
+            "remove",
+        ),
+        (
+            entry("limit = { burst = 0 }"),
+            (4, 19),
+            "1 to 100",
+            "burst = 3",
+        ),
+        (
+            entry("limit = { burst = 5 }"),
+            (4, 9),
+            "5 restarts in ten seconds",
+            "allow 4 at most",
+        ),
+        (
+            entry("limit = { burst = 3, every = \"2s\" }"),
+            (4, 9),
+            "8 restarts in ten",
+            "allow 4 at most",
+        ),
+        (
+            entry("limit = { every = \"15\" }"),
+            (4, 19),
+            "no time",
+            "15s",
+        ),
+        (
+            entry("limit = { every = \"+15s\" }"),
+            (4, 19),
+            "no time",
+            "15s",
+        ),
+        (
+            entry("limit = { every = \"0s\" }"),
+            (4, 19),
+            "no time",
+            "15s",
+        ),
+        (
+            entry("limit = { every = \"1h\" }"),
+            (4, 9),
+            "more than an hour",
+            "lower",
+        ),
         (entry("limit = 3"), (4, 9), "not a table", "burst"),
-        (entry("[[allow]]\nunits = [\"a.service\"]\ngroups = [\"hosted_apps\"]"), (6, 11), "already", "remove"),
+        (
+            entry("[[allow]]\nunits = [\"a.service\"]\ngroups = [\"hosted_apps\"]"),
+            (6, 11),
+            "already",
+            "remove",
+        ),
         (
             entry("[[allow]]\nunits = [\"a.service\"]\nusers = [\"root\"]\nlimit = { burst = 1 }"),
             (5, 10),
@@ -155,7 +263,10 @@ fn rule_9_every_mistake_is_refused_with_its_place_and_what_would_be_right() {
         assert_eq!(problem.at, Some(at), "{seen}");
         assert!(problem.what.contains(what), "{seen}, expected {what:?}");
         assert!(problem.help.contains(help), "{seen}, expected {help:?}");
-        assert!(seen.starts_with(&format!("p.toml:{}:{}: ", at.0, at.1)), "{seen}");
+        assert!(
+            seen.starts_with(&format!("p.toml:{}:{}: ", at.0, at.1)),
+            "{seen}"
+        );
     }
 }
 
@@ -180,18 +291,43 @@ fn rule_7_malformed_and_forbidden_units_are_refused_at_load() {
 
 #[test]
 fn rule_6_only_the_very_bytes_of_the_list_are_allowed() {
-    let policy = parsed("[[allow]]\nunits = [\"todo.service\"]\ngroups = [\"hosted_apps\"]\n").unwrap();
+    let policy =
+        parsed("[[allow]]\nunits = [\"todo.service\"]\ngroups = [\"hosted_apps\"]\n").unwrap();
     let who = caller(1, 997, &[]);
     let long = "a".repeat(255);
     let longer = "a".repeat(256);
     for name in [
-        "todo", "TODO.service", "Todo.service", "todo.service ", " todo.service", "todo.service\0",
-        "todo.service\n", "*", "*.service", "todo.*", "../todo.service", "/etc/systemd/system/todo.service",
-        "a b", "-H", "--host=x", "", "todo.service.service", "todo@.service", &long, &longer,
+        "todo",
+        "TODO.service",
+        "Todo.service",
+        "todo.service ",
+        " todo.service",
+        "todo.service\0",
+        "todo.service\n",
+        "*",
+        "*.service",
+        "todo.*",
+        "../todo.service",
+        "/etc/systemd/system/todo.service",
+        "a b",
+        "-H",
+        "--host=x",
+        "",
+        "todo.service.service",
+        "todo@.service",
+        &long,
+        &longer,
     ] {
-        assert_eq!(policy.decide(&who, Verb::Restart, name), Decision::Denied(Reason::NotListed), "{name:?}");
+        assert_eq!(
+            policy.decide(&who, Verb::Restart, name),
+            Decision::Denied(Reason::NotListed),
+            "{name:?}"
+        );
     }
-    assert_eq!(policy.decide(&who, Verb::Restart, "todo.service"), Decision::Allowed(0));
+    assert_eq!(
+        policy.decide(&who, Verb::Restart, "todo.service"),
+        Decision::Allowed(0)
+    );
 }
 
 proptest! {

@@ -200,7 +200,10 @@ impl Drop for Rig {
         if let Some(stop) = self.stop.take() {
             let _ = stop.send(());
         }
-        for thread in [self.front.take(), self.monitor.take()].into_iter().flatten() {
+        for thread in [self.front.take(), self.monitor.take()]
+            .into_iter()
+            .flatten()
+        {
             let _ = thread.join();
         }
     }
@@ -208,7 +211,9 @@ impl Drop for Rig {
 
 /// All that comes until the other side closes.
 pub fn drain(stream: &mut UnixStream) -> Vec<u8> {
-    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_secs(10)))
+        .unwrap();
     let mut all = Vec::new();
     let mut chunk = [0; 4096];
     loop {

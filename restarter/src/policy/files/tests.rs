@@ -58,7 +58,12 @@ fn files_are_read_in_order_and_added_up() {
     host.file("b.toml", &ROOT.replace("a.service", "b.service"));
     host.file("a.toml", ROOT);
     let loaded = host.load().unwrap();
-    let names: Vec<_> = loaded.policy.units.iter().map(|u| u.name.as_str()).collect();
+    let names: Vec<_> = loaded
+        .policy
+        .units
+        .iter()
+        .map(|u| u.name.as_str())
+        .collect();
     assert_eq!(names, ["a.service", "b.service"]);
     assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
 }
@@ -103,7 +108,10 @@ fn rule_9_a_strangers_file_is_refused() {
         top: host.top.path().to_owned(),
     };
     let refusal = load(&trust, &host.dir(), &System).unwrap_err().to_string();
-    assert!(refusal.contains(&format!("belongs to uid {me}")), "{refusal}");
+    assert!(
+        refusal.contains(&format!("belongs to uid {me}")),
+        "{refusal}"
+    );
     if me == 0 {
         std::os::unix::fs::chown(&path, Some(1), None).unwrap();
         assert!(host.refusal().contains("belongs to uid 1"));
@@ -116,12 +124,20 @@ fn rule_9_a_symbolic_link_is_refused_as_file_and_as_directory() {
     let real = host.top.path().join("real.toml");
     fs::write(&real, ROOT).unwrap();
     symlink(&real, host.dir().join("a.toml")).unwrap();
-    assert!(host.refusal().contains("symbolic link"), "{}", host.refusal());
+    assert!(
+        host.refusal().contains("symbolic link"),
+        "{}",
+        host.refusal()
+    );
 
     let host = Host::new();
     fs::rename(host.dir(), host.top.path().join("elsewhere")).unwrap();
     symlink(host.top.path().join("elsewhere"), host.dir()).unwrap();
-    assert!(host.refusal().contains("symbolic link"), "{}", host.refusal());
+    assert!(
+        host.refusal().contains("symbolic link"),
+        "{}",
+        host.refusal()
+    );
 }
 
 #[test]
@@ -136,21 +152,36 @@ fn rule_9_a_fifo_is_refused_and_nobody_waits_for_it() {
 fn rule_9_a_directory_named_like_a_file_is_refused() {
     let host = Host::new();
     fs::create_dir(host.dir().join("a.toml")).unwrap();
-    assert!(host.refusal().contains("cannot be read"), "{}", host.refusal());
+    assert!(
+        host.refusal().contains("cannot be read"),
+        "{}",
+        host.refusal()
+    );
 }
 
 #[test]
 fn rule_9_other_names_are_warned_about_and_not_read() {
     let host = Host::new();
     host.file("a.toml", ROOT);
-    for name in ["a.toml.dpkg-old", "b.tml", "B.toml", ".toml", "a b.toml", "c.toml~", "new\nline.toml"] {
+    for name in [
+        "a.toml.dpkg-old",
+        "b.tml",
+        "B.toml",
+        ".toml",
+        "a b.toml",
+        "c.toml~",
+        "new\nline.toml",
+    ] {
         host.file(name, "this is no TOML [");
     }
     let loaded = host.load().unwrap();
     assert_eq!(loaded.policy.units.len(), 1);
     assert_eq!(loaded.warnings.len(), 7, "{:?}", loaded.warnings);
     for warning in &loaded.warnings {
-        assert!(warning.contains("NOT read") && !warning.contains('\n'), "{warning:?}");
+        assert!(
+            warning.contains("NOT read") && !warning.contains('\n'),
+            "{warning:?}"
+        );
     }
 }
 
@@ -170,7 +201,10 @@ fn rule_9_one_bad_file_refuses_all() {
     host.file("a.toml", ROOT);
     let bad = host.file("b.toml", "[[allow]]\nunit = []\n");
     let refusal = host.refusal();
-    assert!(refusal.starts_with(&format!("{}:2:1: ", bad.display())), "{refusal}");
+    assert!(
+        refusal.starts_with(&format!("{}:2:1: ", bad.display())),
+        "{refusal}"
+    );
     assert!(refusal.ends_with("did you mean `units`?"), "{refusal}");
 }
 
