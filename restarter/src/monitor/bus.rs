@@ -117,7 +117,14 @@ async fn run(verb: Verb, unit: &UnitName, report: &mut Report) -> zbus::Result<(
         let body = signal.body();
         let (_, ended, _, result): (u32, zbus::ObjectPath<'_>, &str, &str) = body.deserialize()?;
         if ended == job.as_ref() {
-            break job_result(result);
+            break match result {
+                // The job did not fit the unit's state, such as the reload of a stopped unit.
+                "invalid" => {
+                    (report.job, report.refusal) = (JobResult::None, Some(Refusal::NotApplicable));
+                    return Ok(());
+                }
+                word => job_result(word),
+            };
         }
     };
     if matches!(kind.as_str(), "simple" | "exec" | "idle") && result == JobResult::Done {
@@ -150,7 +157,7 @@ fn job_result(word: &str) -> JobResult {
         "done" => JobResult::Done,
         "canceled" => JobResult::Canceled,
         "timeout" => JobResult::Timeout,
-        "failed" => JobResult::Failed,
+        "failed" | "assert" => JobResult::Failed,
         "dependency" => JobResult::Dependency,
         "skipped" => JobResult::Skipped,
         _ => JobResult::Other,
