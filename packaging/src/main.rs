@@ -13,14 +13,18 @@ fn main() -> Result<()> {
     let [man, completions] = arguments.as_slice() else {
         bail!("usage: pp-pages MAN-DIRECTORY COMPLETIONS-DIRECTORY");
     };
-    for command in programs() {
-        render::manual_pages(command.clone(), man)?;
+    for (command, see_also) in programs() {
+        render::manual_pages(command.clone(), see_also, man)?;
         render::completions(command, completions)?;
     }
     Ok(())
 }
 
-/// The programs that people type. pp-restarter is systemd's to start: its page is written by hand.
-fn programs() -> Vec<Command> {
-    Vec::new()
+/// The programs that people type, and where to read on. pp-restarter is systemd's to start: its
+/// page is written by hand.
+fn programs() -> Vec<(Command, &'static str)> {
+    vec![(
+        pp_restarter::cli::client_command(),
+        "pp-restarter(8), pp-restarter-policy(5), pp-restarter-protocol(7), systemctl(1)",
+    )]
 }
