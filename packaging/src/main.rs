@@ -22,9 +22,15 @@ fn main() -> Result<()> {
 
 /// The programs that people type, and where to read on. pp-restarter is systemd's to start: its
 /// page is written by hand.
-fn programs() -> Vec<(Command, &'static str)> {
-    vec![(
-        pp_restarter::cli::client_command(),
-        "pp-restarter(8), pp-restarter-policy(5), pp-restarter-protocol(7), systemctl(1)",
-    )]
+fn programs() -> [(Command, &'static str); 2] {
+    [
+        (
+            pp_restarter::cli::client_command(),
+            "pp-restarter(8), pp-restarter-policy(5), pp-restarter-protocol(7), systemctl(1)",
+        ),
+        (
+            pp_fetcher::cli::command(),
+            "pp-fetcher(1), pp-fetcher.toml(5), pp-restarter(8), pp-restart(1)",
+        ),
+    ]
 }
