@@ -86,7 +86,7 @@ fn rule_31_a_damaged_mirror_is_seen_set_aside_and_made_anew() {
     type Damage = fn(&Path);
     let damages: [(&str, Damage); 6] = [
         ("a pack of no bytes", |m| {
-            overwrite(&packs(m, "pack")[0], b"")
+            overwrite(&packs(m, "pack")[0], b"");
         }),
         ("a cut pack", |m| {
             let pack = &packs(m, "pack")[0];
@@ -94,10 +94,10 @@ fn rule_31_a_damaged_mirror_is_seen_set_aside_and_made_anew() {
             overwrite(pack, &whole[..whole.len() - 30]);
         }),
         ("a pack that is gone", |m| {
-            fs::remove_file(&packs(m, "pack")[0]).unwrap()
+            fs::remove_file(&packs(m, "pack")[0]).unwrap();
         }),
         ("an index of zeros", |m| {
-            overwrite(&packs(m, "idx")[0], &[0; 1200])
+            overwrite(&packs(m, "idx")[0], &[0; 1200]);
         }),
         ("no HEAD", |m| fs::remove_file(m.join("HEAD")).unwrap()),
         ("a pin on nothing", |m| {
