@@ -137,9 +137,9 @@ impl Forge {
             .ok()?;
         let key = format!("/etc/pp-fetcher/keys/{app}");
         lab.sh(&format!(
-            "install -d -m 750 -o root -g hosted_apps /etc/pp-fetcher/keys
+            "mkdir -p /etc/pp-fetcher/keys
              ssh-keygen -q -t ed25519 -N '' -C deploy-{app} -f {key}
-             chgrp hosted_apps {key} && chmod 640 {key}
+             chown gunicorn: {key} {key}.pub
              echo 'restrict,command=\"/usr/local/lib/forge/read-only me/{app}.git\"' \"$(cat {key}.pub)\" \\
                  >>/srv/git/.ssh/authorized_keys
              cat >>{SSH_CONFIG} <<END

@@ -5,7 +5,7 @@ use crate::forge::Tree;
 
 const DEPLOY: &str = include_str!("../../fixtures/django/deploy.sh");
 const VIEWS: &str = include_str!("../../fixtures/django/todo/views.py");
-const WSGI: &str = include_str!("../../fixtures/django/config/wsgi.py");
+const WSGI: &str = include_str!("../../fixtures/django/todo/wsgi.py");
 const UNIT: &str = include_str!("../../fixtures/django/gunicorn.service");
 const SOCKET_UNIT: &str = include_str!("../../fixtures/django/gunicorn-behind-socket.service");
 pub(super) const SOCKET: &str = include_str!("../../fixtures/django/gunicorn.socket");
@@ -87,16 +87,15 @@ impl From<Django> for Tree {
         Tree::default()
             .program("manage.py", include_str!("../../fixtures/django/manage.py"))
             .program("deploy.sh", django.deploy)
-            .file("config/__init__.py", "")
             .file(
-                "config/settings.py",
-                include_str!("../../fixtures/django/config/settings.py"),
+                "todo/settings.py",
+                include_str!("../../fixtures/django/todo/settings.py"),
             )
             .file(
-                "config/urls.py",
-                include_str!("../../fixtures/django/config/urls.py"),
+                "todo/urls.py",
+                include_str!("../../fixtures/django/todo/urls.py"),
             )
-            .file("config/wsgi.py", django.wsgi)
+            .file("todo/wsgi.py", django.wsgi)
             .file("todo/__init__.py", "")
             .file(
                 "todo/models.py",
