@@ -6,6 +6,7 @@
 //! - [`app`]: web apps set up on it as an administrator would: unit, policy, configuration.
 //! - [`load`]: requests all the time, and what became of each.
 //! - [`wait`]: waiting for something with a deadline.
+//! - [`watch`]: when a new version is served for the first time.
 //! - [`harness`]: runs a suite on one host, and says so when it cannot.
 
 pub mod app;
@@ -15,3 +16,4 @@ pub mod host;
 pub mod lab;
 pub mod load;
 pub mod wait;
+pub mod watch;

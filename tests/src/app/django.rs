@@ -3,12 +3,20 @@
 use super::Kind;
 use crate::forge::Tree;
 
-const DEPLOY: &str = include_str!("../../fixtures/django/deploy.sh");
+macro_rules! example {
+    ($path:literal) => {
+        include_str!(concat!("../../../packaging/examples/todo_django/", $path))
+    };
+}
+
+// What is shipped as an example is what is tried here.
+const DEPLOY: &str = example!("deploy.sh");
+const UNIT: &str = example!("systemd/gunicorn.todo_django.service");
+const SOCKET_UNIT: &str = example!("systemd-socket/gunicorn.todo_django.service");
+const SOCKET: &str = example!("systemd-socket/gunicorn.todo_django.socket");
+
 const VIEWS: &str = include_str!("../../fixtures/django/todo/views.py");
 const WSGI: &str = include_str!("../../fixtures/django/todo/wsgi.py");
-const UNIT: &str = include_str!("../../fixtures/django/gunicorn.service");
-const SOCKET_UNIT: &str = include_str!("../../fixtures/django/gunicorn-behind-socket.service");
-pub(super) const SOCKET: &str = include_str!("../../fixtures/django/gunicorn.socket");
 
 /// One version of the project; what is not broken on purpose works.
 #[derive(Debug, Clone)]
@@ -32,6 +40,14 @@ pub(super) fn socket_kind(name: &str) -> Kind {
         unit_file: SOCKET_UNIT,
         ..kind(name)
     }
+}
+
+/// The socket by TCP, as the example's comment says: the port is then the app's, as without it.
+pub(super) fn socket() -> String {
+    SOCKET.replace(
+        "ListenStream=/run/gunicorn/todo_django.sock",
+        "ListenStream=127.0.0.1:8000",
+    )
 }
 
 fn unit(name: &str) -> String {

@@ -55,7 +55,7 @@ impl Host {
     /// Any step of the set-up failed.
     pub fn django_behind_socket(&self, name: &str) -> Result<App<'_>> {
         let app = App::set_up(self, name, &django::socket_kind(name))?;
-        app.unit_file(&format!("gunicorn.{name}.socket"), django::SOCKET)?;
+        app.unit_file(&format!("gunicorn.{name}.socket"), &django::socket())?;
         self.lab()
             .cmd(["systemctl", "start", &format!("gunicorn.{name}.socket")])
             .ok()?;
@@ -321,6 +321,7 @@ impl<'h> App<'h> {
         self.name.clone()
     }
 
+    /// Puts the app's own name and port into a shipped example or a text of the suites.
     fn fill(&self, text: &str) -> String {
         text.replace("@APP@", &self.name)
             .replace("@PORT@", &self.port.to_string())
