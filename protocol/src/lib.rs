@@ -6,17 +6,20 @@
 //!
 //! - [`message`]: what may be asked and what is answered.
 //! - [`report`]: what the restarter saw of a unit.
+//! - [`explain`]: the same in words for a person.
 //! - [`unit`]: the name of a unit, checked once.
 //! - [`codec`]: frames and bytes; the only file that knows of bincode.
 //! - [`client`]: a blocking client that checks who the server is before it speaks.
 
 pub mod client;
 pub mod codec;
+pub mod explain;
 pub mod message;
 pub mod report;
 pub mod unit;
 
 pub use client::{Answer, Client, ClientError};
+pub use explain::{Explanation, explain};
 pub use message::{Ask, Grant, Reply, Request, Verb};
 pub use report::{ActiveState, JobResult, Outcome, Refusal, Report};
 pub use unit::{UnitName, UnitNameError};

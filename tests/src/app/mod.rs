@@ -96,7 +96,7 @@ impl<'h> App<'h> {
                 .write(&path, b"", 0o664, "gunicorn:hosted_apps")?;
         }
         app.unit_file(&app.unit, kind.unit_file)?;
-        app.allow("burst = 5, every = \"3s\"")?;
+        app.allow("burst = 3, every = \"10s\"")?;
         app.write_settings(app.fill(&settings))?;
         Ok(app)
     }

@@ -1,0 +1,208 @@
+//! Structured records for the journal, one for each decision and one for each outcome.
+//!
+//! Every record has `PP_EVENT`; the others are as far as they apply `PP_UID`, `PP_GID`, `PP_PID`,
+//! `PP_UNIT`, `PP_VERB`, `PP_VERDICT`, `PP_REASON`, `PP_ORDER`, `PP_JOB`, `PP_REFUSAL`,
+//! `PP_ACTIVE`, `PP_SUB`, `PP_RESULT`, `PP_MAIN_PID`, `PP_DURATION_MS`, `PP_TIMES`. These names are stable.
+//!
+//! | `PP_EVENT` | written by | says |
+//! |---|---|---|
+//! | `decision` | front | who asked for what, and whether it was allowed |
+//! | `outcome` | front | what became of it, as it was answered (or would have been) |
+//! | `job` | monitor | what systemd was asked to do, and what came of it |
+//! | `limited` | monitor | a limit was reached; once until it is open again |
+//! | `repeated` | front | how many records were left out, being like the one before or too many |
+//! | `policy`, `sandbox`, `start`, `stop` | both | the state of the service |
+
+pub mod quiet;
+
+use std::time::Duration;
+
+use pp_protocol::{Report, UnitName, Verb};
+use tracing::{error, info, warn};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::pair::{Order, millis};
+use crate::policy::Caller;
+
+/// Opens the journal, before any sandbox is entered. Without a journal (outside of systemd) the
+/// program says so once on its standard error, and goes on.
+pub fn open() {
+    match tracing_journald::layer() {
+        Ok(layer) => {
+            let layer = layer.with_field_prefix(Some("PP".into()));
+            let layer = layer.with_syslog_identifier("pp-restarter".into());
+            let _ = tracing_subscriber::registry().with(layer).try_init();
+        }
+        Err(error) => eprintln!("pp-restarter: there is no journal to write to: {error}"),
+    }
+}
+
+/// What a request was about, as far as it could be read; safe to write down.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Subject {
+    /// What was to be done.
+    pub verb: Option<Verb>,
+    /// A well-formed name as it is; of anything else its length and its escaped beginning.
+    pub unit: Option<String>,
+}
+
+impl Subject {
+    /// Of a request to do `verb` to something called `unit` by the client.
+    #[must_use]
+    pub fn new(verb: Verb, unit: &str) -> Self {
+        let shown = match UnitName::parse(unit) {
+            Ok(name) => name.to_string(),
+            Err(_) => escaped(unit.as_bytes()),
+        };
+        Self {
+            verb: Some(verb),
+            unit: Some(shown),
+        }
+    }
+
+    fn verb(&self) -> Option<&'static str> {
+        self.verb.map(Verb::as_str)
+    }
+}
+
+/// The length of some bytes and the first of them, in printable ASCII only.
+#[must_use]
+pub fn escaped(bytes: &[u8]) -> String {
+    let head = bytes.get(..32).unwrap_or(bytes);
+    format!("({} bytes) {}", bytes.len(), head.escape_ascii())
+}
+
+/// A request was allowed or not; `order` is the number its outcome will have.
+pub fn decision(
+    caller: &Caller,
+    subject: &Subject,
+    verdict: &str,
+    reason: &str,
+    order: Option<u64>,
+) {
+    let Caller { uid, gid, pid, .. } = *caller;
+    let (verb, unit) = (subject.verb(), subject.unit.as_deref());
+    let what = format!("{} {}", verb.unwrap_or("request"), unit.unwrap_or(""));
+    info!(
+        event = "decision",
+        uid,
+        gid,
+        pid,
+        unit,
+        verb,
+        verdict,
+        reason,
+        order,
+        "{verdict}: {} by uid {uid}, pid {pid}: {reason}",
+        what.trim_end(),
+    );
+}
+
+/// What was answered to an allowed request.
+pub fn outcome(caller: &Caller, verb: Verb, unit: &UnitName, order: u64, report: &Report) {
+    let Caller { uid, gid, pid, .. } = *caller;
+    let said = Said::new(report);
+    let (verb, unit) = (verb.as_str(), unit.as_str());
+    info!(
+        event = "outcome",
+        uid,
+        gid,
+        pid,
+        unit,
+        verb,
+        order,
+        job = said.job,
+        refusal = said.refusal,
+        active = said.active,
+        sub = report.sub,
+        result = report.result,
+        main_pid = report.main_pid,
+        duration_ms = report.elapsed_ms,
+        "{verb} {unit} for uid {uid}: {}",
+        said.words,
+    );
+}
+
+/// What systemd did. This record is the monitor's own: a front that was taken over cannot leave it out.
+pub fn job(order: &Order, unit: &UnitName, report: &Report) {
+    let said = Said::new(report);
+    let (verb, unit) = (order.verb.as_str(), unit.as_str());
+    info!(
+        event = "job",
+        unit,
+        verb,
+        order = order.id,
+        job = said.job,
+        refusal = said.refusal,
+        active = said.active,
+        sub = report.sub,
+        result = report.result,
+        main_pid = report.main_pid,
+        duration_ms = report.elapsed_ms,
+        "{verb} {unit}: {}",
+        said.words,
+    );
+}
+
+/// A unit's limit was reached.
+pub fn limited(order: &Order, unit: &UnitName, wait: Duration) {
+    let (verb, unit, wait) = (order.verb.as_str(), unit.as_str(), millis(wait));
+    warn!(
+        event = "limited",
+        unit,
+        verb,
+        order = order.id,
+        "{verb} {unit} not done: its limit allows it again in {wait} ms",
+    );
+}
+
+/// Records about `uid` were left out.
+pub fn repeated(uid: u32, times: u32, last: &str) {
+    warn!(
+        event = "repeated",
+        uid,
+        times,
+        "{times} more requests of uid {uid}, not written down one by one; the last: {last}"
+    );
+}
+
+/// Something about the service itself, for the administrator.
+pub fn note(event: &str, message: &str) {
+    info!(event, "{message}");
+}
+
+/// Something is wrong with the service itself.
+pub fn alarm(event: &str, message: &str) {
+    error!(event, "{message}");
+}
+
+struct Said {
+    job: String,
+    refusal: Option<String>,
+    active: String,
+    words: String,
+}
+
+impl Said {
+    fn new(report: &Report) -> Self {
+        let job = format!("{:?}", report.job).to_lowercase();
+        let refusal = report
+            .refusal
+            .map(|refusal| format!("{refusal:?}").to_lowercase());
+        let active = format!("{:?}", report.active).to_lowercase();
+        let ended = refusal
+            .as_ref()
+            .map_or_else(|| format!("job {job}"), |why| format!("refused ({why})"));
+        let words = format!(
+            "{ended}, {active} ({}), result {}, main pid {}, {} ms",
+            report.sub, report.result, report.main_pid, report.elapsed_ms
+        );
+        Self {
+            job,
+            refusal,
+            active,
+            words,
+        }
+    }
+}

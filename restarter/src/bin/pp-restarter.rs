@@ -1,0 +1,77 @@
+//! The service, and `--check` for administrators.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use pp_restarter::policy::files::{self, Trust};
+use pp_restarter::policy::{check, names};
+use pp_restarter::{audit, daemon};
+
+const HELP: &str = "\
+Restarts the systemd units that its policy allows, for those it allows them to.
+
+Usage: pp-restarter                 the service; systemd starts it, see pp-restarter.socket
+       pp-restarter --check [DIR]   reads the policy as the service would and says what it allows
+       pp-restarter --version | --help
+
+The policy is /etc/pp-restarter/policy.d/*.toml, see pp-restarter-policy(5). To restart a unit: pp-restart(1).
+";
+
+/// Before a service that could not start ends, so that systemd, which starts it again for every
+/// waiting connection, never counts twenty starts in two seconds and gives up on the socket.
+const PACE: Duration = Duration::from_secs(2);
+
+fn main() -> ExitCode {
+    let arguments: Vec<_> = std::env::args_os().skip(1).collect();
+    let words: Vec<_> = arguments.iter().filter_map(|word| word.to_str()).collect();
+    let ended = match words.as_slice() {
+        _ if words.len() != arguments.len() => return usage(),
+        [] => daemon::monitor(),
+        ["front"] => daemon::front(),
+        ["--check"] => return checked(files::DIRECTORY.into()),
+        ["--check", directory] => return checked(directory.into()),
+        ["--version"] => {
+            println!("pp-restarter {}", env!("CARGO_PKG_VERSION"));
+            return ExitCode::SUCCESS;
+        }
+        ["--help" | "-h"] => {
+            print!("{HELP}");
+            return ExitCode::SUCCESS;
+        }
+        _ => return usage(),
+    };
+    let Err(failure) = ended else {
+        return ExitCode::SUCCESS;
+    };
+    eprintln!("pp-restarter: {failure}");
+    audit::alarm("stop", &failure.to_string());
+    if words.is_empty() {
+        std::thread::sleep(PACE);
+    }
+    ExitCode::FAILURE
+}
+
+fn usage() -> ExitCode {
+    eprint!("{HELP}");
+    ExitCode::from(2)
+}
+
+/// 0: the service would accept this policy. 1: it would not.
+fn checked(directory: PathBuf) -> ExitCode {
+    let directory = std::path::absolute(&directory).unwrap_or(directory);
+    match files::load(&Trust::default(), &directory, &names::System) {
+        Ok(loaded) => {
+            loaded
+                .warnings
+                .iter()
+                .for_each(|warning| eprintln!("warning: {warning}"));
+            print!("{}", check::describe(&loaded.policy));
+            ExitCode::SUCCESS
+        }
+        Err(problem) => {
+            eprintln!("{problem}");
+            ExitCode::FAILURE
+        }
+    }
+}

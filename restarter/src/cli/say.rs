@@ -1,0 +1,131 @@
+//! What the client prints: results to standard output, everything else to standard error.
+
+use std::time::Duration;
+
+use pp_protocol::{ClientError, Grant, Outcome, Report, UnitName, UnitNameError, Verb, explain};
+use serde_json::{Value, json};
+
+/// How the client speaks: to a person, or to a program.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Voice {
+    pub(super) json: bool,
+}
+
+impl Voice {
+    pub(super) fn grants(self, grants: &[Grant]) {
+        for grant in grants {
+            if self.json {
+                object(&json!({
+                    "unit": grant.unit, "verb": grant.verb,
+                    "burst": grant.burst, "every_ms": grant.every_ms,
+                }));
+            } else {
+                let every = Duration::from_millis(grant.every_ms);
+                println!(
+                    "{:<8} {}   {} at once, one more every {} s",
+                    grant.verb.as_str(),
+                    grant.unit,
+                    grant.burst,
+                    every.as_secs(),
+                );
+            }
+        }
+        if grants.is_empty() {
+            eprintln!("pp-restart: you may not restart anything. {ASK}");
+        }
+    }
+
+    pub(super) fn report(self, verb: Verb, unit: &UnitName, report: &Report) {
+        let told = explain(unit.as_str(), verb, report);
+        let outcome = report.outcome(verb);
+        if self.json {
+            object(&json!({
+                "unit": unit, "verb": verb, "outcome": outcome, "message": told.summary,
+                "report": {
+                    "job": report.job, "refusal": report.refusal, "active": report.active,
+                    "sub": report.sub, "result": report.result, "main_pid": report.main_pid,
+                    "invocation_before": hex(report.invocation_before),
+                    "invocation": hex(report.invocation),
+                    "needs_daemon_reload": report.needs_daemon_reload,
+                    "elapsed_ms": report.elapsed_ms,
+                },
+            }));
+        } else if matches!(outcome, Outcome::Restarted | Outcome::Reloaded) {
+            println!("{}", told.summary);
+        } else {
+            eprintln!("pp-restart: {}", told.summary);
+        }
+        for line in told.advice {
+            eprintln!("  {line}");
+        }
+    }
+
+    pub(super) fn denied(self, verb: Verb, unit: &UnitName) {
+        self.refusal(unit, "denied", json!(null));
+        eprintln!("pp-restart: you may not {} {unit}. {ASK}", verb.as_str());
+        eprintln!("  what you may do: pp-restart --list");
+    }
+
+    pub(super) fn busy(self, verb: Verb, unit: &UnitName, wait: Duration) {
+        self.refusal(unit, "busy", json!(crate::pair::millis(wait)));
+        let seconds = crate::pair::millis(wait).div_ceil(1000);
+        eprintln!(
+            "pp-restart: too many requests to {} {unit}: nothing was done; try again in {seconds} s",
+            verb.as_str()
+        );
+    }
+
+    pub(super) fn bad_name(self, name: &str, error: UnitNameError) {
+        eprintln!("pp-restart: {name:?} is not the name of a service: {error}");
+    }
+
+    pub(super) fn error(self, unit: Option<&UnitName>, error: &ClientError) {
+        let told = match unit {
+            Some(unit) if error.outcome_unknown() => {
+                format!("{error}; what became of {unit} is unknown")
+            }
+            _ => error.to_string(),
+        };
+        if self.json {
+            object(&json!({ "unit": unit, "outcome": "error", "message": told }));
+        }
+        eprintln!("pp-restart: {told}");
+        match error {
+            ClientError::Unreachable { source, .. }
+                if source.kind() == std::io::ErrorKind::PermissionDenied =>
+            {
+                eprintln!(
+                    "  only members of one group may ask (hosted_apps, as installed); yours are: id"
+                );
+            }
+            ClientError::Unreachable { .. } => {
+                eprintln!("  is it installed and listening? systemctl status pp-restarter.socket");
+            }
+            ClientError::Untrusted { .. } => {
+                eprintln!("  somebody may be impersonating the restarter: tell your administrator");
+            }
+            _ => {
+                if let Some(unit) = unit {
+                    eprintln!("  see: systemctl status {unit}");
+                }
+                eprintln!("  see: journalctl -u pp-restarter -n 20");
+            }
+        }
+    }
+
+    fn refusal(self, unit: &UnitName, outcome: &str, retry_after_ms: Value) {
+        if self.json {
+            object(&json!({ "unit": unit, "outcome": outcome, "retry_after_ms": retry_after_ms }));
+        }
+    }
+}
+
+const ASK: &str = "The administrator of this host says who may, in /etc/pp-restarter/policy.d.";
+
+fn object(value: &Value) {
+    println!("{value}");
+}
+
+fn hex(id: [u8; 16]) -> String {
+    id.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,228 @@
+//! The process that faces clients: it accepts, authenticates, decodes, decides and answers, as a
+//! user of its own without any right but its open sockets.
+
+pub mod desk;
+pub mod peer;
+pub mod request;
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::unix::OwnedReadHalf;
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::task::LocalSet;
+use tokio::time::{Instant, sleep, sleep_until};
+
+use crate::audit;
+use crate::audit::quiet::Quiet;
+use crate::pair::{Order, WORD, Word};
+use crate::policy::{Caller, Policy};
+use desk::Desk;
+
+/// The limits of the front.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// Connections at once, from all callers.
+    pub connections: usize,
+    /// Connections at once, from one uid.
+    pub per_uid: usize,
+    /// Time to send the request.
+    pub request: Duration,
+    /// Time to take the reply.
+    pub reply: Duration,
+    /// Time without any connection after which the front leaves.
+    pub idle: Duration,
+}
+
+impl Settings {
+    /// What the service runs with. It stays until every limit has filled up in any case, so that
+    /// starting anew never gives anybody more than they had.
+    #[must_use]
+    pub fn for_policy(policy: &Policy) -> Self {
+        Self {
+            connections: 16,
+            per_uid: 4,
+            request: Duration::from_secs(2),
+            reply: Duration::from_secs(2),
+            idle: policy.longest_refill().max(Duration::from_secs(300)),
+        }
+    }
+}
+
+/// After an error of `accept(2)`, such as no descriptor left: long enough not to spin.
+const AFTER_ERROR: Duration = Duration::from_millis(100);
+
+/// What all connections share. One thread: nothing here is locked.
+struct Front {
+    policy: Policy,
+    /// The files of the policy were refused: a reason of its own in the log.
+    refused: bool,
+    settings: Settings,
+    desk: RefCell<Desk>,
+    orders: mpsc::UnboundedSender<Order>,
+    per_uid: RefCell<HashMap<u32, usize>>,
+    open: Cell<usize>,
+    quiet: RefCell<Quiet>,
+    drain: Notify,
+}
+
+/// Serves clients until there were none for `settings.idle`, or until the monitor says so. What was
+/// accepted is answered before this returns; what was not stays in the socket's backlog.
+///
+/// # Errors
+/// The monitor is gone or said what no monitor says.
+pub async fn serve(
+    listener: UnixListener,
+    pair: UnixStream,
+    (policy, refused): (Policy, bool),
+    settings: Settings,
+) -> io::Result<()> {
+    let (from, mut to) = pair.into_split();
+    let (orders, mut outbox) = mpsc::unbounded_channel::<Order>();
+    let front = Rc::new(Front {
+        desk: RefCell::new(Desk::new(policy.units.len())),
+        policy,
+        refused,
+        settings,
+        orders,
+        per_uid: RefCell::default(),
+        open: Cell::new(0),
+        quiet: RefCell::default(),
+        drain: Notify::new(),
+    });
+    let local = LocalSet::new();
+    local.spawn_local(async move {
+        while let Some(order) = outbox.recv().await {
+            if to.write_all(&order.encode()).await.is_err() {
+                break;
+            }
+        }
+    });
+    let ended = local
+        .run_until(async {
+            tokio::select! {
+                broken = listen(&front, from) => broken,
+                () = accept_all(&front, &listener) => Ok(()),
+            }
+        })
+        .await;
+    for (uid, times, last) in front.quiet.borrow_mut().rest() {
+        audit::repeated(uid, times, &last);
+    }
+    ended
+}
+
+/// Takes the monitor's words; returns only when there will be no more.
+async fn listen(front: &Front, mut from: OwnedReadHalf) -> io::Result<()> {
+    loop {
+        let mut bytes = [0; WORD];
+        from.read_exact(&mut bytes).await?;
+        match Word::decode(&bytes).ok_or_else(|| io::Error::other("no word of a monitor"))? {
+            Word::Drain => front.drain.notify_one(),
+            word => {
+                if let Some(order) = front.desk.borrow_mut().answered(word) {
+                    let _ = front.orders.send(order);
+                }
+            }
+        }
+    }
+}
+
+/// Accepts until it is time to go, then waits for what is under way.
+async fn accept_all(front: &Rc<Front>, listener: &UnixListener) {
+    let permits = Arc::new(Semaphore::new(front.settings.connections));
+    let mut idle_since = Instant::now();
+    loop {
+        let accepted = async {
+            // Before accept: what we cannot serve stays in the backlog and costs us nothing.
+            let permit = Arc::clone(&permits).acquire_owned().await;
+            (permit, listener.accept().await)
+        };
+        tokio::select! {
+            (Ok(permit), stream) = accepted => match stream {
+                Ok((stream, _)) => start(front, stream, permit),
+                Err(error) => {
+                    let reason = format!("no connection could be accepted: {error}");
+                    front.record(u32::MAX, &reason, || audit::alarm("accept", &reason));
+                    sleep(AFTER_ERROR).await;
+                }
+            },
+            () = front.drain.notified() => break,
+            () = sleep_until(idle_since + front.settings.idle) => {
+                if front.is_idle() {
+                    break;
+                }
+                idle_since = Instant::now();
+                continue;
+            }
+        }
+        idle_since = Instant::now();
+    }
+    while !front.is_idle() {
+        sleep(Duration::from_millis(5)).await;
+    }
+}
+
+fn start(front: &Rc<Front>, stream: UnixStream, permit: OwnedSemaphorePermit) {
+    let front = Rc::clone(front);
+    front.open.set(front.open.get() + 1);
+    tokio::task::spawn_local(async move {
+        request::serve(&front, stream).await;
+        front.open.set(front.open.get().saturating_sub(1));
+        drop(permit);
+    });
+}
+
+impl Front {
+    fn is_idle(&self) -> bool {
+        self.open.get() == 0 && self.desk.borrow().is_idle()
+    }
+
+    /// Writes a record about `uid`, unless there are too many like it.
+    fn record(&self, uid: u32, like: &str, write: impl FnOnce()) {
+        let advice = self.quiet.borrow_mut().ask(uid, like, Instant::now());
+        if let Some((times, last)) = advice.left_out {
+            audit::repeated(uid, times, &last);
+        }
+        if advice.write {
+            write();
+        }
+    }
+
+    /// Counts a connection of this caller; `None` if it has too many.
+    fn admit(&self, caller: &Caller) -> Option<Admitted<'_>> {
+        let mut per_uid = self.per_uid.borrow_mut();
+        let count = per_uid.entry(caller.uid).or_default();
+        (*count < self.settings.per_uid).then(|| {
+            *count += 1;
+            Admitted {
+                front: self,
+                uid: caller.uid,
+            }
+        })
+    }
+}
+
+/// One of the connections that a caller may have at once.
+struct Admitted<'a> {
+    front: &'a Front,
+    uid: u32,
+}
+
+impl Drop for Admitted<'_> {
+    fn drop(&mut self) {
+        let mut per_uid = self.front.per_uid.borrow_mut();
+        if let Some(count) = per_uid.get_mut(&self.uid) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                per_uid.remove(&self.uid);
+            }
+        }
+    }
+}

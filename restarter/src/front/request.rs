@@ -1,0 +1,210 @@
+//! One connection: authenticate, read one request, decide, order, answer.
+
+use std::time::Duration;
+
+use bytes::BytesMut;
+use pp_protocol::codec::{self, CodecError, HEADER, MAX_FRAME};
+use pp_protocol::{Ask, Grant, Reply, Request, Verb};
+use thiserror::Error;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+use tokio::time::timeout;
+
+use super::desk::Answer;
+use super::{Front, peer};
+use crate::audit::{self, Subject};
+use crate::pair::millis;
+use crate::policy::{Caller, Decision, Reason};
+
+/// The whole reply to everybody who may not do what they asked for: the same bytes whether the unit is
+/// listed, listed for others, or does not exist.
+pub const DENIED: [u8; 6] = [0, 0, 0, 2, 1, 0];
+
+/// What a caller with too many connections is told to wait.
+const TOO_MANY: Duration = Duration::from_secs(1);
+
+/// Why there is no request.
+#[derive(Debug, Error)]
+enum Unread {
+    #[error("no request within the time for one")]
+    Late,
+    #[error("the connection ended before a request did")]
+    Ended,
+    #[error("more than one request was sent")]
+    Trailing,
+    #[error("{0}")]
+    Codec(#[from] CodecError),
+}
+
+/// Serves one connection to its end. Nothing a client does makes this fail.
+pub(super) async fn serve(front: &Front, mut stream: UnixStream) {
+    let caller = match peer::caller(&stream) {
+        Ok(caller) => caller,
+        Err(unknown) => {
+            let reason = format!("denied: a caller, as {unknown}");
+            front.record(u32::MAX, &reason, || audit::note("decision", &reason));
+            return answer(front, &mut stream, &DENIED).await;
+        }
+    };
+    let Some(_admitted) = front.admit(&caller) else {
+        decided(
+            front,
+            &caller,
+            &Subject::default(),
+            "busy",
+            "too many connections of this uid",
+        );
+        let retry_after_ms = millis(TOO_MANY);
+        return reply(front, &mut stream, &[Reply::Busy { retry_after_ms }]).await;
+    };
+    let read = timeout(front.settings.request, read(&mut stream)).await;
+    match read.unwrap_or(Err(Unread::Late)) {
+        Err(unread) => {
+            let reason = unread.to_string();
+            decided(front, &caller, &Subject::default(), "closed", &reason);
+        }
+        Ok(Request { ask: Ask::List, .. }) => list(front, &caller, &mut stream).await,
+        Ok(Request {
+            ask: Ask::Act { verb, unit },
+            ..
+        }) => {
+            act(front, &caller, verb, &unit, &mut stream).await;
+        }
+    }
+}
+
+async fn act(front: &Front, caller: &Caller, verb: Verb, name: &str, stream: &mut UnixStream) {
+    let subject = Subject::new(verb, name);
+    let index = match front.policy.decide(caller, verb, name) {
+        Decision::Allowed(index) => index,
+        Decision::Denied(reason) => {
+            let reason = match reason {
+                _ if front.refused => "the policy was refused, nothing is allowed",
+                Reason::NotListed => "not in the policy",
+                Reason::NotGranted => "not allowed to this caller",
+            };
+            decided(front, caller, &subject, "denied", reason);
+            return answer(front, stream, &DENIED).await;
+        }
+    };
+    let asked = front.desk.borrow_mut().ask(index, verb);
+    let (Some((order, (id, ticket))), Some(unit)) = (asked, front.policy.units.get(index)) else {
+        return answer(front, stream, &DENIED).await;
+    };
+    if let Some(order) = order {
+        let _ = front.orders.send(order);
+    }
+    let how = if order.is_some() {
+        "in the policy"
+    } else {
+        "in the policy, joins the next one"
+    };
+    front.record(caller.uid, &format!("allowed {id} {}", caller.pid), || {
+        audit::decision(caller, &subject, "allowed", how, Some(id));
+    });
+    let message = match ticket.await {
+        // The monitor is gone, and with it everything: the connection ends without an answer.
+        Err(_) => return,
+        Ok(Answer::Busy(after)) => {
+            decided(
+                front,
+                caller,
+                &subject,
+                "busy",
+                "the unit's limit is reached",
+            );
+            Reply::Busy {
+                retry_after_ms: millis(after),
+            }
+        }
+        Ok(Answer::Finished(report)) => {
+            audit::outcome(caller, verb, &unit.name, id, &report);
+            Reply::Finished(report)
+        }
+    };
+    reply(front, stream, &[message]).await;
+}
+
+async fn list(front: &Front, caller: &Caller, stream: &mut UnixStream) {
+    let mut replies = Vec::new();
+    for unit in &front.policy.units {
+        for verb in [Verb::Restart, Verb::Reload] {
+            if unit.grants(caller, verb) {
+                replies.push(Reply::Grant(Grant {
+                    unit: unit.name.to_string(),
+                    verb,
+                    burst: unit.limit.burst,
+                    every_ms: millis(unit.limit.every),
+                }));
+            }
+        }
+    }
+    let subject = Subject::default();
+    if replies.is_empty() {
+        decided(
+            front,
+            caller,
+            &subject,
+            "denied",
+            "may do nothing, asked for the list",
+        );
+        return answer(front, stream, &DENIED).await;
+    }
+    decided(front, caller, &subject, "allowed", "asked for the list");
+    replies.push(Reply::End);
+    reply(front, stream, &replies).await;
+}
+
+fn decided(front: &Front, caller: &Caller, subject: &Subject, verdict: &str, reason: &str) {
+    let like = format!("{verdict} {subject:?}: {reason}");
+    front.record(caller.uid, &like, || {
+        audit::decision(caller, subject, verdict, reason, None);
+    });
+}
+
+async fn read(stream: &mut UnixStream) -> Result<Request, Unread> {
+    let (mut framing, mut buffer) = (codec::framing(), BytesMut::new());
+    let mut chunk = [0; HEADER + MAX_FRAME];
+    loop {
+        if let Some(payload) = codec::unframe(&mut framing, &mut buffer)? {
+            let request = codec::decode_request(&payload)?;
+            return if buffer.is_empty() {
+                Ok(request)
+            } else {
+                Err(Unread::Trailing)
+            };
+        }
+        match stream.read(&mut chunk).await {
+            Ok(n) if n > 0 => buffer.extend_from_slice(chunk.get(..n).unwrap_or_default()),
+            _ => return Err(Unread::Ended),
+        }
+    }
+}
+
+async fn reply(front: &Front, stream: &mut UnixStream, replies: &[Reply]) {
+    let mut bytes = BytesMut::new();
+    for reply in replies {
+        // Every reply fits: a grant's name has at most 255 bytes, a report's words 24.
+        let Ok(frame) = codec::encode_reply(reply).and_then(codec::frame) else {
+            return;
+        };
+        bytes.extend_from_slice(&frame);
+    }
+    answer(front, stream, &bytes).await;
+}
+
+async fn answer(front: &Front, stream: &mut UnixStream, bytes: &[u8]) {
+    // Whoever does not take the answer goes without; what was done is in the log.
+    let _ = timeout(front.settings.reply, stream.write_all(bytes)).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rule_11_the_denial_is_the_protocols_own_denial() {
+        let frame = codec::frame(codec::encode_reply(&Reply::Denied).unwrap()).unwrap();
+        assert_eq!(frame, DENIED[..]);
+    }
+}

@@ -1,0 +1,237 @@
+//! systemd, over the system bus. Nothing is executed.
+//!
+//! One bus connection a request: a kept one fails its first call after the bus was restarted, and
+//! a new one costs a millisecond. The end of the job is listened for *before* the job is asked
+//! for; if the connection ends after that, nobody knows what became of it: the unit's state is
+//! read, and the request is never sent again.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use pp_protocol::{ActiveState, JobResult, Refusal, Report, UnitName, Verb};
+use tokio::time::{Instant, sleep, timeout};
+use zbus::export::ordered_stream::OrderedStreamExt;
+use zbus::{Connection, MatchRule, MessageStream, connection};
+
+use super::Manager;
+
+/// Longest wait for the end of a job: systemd's default time-outs for stopping and for starting
+/// a unit (90 s each), and some room.
+const JOB: Duration = Duration::from_secs(190);
+
+/// Longest wait for any one reply of the bus.
+const REPLY: Duration = Duration::from_secs(25);
+
+/// How long the bus may be away before the unit's state counts as unreadable.
+const AWAY: Duration = Duration::from_secs(10);
+
+/// `Type=simple` and its kin are started as soon as they are forked: a program that is missing or
+/// exits at once shows itself only a little later, and is worth waiting for.
+const SETTLE: Duration = Duration::from_millis(250);
+
+const SYSTEMD: &str = "org.freedesktop.systemd1";
+const MANAGER_PATH: &str = "/org/freedesktop/systemd1";
+const MANAGER: &str = "org.freedesktop.systemd1.Manager";
+const UNIT: &str = "org.freedesktop.systemd1.Unit";
+const SERVICE: &str = "org.freedesktop.systemd1.Service";
+const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
+
+/// The systemd of this host.
+#[derive(Debug, Clone, Copy)]
+pub struct Systemd;
+
+impl Manager for Systemd {
+    async fn act(&self, verb: Verb, unit: &UnitName) -> Report {
+        let start = Instant::now();
+        let mut report = Report {
+            job: JobResult::None,
+            refusal: None,
+            active: ActiveState::Unknown,
+            sub: String::new(),
+            result: String::new(),
+            main_pid: 0,
+            invocation_before: [0; 16],
+            invocation: [0; 16],
+            needs_daemon_reload: false,
+            elapsed_ms: 0,
+        };
+        let tried = timeout(JOB, run(verb, unit, &mut report)).await;
+        if !matches!(tried, Ok(Ok(()))) {
+            if report.job == JobResult::None {
+                report.refusal = Some(Refusal::Unreachable);
+            }
+            // What became of it is unknown; what the unit is like now can still be told.
+            let _ = timeout(AWAY, async {
+                while look_anew(unit, &mut report).await.is_err() {
+                    sleep(Duration::from_millis(250)).await;
+                }
+            })
+            .await;
+        }
+        report.elapsed_ms = crate::pair::millis(start.elapsed());
+        report
+    }
+}
+
+/// The whole of it. `report.job` is [`JobResult::Unknown`] from just before the job is asked for
+/// until its end was seen.
+async fn run(verb: Verb, unit: &UnitName, report: &mut Report) -> zbus::Result<()> {
+    let bus = Bus::connect().await?;
+    let path = match bus.manager("LoadUnit", &(unit.as_str(),)).await {
+        Ok(reply) => reply.body().deserialize::<zbus::OwnedObjectPath>()?,
+        Err(error) => return refused(report, error),
+    };
+    bus.look(&path, report).await?;
+    report.invocation_before = report.invocation;
+    let load: String = bus.get(&path, UNIT, "LoadState").await?;
+    report.refusal = match load.as_str() {
+        "loaded" if bus.get::<String>(&path, UNIT, "Id").await? != unit.as_str() => {
+            Some(Refusal::Alias)
+        }
+        "loaded" => None,
+        "not-found" => Some(Refusal::NoSuchUnit),
+        "masked" => Some(Refusal::Masked),
+        "bad-setting" | "error" => Some(Refusal::BadSetting),
+        _ => Some(Refusal::Other),
+    };
+    if report.refusal.is_some() {
+        return Ok(());
+    }
+    let kind: String = bus.get(&path, SERVICE, "Type").await?;
+    let mut ends = bus.ends_of_jobs(unit).await?;
+    let method = match verb {
+        Verb::Restart => "RestartUnit",
+        Verb::Reload => "ReloadUnit",
+    };
+    report.job = JobResult::Unknown;
+    let job = match bus.manager(method, &(unit.as_str(), "replace")).await {
+        Ok(reply) => reply.body().deserialize::<zbus::OwnedObjectPath>()?,
+        Err(error) => return refused(report, error),
+    };
+    let result = loop {
+        let Some(signal) = Pin::new(&mut ends).next().await else {
+            return Err(zbus::Error::InvalidReply);
+        };
+        let signal = signal?;
+        let body = signal.body();
+        let (_, ended, _, result): (u32, zbus::ObjectPath<'_>, &str, &str) = body.deserialize()?;
+        if ended == job.as_ref() {
+            break job_result(result);
+        }
+    };
+    if matches!(kind.as_str(), "simple" | "exec" | "idle") && result == JobResult::Done {
+        sleep(SETTLE).await;
+    }
+    report.job = result;
+    bus.look(&path, report).await
+}
+
+/// systemd said no: no job was made. Any other error says nothing about that.
+fn refused(report: &mut Report, error: zbus::Error) -> zbus::Result<()> {
+    let zbus::Error::MethodError(name, ..) = &error else {
+        return Err(error);
+    };
+    report.job = JobResult::None;
+    let name = name.as_str();
+    report.refusal = Some(match name.strip_prefix("org.freedesktop.systemd1.") {
+        Some("NoSuchUnit" | "LoadFailed") => Refusal::NoSuchUnit,
+        Some("UnitMasked") => Refusal::Masked,
+        Some("BadUnitSetting") => Refusal::BadSetting,
+        Some("OnlyByDependency") => Refusal::ManualRefused,
+        Some("JobTypeNotApplicable") => Refusal::NotApplicable,
+        _ => Refusal::Other,
+    });
+    Ok(())
+}
+
+fn job_result(word: &str) -> JobResult {
+    match word {
+        "done" => JobResult::Done,
+        "canceled" => JobResult::Canceled,
+        "timeout" => JobResult::Timeout,
+        "failed" => JobResult::Failed,
+        "dependency" => JobResult::Dependency,
+        "skipped" => JobResult::Skipped,
+        _ => JobResult::Other,
+    }
+}
+
+fn active_state(word: &str) -> ActiveState {
+    match word {
+        "active" => ActiveState::Active,
+        "reloading" => ActiveState::Reloading,
+        "inactive" => ActiveState::Inactive,
+        "failed" => ActiveState::Failed,
+        "activating" => ActiveState::Activating,
+        "deactivating" => ActiveState::Deactivating,
+        _ => ActiveState::Unknown,
+    }
+}
+
+async fn look_anew(unit: &UnitName, report: &mut Report) -> zbus::Result<()> {
+    let bus = Bus::connect().await?;
+    let reply = bus.manager("LoadUnit", &(unit.as_str(),)).await?;
+    bus.look(&reply.body().deserialize()?, report).await
+}
+
+struct Bus(Connection);
+
+impl Bus {
+    async fn connect() -> zbus::Result<Self> {
+        let builder = connection::Builder::system().method_timeout(REPLY);
+        Ok(Self(builder.build().await?))
+    }
+
+    async fn manager<B>(&self, method: &str, body: &B) -> zbus::Result<zbus::Message>
+    where
+        B: zbus::export::serde::Serialize + zbus::DynamicType,
+    {
+        let to = (Some(SYSTEMD), MANAGER_PATH, Some(MANAGER));
+        self.0.call_method(to.0, to.1, to.2, method, body).await
+    }
+
+    async fn get<T>(
+        &self,
+        path: &zbus::OwnedObjectPath,
+        interface: &str,
+        name: &str,
+    ) -> zbus::Result<T>
+    where
+        T: TryFrom<zbus::OwnedVariant>,
+        T::Error: Into<zbus::Error>,
+    {
+        let body = (interface, name);
+        let to = (Some(SYSTEMD), path.as_ref(), Some(PROPERTIES));
+        let reply = self.0.call_method(to.0, to.1, to.2, "Get", &body).await?;
+        let value: zbus::OwnedVariant = reply.body().deserialize()?;
+        value.try_into().map_err(Into::into)
+    }
+
+    /// The signals that say a job of this unit has ended, from now on.
+    async fn ends_of_jobs(&self, unit: &UnitName) -> zbus::Result<MessageStream> {
+        let rule = MatchRule::builder()
+            .msg_type(zbus::message::Type::Signal)
+            .sender(SYSTEMD)
+            .path(MANAGER_PATH)
+            .interface(MANAGER)
+            .member("JobRemoved")
+            .arg(2, unit.as_str())
+            .build()?;
+        let ends = MessageStream::for_match_rule(rule, &self.0, None).await?;
+        self.manager("Subscribe", &()).await?;
+        Ok(ends)
+    }
+
+    /// Reads what the unit is like now.
+    async fn look(&self, path: &zbus::OwnedObjectPath, report: &mut Report) -> zbus::Result<()> {
+        let active: String = self.get(path, UNIT, "ActiveState").await?;
+        report.active = active_state(&active);
+        report.sub = self.get(path, UNIT, "SubState").await?;
+        report.needs_daemon_reload = self.get(path, UNIT, "NeedDaemonReload").await?;
+        let invocation: Vec<u8> = self.get(path, UNIT, "InvocationID").await?;
+        report.invocation = invocation.try_into().unwrap_or([0; 16]);
+        report.result = self.get(path, SERVICE, "Result").await?;
+        report.main_pid = self.get(path, SERVICE, "MainPID").await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,215 @@
+//! What the two processes say to each other, and nothing else: fixed-size messages over a socket
+//! pair, numbers in little-endian. No client's byte is in any of them.
+//!
+//! The front sends an [`Order`]: a number of its own, a verb, and a unit by its index. The monitor
+//! sends [`Word`]s: what became of an order, or that it is time to stop. Before the first of
+//! them the front gets the policy ([`handover`]), so that both number the units alike.
+
+pub mod handover;
+
+use std::time::Duration;
+
+use pp_protocol::{ActiveState, JobResult, Refusal, Report, Verb};
+
+/// Bytes of an [`Order`].
+pub const ORDER: usize = 13;
+
+/// Bytes of a [`Word`].
+pub const WORD: usize = 113;
+
+/// Longest `sub` and `result` that fit.
+const STATE: usize = 24;
+
+const VERBS: [Verb; 2] = [Verb::Restart, Verb::Reload];
+const JOBS: [JobResult; 9] = [
+    JobResult::Done,
+    JobResult::Canceled,
+    JobResult::Timeout,
+    JobResult::Failed,
+    JobResult::Dependency,
+    JobResult::Skipped,
+    JobResult::Other,
+    JobResult::Unknown,
+    JobResult::None,
+];
+const REFUSALS: [Option<Refusal>; 9] = [
+    None,
+    Some(Refusal::NoSuchUnit),
+    Some(Refusal::Masked),
+    Some(Refusal::Alias),
+    Some(Refusal::BadSetting),
+    Some(Refusal::ManualRefused),
+    Some(Refusal::NotApplicable),
+    Some(Refusal::Unreachable),
+    Some(Refusal::Other),
+];
+const STATES: [ActiveState; 7] = [
+    ActiveState::Active,
+    ActiveState::Reloading,
+    ActiveState::Inactive,
+    ActiveState::Failed,
+    ActiveState::Activating,
+    ActiveState::Deactivating,
+    ActiveState::Unknown,
+];
+
+/// What the front asks the monitor to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Order {
+    /// The front's number for it; comes back in the answer.
+    pub id: u64,
+    /// The unit's index in the policy.
+    pub unit: u32,
+    /// What to do to it.
+    pub verb: Verb,
+}
+
+/// What the monitor tells the front.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Word {
+    /// The order was carried out, or tried.
+    Finished(u64, Report),
+    /// The order was not carried out: the unit's limit allows it after this time.
+    Busy(u64, Duration),
+    /// Accept nothing more, finish what is under way, then exit.
+    Drain,
+}
+
+impl Order {
+    /// As bytes.
+    #[must_use]
+    pub fn encode(&self) -> [u8; ORDER] {
+        let mut out = Out(Vec::with_capacity(ORDER));
+        out.put(&self.id.to_le_bytes());
+        out.put(&self.unit.to_le_bytes());
+        out.number(&VERBS, &self.verb);
+        out.fixed()
+    }
+
+    /// From bytes; `None` if the verb is none.
+    #[must_use]
+    pub fn decode(bytes: &[u8; ORDER]) -> Option<Self> {
+        let mut rest = In(bytes);
+        Some(Self {
+            id: u64::from_le_bytes(rest.take()?),
+            unit: u32::from_le_bytes(rest.take()?),
+            verb: rest.number(&VERBS)?,
+        })
+    }
+}
+
+impl Word {
+    /// As bytes.
+    #[must_use]
+    pub fn encode(&self) -> [u8; WORD] {
+        let mut out = Out(Vec::with_capacity(WORD));
+        match self {
+            Self::Drain => out.put(&[0]),
+            Self::Busy(id, after) => {
+                out.put(&[1]);
+                out.put(&id.to_le_bytes());
+                out.put(&millis(*after).to_le_bytes());
+            }
+            Self::Finished(id, report) => {
+                out.put(&[2]);
+                out.put(&id.to_le_bytes());
+                out.put(&report.elapsed_ms.to_le_bytes());
+                out.number(&JOBS, &report.job);
+                out.number(&REFUSALS, &report.refusal);
+                out.number(&STATES, &report.active);
+                out.put(&[u8::from(report.needs_daemon_reload)]);
+                out.put(&report.main_pid.to_le_bytes());
+                out.put(&report.invocation_before);
+                out.put(&report.invocation);
+                out.word(&report.sub);
+                out.word(&report.result);
+            }
+        }
+        out.fixed()
+    }
+
+    /// From bytes; `None` if they are no word of ours.
+    #[must_use]
+    pub fn decode(bytes: &[u8; WORD]) -> Option<Self> {
+        let mut rest = In(bytes);
+        let [kind] = rest.take()?;
+        if kind == 0 {
+            return Some(Self::Drain);
+        }
+        let id = u64::from_le_bytes(rest.take()?);
+        let millis = u64::from_le_bytes(rest.take()?);
+        if kind == 1 {
+            return Some(Self::Busy(id, Duration::from_millis(millis)));
+        }
+        let report = Report {
+            elapsed_ms: millis,
+            job: rest.number(&JOBS)?,
+            refusal: rest.number(&REFUSALS)?,
+            active: rest.number(&STATES)?,
+            needs_daemon_reload: rest.take()? == [1],
+            main_pid: u32::from_le_bytes(rest.take()?),
+            invocation_before: rest.take()?,
+            invocation: rest.take()?,
+            sub: rest.word()?,
+            result: rest.word()?,
+        };
+        (kind == 2).then_some(Self::Finished(id, report))
+    }
+}
+
+/// A time in whole milliseconds, never rounded down to nothing.
+#[must_use]
+pub fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_micros().div_ceil(1000)).unwrap_or(u64::MAX)
+}
+
+struct Out(Vec<u8>);
+
+impl Out {
+    fn put(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(bytes);
+    }
+
+    /// The place of `value` among `all`; 255, which no reader takes, if it has none.
+    fn number<T: PartialEq>(&mut self, all: &[T], value: &T) {
+        let place = all.iter().position(|known| known == value);
+        self.put(&[place.and_then(|n| u8::try_from(n).ok()).unwrap_or(u8::MAX)]);
+    }
+
+    /// Graphic ASCII only, cut to [`STATE`] bytes, filled up with zeros.
+    fn word(&mut self, text: &str) {
+        let mut field = [0; STATE];
+        let good = text.bytes().filter(u8::is_ascii_graphic);
+        field.iter_mut().zip(good).for_each(|(to, from)| *to = from);
+        self.put(&field);
+    }
+
+    fn fixed<const N: usize>(mut self) -> [u8; N] {
+        self.0.resize(N, 0);
+        self.0.try_into().unwrap_or([0; N])
+    }
+}
+
+struct In<'a>(&'a [u8]);
+
+impl In<'_> {
+    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (first, rest) = self.0.split_first_chunk::<N>()?;
+        self.0 = rest;
+        Some(*first)
+    }
+
+    fn number<T: Copy>(&mut self, all: &[T]) -> Option<T> {
+        let [place] = self.take()?;
+        all.get(usize::from(place)).copied()
+    }
+
+    fn word(&mut self) -> Option<String> {
+        let field: [u8; STATE] = self.take()?;
+        let text: Vec<u8> = field.into_iter().take_while(|b| *b != 0).collect();
+        String::from_utf8(text).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,39 @@
+//! `pp-restarter --check`: what a policy allows, in words, for an administrator.
+
+use std::fmt::Write;
+
+use nix::unistd::{Gid, Group, Uid, User};
+
+use super::{Policy, Who};
+
+/// One line for each thing that is allowed to somebody.
+#[must_use]
+pub fn describe(policy: &Policy) -> String {
+    let mut out = String::new();
+    for unit in &policy.units {
+        let (burst, every) = (unit.limit.burst, unit.limit.every.as_secs());
+        for (verb, who) in &unit.grants {
+            let who = match who {
+                Who::User(uid) => format!("user {} (uid {uid})", user(*uid)),
+                Who::Group(gid) => format!("group {} (gid {gid})", group(*gid)),
+            };
+            let _ = writeln!(
+                out,
+                "{who} may {} {}, {burst} times at once and once more every {every} s",
+                verb.as_str(),
+                unit.name,
+            );
+        }
+    }
+    out
+}
+
+fn user(uid: u32) -> String {
+    let found = User::from_uid(Uid::from_raw(uid)).ok().flatten();
+    found.map_or_else(|| "?".to_owned(), |user| user.name)
+}
+
+fn group(gid: u32) -> String {
+    let found = Group::from_gid(Gid::from_raw(gid)).ok().flatten();
+    found.map_or_else(|| "?".to_owned(), |group| group.name)
+}

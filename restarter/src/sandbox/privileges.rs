@@ -1,0 +1,75 @@
+//! User, groups and capabilities.
+
+use caps::CapSet;
+use nix::sys::prctl;
+use nix::unistd::{getgroups, getresgid, getresuid, setgroups};
+
+use super::Failed;
+
+/// Done by root before it starts the front: no capability can be had again by executing anything,
+/// and neither process keeps a supplementary group.
+///
+/// # Errors
+/// [`Failed`].
+pub fn prepare() -> Result<(), Failed> {
+    for capability in caps::all() {
+        // One that this kernel does not know cannot be dropped, and need not be.
+        if caps::has_cap(None, CapSet::Bounding, capability).unwrap_or(false) {
+            let what = "a capability cannot be dropped from the bounding set";
+            caps::drop(None, CapSet::Bounding, capability).map_err(Failed::at(what))?;
+        }
+    }
+    setgroups(&[]).map_err(Failed::at("supplementary groups cannot be dropped"))
+}
+
+/// Makes sure that this process is not root in any way and is in no group but its own.
+///
+/// # Errors
+/// [`Failed`]: it is.
+pub fn assert_unprivileged() -> Result<(), Failed> {
+    let what = "the front is privileged";
+    let (uid, gid) = (
+        getresuid().map_err(Failed::at(what))?,
+        getresgid().map_err(Failed::at(what))?,
+    );
+    let groups = getgroups().map_err(Failed::at(what))?;
+    let ids = [uid.real, uid.effective, uid.saved].map(|id| id.as_raw());
+    let gids = [gid.real, gid.effective, gid.saved].map(|id| id.as_raw());
+    let one = |ids: [u32; 3]| ids.iter().all(|id| *id != 0 && Some(id) == ids.first());
+    // Some kernels list the effective group among the supplementary ones.
+    let foreign = groups.iter().any(|group| *group != gid.effective);
+    if one(ids) && one(gids) && !foreign {
+        Ok(())
+    } else {
+        Err(Failed::at(what)(format!(
+            "uids {ids:?}, gids {gids:?}, groups {groups:?}"
+        )))
+    }
+}
+
+/// Drops every capability and the ability to gain any; forbids others of the same user to look into
+/// this process.
+///
+/// # Errors
+/// [`Failed`].
+pub fn give_up() -> Result<(), Failed> {
+    let what = "capabilities cannot be dropped";
+    caps::clear(None, CapSet::Ambient).map_err(Failed::at(what))?;
+    for set in [CapSet::Effective, CapSet::Permitted, CapSet::Inheritable] {
+        caps::clear(None, set).map_err(Failed::at(what))?;
+    }
+    for set in [
+        CapSet::Effective,
+        CapSet::Permitted,
+        CapSet::Inheritable,
+        CapSet::Bounding,
+        CapSet::Ambient,
+    ] {
+        let left = caps::read(None, set).map_err(Failed::at(what))?;
+        if !left.is_empty() {
+            return Err(Failed::at(what)(format!("{set:?} still has {left:?}")));
+        }
+    }
+    prctl::set_no_new_privs().map_err(Failed::at("new privileges cannot be ruled out"))?;
+    prctl::set_dumpable(false).map_err(Failed::at("memory cannot be closed to debuggers"))
+}

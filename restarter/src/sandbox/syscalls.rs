@@ -1,0 +1,110 @@
+//! seccomp: what each process may still ask of the kernel. Everything else fails with EPERM.
+
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
+    SeccompRule,
+};
+
+use super::Failed;
+
+/// What an event loop with open sockets, timers and memory needs. No file, no process, no
+/// signal to anybody else, no new socket, no program.
+const LOOP: &[i64] = &[
+    libc::SYS_accept4,
+    libc::SYS_brk,
+    libc::SYS_clock_gettime,
+    libc::SYS_clock_nanosleep,
+    libc::SYS_close,
+    libc::SYS_epoll_ctl,
+    libc::SYS_epoll_pwait,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_epoll_wait,
+    libc::SYS_exit,
+    libc::SYS_exit_group,
+    libc::SYS_fcntl,
+    libc::SYS_futex,
+    libc::SYS_getpid,
+    libc::SYS_getrandom,
+    libc::SYS_getsockopt,
+    libc::SYS_gettid,
+    libc::SYS_madvise,
+    libc::SYS_mremap,
+    libc::SYS_munmap,
+    libc::SYS_read,
+    libc::SYS_readv,
+    libc::SYS_recvfrom,
+    libc::SYS_recvmsg,
+    libc::SYS_restart_syscall,
+    libc::SYS_rt_sigprocmask,
+    libc::SYS_rt_sigreturn,
+    libc::SYS_sched_yield,
+    libc::SYS_sendmsg,
+    libc::SYS_sendto,
+    libc::SYS_shutdown,
+    libc::SYS_sigaltstack,
+    libc::SYS_write,
+    libc::SYS_writev,
+];
+
+/// What connecting to the system bus needs beside that.
+const BUS: &[i64] = &[
+    libc::SYS_connect,
+    libc::SYS_getpeername,
+    libc::SYS_getsockname,
+    libc::SYS_getuid,
+    libc::SYS_geteuid,
+    libc::SYS_setsockopt,
+];
+
+/// The front's filter.
+///
+/// # Errors
+/// [`Failed`].
+pub fn front() -> Result<(), Failed> {
+    apply(&[LOOP], false)
+}
+
+/// The monitor's filter.
+///
+/// # Errors
+/// [`Failed`].
+pub fn monitor() -> Result<(), Failed> {
+    apply(&[LOOP, BUS], true)
+}
+
+fn apply(lists: &[&[i64]], unix_sockets: bool) -> Result<(), Failed> {
+    let what = "seccomp cannot be entered";
+    let mut rules: std::collections::BTreeMap<i64, Vec<SeccompRule>> = lists
+        .iter()
+        .flat_map(|list| list.iter())
+        .map(|call| (*call, Vec::new()))
+        .collect();
+    // Memory may be mapped and protected, but never made executable.
+    for call in [libc::SYS_mmap, libc::SYS_mprotect] {
+        rules.insert(
+            call,
+            vec![argument(2, SeccompCmpOp::MaskedEq(EXECUTABLE), 0)?],
+        );
+    }
+    if unix_sockets {
+        let unix = u64::from(libc::AF_UNIX.unsigned_abs());
+        rules.insert(libc::SYS_socket, vec![argument(0, SeccompCmpOp::Eq, unix)?]);
+    }
+    let denied = SeccompAction::Errno(libc::EPERM.unsigned_abs());
+    let arch = std::env::consts::ARCH
+        .try_into()
+        .map_err(Failed::at(what))?;
+    let filter = SeccompFilter::new(rules, denied, SeccompAction::Allow, arch);
+    let program: BpfProgram = filter
+        .and_then(TryInto::try_into)
+        .map_err(Failed::at(what))?;
+    seccompiler::apply_filter(&program).map_err(Failed::at(what))
+}
+
+const EXECUTABLE: u64 = libc::PROT_EXEC.unsigned_abs() as u64;
+
+fn argument(index: u8, op: SeccompCmpOp, value: u64) -> Result<SeccompRule, Failed> {
+    let condition = SeccompCondition::new(index, SeccompCmpArgLen::Dword, op, value);
+    let rule = condition.and_then(|condition| SeccompRule::new(vec![condition]));
+    rule.map_err(Failed::at("seccomp cannot be entered"))
+}
