@@ -5,6 +5,7 @@
 //! - [`forge`]: that git server: an sshd, a read-only deploy key, bare repositories.
 //! - [`app`]: web apps set up on it as an administrator would: unit, policy, configuration.
 //! - [`load`]: requests all the time, and what became of each.
+//! - [`old_way`]: the makeshift that the project replaces, to compare with.
 //! - [`wait`]: waiting for something with a deadline.
 //! - [`watch`]: when a new version is served for the first time.
 //! - [`harness`]: runs a suite on one host, and says so when it cannot.
@@ -15,5 +16,6 @@ pub mod harness;
 pub mod host;
 pub mod lab;
 pub mod load;
+pub mod old_way;
 pub mod wait;
 pub mod watch;

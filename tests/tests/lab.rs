@@ -10,6 +10,8 @@ use pp_tests::cases;
 use pp_tests::forge::Forge;
 use pp_tests::harness::{self, Needs};
 use pp_tests::lab::Lab;
+use pp_tests::old_way::OldWay;
+use pp_tests::wait::wait_until;
 
 fn main() -> ExitCode {
     harness::run(
@@ -22,6 +24,7 @@ fn main() -> ExitCode {
             a_user_has_its_own_groups_and_an_empty_environment,
             a_written_file_has_its_mode_owner_and_bytes,
             a_deploy_key_reads_its_repository_and_does_nothing_else,
+            the_old_way_deploys_a_push,
         ],
     )
 }
@@ -75,9 +78,14 @@ fn a_written_file_has_its_mode_owner_and_bytes(lab: &Lab) -> Result<()> {
     Ok(())
 }
 
-fn a_deploy_key_reads_its_repository_and_does_nothing_else(lab: &Lab) -> Result<()> {
+/// A git server, and the user and group that the packages would make.
+fn forge(lab: &Lab) -> Result<Forge> {
     lab.sh("groupadd hosted_apps; useradd -g hosted_apps gunicorn; install -d /etc/pp-fetcher")?;
-    let forge = Forge::start(lab)?;
+    Forge::start(lab)
+}
+
+fn a_deploy_key_reads_its_repository_and_does_nothing_else(lab: &Lab) -> Result<()> {
+    let forge = forge(lab)?;
     let url = forge.repository(lab, "mine")?;
     forge.repository(lab, "other")?;
     let first = forge.push(lab, "mine", &Perl("v1").into(), "First")?;
@@ -122,6 +130,29 @@ fn a_deploy_key_reads_its_repository_and_does_nothing_else(lab: &Lab) -> Result<
     assert!(
         changed.stderr.contains("Host key verification failed"),
         "{changed}"
+    );
+    Ok(())
+}
+
+fn the_old_way_deploys_a_push(_: &Lab) -> Result<()> {
+    let lab = Lab::boot()?;
+    let forge = forge(&lab)?;
+    let old = OldWay::set_up(&lab, &forge, "old", 8000)?;
+    let serves = |version: &str| {
+        wait_until("it is served", Duration::from_secs(10), || {
+            Ok(lab.get(8000, "/")?.body.starts_with(version).then_some(()))
+        })
+    };
+    serves("todo v0")?;
+    old.push("v1")?;
+    old.poll().ok()?;
+    serves("todo v1")?;
+    let before = lab.property(&old.unit(), "InvocationID")?;
+    old.poll().ok()?;
+    assert_eq!(
+        lab.property(&old.unit(), "InvocationID")?,
+        before,
+        "nothing new, nothing done"
     );
     Ok(())
 }

@@ -11,7 +11,6 @@ macro_rules! example {
 
 // What is shipped as an example is what is tried here.
 const DEPLOY: &str = example!("deploy.sh");
-const UNIT: &str = example!("systemd/gunicorn.todo_django.service");
 const SOCKET_UNIT: &str = example!("systemd-socket/gunicorn.todo_django.service");
 const SOCKET: &str = example!("systemd-socket/gunicorn.todo_django.socket");
 
@@ -21,7 +20,7 @@ const WSGI: &str = include_str!("../../fixtures/django/todo/wsgi.py");
 /// One version of the project; what is not broken on purpose works.
 #[derive(Debug, Clone)]
 pub struct Django {
-    version: &'static str,
+    version: String,
     deploy: String,
     wsgi: String,
     views: String,
@@ -30,7 +29,7 @@ pub struct Django {
 pub(super) fn kind(name: &str) -> Kind {
     Kind {
         unit: unit(name),
-        unit_file: UNIT,
+        unit_file: Django::UNIT,
         shared: &["db.sqlite3", "media"],
     }
 }
@@ -55,11 +54,14 @@ fn unit(name: &str) -> String {
 }
 
 impl Django {
+    /// The shipped example of its unit, for the app `todo_django` on port 8000.
+    pub const UNIT: &'static str = example!("systemd/gunicorn.todo_django.service");
+
     /// A version that works; its first page is `todo VERSION, N items`.
     #[must_use]
-    pub fn version(version: &'static str) -> Self {
+    pub fn version(version: &str) -> Self {
         Self {
-            version,
+            version: version.to_owned(),
             deploy: DEPLOY.to_owned(),
             wsgi: WSGI.to_owned(),
             views: VIEWS.to_owned(),
