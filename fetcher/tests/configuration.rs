@@ -95,7 +95,7 @@ fn a_mistake_is_told_with_file_line_column_and_mend() {
         ),
         ("", "todo.toml: `repository` is missing", "such as"),
         (
-            "repository = \"x\"\n",
+            "repository = \"f:x\"\n",
             "todo.toml: `deploy.root` is missing",
             "/var/www/projects/todo",
         ),

@@ -9,6 +9,7 @@ use pp_protocol::UnitName;
 use super::duration::Span;
 use super::error::ConfigError;
 use super::fragment::{Fragment, Hooks, Ssh};
+use crate::git::RepositoryUrl;
 use crate::health::HealthUrl;
 
 /// One app.
@@ -18,8 +19,8 @@ pub struct App {
     pub name: String,
     /// Its file, for messages.
     pub path: PathBuf,
-    /// Where the repository is, as written.
-    pub repository: String,
+    /// Where the repository is.
+    pub repository: RepositoryUrl,
     /// What is followed there.
     pub follow: Follow,
     /// Time between two polls of the service.
@@ -104,6 +105,8 @@ impl App {
             error("`repository` is missing".into())
                 .mend("such as: repository = \"github.com-repo-todo:me/todo.git\"")
         })?;
+        let repository = RepositoryUrl::parse(&repository)
+            .map_err(|why| error(format!("`repository`: {why}")))?;
         let root = fragment.deploy.root.ok_or_else(|| {
             error("`deploy.root` is missing".into()).mend(format!(
                 "such as: root = \"/var/www/projects/{name}\" under [deploy]"

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use pp_protocol::explain::{Explanation, explain};
 use pp_protocol::{Answer, Client, ClientError, Outcome, Report, UnitName, Verb};
 
 use super::failure::Failure;
@@ -119,13 +120,10 @@ fn read(
     match answer {
         Ok(Answer::Finished(report)) => match report.outcome(verb) {
             Outcome::Restarted | Outcome::Reloaded => Ok(None),
-            Outcome::Unknown => Ok(Some(format!(
-                "what came of it is unknown: {}",
-                told(unit, &report)
-            ))),
-            Outcome::Refused => surroundings(format!("not done: {}", told(unit, &report))),
+            Outcome::Unknown => Ok(Some(told(unit, verb, &report))),
+            Outcome::Refused => surroundings(told(unit, verb, &report)),
             Outcome::NotRunning | Outcome::Failed => {
-                Err(Failure::revision(phase, told(unit, &report)))
+                Err(Failure::revision(phase, told(unit, verb, &report)))
             }
         },
         Ok(Answer::Denied) => {
@@ -144,16 +142,10 @@ fn unreachable(error: &ClientError) -> String {
     format!("{error}\n  `systemctl status pp-restarter.socket` shows whether it is there")
 }
 
-fn told(unit: &UnitName, report: &Report) -> String {
-    let job = format!("{:?}", report.job).to_lowercase();
-    let refusal = report
-        .refusal
-        .map(|r| format!(", refused: {r:?}").to_lowercase());
-    format!(
-        "{unit} is {} ({}, {}), systemd's job: {job}{}\n  `journalctl -u {unit} -n 30` shows more",
-        format!("{:?}", report.active).to_lowercase(),
-        report.sub,
-        report.result,
-        refusal.unwrap_or_default()
-    )
+fn told(unit: &UnitName, verb: Verb, report: &Report) -> String {
+    let Explanation { summary, advice } = explain(unit.as_str(), verb, report);
+    std::iter::once(summary)
+        .chain(advice)
+        .collect::<Vec<_>>()
+        .join("\n  ")
 }
