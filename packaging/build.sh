@@ -49,7 +49,10 @@ command -v cargo >/dev/null || die "cargo is not there: install Rust 1.88 or new
 install_missing
 
 say "compiling"
-cargo build --release --locked --bins -p pp-restarter -p pp-fetcher -p pp-packaging
+cargo build --release --locked -p pp-restarter -p pp-fetcher -p pp-packaging \
+	--bin pp-restart --bin pp-fetcher --bin pp-pages
+# Alone, so that it is linked with the features it asks for and not with those of the others.
+cargo build --release --locked -p pp-restarter --no-default-features --bin pp-restarter
 target=${CARGO_TARGET_DIR:-target}/release
 
 version=$(sed -n '/^\[workspace.package\]/,/^$/s/^version = "\(.*\)"$/\1/p' Cargo.toml)

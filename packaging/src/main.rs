@@ -13,14 +13,24 @@ fn main() -> Result<()> {
     let [man, completions] = arguments.as_slice() else {
         bail!("usage: pp-pages MAN-DIRECTORY COMPLETIONS-DIRECTORY");
     };
-    for command in programs() {
-        render::manual_pages(command.clone(), man)?;
+    for (command, see_also) in programs() {
+        render::manual_pages(command.clone(), see_also, man)?;
         render::completions(command, completions)?;
     }
     Ok(())
 }
 
-/// The programs that people type. pp-restarter is systemd's to start: its page is written by hand.
-fn programs() -> Vec<Command> {
-    Vec::new()
+/// The programs that people type, and where to read on. pp-restarter is systemd's to start: its
+/// page is written by hand.
+fn programs() -> [(Command, &'static str); 2] {
+    [
+        (
+            pp_restarter::cli::client_command(),
+            "pp-restarter(8), pp-restarter-policy(5), pp-restarter-protocol(7), systemctl(1)",
+        ),
+        (
+            pp_fetcher::cli::command(),
+            "pp-fetcher(1), pp-fetcher.toml(5), pp-restarter(8), pp-restart(1)",
+        ),
+    ]
 }
