@@ -62,7 +62,10 @@ fn checked(directory: PathBuf) -> ExitCode {
     let directory = std::path::absolute(&directory).unwrap_or(directory);
     match files::load(&Trust::default(), &directory, &names::System) {
         Ok(loaded) => {
-            loaded.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
+            loaded
+                .warnings
+                .iter()
+                .for_each(|warning| eprintln!("warning: {warning}"));
             print!("{}", check::describe(&loaded.policy));
             ExitCode::SUCCESS
         }

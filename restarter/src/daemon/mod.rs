@@ -48,11 +48,18 @@ pub type Failure = Box<dyn std::error::Error>;
 /// # Errors
 /// It could not start, the front failed, or (at the very end) the policy was refused.
 pub fn monitor() -> Result<(), Failure> {
-    let loaded = files::load(&Trust::default(), Path::new(files::DIRECTORY), &names::System);
+    let loaded = files::load(
+        &Trust::default(),
+        Path::new(files::DIRECTORY),
+        &names::System,
+    );
     audit::open();
     let (policy, refused) = match loaded {
         Ok(loaded) => {
-            loaded.warnings.iter().for_each(|warning| audit::alarm("policy", warning));
+            loaded
+                .warnings
+                .iter()
+                .for_each(|warning| audit::alarm("policy", warning));
             (loaded.policy, None)
         }
         Err(problem) => {
@@ -73,7 +80,9 @@ pub fn monitor() -> Result<(), Failure> {
     let mut terminate = signal(SignalKind::terminate())?;
     let pair = tokio::net::UnixStream::from_std(ours)?;
     sandbox::monitor()?;
-    let status = refused.clone().unwrap_or_else(|| format!("{} units allowed", policy.units.len()));
+    let status = refused
+        .clone()
+        .unwrap_or_else(|| format!("{} units allowed", policy.units.len()));
     // Without NOTIFY_SOCKET (not started by systemd) there is nobody to tell.
     let _ = sd_notify::notify(&[NotifyState::Ready, NotifyState::Status(&status)]);
     let stop = async move {

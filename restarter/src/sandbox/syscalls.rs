@@ -74,20 +74,30 @@ pub fn monitor() -> Result<(), Failed> {
 
 fn apply(lists: &[&[i64]], unix_sockets: bool) -> Result<(), Failed> {
     let what = "seccomp cannot be entered";
-    let mut rules: std::collections::BTreeMap<i64, Vec<SeccompRule>> =
-        lists.iter().flat_map(|list| list.iter()).map(|call| (*call, Vec::new())).collect();
+    let mut rules: std::collections::BTreeMap<i64, Vec<SeccompRule>> = lists
+        .iter()
+        .flat_map(|list| list.iter())
+        .map(|call| (*call, Vec::new()))
+        .collect();
     // Memory may be mapped and protected, but never made executable.
     for call in [libc::SYS_mmap, libc::SYS_mprotect] {
-        rules.insert(call, vec![argument(2, SeccompCmpOp::MaskedEq(EXECUTABLE), 0)?]);
+        rules.insert(
+            call,
+            vec![argument(2, SeccompCmpOp::MaskedEq(EXECUTABLE), 0)?],
+        );
     }
     if unix_sockets {
         let unix = u64::from(libc::AF_UNIX.unsigned_abs());
         rules.insert(libc::SYS_socket, vec![argument(0, SeccompCmpOp::Eq, unix)?]);
     }
     let denied = SeccompAction::Errno(libc::EPERM.unsigned_abs());
-    let arch = std::env::consts::ARCH.try_into().map_err(Failed::at(what))?;
+    let arch = std::env::consts::ARCH
+        .try_into()
+        .map_err(Failed::at(what))?;
     let filter = SeccompFilter::new(rules, denied, SeccompAction::Allow, arch);
-    let program: BpfProgram = filter.and_then(TryInto::try_into).map_err(Failed::at(what))?;
+    let program: BpfProgram = filter
+        .and_then(TryInto::try_into)
+        .map_err(Failed::at(what))?;
     seccompiler::apply_filter(&program).map_err(Failed::at(what))
 }
 
