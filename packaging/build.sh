@@ -85,11 +85,12 @@ done
 cp packaging/tmpfiles/pp-fetcher.conf "$debian/pp-fetcher.tmpfiles"
 cp packaging/etc/logrotate "$debian/pp-fetcher.logrotate"
 cp packaging/etc/cron "$debian/pp-fetcher.cron.d"
+# debhelper ships this one.
 cp CHANGELOG.md "$stage/"
 cat >"$debian/changelog" <<EOF
 pull-and-pray ($version) unstable; urgency=medium
 
-  * What changed is in CHANGELOG.md, beside this file.
+  * The project's own changelog says what changed.
 
  -- $(sed -n 's/^Maintainer: //p' packaging/debian/control)  $(date -u -R -d "@$SOURCE_DATE_EPOCH")
 EOF
