@@ -23,7 +23,10 @@ pub fn explain(unit: &str, verb: Verb, report: &Report) -> Explanation {
         Outcome::Reloaded => format!("{unit} was reloaded and is {state}{}", took(report)),
         Outcome::NotRunning => {
             advice.push(journal);
-            format!("{unit} is not running: {}; it is {state}", not_running(report))
+            format!(
+                "{unit} is not running: {}; it is {state}",
+                not_running(report)
+            )
         }
         Outcome::Failed => {
             advice.push(journal);
@@ -45,7 +48,9 @@ pub fn explain(unit: &str, verb: Verb, report: &Report) -> Explanation {
         }
         Outcome::Unknown => {
             advice.push(format!("see: systemctl status {unit}"));
-            format!("nobody saw what became of {unit}: the job may have ended either way; it is {state}")
+            format!(
+                "nobody saw what became of {unit}: the job may have ended either way; it is {state}"
+            )
         }
     };
     if report.needs_daemon_reload {
@@ -95,7 +100,9 @@ fn not_running(report: &Report) -> &'static str {
 
 fn failed(report: &Report) -> String {
     match report.job {
-        JobResult::Canceled => return "another job of systemd took the place of this one".to_owned(),
+        JobResult::Canceled => {
+            return "another job of systemd took the place of this one".to_owned();
+        }
         JobResult::Dependency => return "a unit that it needs could not be started".to_owned(),
         _ => {}
     }
@@ -180,19 +187,58 @@ mod tests {
     fn rule_18_each_way_to_end_has_its_own_words() {
         use ActiveState::{Activating, Active, Failed, Inactive, Unknown};
         for (seen, words) in [
-            (report(JobResult::Done, Active, "running", "success"), "was restarted and is active (running), main PID 7, in 0.7 s"),
-            (report(JobResult::Done, Inactive, "dead", "success"), "a condition in its file was not met"),
-            (report(JobResult::Done, Activating, "auto-restart", "exit-code"), "ended at once, and systemd tries it again"),
-            (report(JobResult::Failed, Failed, "failed", "exit-code"), "its program ended with an error"),
-            (report(JobResult::Failed, Failed, "failed", "start-limit-hit"), "started too often"),
-            (report(JobResult::Failed, Failed, "failed", "timeout"), "took longer than its time-out"),
-            (report(JobResult::Timeout, Failed, "failed", "success"), "took longer than its time-out"),
-            (report(JobResult::Failed, Failed, "failed", "protocol"), "before it said that it was ready"),
-            (report(JobResult::Failed, Failed, "failed", "resources"), "could not set up"),
-            (report(JobResult::Canceled, Inactive, "dead", "success"), "another job"),
-            (report(JobResult::Dependency, Inactive, "dead", "success"), "a unit that it needs"),
-            (report(JobResult::Unknown, Active, "running", "success"), "nobody saw"),
-            (report(JobResult::Unknown, Unknown, "", ""), "state that could not be read"),
+            (
+                report(JobResult::Done, Active, "running", "success"),
+                "was restarted and is active (running), main PID 7, in 0.7 s",
+            ),
+            (
+                report(JobResult::Done, Inactive, "dead", "success"),
+                "a condition in its file was not met",
+            ),
+            (
+                report(JobResult::Done, Activating, "auto-restart", "exit-code"),
+                "ended at once, and systemd tries it again",
+            ),
+            (
+                report(JobResult::Failed, Failed, "failed", "exit-code"),
+                "its program ended with an error",
+            ),
+            (
+                report(JobResult::Failed, Failed, "failed", "start-limit-hit"),
+                "started too often",
+            ),
+            (
+                report(JobResult::Failed, Failed, "failed", "timeout"),
+                "took longer than its time-out",
+            ),
+            (
+                report(JobResult::Timeout, Failed, "failed", "success"),
+                "took longer than its time-out",
+            ),
+            (
+                report(JobResult::Failed, Failed, "failed", "protocol"),
+                "before it said that it was ready",
+            ),
+            (
+                report(JobResult::Failed, Failed, "failed", "resources"),
+                "could not set up",
+            ),
+            (
+                report(JobResult::Canceled, Inactive, "dead", "success"),
+                "another job",
+            ),
+            (
+                report(JobResult::Dependency, Inactive, "dead", "success"),
+                "a unit that it needs",
+            ),
+            (
+                report(JobResult::Unknown, Active, "running", "success"),
+                "nobody saw",
+            ),
+            (
+                report(JobResult::Unknown, Unknown, "", ""),
+                "state that could not be read",
+            ),
         ] {
             let told = explain("todo.service", Verb::Restart, &seen);
             assert!(told.summary.contains(words), "{told:?}");
@@ -221,7 +267,10 @@ mod tests {
             };
             let told = explain("todo.service", Verb::Restart, &seen);
             assert_eq!(told.advice.len(), 1);
-            assert!(said.insert(told.summary), "{refusal:?} has words of its own");
+            assert!(
+                said.insert(told.summary),
+                "{refusal:?} has words of its own"
+            );
         }
     }
 }

@@ -74,13 +74,28 @@ pub fn escaped(bytes: &[u8]) -> String {
 }
 
 /// A request was allowed or not; `order` is the number its outcome will have.
-pub fn decision(caller: &Caller, subject: &Subject, verdict: &str, reason: &str, order: Option<u64>) {
+pub fn decision(
+    caller: &Caller,
+    subject: &Subject,
+    verdict: &str,
+    reason: &str,
+    order: Option<u64>,
+) {
     let Caller { uid, gid, pid, .. } = *caller;
     let (verb, unit) = (subject.verb(), subject.unit.as_deref());
     let what = format!("{} {}", verb.unwrap_or("request"), unit.unwrap_or(""));
     info!(
-        event = "decision", uid, gid, pid, unit, verb, verdict, reason, order,
-        "{verdict}: {} by uid {uid}, pid {pid}: {reason}", what.trim_end(),
+        event = "decision",
+        uid,
+        gid,
+        pid,
+        unit,
+        verb,
+        verdict,
+        reason,
+        order,
+        "{verdict}: {} by uid {uid}, pid {pid}: {reason}",
+        what.trim_end(),
     );
 }
 
@@ -90,10 +105,22 @@ pub fn outcome(caller: &Caller, verb: Verb, unit: &UnitName, order: u64, report:
     let said = Said::new(report);
     let (verb, unit) = (verb.as_str(), unit.as_str());
     info!(
-        event = "outcome", uid, gid, pid, unit, verb, order,
-        job = said.job, refusal = said.refusal, active = said.active, sub = report.sub,
-        result = report.result, main_pid = report.main_pid, duration_ms = report.elapsed_ms,
-        "{verb} {unit} for uid {uid}: {}", said.words,
+        event = "outcome",
+        uid,
+        gid,
+        pid,
+        unit,
+        verb,
+        order,
+        job = said.job,
+        refusal = said.refusal,
+        active = said.active,
+        sub = report.sub,
+        result = report.result,
+        main_pid = report.main_pid,
+        duration_ms = report.elapsed_ms,
+        "{verb} {unit} for uid {uid}: {}",
+        said.words,
     );
 }
 
@@ -102,10 +129,19 @@ pub fn job(order: &Order, unit: &UnitName, report: &Report) {
     let said = Said::new(report);
     let (verb, unit) = (order.verb.as_str(), unit.as_str());
     info!(
-        event = "job", unit, verb, order = order.id,
-        job = said.job, refusal = said.refusal, active = said.active, sub = report.sub,
-        result = report.result, main_pid = report.main_pid, duration_ms = report.elapsed_ms,
-        "{verb} {unit}: {}", said.words,
+        event = "job",
+        unit,
+        verb,
+        order = order.id,
+        job = said.job,
+        refusal = said.refusal,
+        active = said.active,
+        sub = report.sub,
+        result = report.result,
+        main_pid = report.main_pid,
+        duration_ms = report.elapsed_ms,
+        "{verb} {unit}: {}",
+        said.words,
     );
 }
 
@@ -113,14 +149,22 @@ pub fn job(order: &Order, unit: &UnitName, report: &Report) {
 pub fn limited(order: &Order, unit: &UnitName, wait: Duration) {
     let (verb, unit, wait) = (order.verb.as_str(), unit.as_str(), millis(wait));
     warn!(
-        event = "limited", unit, verb, order = order.id,
+        event = "limited",
+        unit,
+        verb,
+        order = order.id,
         "{verb} {unit} not done: its limit allows it again in {wait} ms",
     );
 }
 
 /// Records about `uid` were left out.
 pub fn repeated(uid: u32, times: u32, last: &str) {
-    warn!(event = "repeated", uid, times, "{times} more requests of uid {uid}, not written down one by one; the last: {last}");
+    warn!(
+        event = "repeated",
+        uid,
+        times,
+        "{times} more requests of uid {uid}, not written down one by one; the last: {last}"
+    );
 }
 
 /// Something about the service itself, for the administrator.
@@ -143,13 +187,22 @@ struct Said {
 impl Said {
     fn new(report: &Report) -> Self {
         let job = format!("{:?}", report.job).to_lowercase();
-        let refusal = report.refusal.map(|refusal| format!("{refusal:?}").to_lowercase());
+        let refusal = report
+            .refusal
+            .map(|refusal| format!("{refusal:?}").to_lowercase());
         let active = format!("{:?}", report.active).to_lowercase();
-        let ended = refusal.as_ref().map_or_else(|| format!("job {job}"), |why| format!("refused ({why})"));
+        let ended = refusal
+            .as_ref()
+            .map_or_else(|| format!("job {job}"), |why| format!("refused ({why})"));
         let words = format!(
             "{ended}, {active} ({}), result {}, main pid {}, {} ms",
             report.sub, report.result, report.main_pid, report.elapsed_ms
         );
-        Self { job, refusal, active, words }
+        Self {
+            job,
+            refusal,
+            active,
+            words,
+        }
     }
 }

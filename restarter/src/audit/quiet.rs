@@ -45,7 +45,8 @@ impl Quiet {
     /// Asks about a record of `uid` that reads like `record`.
     pub fn ask(&mut self, uid: u32, record: &str, now: Instant) -> Advice {
         if self.callers.len() >= CALLERS && !self.callers.contains_key(&uid) {
-            self.callers.retain(|_, caller| caller.left_out > 0 || caller.full_at > now);
+            self.callers
+                .retain(|_, caller| caller.left_out > 0 || caller.full_at > now);
         }
         let caller = self.callers.entry(uid).or_insert_with(|| Caller {
             last: String::new(),
@@ -58,23 +59,34 @@ impl Quiet {
         if same || missing > MORE * (SHARE - 1) {
             caller.left_out = caller.left_out.saturating_add(1);
             record.clone_into(&mut caller.last);
-            return Advice { write: false, left_out: None };
+            return Advice {
+                write: false,
+                left_out: None,
+            };
         }
-        let left_out = (caller.left_out > 0)
-            .then(|| (caller.left_out, std::mem::take(&mut caller.last)));
+        let left_out =
+            (caller.left_out > 0).then(|| (caller.left_out, std::mem::take(&mut caller.last)));
         *caller = Caller {
             last: record.to_owned(),
             since: now,
             left_out: 0,
             full_at: now + missing + MORE,
         };
-        Advice { write: true, left_out }
+        Advice {
+            write: true,
+            left_out,
+        }
     }
 
     /// What is still to be said when the service ends.
     pub fn rest(&mut self) -> Vec<(u32, u32, String)> {
-        let callers = self.callers.drain().filter(|(_, caller)| caller.left_out > 0);
-        callers.map(|(uid, caller)| (uid, caller.left_out, caller.last)).collect()
+        let callers = self
+            .callers
+            .drain()
+            .filter(|(_, caller)| caller.left_out > 0);
+        callers
+            .map(|(uid, caller)| (uid, caller.left_out, caller.last))
+            .collect()
     }
 }
 
@@ -86,15 +98,27 @@ mod tests {
     fn rule_19_repeated_identical_denials_are_summarised() {
         let (mut quiet, start) = (Quiet::default(), Instant::now());
         let at = |seconds| start + Duration::from_secs(seconds);
-        let first = Advice { write: true, left_out: None };
+        let first = Advice {
+            write: true,
+            left_out: None,
+        };
         assert_eq!(quiet.ask(7, "denied a", at(0)), first);
         for second in 1..50 {
             assert!(!quiet.ask(7, "denied a", at(second)).write);
         }
         assert_eq!(quiet.ask(8, "denied a", at(50)), first, "another caller");
         let next = quiet.ask(7, "denied b", at(51));
-        assert_eq!(next, Advice { write: true, left_out: Some((49, "denied a".into())) });
-        assert!(quiet.ask(7, "denied b", at(112)).write, "after a minute it is news again");
+        assert_eq!(
+            next,
+            Advice {
+                write: true,
+                left_out: Some((49, "denied a".into()))
+            }
+        );
+        assert!(
+            quiet.ask(7, "denied b", at(112)).write,
+            "after a minute it is news again"
+        );
         assert!(quiet.rest().is_empty());
     }
 
@@ -107,7 +131,9 @@ mod tests {
             written += u32::from(quiet.ask(7, &format!("denied {n}"), now).write);
         }
         assert!((SHARE..SHARE + 52).contains(&written), "{written} in 100 s");
-        let [(7, left_out, _)] = quiet.rest()[..] else { panic!("one caller") };
+        let [(7, left_out, _)] = quiet.rest()[..] else {
+            panic!("one caller")
+        };
         assert!(left_out > 1000);
     }
 }

@@ -29,6 +29,10 @@ fn main() -> ExitCode {
         _ if words.len() != arguments.len() => return usage(),
         [] => daemon::monitor(),
         ["front"] => daemon::front(),
+        #[cfg(feature = "selftest")]
+        ["selftest"] => daemon::selftest::monitor(),
+        #[cfg(feature = "selftest")]
+        ["selftest-front"] => daemon::selftest::front(),
         ["--check"] => return checked(files::DIRECTORY.into()),
         ["--check", directory] => return checked(directory.into()),
         ["--version"] => {
@@ -62,7 +66,10 @@ fn checked(directory: PathBuf) -> ExitCode {
     let directory = std::path::absolute(&directory).unwrap_or(directory);
     match files::load(&Trust::default(), &directory, &names::System) {
         Ok(loaded) => {
-            loaded.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
+            loaded
+                .warnings
+                .iter()
+                .for_each(|warning| eprintln!("warning: {warning}"));
             print!("{}", check::describe(&loaded.policy));
             ExitCode::SUCCESS
         }

@@ -9,8 +9,8 @@ use std::time::Duration;
 use clap::Parser;
 use pp_protocol::{Answer, Client, ClientError, Outcome, UnitName, Verb};
 
-pub use args::client_command;
 use args::Args;
+pub use args::client_command;
 use say::Voice;
 
 /// Restarted (or reloaded) and active.
@@ -53,7 +53,11 @@ fn list(client: &Client, voice: Voice) -> u8 {
 }
 
 fn act(client: &Client, voice: Voice, args: &Args) -> u8 {
-    let verb = if args.reload { Verb::Reload } else { Verb::Restart };
+    let verb = if args.reload {
+        Verb::Reload
+    } else {
+        Verb::Restart
+    };
     let mut units = Vec::new();
     for name in &args.units {
         match UnitName::parse(name) {
@@ -100,5 +104,9 @@ fn one(client: &Client, voice: Voice, verb: Verb, unit: &UnitName) -> u8 {
 }
 
 fn code(error: &ClientError) -> u8 {
-    if matches!(error, ClientError::Timeout(_)) { NOT_BACK } else { NO_RESTARTER }
+    if matches!(error, ClientError::Timeout(_)) {
+        NOT_BACK
+    } else {
+        NO_RESTARTER
+    }
 }

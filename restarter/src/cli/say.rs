@@ -23,7 +23,10 @@ impl Voice {
                 let every = Duration::from_millis(grant.every_ms);
                 println!(
                     "{:<8} {}   {} at once, one more every {} s",
-                    grant.verb.as_str(), grant.unit, grant.burst, every.as_secs(),
+                    grant.verb.as_str(),
+                    grant.unit,
+                    grant.burst,
+                    every.as_secs(),
                 );
             }
         }
@@ -91,7 +94,9 @@ impl Voice {
             ClientError::Unreachable { source, .. }
                 if source.kind() == std::io::ErrorKind::PermissionDenied =>
             {
-                eprintln!("  only members of one group may ask (hosted_apps, as installed); yours are: id");
+                eprintln!(
+                    "  only members of one group may ask (hosted_apps, as installed); yours are: id"
+                );
             }
             ClientError::Unreachable { .. } => {
                 eprintln!("  is it installed and listening? systemctl status pp-restarter.socket");

@@ -32,7 +32,9 @@ pub fn listener() -> Result<UnixListener, NotActivated> {
         return Err(Environment("LISTEN_FDS is not 1"));
     }
     if env::var_os("LISTEN_FDS_FIRST_FD").is_some() {
-        return Err(Environment("LISTEN_FDS_FIRST_FD is set, which systemd never does"));
+        return Err(Environment(
+            "LISTEN_FDS_FIRST_FD is set, which systemd never does",
+        ));
     }
     // This checks the family and the type.
     let listener = ListenFd::from_env().take_unix_listener(0);

@@ -64,14 +64,24 @@ impl Desk {
         };
         let batch = place.get_or_insert_with(|| {
             self.last += 1;
-            let order = Order { id: self.last, unit: number, verb };
+            let order = Order {
+                id: self.last,
+                unit: number,
+                verb,
+            };
             send = Some(order);
-            Batch { order, waiting: Vec::new() }
+            Batch {
+                order,
+                waiting: Vec::new(),
+            }
         });
         let (answer, ticket) = oneshot::channel();
         batch.waiting.push(answer);
         let id = batch.order.id;
-        let running = unit.running.as_ref().is_some_and(|running| running.order.id == id);
+        let running = unit
+            .running
+            .as_ref()
+            .is_some_and(|running| running.order.id == id);
         Some((send.filter(|_| running), (id, ticket)))
     }
 
@@ -119,20 +129,32 @@ mod tests {
         let joined: Vec<Ticket> = (0..200)
             .map(|_| {
                 let (sent, ticket) = desk.ask(0, Verb::Restart).unwrap();
-                assert_eq!(sent, None, "nothing is sent while the unit is being acted on");
+                assert_eq!(
+                    sent, None,
+                    "nothing is sent while the unit is being acted on"
+                );
                 ticket
             })
             .collect();
-        assert!(joined.iter().all(|(id, _)| *id == first + 1), "one follow-up for all");
+        assert!(
+            joined.iter().all(|(id, _)| *id == first + 1),
+            "one follow-up for all"
+        );
         let (sent, _) = desk.ask(1, Verb::Restart).unwrap();
         assert!(sent.is_some(), "another unit does not wait");
 
         let follow_up = desk.answered(busy(first)).unwrap();
-        assert_eq!(answer.try_recv(), Ok(Answer::Busy(Duration::from_secs(first))));
+        assert_eq!(
+            answer.try_recv(),
+            Ok(Answer::Busy(Duration::from_secs(first)))
+        );
         assert_eq!(follow_up.id, first + 1);
         assert_eq!(desk.answered(busy(follow_up.id)), None);
         for (_, mut answer) in joined {
-            assert_eq!(answer.try_recv(), Ok(Answer::Busy(Duration::from_secs(follow_up.id))));
+            assert_eq!(
+                answer.try_recv(),
+                Ok(Answer::Busy(Duration::from_secs(follow_up.id)))
+            );
         }
     }
 
@@ -142,8 +164,14 @@ mod tests {
         let (_, (first, _)) = desk.ask(0, Verb::Reload).unwrap();
         let (_, (reload, _)) = desk.ask(0, Verb::Reload).unwrap();
         let (_, (restart, _)) = desk.ask(0, Verb::Restart).unwrap();
-        assert_eq!(desk.answered(busy(first)).map(|o| (o.id, o.verb)), Some((restart, Verb::Restart)));
-        assert_eq!(desk.answered(busy(restart)).map(|o| (o.id, o.verb)), Some((reload, Verb::Reload)));
+        assert_eq!(
+            desk.answered(busy(first)).map(|o| (o.id, o.verb)),
+            Some((restart, Verb::Restart))
+        );
+        assert_eq!(
+            desk.answered(busy(restart)).map(|o| (o.id, o.verb)),
+            Some((reload, Verb::Reload))
+        );
         assert!(!desk.is_idle());
         assert_eq!(desk.answered(busy(reload)), None);
         assert!(desk.is_idle());

@@ -201,7 +201,10 @@ impl Front {
         let count = per_uid.entry(caller.uid).or_default();
         (*count < self.settings.per_uid).then(|| {
             *count += 1;
-            Admitted { front: self, uid: caller.uid }
+            Admitted {
+                front: self,
+                uid: caller.uid,
+            }
         })
     }
 }

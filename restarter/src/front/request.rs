@@ -47,7 +47,13 @@ pub(super) async fn serve(front: &Front, mut stream: UnixStream) {
         }
     };
     let Some(_admitted) = front.admit(&caller) else {
-        decided(front, &caller, &Subject::default(), "busy", "too many connections of this uid");
+        decided(
+            front,
+            &caller,
+            &Subject::default(),
+            "busy",
+            "too many connections of this uid",
+        );
         let retry_after_ms = millis(TOO_MANY);
         return reply(front, &mut stream, &[Reply::Busy { retry_after_ms }]).await;
     };
@@ -58,7 +64,10 @@ pub(super) async fn serve(front: &Front, mut stream: UnixStream) {
             decided(front, &caller, &Subject::default(), "closed", &reason);
         }
         Ok(Request { ask: Ask::List, .. }) => list(front, &caller, &mut stream).await,
-        Ok(Request { ask: Ask::Act { verb, unit }, .. }) => {
+        Ok(Request {
+            ask: Ask::Act { verb, unit },
+            ..
+        }) => {
             act(front, &caller, verb, &unit, &mut stream).await;
         }
     }
@@ -85,7 +94,11 @@ async fn act(front: &Front, caller: &Caller, verb: Verb, name: &str, stream: &mu
     if let Some(order) = order {
         let _ = front.orders.send(order);
     }
-    let how = if order.is_some() { "in the policy" } else { "in the policy, joins the next one" };
+    let how = if order.is_some() {
+        "in the policy"
+    } else {
+        "in the policy, joins the next one"
+    };
     front.record(caller.uid, &format!("allowed {id} {}", caller.pid), || {
         audit::decision(caller, &subject, "allowed", how, Some(id));
     });
@@ -93,8 +106,16 @@ async fn act(front: &Front, caller: &Caller, verb: Verb, name: &str, stream: &mu
         // The monitor is gone, and with it everything: the connection ends without an answer.
         Err(_) => return,
         Ok(Answer::Busy(after)) => {
-            decided(front, caller, &subject, "busy", "the unit's limit is reached");
-            Reply::Busy { retry_after_ms: millis(after) }
+            decided(
+                front,
+                caller,
+                &subject,
+                "busy",
+                "the unit's limit is reached",
+            );
+            Reply::Busy {
+                retry_after_ms: millis(after),
+            }
         }
         Ok(Answer::Finished(report)) => {
             audit::outcome(caller, verb, &unit.name, id, &report);
@@ -120,7 +141,13 @@ async fn list(front: &Front, caller: &Caller, stream: &mut UnixStream) {
     }
     let subject = Subject::default();
     if replies.is_empty() {
-        decided(front, caller, &subject, "denied", "may do nothing, asked for the list");
+        decided(
+            front,
+            caller,
+            &subject,
+            "denied",
+            "may do nothing, asked for the list",
+        );
         return answer(front, stream, &DENIED).await;
     }
     decided(front, caller, &subject, "allowed", "asked for the list");
@@ -141,7 +168,11 @@ async fn read(stream: &mut UnixStream) -> Result<Request, Unread> {
     loop {
         if let Some(payload) = codec::unframe(&mut framing, &mut buffer)? {
             let request = codec::decode_request(&payload)?;
-            return if buffer.is_empty() { Ok(request) } else { Err(Unread::Trailing) };
+            return if buffer.is_empty() {
+                Ok(request)
+            } else {
+                Err(Unread::Trailing)
+            };
         }
         match stream.read(&mut chunk).await {
             Ok(n) if n > 0 => buffer.extend_from_slice(chunk.get(..n).unwrap_or_default()),
@@ -154,7 +185,9 @@ async fn reply(front: &Front, stream: &mut UnixStream, replies: &[Reply]) {
     let mut bytes = BytesMut::new();
     for reply in replies {
         // Every reply fits: a grant's name has at most 255 bytes, a report's words 24.
-        let Ok(frame) = codec::encode_reply(reply).and_then(codec::frame) else { return };
+        let Ok(frame) = codec::encode_reply(reply).and_then(codec::frame) else {
+            return;
+        };
         bytes.extend_from_slice(&frame);
     }
     answer(front, stream, &bytes).await;

@@ -190,7 +190,12 @@ impl Bus {
         self.0.call_method(to.0, to.1, to.2, method, body).await
     }
 
-    async fn get<T>(&self, path: &zbus::OwnedObjectPath, interface: &str, name: &str) -> zbus::Result<T>
+    async fn get<T>(
+        &self,
+        path: &zbus::OwnedObjectPath,
+        interface: &str,
+        name: &str,
+    ) -> zbus::Result<T>
     where
         T: TryFrom<zbus::OwnedVariant>,
         T::Error: Into<zbus::Error>,

@@ -123,7 +123,9 @@ fn understand<'a>(bytes: &[u8; ORDER], units: &'a mut [Unit]) -> Option<(Order, 
 }
 
 fn finished(units: &mut [Unit], order: Order, report: Report) -> Word {
-    let unit = usize::try_from(order.unit).ok().and_then(|index| units.get_mut(index));
+    let unit = usize::try_from(order.unit)
+        .ok()
+        .and_then(|index| units.get_mut(index));
     if let Some(unit) = unit {
         unit.running = false;
         audit::job(&order, &unit.name, &report);

@@ -76,7 +76,11 @@ fn decode(bytes: &[u8]) -> Option<(Policy, bool)> {
             let verb: Verb = rest.number(&VERBS)?;
             let [kind] = rest.take()?;
             let id = u32::from_le_bytes(rest.take()?);
-            let who = if kind == 0 { Who::User(id) } else { Who::Group(id) };
+            let who = if kind == 0 {
+                Who::User(id)
+            } else {
+                Who::Group(id)
+            };
             unit.grants.push((verb, who));
         }
         policy.units.push(unit);

@@ -23,7 +23,15 @@ fn every_value_of_a_report_comes_back() {
     assert!(used < WORD, "the longest word fits");
     let mut words = vec![Word::Drain, Word::Busy(7, Duration::from_millis(15_000))];
     words.extend(JOBS.map(|job| Word::Finished(1, Report { job, ..report() })));
-    words.extend(REFUSALS.map(|refusal| Word::Finished(2, Report { refusal, ..report() })));
+    words.extend(REFUSALS.map(|refusal| {
+        Word::Finished(
+            2,
+            Report {
+                refusal,
+                ..report()
+            },
+        )
+    }));
     words.extend(STATES.map(|active| Word::Finished(3, Report { active, ..report() })));
     let longest = "x".repeat(STATE);
     words.push(Word::Finished(

@@ -57,7 +57,10 @@ pub struct Loaded {
 pub fn load(trust: &Trust, directory: &Path, names: &dyn Names) -> Result<Loaded, Problem> {
     let mut loaded = Loaded::default();
     let Some(dir) = open_directory(trust, directory)? else {
-        let warning = format!("{} does not exist: nobody may do anything", directory.display());
+        let warning = format!(
+            "{} does not exist: nobody may do anything",
+            directory.display()
+        );
         loaded.warnings.push(warning);
         return Ok(loaded);
     };
@@ -66,15 +69,25 @@ pub fn load(trust: &Trust, directory: &Path, names: &dyn Names) -> Result<Loaded
         let stem = name.strip_suffix(".toml").unwrap_or("");
         let good = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_-".contains(&b);
         if stem.is_empty() || !stem.bytes().all(good) {
-            let warning = format!("{path:?} is NOT read: a policy file is named like todo.toml, of a-z 0-9 _ - and ending in .toml");
+            let warning = format!(
+                "{path:?} is NOT read: a policy file is named like todo.toml, of a-z 0-9 _ - and ending in .toml"
+            );
             loaded.warnings.push(warning);
             continue;
         }
         let text = read(trust, &dir, &name, &path)?;
         parse::add(&mut loaded.policy, &path, &text, names)?;
     }
-    if loaded.policy.units.iter().all(|Unit { grants, .. }| grants.is_empty()) {
-        let warning = format!("{} allows nothing: nobody may do anything", directory.display());
+    if loaded
+        .policy
+        .units
+        .iter()
+        .all(|Unit { grants, .. }| grants.is_empty())
+    {
+        let warning = format!(
+            "{} allows nothing: nobody may do anything",
+            directory.display()
+        );
         loaded.warnings.push(warning);
     }
     Ok(loaded)
@@ -87,11 +100,16 @@ fn open_directory(trust: &Trust, directory: &Path) -> Result<Option<OwnedFd>, Pr
     let mut path = trust.top.clone();
     let below = directory.strip_prefix(&trust.top);
     let below = below.map_err(|_| problem(directory, "not an absolute path", "begin it with /"))?;
-    let mut dir = openat(AT_FDCWD, &path, flags, Mode::empty()).map_err(|e| unreadable(&path, e))?;
+    let mut dir =
+        openat(AT_FDCWD, &path, flags, Mode::empty()).map_err(|e| unreadable(&path, e))?;
     dir = checked(trust, dir, &path)?;
     for component in below.components() {
         let Component::Normal(name) = component else {
-            return Err(problem(directory, "the path has `..` in it", "write it without"));
+            return Err(problem(
+                directory,
+                "the path has `..` in it",
+                "write it without",
+            ));
         };
         path.push(name);
         dir = match openat(&dir, name, flags, Mode::empty()) {
@@ -105,11 +123,17 @@ fn open_directory(trust: &Trust, directory: &Path) -> Result<Option<OwnedFd>, Pr
 
 fn list(dir: &OwnedFd, directory: &Path) -> Result<Vec<String>, Problem> {
     let failed = |error| unreadable(directory, error);
-    let again = dir.try_clone().map_err(|e| failed(Errno::from_raw(e.raw_os_error().unwrap_or(0))))?;
+    let again = dir
+        .try_clone()
+        .map_err(|e| failed(Errno::from_raw(e.raw_os_error().unwrap_or(0))))?;
     let mut entries = Dir::from_fd(again).map_err(failed)?;
     let mut names = Vec::new();
     for entry in entries.iter() {
-        let name = entry.map_err(failed)?.file_name().to_string_lossy().into_owned();
+        let name = entry
+            .map_err(failed)?
+            .file_name()
+            .to_string_lossy()
+            .into_owned();
         if name != "." && name != ".." {
             names.push(name);
         }
@@ -126,7 +150,11 @@ fn read(trust: &Trust, dir: &OwnedFd, name: &str, path: &Path) -> Result<String,
     let mut text = String::new();
     let read = file.take(MAX_FILE + 1).read_to_string(&mut text);
     if let Err(error) = read {
-        return Err(problem(path, format!("cannot be read ({error})"), "it must be UTF-8 text"));
+        return Err(problem(
+            path,
+            format!("cannot be read ({error})"),
+            "it must be UTF-8 text",
+        ));
     }
     if text.len() as u64 > MAX_FILE {
         return Err(problem(path, "is larger than 64 KiB", "split it"));
@@ -137,18 +165,33 @@ fn read(trust: &Trust, dir: &OwnedFd, name: &str, path: &Path) -> Result<String,
 /// Lets a descriptor pass that is a directory or a regular file nobody but the owner can change.
 fn checked(trust: &Trust, fd: OwnedFd, path: &Path) -> Result<OwnedFd, Problem> {
     let file = File::from(fd);
-    let seen = file
-        .metadata()
-        .map_err(|error| problem(path, format!("cannot be looked at ({error})"), "look at the disk"))?;
+    let seen = file.metadata().map_err(|error| {
+        problem(
+            path,
+            format!("cannot be looked at ({error})"),
+            "look at the disk",
+        )
+    })?;
     if !seen.is_file() && !seen.is_dir() {
-        return Err(problem(path, "is neither a file nor a directory", "remove it"));
+        return Err(problem(
+            path,
+            "is neither a file nor a directory",
+            "remove it",
+        ));
     }
     if seen.uid() != trust.owner {
         let what = format!("belongs to uid {}", seen.uid());
-        return Err(problem(path, what, &format!("chown {} it, or a stranger writes the policy", trust.owner)));
+        return Err(problem(
+            path,
+            what,
+            &format!("chown {} it, or a stranger writes the policy", trust.owner),
+        ));
     }
     if seen.mode() & 0o022 != 0 {
-        let what = format!("has mode {:04o}: others than its owner can write it", seen.mode() & 0o7777);
+        let what = format!(
+            "has mode {:04o}: others than its owner can write it",
+            seen.mode() & 0o7777
+        );
         return Err(problem(path, what, "chmod go-w it"));
     }
     Ok(file.into())
@@ -156,8 +199,16 @@ fn checked(trust: &Trust, fd: OwnedFd, path: &Path) -> Result<OwnedFd, Problem> 
 
 fn unreadable(path: &Path, error: Errno) -> Problem {
     match error {
-        Errno::ELOOP | Errno::ENOTDIR => problem(path, "is a symbolic link or no directory", "put the real one in its place"),
-        other => problem(path, format!("cannot be opened ({other})"), "root must be able to read it"),
+        Errno::ELOOP | Errno::ENOTDIR => problem(
+            path,
+            "is a symbolic link or no directory",
+            "put the real one in its place",
+        ),
+        other => problem(
+            path,
+            format!("cannot be opened ({other})"),
+            "root must be able to read it",
+        ),
     }
 }
 
@@ -169,3 +220,6 @@ fn problem(path: &Path, what: impl Into<String>, help: &str) -> Problem {
         help: help.to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests;

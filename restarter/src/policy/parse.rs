@@ -31,12 +31,7 @@ pub struct Problem {
 ///
 /// # Errors
 /// The first [`Problem`] of the file; `policy` is of no use then.
-pub fn add(
-    policy: &mut Policy,
-    path: &Path,
-    text: &str,
-    names: &dyn Names,
-) -> Result<(), Problem> {
+pub fn add(policy: &mut Policy, path: &Path, text: &str, names: &dyn Names) -> Result<(), Problem> {
     let file = File { path, text, names };
     let document = DeTable::parse(text).map_err(|error| {
         let help = "the file must be TOML, see pp-restarter-policy(5)";
@@ -76,7 +71,11 @@ impl File<'_> {
         }
     }
 
-    fn known(&self, key: &Spanned<std::borrow::Cow<'_, str>>, known: &[&str]) -> Result<(), Problem> {
+    fn known(
+        &self,
+        key: &Spanned<std::borrow::Cow<'_, str>>,
+        known: &[&str],
+    ) -> Result<(), Problem> {
         let name = key.get_ref().as_ref();
         if known.contains(&name) {
             return Ok(());
@@ -118,7 +117,7 @@ impl File<'_> {
             return Err(self.problem(span, "this entry has neither `users` nor `groups`", help));
         }
         if verbs.is_empty() {
-            verbs.push((Verb::Restart, span.clone()));
+            verbs.push((Verb::Restart, span));
         }
         for (name, at) in &units {
             let index = match policy.units.iter().position(|unit| unit.name == *name) {
@@ -132,24 +131,35 @@ impl File<'_> {
                     policy.units.len() - 1
                 }
             };
-            let Some(unit) = policy.units.get_mut(index) else { continue };
+            let Some(unit) = policy.units.get_mut(index) else {
+                continue;
+            };
             if unit.limit != limit.as_ref().map_or(Limit::DEFAULT, |(limit, _)| *limit) {
                 let what = format!("{name} has another limit in another entry");
-                return Err(self.problem(at.clone(), what, "a unit has one limit: give both entries the same"));
+                return Err(self.problem(
+                    at.clone(),
+                    what,
+                    "a unit has one limit: give both entries the same",
+                ));
             }
             for (verb, _) in &verbs {
                 for (who, at) in &who {
                     if unit.grants.contains(&(*verb, *who)) {
-                        let what = format!("{} of {name} is allowed to them already", verb.as_str());
+                        let what =
+                            format!("{} of {name} is allowed to them already", verb.as_str());
                         return Err(self.problem(at.clone(), what, "remove the repetition"));
                     }
                     unit.grants.push((*verb, *who));
                 }
             }
-            if let (true, Some((limit, at))) = (verbs.iter().any(|(verb, _)| *verb == Verb::Restart), &limit)
+            if let (true, Some((limit, at))) =
+                (verbs.iter().any(|(verb, _)| *verb == Verb::Restart), &limit)
                 && limit.in_ten_seconds() > 4
             {
-                let what = format!("this allows {} restarts in ten seconds", limit.in_ten_seconds());
+                let what = format!(
+                    "this allows {} restarts in ten seconds",
+                    limit.in_ten_seconds()
+                );
                 let help = "systemd stops a unit that is started more than 5 times in ten seconds: allow 4 at most";
                 return Err(self.problem(at.clone(), what, help));
             }
@@ -168,16 +178,27 @@ impl File<'_> {
         let list = value.get_ref().as_array();
         let list = list.ok_or_else(|| self.problem(value.span(), "not a list", help))?;
         if list.is_empty() && !empty {
-            return Err(self.problem(value.span(), "this list is empty", "leave the line out or name somebody or something"));
+            return Err(self.problem(
+                value.span(),
+                "this list is empty",
+                "leave the line out or name somebody or something",
+            ));
         }
         let (mut found, mut seen) = (Vec::new(), HashSet::new());
         for item in list {
             let text = item.get_ref().as_str();
             let text = text.ok_or_else(|| self.problem(item.span(), "not a string", help))?;
             if !seen.insert(text) {
-                return Err(self.problem(item.span(), format!("{text:?} is in the list twice"), "remove one"));
+                return Err(self.problem(
+                    item.span(),
+                    format!("{text:?} is in the list twice"),
+                    "remove one",
+                ));
             }
-            found.push((read(&Spanned::new(item.span(), text.to_owned()))?, item.span()));
+            found.push((
+                read(&Spanned::new(item.span(), text.to_owned()))?,
+                item.span(),
+            ));
         }
         Ok(found)
     }
@@ -206,21 +227,36 @@ impl File<'_> {
     }
 
     fn user(&self, name: &Text) -> Result<Who, Problem> {
-        Ok(Who::User(self.id(name, "user", self.names.uid(name.get_ref()))?))
+        Ok(Who::User(self.id(
+            name,
+            "user",
+            self.names.uid(name.get_ref()),
+        )?))
     }
 
     fn group(&self, name: &Text) -> Result<Who, Problem> {
-        Ok(Who::Group(self.id(name, "group", self.names.gid(name.get_ref()))?))
+        Ok(Who::Group(self.id(
+            name,
+            "group",
+            self.names.gid(name.get_ref()),
+        )?))
     }
 
     fn id(&self, name: &Text, kind: &str, found: nix::Result<Option<u32>>) -> Result<u32, Problem> {
         let what = match found {
             Ok(Some(id)) if !is_nobody(id) => return Ok(id),
-            Ok(Some(id)) => format!("{kind} {:?} is id {id}, which stands for nobody in particular", name.get_ref()),
+            Ok(Some(id)) => format!(
+                "{kind} {:?} is id {id}, which stands for nobody in particular",
+                name.get_ref()
+            ),
             Ok(None) => format!("there is no {kind} {:?}", name.get_ref()),
             Err(error) => format!("{kind} {:?} cannot be looked up ({error})", name.get_ref()),
         };
-        Err(self.problem(name.span(), what, &format!("name a {kind} that exists on this host")))
+        Err(self.problem(
+            name.span(),
+            what,
+            &format!("name a {kind} that exists on this host"),
+        ))
     }
 
     fn limit(&self, value: &Spanned<DeValue<'_>>) -> Result<Limit, Problem> {
@@ -233,9 +269,9 @@ impl File<'_> {
             if key.get_ref() == "burst" {
                 let number = value.get_ref().as_integer();
                 let number = number.and_then(|n| u32::from_str_radix(n.as_str(), n.radix()).ok());
-                limit.burst = number
-                    .filter(|n| (1..=100).contains(n))
-                    .ok_or_else(|| self.problem(value.span(), "`burst` is no number from 1 to 100", help))?;
+                limit.burst = number.filter(|n| (1..=100).contains(n)).ok_or_else(|| {
+                    self.problem(value.span(), "`burst` is no number from 1 to 100", help)
+                })?;
             } else {
                 let text = value.get_ref().as_str();
                 limit.every = text.and_then(duration).ok_or_else(|| {
@@ -264,5 +300,7 @@ fn duration(text: &str) -> Option<Duration> {
     let digits = number.bytes().all(|b| b.is_ascii_digit());
     let count: u64 = number.parse().ok().filter(|_| digits)?;
     let duration = Duration::from_secs(count.checked_mul(seconds)?);
-    (Duration::from_secs(1)..=Limit::LONGEST).contains(&duration).then_some(duration)
+    (Duration::from_secs(1)..=Limit::LONGEST)
+        .contains(&duration)
+        .then_some(duration)
 }

@@ -22,11 +22,13 @@ pub fn none() -> Result<Option<String>, Failed> {
         .map_err(Failed::at(what))?;
     Ok(match status.ruleset {
         RulesetStatus::FullyEnforced => None,
-        RulesetStatus::PartiallyEnforced => {
-            Some("this kernel's Landlock knows files, but not all of TCP, signals and abstract sockets".to_owned())
-        }
-        RulesetStatus::NotEnforced => {
-            Some("this kernel has no Landlock: the front relies on its user and on seccomp alone".to_owned())
-        }
+        RulesetStatus::PartiallyEnforced => Some(
+            "this kernel's Landlock knows files, but not all of TCP, signals and abstract sockets"
+                .to_owned(),
+        ),
+        RulesetStatus::NotEnforced => Some(
+            "this kernel has no Landlock: the front relies on its user and on seccomp alone"
+                .to_owned(),
+        ),
     })
 }

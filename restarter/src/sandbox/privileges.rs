@@ -41,7 +41,9 @@ pub fn assert_unprivileged() -> Result<(), Failed> {
     if one(ids) && one(gids) && !foreign {
         Ok(())
     } else {
-        Err(Failed::at(what)(format!("uids {ids:?}, gids {gids:?}, groups {groups:?}")))
+        Err(Failed::at(what)(format!(
+            "uids {ids:?}, gids {gids:?}, groups {groups:?}"
+        )))
     }
 }
 
@@ -56,7 +58,13 @@ pub fn give_up() -> Result<(), Failed> {
     for set in [CapSet::Effective, CapSet::Permitted, CapSet::Inheritable] {
         caps::clear(None, set).map_err(Failed::at(what))?;
     }
-    for set in [CapSet::Effective, CapSet::Permitted, CapSet::Inheritable, CapSet::Bounding, CapSet::Ambient] {
+    for set in [
+        CapSet::Effective,
+        CapSet::Permitted,
+        CapSet::Inheritable,
+        CapSet::Bounding,
+        CapSet::Ambient,
+    ] {
         let left = caps::read(None, set).map_err(Failed::at(what))?;
         if !left.is_empty() {
             return Err(Failed::at(what)(format!("{set:?} still has {left:?}")));

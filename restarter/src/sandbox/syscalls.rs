@@ -46,14 +46,16 @@ const LOOP: &[i64] = &[
     libc::SYS_writev,
 ];
 
-/// What connecting to the system bus needs beside that.
-const BUS: &[i64] = &[
+/// What connecting to the system bus, and seeing the front end, needs beside that.
+const MONITOR: &[i64] = &[
     libc::SYS_connect,
     libc::SYS_getpeername,
     libc::SYS_getsockname,
     libc::SYS_getuid,
     libc::SYS_geteuid,
     libc::SYS_setsockopt,
+    libc::SYS_wait4,
+    libc::SYS_waitid,
 ];
 
 /// The front's filter.
@@ -69,25 +71,35 @@ pub fn front() -> Result<(), Failed> {
 /// # Errors
 /// [`Failed`].
 pub fn monitor() -> Result<(), Failed> {
-    apply(&[LOOP, BUS], true)
+    apply(&[LOOP, MONITOR], true)
 }
 
 fn apply(lists: &[&[i64]], unix_sockets: bool) -> Result<(), Failed> {
     let what = "seccomp cannot be entered";
-    let mut rules: std::collections::BTreeMap<i64, Vec<SeccompRule>> =
-        lists.iter().flat_map(|list| list.iter()).map(|call| (*call, Vec::new())).collect();
+    let mut rules: std::collections::BTreeMap<i64, Vec<SeccompRule>> = lists
+        .iter()
+        .flat_map(|list| list.iter())
+        .map(|call| (*call, Vec::new()))
+        .collect();
     // Memory may be mapped and protected, but never made executable.
     for call in [libc::SYS_mmap, libc::SYS_mprotect] {
-        rules.insert(call, vec![argument(2, SeccompCmpOp::MaskedEq(EXECUTABLE), 0)?]);
+        rules.insert(
+            call,
+            vec![argument(2, SeccompCmpOp::MaskedEq(EXECUTABLE), 0)?],
+        );
     }
     if unix_sockets {
         let unix = u64::from(libc::AF_UNIX.unsigned_abs());
         rules.insert(libc::SYS_socket, vec![argument(0, SeccompCmpOp::Eq, unix)?]);
     }
     let denied = SeccompAction::Errno(libc::EPERM.unsigned_abs());
-    let arch = std::env::consts::ARCH.try_into().map_err(Failed::at(what))?;
+    let arch = std::env::consts::ARCH
+        .try_into()
+        .map_err(Failed::at(what))?;
     let filter = SeccompFilter::new(rules, denied, SeccompAction::Allow, arch);
-    let program: BpfProgram = filter.and_then(TryInto::try_into).map_err(Failed::at(what))?;
+    let program: BpfProgram = filter
+        .and_then(TryInto::try_into)
+        .map_err(Failed::at(what))?;
     seccompiler::apply_filter(&program).map_err(Failed::at(what))
 }
 
