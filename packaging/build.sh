@@ -85,7 +85,6 @@ done
 cp packaging/tmpfiles/pp-fetcher.conf "$debian/pp-fetcher.tmpfiles"
 cp packaging/etc/logrotate "$debian/pp-fetcher.logrotate"
 cp packaging/etc/cron "$debian/pp-fetcher.cron.d"
-# debhelper ships this one.
 cp CHANGELOG.md "$stage/"
 cat >"$debian/changelog" <<EOF
 pull-and-pray ($version) unstable; urgency=medium
