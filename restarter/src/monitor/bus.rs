@@ -22,7 +22,8 @@ const JOB: Duration = Duration::from_secs(190);
 /// Longest wait for any one reply of the bus.
 const REPLY: Duration = Duration::from_secs(25);
 
-/// How long the bus may be away before the unit's state counts as unreadable.
+/// How long the bus may be away, and the unit be starting or stopping, before its state is reported
+/// as it was last seen.
 const AWAY: Duration = Duration::from_secs(10);
 
 /// `Type=simple` and its kin are started as soon as they are forked: a program that is missing or
@@ -62,7 +63,7 @@ impl Manager for Systemd {
             }
             // What became of it is unknown; what the unit is like now can still be told.
             let _ = timeout(AWAY, async {
-                while look_anew(unit, &mut report).await.is_err() {
+                while look_anew(unit, &mut report).await.is_err() || is_moving(report.active) {
                     sleep(Duration::from_millis(250)).await;
                 }
             })
@@ -116,7 +117,14 @@ async fn run(verb: Verb, unit: &UnitName, report: &mut Report) -> zbus::Result<(
         let body = signal.body();
         let (_, ended, _, result): (u32, zbus::ObjectPath<'_>, &str, &str) = body.deserialize()?;
         if ended == job.as_ref() {
-            break job_result(result);
+            break match result {
+                // The job did not fit the unit's state, such as the reload of a stopped unit.
+                "invalid" => {
+                    (report.job, report.refusal) = (JobResult::None, Some(Refusal::NotApplicable));
+                    return Ok(());
+                }
+                word => job_result(word),
+            };
         }
     };
     if matches!(kind.as_str(), "simple" | "exec" | "idle") && result == JobResult::Done {
@@ -149,7 +157,7 @@ fn job_result(word: &str) -> JobResult {
         "done" => JobResult::Done,
         "canceled" => JobResult::Canceled,
         "timeout" => JobResult::Timeout,
-        "failed" => JobResult::Failed,
+        "failed" | "assert" => JobResult::Failed,
         "dependency" => JobResult::Dependency,
         "skipped" => JobResult::Skipped,
         _ => JobResult::Other,
@@ -166,6 +174,11 @@ fn active_state(word: &str) -> ActiveState {
         "deactivating" => ActiveState::Deactivating,
         _ => ActiveState::Unknown,
     }
+}
+
+fn is_moving(active: ActiveState) -> bool {
+    use ActiveState::{Activating, Deactivating, Reloading};
+    matches!(active, Activating | Deactivating | Reloading)
 }
 
 async fn look_anew(unit: &UnitName, report: &mut Report) -> zbus::Result<()> {
