@@ -21,6 +21,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use git2::Oid;
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::Mode;
 
 use crate::git::Mirror;
 use error::io_at;
@@ -84,7 +86,8 @@ pub struct CheckedOut {
 /// 0775 with the setgid bit if `into` has it, whatever the umask.
 ///
 /// # Errors
-/// [`CheckoutError`]; `into` is then removed with what was written.
+/// [`CheckoutError`]; `into` is then removed with what was written, unless it was not an empty
+/// directory in the first place.
 pub fn check_out(
     mirror: &Mirror,
     revision: Oid,
@@ -93,8 +96,8 @@ pub fn check_out(
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<CheckedOut, CheckoutError> {
     let deadline = Instant::now() + budget.time;
+    let root = empty_directory(into)?;
     let done = plan::plan(mirror, revision, budget, deadline).and_then(|plan| {
-        let root = empty_directory(into)?;
         write::write(
             mirror,
             &plan,
@@ -106,17 +109,21 @@ pub fn check_out(
         nix::unistd::syncfs(&root).map_err(|e| io_at("sync the file system of", into)(e.into()))?;
         Ok(plan.totals())
     });
-    if done.is_err() && into.is_dir() {
+    if done.is_err() {
         // The caller never looks into it; a leftover would be swept with the other `.new-…`.
         let _ = fs::remove_dir_all(into);
     }
     done
 }
 
+/// Opens `into` without following a link that stands in its place.
 fn empty_directory(into: &Path) -> Result<File, CheckoutError> {
+    let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let opened = open(into, flags, Mode::empty());
+    let root = File::from(opened.map_err(|e| io_at("open the directory", into)(e.into()))?);
     let mut entries = fs::read_dir(into).map_err(io_at("read", into))?;
     if entries.next().is_some() {
         return Err(CheckoutError::NotEmpty(into.to_owned()));
     }
-    File::open(into).map_err(io_at("open", into))
+    Ok(root)
 }

@@ -77,6 +77,12 @@ impl Remote {
         Ok(Listed { refs, others })
     }
 
+    /// Which protocol the server speaks.
+    #[must_use]
+    pub fn version(&self) -> wire::Version {
+        self.greeting.version
+    }
+
     /// Number of the transport's process group, for tests that look for what is left of it.
     pub fn process_group(&mut self) -> u32 {
         self.wire.stream().group()

@@ -29,6 +29,10 @@ fn main() -> ExitCode {
         _ if words.len() != arguments.len() => return usage(),
         [] => daemon::monitor(),
         ["front"] => daemon::front(),
+        #[cfg(feature = "selftest")]
+        ["selftest"] => daemon::selftest::monitor(),
+        #[cfg(feature = "selftest")]
+        ["selftest-front"] => daemon::selftest::front(),
         ["--check"] => return checked(files::DIRECTORY.into()),
         ["--check", directory] => return checked(directory.into()),
         ["--version"] => {

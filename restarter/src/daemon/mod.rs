@@ -12,9 +12,11 @@
 //! ```
 
 pub mod activation;
+#[cfg(feature = "selftest")]
+pub mod selftest;
 
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -71,7 +73,7 @@ pub fn monitor() -> Result<(), Failure> {
     let listener = activation::listener()?;
     sandbox::privileges::prepare()?;
     let (ours, theirs) = UnixStream::pair()?;
-    let mut front = start_front(listener, theirs)?;
+    let mut front = start_front("front", USER, listener.into(), theirs)?;
     handover::send(&ours, &policy, refused.is_some())?;
     ours.set_nonblocking(true)?;
     // Before the sandbox: both want descriptors that it no longer gives out.
@@ -100,22 +102,28 @@ pub fn monitor() -> Result<(), Failure> {
 
 /// This program again, as the front. The descriptor behind `/proc/self/exe` is this very file, even
 /// while a package is being upgraded.
-fn start_front(listener: UnixListener, pair: UnixStream) -> Result<Child, Failure> {
-    let user = User::from_name(USER)?;
-    let user = user.ok_or_else(|| format!("there is no user {USER}: install the package again"))?;
-    if user.uid.is_root() || user.gid.as_raw() == 0 {
-        return Err(format!("user {USER} is root").into());
+fn start_front(
+    word: &str,
+    user: &str,
+    listener: OwnedFd,
+    pair: UnixStream,
+) -> Result<Child, Failure> {
+    let found = User::from_name(user)?;
+    let found =
+        found.ok_or_else(|| format!("there is no user {user}: install the package again"))?;
+    if found.uid.is_root() || found.gid.as_raw() == 0 {
+        return Err(format!("user {user} is root").into());
     }
     // Supplementary groups are gone already; the standard library sets the gid, then the uid.
     let child = Command::new("/proc/self/exe")
         .arg0("pp-restarter")
-        .arg("front")
+        .arg(word)
         .env_clear()
         .current_dir("/")
-        .gid(user.gid.as_raw())
-        .uid(user.uid.as_raw())
-        .stdin(Stdio::from(std::os::fd::OwnedFd::from(listener)))
-        .stdout(Stdio::from(std::os::fd::OwnedFd::from(pair)))
+        .gid(found.gid.as_raw())
+        .uid(found.uid.as_raw())
+        .stdin(Stdio::from(listener))
+        .stdout(Stdio::from(OwnedFd::from(pair)))
         .spawn()
         .map_err(|error| format!("the front cannot be started: {error}"))?;
     Ok(child)

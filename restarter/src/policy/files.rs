@@ -220,3 +220,6 @@ fn problem(path: &Path, what: impl Into<String>, help: &str) -> Problem {
         help: help.to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests;

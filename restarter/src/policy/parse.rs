@@ -117,7 +117,7 @@ impl File<'_> {
             return Err(self.problem(span, "this entry has neither `users` nor `groups`", help));
         }
         if verbs.is_empty() {
-            verbs.push((Verb::Restart, span.clone()));
+            verbs.push((Verb::Restart, span));
         }
         for (name, at) in &units {
             let index = match policy.units.iter().position(|unit| unit.name == *name) {

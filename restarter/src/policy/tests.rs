@@ -1,1 +1,352 @@
+use std::collections::HashMap;
+use std::path::Path;
 
+use proptest::prelude::*;
+
+use super::names::Names;
+use super::parse::{self, Problem};
+use super::*;
+
+/// A name service that knows what a test says.
+struct Fake(HashMap<&'static str, u32>);
+
+impl Fake {
+    fn usual() -> Self {
+        Self(HashMap::from([
+            ("gunicorn", 998),
+            ("hosted_apps", 997),
+            ("nobody", 65_534),
+            ("nogroup", 65_534),
+            ("minus", u32::MAX),
+            ("root", 0),
+        ]))
+    }
+}
+
+impl Names for Fake {
+    fn uid(&self, name: &str) -> nix::Result<Option<u32>> {
+        if name == "ldap" {
+            return Err(nix::errno::Errno::EIO);
+        }
+        Ok(self.0.get(name).copied())
+    }
+
+    fn gid(&self, name: &str) -> nix::Result<Option<u32>> {
+        self.uid(name)
+    }
+}
+
+fn parsed(text: &str) -> Result<Policy, Problem> {
+    let mut policy = Policy::default();
+    parse::add(&mut policy, Path::new("p.toml"), text, &Fake::usual())?;
+    Ok(policy)
+}
+
+fn caller(uid: u32, gid: u32, groups: &[u32]) -> Caller {
+    Caller {
+        uid,
+        gid,
+        groups: groups.to_vec(),
+        pid: 1,
+    }
+}
+
+const TODO: &str = r#"
+[[allow]]
+units  = ["gunicorn.todo_django.service"]
+verbs  = ["restart"]            # or "reload"; default ["restart"]
+users  = []                     # either may be left out
+groups = ["hosted_apps"]
+limit  = { burst = 3, every = "15s" }
+"#;
+
+#[test]
+fn the_policy_of_the_design_means_what_it_says() {
+    let policy = parsed(TODO).unwrap();
+    let unit = "gunicorn.todo_django.service";
+    for (who, allowed) in [
+        (caller(998, 997, &[]), true),
+        (caller(1000, 100, &[4, 997]), true),
+        (caller(997, 100, &[4]), false),
+        (caller(0, 0, &[]), false),
+    ] {
+        let decision = policy.decide(&who, Verb::Restart, unit);
+        assert_eq!(decision == Decision::Allowed(0), allowed, "{who:?}");
+        let reload = policy.decide(&who, Verb::Reload, unit);
+        assert_eq!(reload, Decision::Denied(Reason::NotGranted));
+    }
+    assert_eq!(policy.units[0].limit, Limit::DEFAULT);
+    assert_eq!(policy.longest_refill(), Duration::from_secs(45));
+}
+
+#[test]
+fn an_empty_policy_allows_nobody_anything() {
+    let policy = parsed("# nothing yet\n").unwrap();
+    let decision = policy.decide(&caller(0, 0, &[]), Verb::Restart, "todo.service");
+    assert_eq!(decision, Decision::Denied(Reason::NotListed));
+}
+
+#[test]
+fn rule_2_the_decision_does_not_change_with_the_pid() {
+    let policy = parsed(TODO).unwrap();
+    for pid in [-1, 0, 1, 4711, i32::MAX] {
+        let who = Caller {
+            pid,
+            ..caller(1, 997, &[])
+        };
+        let decision = policy.decide(&who, Verb::Restart, "gunicorn.todo_django.service");
+        assert_eq!(decision, Decision::Allowed(0));
+    }
+}
+
+#[test]
+fn rule_3_names_that_are_nobodys_are_refused_at_load() {
+    for (who, complaint) in [
+        (
+            r#"users = ["nosuchuser"]"#,
+            "there is no user \"nosuchuser\"",
+        ),
+        (
+            r#"groups = ["nosuchgroup"]"#,
+            "there is no group \"nosuchgroup\"",
+        ),
+        (r#"users = ["nobody"]"#, "is id 65534"),
+        (r#"groups = ["nogroup"]"#, "is id 65534"),
+        (r#"users = ["minus"]"#, "is id 4294967295"),
+        (r#"users = ["ldap"]"#, "cannot be looked up"),
+    ] {
+        let problem = parsed(&format!("[[allow]]\nunits = [\"a.service\"]\n{who}\n")).unwrap_err();
+        assert!(problem.what.contains(complaint), "{problem}");
+        assert_eq!(problem.at.map(|(line, _)| line), Some(3), "{problem}");
+    }
+}
+
+#[test]
+fn rule_9_every_mistake_is_refused_with_its_place_and_what_would_be_right() {
+    let entry = |line: &str| {
+        format!("[[allow]]\nunits = [\"a.service\"]\ngroups = [\"hosted_apps\"]\n{line}\n")
+    };
+    for (text, at, what, help) in [
+        (
+            entry("verb = [\"restart\"]"),
+            (4, 1),
+            "unknown key \"verb\"",
+            "did you mean `verbs`?",
+        ),
+        (
+            entry("limit = { burts = 3 }"),
+            (4, 11),
+            "unknown key \"burts\"",
+            "did you mean `burst`?",
+        ),
+        ("allow = 3".into(), (1, 1), "no list", "[[allow]]"),
+        (
+            "[[alow]]\n".into(),
+            (1, 3),
+            "unknown key \"alow\"",
+            "did you mean `allow`?",
+        ),
+        (
+            "[[allow]]\nunits = [".into(),
+            (2, 10),
+            "unclosed array",
+            "TOML",
+        ),
+        (
+            entry("units = [\"b.service\"]"),
+            (4, 1),
+            "duplicate key",
+            "TOML",
+        ),
+        (entry("verbs = []"), (4, 9), "empty", "leave the line out"),
+        ("[[allow]]\nunits = []\n".into(), (2, 9), "empty", "name"),
+        (
+            "[[allow]]\nunits = [\"a.service\"]\n".into(),
+            (1, 1),
+            "neither `users` nor `groups`",
+            "hosted_apps",
+        ),
+        (
+            "[[allow]]\ngroups = [\"hosted_apps\"]\n".into(),
+            (1, 1),
+            "no `units`",
+            "units = ",
+        ),
+        (
+            "[[allow]]\nunits = [\"a.service\"]\nusers = []\ngroups = []".into(),
+            (1, 1),
+            "neither",
+            "groups",
+        ),
+        (
+            entry("verbs = [\"stop\"]"),
+            (4, 10),
+            "unknown verb \"stop\"",
+            "\"reload\"",
+        ),
+        (
+            entry("verbs = \"restart\""),
+            (4, 9),
+            "not a list",
+            "list of strings",
+        ),
+        (
+            entry("verbs = [1]"),
+            (4, 10),
+            "not a string",
+            "list of strings",
+        ),
+        (
+            entry("verbs = [\"reload\", \"reload\"]"),
+            (4, 20),
+            "twice",
+            "remove",
+        ),
+        (
+            entry("limit = { burst = 0 }"),
+            (4, 19),
+            "1 to 100",
+            "burst = 3",
+        ),
+        (
+            entry("limit = { burst = 5 }"),
+            (4, 9),
+            "5 restarts in ten seconds",
+            "allow 4 at most",
+        ),
+        (
+            entry("limit = { burst = 3, every = \"2s\" }"),
+            (4, 9),
+            "8 restarts in ten",
+            "allow 4 at most",
+        ),
+        (
+            entry("limit = { every = \"15\" }"),
+            (4, 19),
+            "no time",
+            "15s",
+        ),
+        (
+            entry("limit = { every = \"+15s\" }"),
+            (4, 19),
+            "no time",
+            "15s",
+        ),
+        (
+            entry("limit = { every = \"0s\" }"),
+            (4, 19),
+            "no time",
+            "15s",
+        ),
+        (
+            entry("limit = { every = \"1h\" }"),
+            (4, 9),
+            "more than an hour",
+            "lower",
+        ),
+        (entry("limit = 3"), (4, 9), "not a table", "burst"),
+        (
+            entry("[[allow]]\nunits = [\"a.service\"]\ngroups = [\"hosted_apps\"]"),
+            (6, 11),
+            "already",
+            "remove",
+        ),
+        (
+            entry("[[allow]]\nunits = [\"a.service\"]\nusers = [\"root\"]\nlimit = { burst = 1 }"),
+            (5, 10),
+            "another limit",
+            "the same",
+        ),
+    ] {
+        let problem = parsed(&text).unwrap_err();
+        let seen = problem.to_string();
+        assert_eq!(problem.at, Some(at), "{seen}");
+        assert!(problem.what.contains(what), "{seen}, expected {what:?}");
+        assert!(problem.help.contains(help), "{seen}, expected {help:?}");
+        assert!(
+            seen.starts_with(&format!("p.toml:{}:{}: ", at.0, at.1)),
+            "{seen}"
+        );
+    }
+}
+
+#[test]
+fn rule_7_malformed_and_forbidden_units_are_refused_at_load() {
+    for (unit, complaint) in [
+        ("todo", "only services"),
+        ("*.service", "no wildcards"),
+        ("foo@.service", "template"),
+        ("multi-user.target", "only services"),
+        ("ssh.service", "can never be allowed"),
+        ("systemd-logind.service", "can never be allowed"),
+        ("pp-restarter.service", "can never be allowed"),
+        ("dbus.service", "can never be allowed"),
+        ("polkit.service", "can never be allowed"),
+    ] {
+        let text = format!("[[allow]]\nunits = [\"{unit}\"]\ngroups = [\"hosted_apps\"]\n");
+        let problem = parsed(&text).unwrap_err();
+        assert!(problem.what.contains(complaint), "{problem}");
+    }
+}
+
+#[test]
+fn rule_6_only_the_very_bytes_of_the_list_are_allowed() {
+    let policy =
+        parsed("[[allow]]\nunits = [\"todo.service\"]\ngroups = [\"hosted_apps\"]\n").unwrap();
+    let who = caller(1, 997, &[]);
+    let long = "a".repeat(255);
+    let longer = "a".repeat(256);
+    for name in [
+        "todo",
+        "TODO.service",
+        "Todo.service",
+        "todo.service ",
+        " todo.service",
+        "todo.service\0",
+        "todo.service\n",
+        "*",
+        "*.service",
+        "todo.*",
+        "../todo.service",
+        "/etc/systemd/system/todo.service",
+        "a b",
+        "-H",
+        "--host=x",
+        "",
+        "todo.service.service",
+        "todo@.service",
+        &long,
+        &longer,
+    ] {
+        assert_eq!(
+            policy.decide(&who, Verb::Restart, name),
+            Decision::Denied(Reason::NotListed),
+            "{name:?}"
+        );
+    }
+    assert_eq!(
+        policy.decide(&who, Verb::Restart, "todo.service"),
+        Decision::Allowed(0)
+    );
+}
+
+proptest! {
+    #[test]
+    fn rule_6_allowed_is_being_in_the_list(
+        listed in proptest::collection::hash_set("[a-c]{1,2}", 1..6), asked in "[a-cA-C*.\\-@ ]{0,3}(\\.service)?",
+    ) {
+        let names: Vec<String> = listed.iter().map(|name| format!("{name}.service")).collect();
+        let text = format!("[[allow]]\nunits = {names:?}\ngroups = [\"hosted_apps\"]\n");
+        let policy = parsed(&text).unwrap();
+        let allowed = matches!(policy.decide(&caller(1, 997, &[]), Verb::Restart, &asked), Decision::Allowed(_));
+        prop_assert_eq!(allowed, names.contains(&asked));
+    }
+
+    #[test]
+    fn rule_9_any_text_is_a_policy_or_a_complaint_within_it(text in "(\\[\\[allow\\]\\]\n|units|groups|verbs|limit| = |\\[|\\]|\"a.service\"|\"hosted_apps\"|\"|\n|é|,|\\{|\\}|[0-9]){0,30}") {
+        if let Err(problem) = parsed(&text) {
+            let (line, _) = problem.at.unwrap();
+            prop_assert!(line <= text.matches('\n').count() + 1);
+        }
+    }
+}

@@ -46,14 +46,16 @@ const LOOP: &[i64] = &[
     libc::SYS_writev,
 ];
 
-/// What connecting to the system bus needs beside that.
-const BUS: &[i64] = &[
+/// What connecting to the system bus, and seeing the front end, needs beside that.
+const MONITOR: &[i64] = &[
     libc::SYS_connect,
     libc::SYS_getpeername,
     libc::SYS_getsockname,
     libc::SYS_getuid,
     libc::SYS_geteuid,
     libc::SYS_setsockopt,
+    libc::SYS_wait4,
+    libc::SYS_waitid,
 ];
 
 /// The front's filter.
@@ -69,7 +71,7 @@ pub fn front() -> Result<(), Failed> {
 /// # Errors
 /// [`Failed`].
 pub fn monitor() -> Result<(), Failed> {
-    apply(&[LOOP, BUS], true)
+    apply(&[LOOP, MONITOR], true)
 }
 
 fn apply(lists: &[&[i64]], unix_sockets: bool) -> Result<(), Failed> {
