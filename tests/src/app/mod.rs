@@ -323,7 +323,9 @@ impl<'h> App<'h> {
 
     /// Puts the app's own name and port into a shipped example or a text of the suites.
     fn fill(&self, text: &str) -> String {
-        text.replace("@APP@", &self.name)
+        text.replace("127.0.0.1:8000", &format!("127.0.0.1:{}", self.port))
+            .replace("todo_django", &self.name)
+            .replace("@APP@", &self.name)
             .replace("@PORT@", &self.port.to_string())
     }
 }
