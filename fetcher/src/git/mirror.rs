@@ -229,8 +229,17 @@ impl Mirror {
             fs::rename(&from, &to).map_err(at("rename", &from))?;
         }
         sync_dir(&packs)?;
+        self.refresh()
+    }
+
+    /// Looks again at which packs there are.
+    pub(super) fn refresh(&self) -> Result<(), MirrorError> {
         let refreshed = self.repository.odb().and_then(|odb| odb.refresh());
-        refreshed.map_err(|error| broken(&self.path, &error))
+        refreshed.map_err(|error| self.damaged(&error))
+    }
+
+    pub(super) fn damaged(&self, error: &git2::Error) -> MirrorError {
+        broken(&self.path, error)
     }
 
     fn pins(&self) -> Result<Vec<Oid>, MirrorError> {
