@@ -1,0 +1,64 @@
+//! Where a symbolic link may lead: nowhere but into its own release.
+
+use super::error::Refusal;
+use super::name;
+
+/// Longest target in bytes (`PATH_MAX` with its NUL).
+pub const LONGEST: u64 = 4095;
+
+/// Checks the target of a link that lies `depth` directories below the release.
+///
+/// `..` may stand at the beginning only. There it leads through the directories the link lies in,
+/// which are real ones; after another name it might lead out of what a second link points to. So
+/// no chain of links that each pass this test leaves the release.
+///
+/// # Errors
+/// [`Refusal::Link`] with the target.
+pub fn check(target: &[u8], depth: usize) -> Result<(), Refusal> {
+    let refused = || Refusal::Link {
+        target: name::shown(target),
+    };
+    let long = target.len() as u64 > LONGEST;
+    if long || target.is_empty() || target.starts_with(b"/") || target.contains(&0) {
+        return Err(refused());
+    }
+    let (mut up, mut down) = (0, false);
+    for part in target.split(|&b| b == b'/') {
+        match part {
+            b"" | b"." => {}
+            b".." if down => return Err(refused()),
+            b".." => up += 1,
+            _ => down = true,
+        }
+    }
+    if up > depth { Err(refused()) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rule_27_links_stay_within_the_release() {
+        for (target, depth, fine) in [
+            ("b", 0, true),
+            ("b/c", 0, true),
+            ("../b", 1, true),
+            ("..", 1, true),
+            ("./b/./c/", 0, true),
+            ("../../a/b", 2, true),
+            ("/etc/passwd", 3, false),
+            ("..", 0, false),
+            ("../b", 0, false),
+            ("../../b", 1, false),
+            ("b/../../..", 1, false),
+            ("b/../c", 5, false),
+            ("./../b", 0, false),
+            ("", 0, false),
+            ("a\0b", 0, false),
+        ] {
+            assert_eq!(check(target.as_bytes(), depth).is_ok(), fine, "{target:?}");
+        }
+        assert!(check(&vec![b'a'; 4096], 0).is_err());
+    }
+}

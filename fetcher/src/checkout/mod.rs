@@ -1,0 +1,129 @@
+//! A commit's tree as files in a directory, written by us from the object database (rule 27).
+//!
+//! Not libgit2's checkout: it makes setuid files, follows what it should refuse, and cannot be
+//! limited. Here the whole tree is looked at first (`plan`): names, kinds, sizes, depth. Only
+//! then something is written (`write`): directories, then files by several threads, links last,
+//! so that no path that is written to can lead through a link. Whatever is refused is named with
+//! its path, and nothing is left of a checkout that failed.
+//!
+//! Durability: when the last link is there, the file system is synced once (`syncfs`), instead of
+//! every file for itself: for thousands of files that is one journal commit instead of thousands.
+//! The caller renames the directory afterwards and syncs the parent.
+
+mod error;
+pub mod link;
+pub mod name;
+mod plan;
+mod write;
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use git2::Oid;
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::Mode;
+
+use crate::git::Mirror;
+use error::io_at;
+pub use error::{CheckoutError, Refusal};
+pub use write::Progress;
+
+/// What a tree may cost.
+#[derive(Debug, Clone)]
+pub struct Budget {
+    /// Bytes of all files together.
+    pub bytes: u64,
+    /// Bytes of one file; a file is held in memory while it is written, one for each thread.
+    pub file_bytes: u64,
+    /// Files, links and directories together.
+    pub entries: u64,
+    /// Directories above a file.
+    pub depth: usize,
+    /// From beginning to end, the sync not counted.
+    pub time: Duration,
+    /// What becomes of submodules.
+    pub submodules: Submodules,
+}
+
+/// What becomes of submodules, whose content is in other repositories.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Submodules {
+    /// The tree is refused.
+    Refuse,
+    /// An empty directory stands in the submodule's place, as after a `git clone` without
+    /// `--recurse-submodules`.
+    LeaveEmpty,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self {
+            bytes: 4 << 30,
+            file_bytes: 512 << 20,
+            entries: 200_000,
+            depth: 64,
+            time: Duration::from_secs(300),
+            submodules: Submodules::Refuse,
+        }
+    }
+}
+
+/// What was written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CheckedOut {
+    /// Regular files.
+    pub files: u64,
+    /// Symbolic links.
+    pub links: u64,
+    /// Directories, `into` itself not counted.
+    pub directories: u64,
+    /// Bytes in files.
+    pub bytes: u64,
+}
+
+/// Writes the tree of `revision` into the empty directory `into`: files 0664 or 0775, directories
+/// 0775 with the setgid bit if `into` has it, whatever the umask.
+///
+/// # Errors
+/// [`CheckoutError`]; `into` is then removed with what was written, unless it was not an empty
+/// directory in the first place.
+pub fn check_out(
+    mirror: &Mirror,
+    revision: Oid,
+    into: &Path,
+    budget: &Budget,
+    progress: &(dyn Fn(Progress) + Sync),
+) -> Result<CheckedOut, CheckoutError> {
+    let deadline = Instant::now() + budget.time;
+    let root = empty_directory(into)?;
+    let done = plan::plan(mirror, revision, budget, deadline).and_then(|plan| {
+        write::write(
+            mirror,
+            &plan,
+            &root,
+            into,
+            (budget.time, deadline),
+            progress,
+        )?;
+        nix::unistd::syncfs(&root).map_err(|e| io_at("sync the file system of", into)(e.into()))?;
+        Ok(plan.totals())
+    });
+    if done.is_err() {
+        // The caller never looks into it; a leftover would be swept with the other `.new-…`.
+        let _ = fs::remove_dir_all(into);
+    }
+    done
+}
+
+/// Opens `into` without following a link that stands in its place.
+fn empty_directory(into: &Path) -> Result<File, CheckoutError> {
+    let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let opened = open(into, flags, Mode::empty());
+    let root = File::from(opened.map_err(|e| io_at("open the directory", into)(e.into()))?);
+    let mut entries = fs::read_dir(into).map_err(io_at("read", into))?;
+    if entries.next().is_some() {
+        return Err(CheckoutError::NotEmpty(into.to_owned()));
+    }
+    Ok(root)
+}

@@ -1,0 +1,71 @@
+//! `pp-fetcher history`: every attempt to deploy an app.
+
+use serde::Serialize;
+
+use super::args::Arguments;
+use super::status::SCHEMA;
+use super::{FAILED, OK, load, select};
+use crate::config::duration::human;
+use crate::state::{Attempt, StateDir};
+
+#[derive(Serialize)]
+struct Document<'a> {
+    schema: u32,
+    app: &'a str,
+    attempts: &'a [Attempt],
+}
+
+/// Prints the attempts of one app, the oldest first.
+pub fn history(arguments: &Arguments, app: &str, json: bool) -> u8 {
+    if let Err(code) = load(&arguments.config).and_then(|c| select(c, &[app.to_owned()])) {
+        return code;
+    }
+    let attempts = match StateDir::new(&arguments.state, app).history().read() {
+        Ok(attempts) => attempts,
+        Err(error) => {
+            eprintln!("pp-fetcher: the history of {app} cannot be read: {error}");
+            return FAILED;
+        }
+    };
+    if json {
+        let document = Document {
+            schema: SCHEMA,
+            app,
+            attempts: &attempts,
+        };
+        println!(
+            "{}",
+            serde_json::to_string_pretty(&document).unwrap_or_default()
+        );
+    } else if attempts.is_empty() {
+        println!("{app}: no attempt yet");
+    } else {
+        attempts
+            .iter()
+            .for_each(|attempt| print!("{}", told(attempt)));
+    }
+    OK
+}
+
+fn told(attempt: &Attempt) -> String {
+    let phases: Vec<_> = attempt
+        .phases
+        .iter()
+        .map(|p| format!("{} {} ms", p.phase, p.ms))
+        .collect();
+    let mut text = format!(
+        "#{} {}  {}  {}\n    {} \u{2014} {}\n    {}: {}\n",
+        attempt.attempt,
+        attempt.started_at.strftime("%Y-%m-%d %H:%M:%S UTC"),
+        attempt.outcome.as_str(),
+        attempt.revision.short(),
+        attempt.subject,
+        attempt.author,
+        human(attempt.total()),
+        phases.join(", ")
+    );
+    for line in attempt.reason.iter().flat_map(|reason| reason.lines()) {
+        text.push_str(&format!("    {}\n", line.trim_end()));
+    }
+    text
+}

@@ -1,0 +1,191 @@
+//! `pp-fetcher status`: what is live, since when, and what is held back.
+
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+
+use super::args::Arguments;
+use super::output::first_line;
+use super::table::Table;
+use super::{FAILED, OK, load, select};
+use crate::config::App;
+use crate::config::duration::human;
+use crate::state::{Attempt, Kept, Outcome, Quarantine, State, StateDir, Trouble};
+
+/// Version of the JSON that `status --json` and `history --json` print.
+pub const SCHEMA: u32 = 1;
+
+/// One app, as `status --json` tells it.
+#[derive(Debug, Serialize)]
+struct Status {
+    app: String,
+    state: Condition,
+    live: Option<Kept>,
+    quarantined: Vec<Quarantine>,
+    trouble: Option<Trouble>,
+    last: Option<Attempt>,
+    /// Why nothing else is known.
+    error: Option<String>,
+}
+
+/// One word for an app.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Condition {
+    /// What is followed is live.
+    Ok,
+    /// Nothing has been deployed yet.
+    New,
+    /// The latest revision is held back; an earlier one is live.
+    Quarantined,
+    /// The last polls ended in an error.
+    Failing,
+    /// Not well, and no way back.
+    Stuck,
+    /// Its state cannot be read.
+    Unreadable,
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    schema: u32,
+    apps: &'a [Status],
+}
+
+/// Prints the status of one app or all.
+pub fn status(arguments: &Arguments, app: Option<&str>, json: bool) -> u8 {
+    let names: Vec<String> = app.into_iter().map(str::to_owned).collect();
+    let apps = match load(&arguments.config).and_then(|config| select(config, &names)) {
+        Ok(apps) => apps,
+        Err(code) => return code,
+    };
+    let all: Vec<Status> = apps.iter().map(|app| look(app, arguments)).collect();
+    if json {
+        let document = Document {
+            schema: SCHEMA,
+            apps: &all,
+        };
+        // Only strings and numbers: this cannot fail.
+        println!(
+            "{}",
+            serde_json::to_string_pretty(&document).unwrap_or_default()
+        );
+    } else {
+        print!("{}", table(&all, Timestamp::now()));
+    }
+    if all.iter().any(|s| s.state == Condition::Unreadable) {
+        FAILED
+    } else {
+        OK
+    }
+}
+
+fn look(app: &App, arguments: &Arguments) -> Status {
+    let dir = StateDir::new(&arguments.state, &app.name);
+    let last = dir.history().read().ok().and_then(|mut all| all.pop());
+    let (state, error) = match dir.load() {
+        Ok(state) => (state, None),
+        Err(error) => (State::default(), Some(error.to_string())),
+    };
+    let condition = if error.is_some() {
+        Condition::Unreadable
+    } else {
+        condition(&state, last.as_ref())
+    };
+    Status {
+        app: app.name.clone(),
+        state: condition,
+        live: state.live,
+        quarantined: state.quarantined,
+        trouble: state.trouble,
+        last,
+        error,
+    }
+}
+
+fn condition(state: &State, last: Option<&Attempt>) -> Condition {
+    let held = |attempt: &Attempt| state.quarantine_of(&attempt.revision).is_some();
+    match last {
+        Some(attempt) if attempt.outcome == Outcome::Stuck => Condition::Stuck,
+        _ if state.trouble.is_some() => Condition::Failing,
+        Some(attempt) if held(attempt) => Condition::Quarantined,
+        Some(attempt) if attempt.outcome != Outcome::Good => Condition::Failing,
+        _ if state.live.is_none() => Condition::New,
+        _ => Condition::Ok,
+    }
+}
+
+fn table(all: &[Status], now: Timestamp) -> String {
+    let mut table = Table::new(["APP", "STATE", "LIVE", "SINCE", "LAST ATTEMPT"]);
+    let mut notes = String::new();
+    for status in all {
+        let state = format!("{:?}", status.state).to_lowercase();
+        let live = status
+            .live
+            .as_ref()
+            .map_or("-", |live| live.revision.short());
+        let since = status
+            .live
+            .as_ref()
+            .map_or_else(|| "-".into(), |l| ago(l.deployed_at, now));
+        let last = status.last.as_ref().map_or_else(
+            || "none yet".into(),
+            |last| {
+                let when = ago(last.started_at, now);
+                format!(
+                    "#{} {} {} ({when})",
+                    last.attempt,
+                    last.outcome.as_str(),
+                    last.revision.short()
+                )
+            },
+        );
+        table.row([&status.app, &state, live, &since, &last]);
+        notes.push_str(&note(status, now));
+    }
+    if all.is_empty() {
+        return "no app is configured\n".to_owned();
+    }
+    format!("{table}{notes}")
+}
+
+/// What the table has no room for: why an app is not as it should be.
+fn note(status: &Status, now: Timestamp) -> String {
+    let app = &status.app;
+    let held = || status.last.as_ref().and_then(|last| last.reason.as_deref());
+    let why = match status.state {
+        Condition::Ok | Condition::New => return String::new(),
+        Condition::Unreadable => status.error.clone().unwrap_or_default(),
+        Condition::Failing if status.trouble.is_some() => {
+            status.trouble.as_ref().map_or_else(String::new, |t| {
+                format!(
+                    "{} polls failed, the first {}: {}",
+                    t.count,
+                    ago(t.since, now),
+                    t.reason
+                )
+            })
+        }
+        Condition::Failing | Condition::Quarantined | Condition::Stuck => {
+            held().unwrap_or_default().to_owned()
+        }
+    };
+    let more = format!("`pp-fetcher history {app}` shows every attempt");
+    format!(
+        "\n{app}: {}\n  {more}\n",
+        if why.is_empty() {
+            "?"
+        } else {
+            first_line(&why)
+        }
+    )
+}
+
+/// `3 min 05 s ago`.
+pub(super) fn ago(then: Timestamp, now: Timestamp) -> String {
+    let passed: SignedDuration = now.duration_since(then);
+    match passed.try_into() {
+        Ok(passed) => format!("{} ago", human(passed)),
+        // The clock was set back.
+        Err(_) => format!("at {}", then.strftime("%Y-%m-%d %H:%M UTC")),
+    }
+}

@@ -1,0 +1,178 @@
+//! The files as they are written: every key optional, unknown keys refused.
+//!
+//! `config.toml` and `apps.d/APP.toml` have the same shape; what an app leaves out comes from
+//! `config.toml`, and what that leaves out from [`super::settings`].
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+use super::duration::Span;
+
+/// One file.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fragment {
+    /// Where the repository is.
+    pub repository: Option<String>,
+    /// Follow this branch.
+    pub branch: Option<String>,
+    /// Or follow the highest version among the tags that match, such as `v*`.
+    pub tag: Option<String>,
+    /// Or follow this very ref.
+    #[serde(rename = "ref")]
+    pub reference: Option<String>,
+    /// Time between two polls of the service.
+    pub interval: Option<Span>,
+    /// `[ssh]`
+    #[serde(default)]
+    pub ssh: Ssh,
+    /// `[verify]`
+    #[serde(default)]
+    pub verify: Verify,
+    /// `[deploy]`
+    #[serde(default)]
+    pub deploy: Deploy,
+    /// `[restart]`
+    #[serde(default)]
+    pub restart: Restart,
+    /// `[health]`
+    #[serde(default)]
+    pub health: Health,
+    /// `[hooks]`
+    #[serde(default)]
+    pub hooks: Hooks,
+}
+
+/// How ssh is called; what is left out is left to ssh.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ssh {
+    /// The deploy key's private half.
+    pub identity: Option<PathBuf>,
+    /// Host keys that are trusted.
+    pub known_hosts: Option<PathBuf>,
+    /// An ssh_config file of its own: host aliases.
+    pub config: Option<PathBuf>,
+    /// The socket of an agent.
+    pub agent: Option<PathBuf>,
+}
+
+/// What a revision must be before it is taken.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Verify {
+    /// Who may sign, in `ssh-keygen(1)`'s format.
+    pub allowed_signers: Option<PathBuf>,
+    /// Only descendants of the live revision are taken.
+    pub fast_forward_only: Option<bool>,
+}
+
+/// Where and how a release is made.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Deploy {
+    /// Holds `releases/`, `shared/` and `current`.
+    pub root: Option<PathBuf>,
+    /// Paths that outlive releases.
+    pub shared: Option<Vec<String>>,
+    /// The build script, in the release or absolute.
+    pub build: Option<PathBuf>,
+    /// Time after which the build is ended.
+    pub build_timeout: Option<Span>,
+    /// How many good releases stay.
+    pub keep: Option<usize>,
+    /// Environment of the build script.
+    pub env: Option<BTreeMap<String, String>>,
+}
+
+/// What is restarted.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Restart {
+    /// Units to restart, in this order.
+    pub units: Option<Vec<String>>,
+    /// Units to reload, after those.
+    pub reload: Option<Vec<String>>,
+}
+
+/// When the app is well.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Health {
+    /// `http://host:port/path` or `unix:/socket:/path`.
+    pub url: Option<String>,
+    /// The status that means well.
+    pub expect: Option<u16>,
+    /// How long it may take to become well.
+    pub within: Option<Span>,
+    /// How long it must stay well.
+    pub steady: Option<Span>,
+}
+
+/// Programs told afterwards.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Hooks {
+    /// After a good deploy.
+    pub deployed: Option<PathBuf>,
+    /// After one that failed.
+    pub failed: Option<PathBuf>,
+}
+
+impl Fragment {
+    /// This fragment, with `defaults` where it is silent.
+    #[must_use]
+    pub fn over(self, defaults: &Self) -> Self {
+        let d = defaults.clone();
+        // Which ref to follow is one choice of three: an app's choice replaces the default's whole.
+        let follows = self.branch.is_some() || self.tag.is_some() || self.reference.is_some();
+        let (branch, tag, reference) = if follows {
+            (self.branch, self.tag, self.reference)
+        } else {
+            (d.branch, d.tag, d.reference)
+        };
+        let mut env = d.deploy.env.unwrap_or_default();
+        env.extend(self.deploy.env.unwrap_or_default());
+        Self {
+            repository: self.repository.or(d.repository),
+            branch,
+            tag,
+            reference,
+            interval: self.interval.or(d.interval),
+            ssh: Ssh {
+                identity: self.ssh.identity.or(d.ssh.identity),
+                known_hosts: self.ssh.known_hosts.or(d.ssh.known_hosts),
+                config: self.ssh.config.or(d.ssh.config),
+                agent: self.ssh.agent.or(d.ssh.agent),
+            },
+            verify: Verify {
+                allowed_signers: self.verify.allowed_signers.or(d.verify.allowed_signers),
+                fast_forward_only: self.verify.fast_forward_only.or(d.verify.fast_forward_only),
+            },
+            deploy: Deploy {
+                root: self.deploy.root.or(d.deploy.root),
+                shared: self.deploy.shared.or(d.deploy.shared),
+                build: self.deploy.build.or(d.deploy.build),
+                build_timeout: self.deploy.build_timeout.or(d.deploy.build_timeout),
+                keep: self.deploy.keep.or(d.deploy.keep),
+                env: Some(env),
+            },
+            restart: Restart {
+                units: self.restart.units.or(d.restart.units),
+                reload: self.restart.reload.or(d.restart.reload),
+            },
+            health: Health {
+                url: self.health.url.or(d.health.url),
+                expect: self.health.expect.or(d.health.expect),
+                within: self.health.within.or(d.health.within),
+                steady: self.health.steady.or(d.health.steady),
+            },
+            hooks: Hooks {
+                deployed: self.hooks.deployed.or(d.hooks.deployed),
+                failed: self.hooks.failed.or(d.hooks.failed),
+            },
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! What the program works with: complete, checked, with every default in one place.
+
+use std::collections::BTreeMap;
+use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
+
+use pp_protocol::UnitName;
+
+use super::duration::Span;
+use super::error::ConfigError;
+use super::fragment::{Fragment, Hooks, Ssh};
+use crate::git::RepositoryUrl;
+use crate::health::HealthUrl;
+
+/// One app.
+#[derive(Debug, Clone)]
+pub struct App {
+    /// The stem of its file's name.
+    pub name: String,
+    /// Its file, for messages.
+    pub path: PathBuf,
+    /// Where the repository is.
+    pub repository: RepositoryUrl,
+    /// What is followed there.
+    pub follow: Follow,
+    /// Time between two polls of the service.
+    pub interval: Duration,
+    /// How ssh is called.
+    pub ssh: Ssh,
+    /// Only descendants of the live revision are taken.
+    pub fast_forward_only: bool,
+    /// Where and how releases are made.
+    pub deploy: Deploy,
+    /// Units to restart, in order.
+    pub restart: Vec<UnitName>,
+    /// Units to reload, after those.
+    pub reload: Vec<UnitName>,
+    /// When the app is well.
+    pub health: Health,
+    /// Programs told afterwards.
+    pub hooks: Hooks,
+}
+
+/// What is followed in the repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Follow {
+    /// The tip of a branch.
+    Branch(String),
+    /// The highest version among the tags that match a pattern.
+    Tag(String),
+    /// One ref, by its whole name.
+    Ref(String),
+}
+
+/// Where and how releases are made.
+#[derive(Debug, Clone)]
+pub struct Deploy {
+    /// Holds `releases/`, `shared/` and `current`.
+    pub root: PathBuf,
+    /// Paths, relative to a release, that outlive it.
+    pub shared: Vec<SharedPath>,
+    /// The build script.
+    pub build: Option<PathBuf>,
+    /// Time after which the build is ended.
+    pub build_timeout: Duration,
+    /// How many good releases stay.
+    pub keep: usize,
+    /// Environment of the build script beside the `PP_…` variables.
+    pub env: BTreeMap<String, String>,
+}
+
+/// A path that outlives releases.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SharedPath {
+    /// Relative to the release, and to `shared/`.
+    pub path: PathBuf,
+    /// Made as a directory where nothing is there yet.
+    pub directory: bool,
+}
+
+/// When the app is well.
+#[derive(Debug, Clone)]
+pub struct Health {
+    /// What is asked; `None`: the units' state is all there is to see.
+    pub url: Option<HealthUrl>,
+    /// The status that means well.
+    pub expect: u16,
+    /// How long it may take to become well.
+    pub within: Duration,
+    /// How long it must then stay well.
+    pub steady: Duration,
+}
+
+impl App {
+    /// Checks a merged fragment.
+    ///
+    /// # Errors
+    /// The first thing that is missing or cannot be, with the key's name.
+    pub fn new(name: &str, path: &Path, fragment: Fragment) -> Result<Self, ConfigError> {
+        let error = |what: String| ConfigError::new(path, what);
+        let or = |span: Option<Span>, default: u64| {
+            span.map_or(Duration::from_secs(default), |Span(duration)| duration)
+        };
+        let repository = fragment.repository.ok_or_else(|| {
+            error("`repository` is missing".into())
+                .mend("such as: repository = \"github.com-repo-todo:me/todo.git\"")
+        })?;
+        let repository = RepositoryUrl::parse(&repository)
+            .map_err(|why| error(format!("`repository`: {why}")))?;
+        let root = fragment.deploy.root.ok_or_else(|| {
+            error("`deploy.root` is missing".into()).mend(format!(
+                "such as: root = \"/var/www/projects/{name}\" under [deploy]"
+            ))
+        })?;
+        if !root.is_absolute() || root.parent().is_none() {
+            return Err(error(format!(
+                "`deploy.root` is {}, not an absolute path",
+                root.display()
+            )));
+        }
+        let interval = or(fragment.interval, 300);
+        if interval < Duration::from_secs(5) {
+            return Err(error("`interval` is under five seconds".into())
+                .mend("a forge that is asked that often will lock you out"));
+        }
+        if fragment.verify.allowed_signers.is_some() {
+            // Deploying unsigned what was meant to be signed would be worse than not deploying.
+            return Err(error(
+                "`verify.allowed_signers` is set, and this version cannot check signatures".into(),
+            )
+            .mend("leave it out to deploy without; nothing of this app is deployed meanwhile"));
+        }
+        let units = |key: &str, names: Option<Vec<String>>| {
+            let names = names.unwrap_or_default();
+            let parse = |unit: String| {
+                UnitName::parse(&unit).map_err(|e| error(format!("`{key}`: `{unit}`: {e}")))
+            };
+            names.into_iter().map(parse).collect::<Result<Vec<_>, _>>()
+        };
+        let url = fragment
+            .health
+            .url
+            .as_deref()
+            .map(HealthUrl::parse)
+            .transpose();
+        let build = fragment.deploy.build;
+        if build
+            .as_deref()
+            .is_some_and(|b| !b.is_absolute() && !stays_below(b))
+        {
+            return Err(error("`deploy.build` leaves the release".into())
+                .mend("write a path inside the repository, or an absolute one"));
+        }
+        Ok(Self {
+            name: name.to_owned(),
+            path: path.to_owned(),
+            repository,
+            follow: follow(fragment.branch, fragment.tag, fragment.reference).map_err(error)?,
+            interval,
+            ssh: fragment.ssh,
+            fast_forward_only: fragment.verify.fast_forward_only.unwrap_or(true),
+            deploy: Deploy {
+                root,
+                shared: shared(fragment.deploy.shared.unwrap_or_default()).map_err(error)?,
+                build,
+                build_timeout: or(fragment.deploy.build_timeout, 15 * 60),
+                keep: fragment.deploy.keep.unwrap_or(5).max(2),
+                env: fragment.deploy.env.unwrap_or_default(),
+            },
+            restart: units("restart.units", fragment.restart.units)?,
+            reload: units("restart.reload", fragment.restart.reload)?,
+            health: Health {
+                url: url.map_err(|why| error(format!("`health.url`: {why}")))?,
+                expect: fragment.health.expect.unwrap_or(200),
+                within: or(fragment.health.within, 30),
+                steady: or(fragment.health.steady, 5),
+            },
+            hooks: fragment.hooks,
+        })
+    }
+}
+
+fn follow(
+    branch: Option<String>,
+    tag: Option<String>,
+    reference: Option<String>,
+) -> Result<Follow, String> {
+    match (branch, tag, reference) {
+        (Some(branch), None, None) => Ok(Follow::Branch(branch)),
+        (None, Some(tag), None) => Ok(Follow::Tag(tag)),
+        (None, None, Some(reference)) => Ok(Follow::Ref(reference)),
+        (None, None, None) => Ok(Follow::Branch("main".into())),
+        _ => Err("only one of `branch`, `tag` and `ref` can be followed".into()),
+    }
+}
+
+fn shared(paths: Vec<String>) -> Result<Vec<SharedPath>, String> {
+    let check = |written: String| {
+        let path = PathBuf::from(written.trim_end_matches('/'));
+        if !stays_below(&path) || path.as_os_str().is_empty() {
+            return Err(format!("`deploy.shared`: `{written}` leaves the release"));
+        }
+        // `media` is a directory and `db.sqlite3` a file, as far as a name can tell.
+        let directory = written.ends_with('/') || path.extension().is_none();
+        Ok(SharedPath { path, directory })
+    };
+    paths.into_iter().map(check).collect()
+}
+
+/// Whether a relative path is made of names alone.
+fn stays_below(path: &Path) -> bool {
+    path.components()
+        .all(|part| matches!(part, Component::Normal(_)))
+}

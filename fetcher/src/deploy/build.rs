@@ -1,0 +1,131 @@
+//! The build script: in the release, before anything is switched.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use super::failure::Failure;
+use super::journal::Phase;
+use crate::config::{App, duration};
+use crate::process::environment::{self, Environment};
+use crate::process::{Ended, Script};
+use crate::release::Layout;
+use crate::revision::Revision;
+
+/// What the scripts of an attempt are told about it, as `PP_…` variables.
+#[derive(Debug, Clone)]
+pub struct Facts<'a> {
+    /// The app.
+    pub app: &'a App,
+    /// Its directories.
+    pub layout: &'a Layout,
+    /// What is deployed.
+    pub revision: &'a Revision,
+    /// What was live before.
+    pub previous: Option<&'a Revision>,
+    /// The release's directory.
+    pub release: &'a Path,
+}
+
+impl Facts<'_> {
+    /// The clean environment with the `PP_…` variables and `[deploy.env]`, which has the last word.
+    #[must_use]
+    pub fn environment(&self) -> Environment {
+        let mut environment = environment::clean();
+        let path = |path: &Path| path.to_string_lossy().into_owned();
+        let previous = self.previous.map(Revision::to_string).unwrap_or_default();
+        environment.extend([
+            ("PP_APP".to_owned(), self.app.name.clone()),
+            ("PP_REVISION".to_owned(), self.revision.to_string()),
+            ("PP_PREVIOUS_REVISION".to_owned(), previous),
+            ("PP_RELEASE".to_owned(), path(self.release)),
+            ("PP_CURRENT".to_owned(), path(&self.layout.current_link())),
+            ("PP_SHARED".to_owned(), path(&self.layout.shared())),
+        ]);
+        environment.extend(self.app.deploy.env.clone());
+        environment
+    }
+}
+
+/// Runs the build script, if there is one; its output goes to `log`.
+///
+/// # Errors
+/// It is not there, cannot be run, ended badly or took too long: the revision's fault, and
+/// nothing has been switched.
+pub fn build(facts: &Facts<'_>, log: &Path) -> Result<(), Failure> {
+    let Some(written) = &facts.app.deploy.build else {
+        return Ok(());
+    };
+    let program = script(facts.release, written)?;
+    let timeout = facts.app.deploy.build_timeout;
+    let run = Script {
+        program: program.clone(),
+        directory: facts.release,
+        environment: facts.environment(),
+        timeout,
+        log,
+    };
+    let fail = |how: String| {
+        let tail = tail(log)
+            .map(|tail| format!("; its last lines:\n{tail}"))
+            .unwrap_or_default();
+        Err(Failure::revision(
+            Phase::Build,
+            format!(
+                "{} {how}, nothing was switched{tail}\n  all of its output: {}",
+                written.display(),
+                log.display()
+            ),
+        ))
+    };
+    match run.run() {
+        Ok(Ended::Well) => Ok(()),
+        Ok(Ended::Exit(code)) => fail(format!("ended with exit code {code}")),
+        Ok(Ended::Signal(signal)) => fail(format!("was ended by signal {signal}")),
+        Ok(Ended::TimedOut) => fail(format!(
+            "was ended after {} (build_timeout)",
+            duration::human(timeout)
+        )),
+        Err(error) => Err(Failure::revision(
+            Phase::Build,
+            format!(
+                "{} cannot be run: {error}\n  is its first line, such as #!/bin/sh, right?",
+                program.display()
+            ),
+        )),
+    }
+}
+
+/// The script, if it is a file that may be executed.
+fn script(release: &Path, written: &Path) -> Result<PathBuf, Failure> {
+    let program = release.join(written);
+    let refuse = |what: String| Err(Failure::revision(Phase::Build, what));
+    match fs::metadata(&program) {
+        Ok(found) if found.is_file() && found.permissions().mode() & 0o111 != 0 => Ok(program),
+        Ok(_) => refuse(format!(
+            "{} is not an executable file\n  in the repository: git update-index --chmod=+x {}",
+            program.display(),
+            written.display()
+        )),
+        Err(error) => refuse(format!(
+            "the build script {}: {error}\n  `deploy.build` of {} names it",
+            written.display(),
+            "the app's file"
+        )),
+    }
+}
+
+/// The last lines of a log, indented, without control characters.
+fn tail(log: &Path) -> Option<String> {
+    const LINES: usize = 5;
+    const WIDTH: usize = 200;
+    let text = fs::read(log).ok()?;
+    let end = text.get(text.len().saturating_sub(16 * 1024)..)?;
+    let end = String::from_utf8_lossy(end);
+    let clean = |line: &str| {
+        let printable = line.chars().filter(|c| !c.is_control()).take(WIDTH);
+        format!("    | {}", printable.collect::<String>())
+    };
+    let lines: Vec<_> = end.lines().rev().take(LINES).map(clean).collect();
+    (!lines.is_empty()).then(|| lines.into_iter().rev().collect::<Vec<_>>().join("\n"))
+}

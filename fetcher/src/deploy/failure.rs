@@ -1,0 +1,61 @@
+//! How a step fails, and whose fault that is.
+
+use thiserror::Error;
+
+use super::journal::Phase;
+use crate::state::Outcome;
+
+/// Who has to change something before it can go better.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Blame {
+    /// The revision: it is quarantined, and only a newer one is tried by itself.
+    Revision,
+    /// The host, the network, the configuration: the same revision is tried again.
+    Surroundings,
+}
+
+/// A step that failed.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{phase}: {what}")]
+pub struct Failure {
+    /// The step.
+    pub phase: Phase,
+    /// What happened, to what, why, and what to do.
+    pub what: String,
+    /// Whose fault it is.
+    pub blame: Blame,
+    /// How the attempt ends because of it.
+    pub outcome: Outcome,
+}
+
+impl Failure {
+    /// The revision is not accepted.
+    pub fn refused(phase: Phase, what: impl Into<String>) -> Self {
+        Self {
+            phase,
+            what: what.into(),
+            blame: Blame::Revision,
+            outcome: Outcome::Refused,
+        }
+    }
+
+    /// The revision failed before anything was switched.
+    pub fn revision(phase: Phase, what: impl Into<String>) -> Self {
+        Self {
+            phase,
+            what: what.into(),
+            blame: Blame::Revision,
+            outcome: Outcome::Failed,
+        }
+    }
+
+    /// Something around the revision failed before anything was switched.
+    pub fn surroundings(phase: Phase, what: impl Into<String>) -> Self {
+        Self {
+            phase,
+            what: what.into(),
+            blame: Blame::Surroundings,
+            outcome: Outcome::Failed,
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! Which step took how long: told while it happens, kept afterwards.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use crate::state::history::PhaseTime;
+
+/// A step of the pipeline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// One remote listing.
+    Poll,
+    /// Objects into the mirror.
+    Fetch,
+    /// Is this revision acceptable?
+    Verify,
+    /// The release's files.
+    Checkout,
+    /// Links to what outlives releases.
+    Shared,
+    /// The build script.
+    Build,
+    /// `current`.
+    Switch,
+    /// The units.
+    Restart,
+    /// Is it well?
+    Probe,
+    /// `current`, back again.
+    BackSwitch,
+    /// The units, in the previous release.
+    BackRestart,
+    /// Is that one well?
+    BackProbe,
+}
+
+impl Phase {
+    /// The name in the history and in every message.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Poll => "poll",
+            Self::Fetch => "fetch",
+            Self::Verify => "verify",
+            Self::Checkout => "checkout",
+            Self::Shared => "shared",
+            Self::Build => "build",
+            Self::Switch => "switch",
+            Self::Restart => "restart",
+            Self::Probe => "probe",
+            Self::BackSwitch => "back-switch",
+            Self::BackRestart => "back-restart",
+            Self::BackProbe => "back-probe",
+        }
+    }
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// Who is told what happens, while it happens.
+pub trait Reporter: Send {
+    /// An attempt begins.
+    fn begins(&mut self, app: &str, revision: &str, subject: &str);
+    /// A step ended, well or not.
+    fn step(&mut self, app: &str, phase: Phase, took: Duration, well: bool);
+    /// Something worth a line.
+    fn note(&mut self, app: &str, text: &str);
+}
+
+/// The journal of one attempt.
+pub struct Journal<'a> {
+    app: &'a str,
+    reporter: &'a mut dyn Reporter,
+    phases: Vec<PhaseTime>,
+    // A no-op is not worth a line, so nothing is told before there is an attempt.
+    loud: bool,
+}
+
+impl<'a> Journal<'a> {
+    /// An empty journal for `app`.
+    pub fn new(app: &'a str, reporter: &'a mut dyn Reporter) -> Self {
+        Self {
+            app,
+            reporter,
+            phases: Vec::new(),
+            loud: false,
+        }
+    }
+
+    /// An attempt begins: from here on, every step is told.
+    pub fn begin(&mut self, revision: &str, subject: &str) {
+        self.loud = true;
+        self.reporter.begins(self.app, revision, subject);
+    }
+
+    /// Does a step and writes down how long it took.
+    ///
+    /// # Errors
+    /// What the step says.
+    pub fn step<T, E>(
+        &mut self,
+        phase: Phase,
+        work: impl FnOnce() -> Result<T, E>,
+    ) -> Result<T, E> {
+        let began = Instant::now();
+        let result = work();
+        let took = began.elapsed();
+        let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        self.phases.push(PhaseTime {
+            phase: phase.as_str().to_owned(),
+            ms,
+        });
+        if self.loud {
+            self.reporter.step(self.app, phase, took, result.is_ok());
+        }
+        result
+    }
+
+    /// Says something worth a line.
+    pub fn note(&mut self, text: &str) {
+        self.reporter.note(self.app, text);
+    }
+
+    /// The steps so far.
+    #[must_use]
+    pub fn phases(&self) -> &[PhaseTime] {
+        &self.phases
+    }
+}

@@ -1,0 +1,41 @@
+//! A release's directory: written under another name, then renamed to its own.
+
+use std::fs;
+
+use super::failure::Failure;
+use super::journal::Phase;
+use super::pipeline::Deployment;
+use crate::release::Layout;
+use crate::state::Trying;
+
+impl Deployment<'_> {
+    /// Writes the revision's files into the release's directory, which is there whole or not at all.
+    ///
+    /// # Errors
+    /// A tree that is not accepted, or the disk.
+    pub(super) fn check_out(&mut self, trying: &Trying) -> Result<(), Failure> {
+        let disk = |what: String| Failure::surroundings(Phase::Checkout, what);
+        self.layout.create().map_err(|(path, e)| {
+            disk(format!(
+                "{}: {e}\n  the directory must be writable for the user that pp-fetcher runs as",
+                path.display()
+            ))
+        })?;
+        let unfinished = self.layout.unfinished(&trying.release);
+        let release = self.layout.release(&trying.release);
+        let written = self
+            .source
+            .check_out(&trying.revision, &unfinished)
+            .map_err(|e| e.during(Phase::Checkout))
+            .and_then(|()| {
+                Layout::write_revision(&unfinished, &trying.revision)
+                    .and_then(|()| fs::rename(&unfinished, &release))
+                    .and_then(|()| fs::File::open(self.layout.releases())?.sync_all())
+                    .map_err(|e| disk(format!("{}: {e}", release.display())))
+            });
+        written.inspect_err(|_| {
+            // Half a release is worth nothing; what stays is swept by the next poll.
+            let _ = fs::remove_dir_all(&unfinished);
+        })
+    }
+}

@@ -1,0 +1,79 @@
+//! After a crash: what an attempt that was cut short has left, and where to go on.
+
+use std::fs;
+
+use super::journal::{Journal, Phase};
+use super::pipeline::{Deployment, Draft, Verdict};
+use crate::state::{StateError, Trying};
+
+impl Deployment<'_> {
+    /// Finishes or undoes an attempt that was cut short; `None` if there was none.
+    ///
+    /// # Errors
+    /// The state cannot be written.
+    pub(super) fn resume(
+        &mut self,
+        journal: &mut Journal<'_>,
+    ) -> Result<Option<Verdict>, StateError> {
+        let Some(trying) = self.state.trying.clone() else {
+            return Ok(None);
+        };
+        let draft = self.draft_of(&trying);
+        let switched = self.layout.current().ok().flatten().as_deref() == Some(&trying.release);
+        if trying.going_back.is_some() {
+            journal.begin(
+                trying.revision.short(),
+                "going back, as an earlier attempt could not",
+            );
+            return self.finish_going_back(draft, &trying, journal).map(Some);
+        }
+        if switched {
+            journal.begin(
+                trying.revision.short(),
+                "going on where an attempt was cut short",
+            );
+            let brought_up = self.bring_up(&trying, journal);
+            return self.settle(draft, trying, brought_up, journal).map(Some);
+        }
+        self.discard(&trying)?;
+        Ok(None)
+    }
+
+    /// Undoes an attempt that has switched nothing.
+    ///
+    /// # Errors
+    /// The state cannot be written.
+    pub(super) fn discard(&mut self, trying: &Trying) -> Result<(), StateError> {
+        let release = self.layout.release(&trying.release);
+        let doomed = self.layout.unfinished(&trying.release);
+        // Out of the way under a name that the sweep knows, whatever becomes of the removal.
+        if fs::rename(&release, &doomed).is_ok() {
+            let _ = fs::remove_dir_all(&doomed);
+        }
+        self.state.trying = None;
+        self.save()
+    }
+
+    fn draft_of(&self, trying: &Trying) -> Draft {
+        Draft {
+            attempt: trying.attempt,
+            started_at: trying.started_at,
+            revision: trying.revision.clone(),
+            previous: trying
+                .previous
+                .as_deref()
+                .and_then(|name| self.layout.revision_of(name)),
+            author: trying.author.clone(),
+            subject: trying.subject.clone(),
+            release: Some(trying.release.clone()),
+        }
+    }
+}
+
+impl Phase {
+    /// Whether a failure in this phase finds `current` switched.
+    #[must_use]
+    pub fn is_after_switch(self) -> bool {
+        matches!(self, Self::Switch | Self::Restart | Self::Probe)
+    }
+}

@@ -1,0 +1,80 @@
+//! Where revisions come from.
+
+use std::path::Path;
+
+use super::failure::{Blame, Failure};
+use super::journal::Phase;
+use crate::revision::Revision;
+
+/// A repository as the pipeline sees it: a remote one and our mirror of it.
+pub trait Source {
+    /// One remote listing: what is followed points at this revision now. Writes nothing.
+    ///
+    /// # Errors
+    /// The forge cannot be asked, or has nothing of that name.
+    fn poll(&mut self) -> Result<Revision, SourceError>;
+
+    /// Brings a revision into the mirror.
+    ///
+    /// # Errors
+    /// The network, the forge, the disk, or what came is not what was asked for.
+    fn fetch(&mut self, revision: &Revision) -> Result<Commit, SourceError>;
+
+    /// Whether `to` has `from` among its ancestors; both are in the mirror after a fetch, or the
+    /// answer is no.
+    ///
+    /// # Errors
+    /// The mirror cannot be read.
+    fn descends(&mut self, from: &Revision, to: &Revision) -> Result<bool, SourceError>;
+
+    /// Writes a revision's files into `into`, a directory that is not there yet.
+    ///
+    /// # Errors
+    /// A tree that is not accepted (the revision's fault), or the disk.
+    fn check_out(&mut self, revision: &Revision, into: &Path) -> Result<(), SourceError>;
+}
+
+/// What a commit says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Commit {
+    /// Its author's name.
+    pub author: String,
+    /// The first line of its message.
+    pub subject: String,
+}
+
+/// Why a source cannot do what is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceError {
+    /// What happened, to what, why, and what to do.
+    pub what: String,
+    /// Whose fault it is.
+    pub blame: Blame,
+}
+
+impl SourceError {
+    /// Something around the revision.
+    pub fn surroundings(what: impl Into<String>) -> Self {
+        Self {
+            what: what.into(),
+            blame: Blame::Surroundings,
+        }
+    }
+
+    /// The revision itself.
+    pub fn revision(what: impl Into<String>) -> Self {
+        Self {
+            what: what.into(),
+            blame: Blame::Revision,
+        }
+    }
+
+    /// The failure of the step in which it came; a revision that is not accepted is refused.
+    #[must_use]
+    pub fn during(self, phase: Phase) -> Failure {
+        match self.blame {
+            Blame::Revision => Failure::refused(phase, self.what),
+            Blame::Surroundings => Failure::surroundings(phase, self.what),
+        }
+    }
+}

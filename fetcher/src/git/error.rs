@@ -1,0 +1,230 @@
+//! Why a conversation with a remote failed: what happened, to what, why, and what to do.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use thiserror::Error;
+
+use super::failure::HostKey;
+use super::ssh::PathRefused;
+
+/// Why a listing or a fetch failed. `remote` is the address without user or secret (rule 33).
+#[derive(Debug, Error)]
+pub enum RemoteError {
+    /// An https address.
+    #[error("{remote}: https is not supported yet; use an ssh address with a deploy key")]
+    Unsupported {
+        /// The address.
+        remote: String,
+    },
+    /// A configured path ssh would not get unchanged.
+    #[error(transparent)]
+    Path(#[from] PathRefused),
+    /// The transport's program is not there or cannot be run.
+    #[error("{remote}: cannot run {}: {source}; install {package}", program.display())]
+    Program {
+        /// The address.
+        remote: String,
+        /// ssh or git.
+        program: PathBuf,
+        /// What to install.
+        package: &'static str,
+        /// What the kernel said.
+        source: std::io::Error,
+    },
+    /// Rule 24. Never tried again by itself within an interval, never accepted by itself.
+    #[error("{}", changed(remote, key))]
+    HostKeyChanged {
+        /// The address.
+        remote: String,
+        /// What is known of both keys.
+        key: Box<HostKey>,
+    },
+    /// No key is pinned for this server.
+    #[error(
+        "{remote}: the server's host key is not known, and none is trusted on first sight: pin it in the known_hosts file after comparing its fingerprint with the one the forge publishes"
+    )]
+    HostKeyUnknown {
+        /// The address.
+        remote: String,
+    },
+    /// The server refuses our key.
+    #[error(
+        "{remote}: the server refuses our key ({said}): is the deploy key added at the forge, and may this user read its file?"
+    )]
+    Denied {
+        /// The address.
+        remote: String,
+        /// What ssh said.
+        said: String,
+    },
+    /// The host's name has no address.
+    #[error(
+        "{remote}: the host's name cannot be resolved ({said}): check the address, the alias in the ssh configuration, and the resolver"
+    )]
+    Unresolved {
+        /// The address.
+        remote: String,
+        /// What ssh said.
+        said: String,
+    },
+    /// No connection, or it broke.
+    #[error(
+        "{remote}: the server cannot be reached or the connection broke ({said}): tried again at the next poll"
+    )]
+    Unreachable {
+        /// The address.
+        remote: String,
+        /// What ssh said.
+        said: String,
+    },
+    /// No such repository for us.
+    #[error(
+        "{remote}: there is no such repository, or our key may not see it ({said}): check the path and which repository the deploy key belongs to"
+    )]
+    NoRepository {
+        /// The address.
+        remote: String,
+        /// What the server said.
+        said: String,
+    },
+    /// git's own check of who owns a local repository.
+    #[error(
+        "{remote}: git does not serve a repository that belongs to another user: give it to this user, or list it under safe.directory in this user's git configuration"
+    )]
+    NotOwned {
+        /// The address.
+        remote: String,
+    },
+    /// The deadline passed. Everything was killed.
+    #[error("{remote}: not finished within {} s, everything that was started for it has been ended{}; a slow network or a large repository wants a longer deadline", deadline.as_secs_f64(), heard(said))]
+    TimedOut {
+        /// The address.
+        remote: String,
+        /// The deadline.
+        deadline: Duration,
+        /// What the transport had said by then.
+        said: String,
+    },
+    /// More bytes than the budget.
+    #[error(
+        "{remote}: the server sent more than the {budget} bytes allowed: raise the limit if the repository is really that large"
+    )]
+    TooLarge {
+        /// The address.
+        remote: String,
+        /// The budget.
+        budget: u64,
+    },
+    /// More refs than are kept.
+    #[error("{remote}: more than {most} refs match: name the wanted one more closely")]
+    TooManyRefs {
+        /// The address.
+        remote: String,
+        /// The limit.
+        most: usize,
+    },
+    /// A repository of another hash than SHA-1.
+    #[error(
+        "{remote}: the repository uses {format} object names; only sha1 repositories can be deployed"
+    )]
+    ObjectFormat {
+        /// The address.
+        remote: String,
+        /// What the server announces.
+        format: String,
+    },
+    /// The server reports an error of its own.
+    #[error("{remote}: the server reports: {said}")]
+    Server {
+        /// The address.
+        remote: String,
+        /// Its words, cleaned.
+        said: String,
+    },
+    /// What came is not the git protocol.
+    #[error("{remote}: the answer is not the git protocol: {what}{}", heard(said))]
+    Protocol {
+        /// The address.
+        remote: String,
+        /// What is wrong with it.
+        what: String,
+        /// What the transport said.
+        said: String,
+    },
+    /// The pack was refused by the indexer: broken, or objects missing from it.
+    #[error("{remote}: the received objects are refused, nothing was kept: {why}")]
+    Pack {
+        /// The address.
+        remote: String,
+        /// What libgit2 says.
+        why: String,
+    },
+    /// Our own repository.
+    #[error(transparent)]
+    Mirror(#[from] super::mirror::MirrorError),
+}
+
+impl RemoteError {
+    /// A word that stays the same from version to version, for programs and for the history.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Unsupported { .. } | Self::Path(_) => "configuration",
+            Self::Program { .. } => "program-missing",
+            Self::HostKeyChanged { .. } => "host-key-changed",
+            Self::HostKeyUnknown { .. } => "host-key-unknown",
+            Self::Denied { .. } => "permission-denied",
+            Self::Unresolved { .. } => "name-not-resolved",
+            Self::Unreachable { .. } => "unreachable",
+            Self::NoRepository { .. } => "no-repository",
+            Self::NotOwned { .. } => "not-owned",
+            Self::TimedOut { .. } => "timed-out",
+            Self::TooLarge { .. } | Self::TooManyRefs { .. } => "too-large",
+            Self::ObjectFormat { .. } => "object-format",
+            Self::Server { .. } => "server-error",
+            Self::Protocol { .. } => "protocol",
+            Self::Pack { .. } => "bad-pack",
+            Self::Mirror(_) => "mirror",
+        }
+    }
+
+    /// Whether the network may be to blame, so that trying again soon is worth it.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        matches!(
+            self,
+            Self::Unresolved { .. }
+                | Self::Unreachable { .. }
+                | Self::TimedOut { .. }
+                | Self::Server { .. }
+                | Self::Protocol { .. }
+                | Self::Pack { .. }
+        )
+    }
+}
+
+fn heard(said: &str) -> String {
+    if said.is_empty() {
+        String::new()
+    } else {
+        format!(" ({said})")
+    }
+}
+
+fn changed(remote: &str, key: &HostKey) -> String {
+    let unknown = || "unknown".to_owned();
+    let at = key
+        .line
+        .as_ref()
+        .map_or_else(unknown, |(file, line)| format!("{file}, line {line}"));
+    format!(
+        "{remote}: THE SERVER'S HOST KEY HAS CHANGED; nothing was fetched. \
+         Offered: {} {}. Pinned: {} ({at}). \
+         Somebody may be between us and the server, or the forge has a new key: compare the offered \
+         fingerprint with the one the forge publishes, and only then replace that line",
+        key.kind.as_deref().unwrap_or_default(),
+        key.offered.clone().unwrap_or_else(unknown),
+        key.pinned.clone().unwrap_or_else(unknown),
+    )
+}

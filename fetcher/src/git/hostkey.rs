@@ -1,0 +1,33 @@
+//! The fingerprint of a pinned host key: ssh tells the offered one and the line of the pinned one.
+
+use std::io::Read;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use super::pipe::Pipe;
+
+/// Longest file of pinned keys that is looked into, in bytes.
+const LONGEST_FILE: u64 = 1 << 20;
+
+/// The fingerprint of the key in line `number` of `file`, as `ssh-keygen -l` gives it; none if it
+/// cannot be told, which is no error of its own: the caller reports a changed key already.
+pub(super) fn fingerprint(file: &Path, number: u64) -> Option<String> {
+    let mut text = String::new();
+    let opened = std::fs::File::open(file).ok()?;
+    opened.take(LONGEST_FILE).read_to_string(&mut text).ok()?;
+    let index = usize::try_from(number.checked_sub(1)?).ok()?;
+    let line = text.lines().nth(index)?;
+    let single = tempfile::NamedTempFile::new().ok()?;
+    std::fs::write(single.path(), format!("{line}\n")).ok()?;
+    let mut command = Command::new("ssh-keygen");
+    command.arg("-lf").arg(single.path());
+    let mut output = String::new();
+    let mut pipe = Pipe::spawn(&command, Duration::from_secs(5), 64 * 1024).ok()?;
+    pipe.read_to_string(&mut output).ok()?;
+    // `256 SHA256:… comment (ED25519)`
+    let fingerprint = output.split_whitespace().nth(1)?;
+    fingerprint
+        .starts_with("SHA256:")
+        .then(|| fingerprint.to_owned())
+}

@@ -1,0 +1,203 @@
+//! Which revision is wanted, and what the remote's listing says it is.
+
+use semver::Version;
+use thiserror::Error;
+
+use git2::Oid;
+
+use super::glob;
+pub use super::wire::refs::RemoteRef;
+
+/// Names shown in a message about what the remote has instead.
+const NAMES_SHOWN: usize = 8;
+
+/// What an app follows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wanted {
+    /// The tip of a branch, named without `refs/heads/`.
+    Branch(String),
+    /// The tag with the highest version among those the pattern matches (`*`, `?`), named without
+    /// `refs/tags/`. A pre-release counts only where the pattern has a `-` after its first
+    /// wildcard (`v*-rc*`).
+    TagGlob(String),
+    /// A ref by its full name.
+    Ref(String),
+}
+
+/// The refs of a remote that were asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// Those that the wanted one may be.
+    pub refs: Vec<RemoteRef>,
+    /// Where there are none: what else the remote has, as far as it was told.
+    pub others: Vec<RemoteRef>,
+}
+
+/// The one revision to deploy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Revision {
+    /// The ref it was found under.
+    pub reference: String,
+    /// What the ref points to: the commit, or a tag object.
+    pub id: Oid,
+    /// The commit, if the server has told it; the same as `id` unless that is a tag object.
+    pub commit: Oid,
+}
+
+/// Why there is no revision to deploy.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum Unresolved {
+    /// Nothing was ever pushed there.
+    #[error("the repository is empty: push a first commit")]
+    EmptyRepository,
+    /// No such branch.
+    #[error("there is no branch {branch:?} ({}): was it renamed or deleted?", there_is(others, head.as_deref()))]
+    NoBranch {
+        /// The branch.
+        branch: String,
+        /// What branches there are, as far as the server told.
+        others: Vec<String>,
+        /// The branch the remote's HEAD stands for.
+        head: Option<String>,
+    },
+    /// No tag is matched by the pattern.
+    #[error("no tag matches {pattern:?}: push a tag, or change the pattern")]
+    NoTag {
+        /// The pattern.
+        pattern: String,
+    },
+    /// Tags match, but none is a version.
+    #[error("no tag that matches {pattern:?} is a release version (such as v1.2.3): {}", names.join(", "))]
+    NoVersion {
+        /// The pattern.
+        pattern: String,
+        /// Some of the tags that match.
+        names: Vec<String>,
+    },
+    /// No such ref.
+    #[error("there is no ref {reference:?}: it must be a full name such as refs/heads/main")]
+    NoRef {
+        /// The ref.
+        reference: String,
+    },
+}
+
+impl Wanted {
+    /// What every ref that may be meant begins with, for the server to choose by.
+    #[must_use]
+    pub fn prefix(&self) -> String {
+        match self {
+            Self::Branch(name) => format!("refs/heads/{name}"),
+            Self::TagGlob(pattern) => format!("refs/tags/{}", glob::literal_prefix(pattern)),
+            Self::Ref(name) => name.clone(),
+        }
+    }
+
+    /// Whether a ref of this name may be meant.
+    #[must_use]
+    pub fn may_mean(&self, name: &str) -> bool {
+        match self {
+            Self::Branch(_) | Self::Ref(_) => name == self.prefix(),
+            Self::TagGlob(pattern) => name
+                .strip_prefix("refs/tags/")
+                .is_some_and(|tag| glob::matches(pattern, tag)),
+        }
+    }
+
+    /// The revision meant.
+    ///
+    /// # Errors
+    /// [`Unresolved`] says why there is none.
+    pub fn resolve(&self, listed: &Listed) -> Result<Revision, Unresolved> {
+        let mut refs = listed.refs.iter().filter(|r| self.may_mean(&r.name));
+        let found = match self {
+            Self::Branch(_) | Self::Ref(_) => refs.next(),
+            Self::TagGlob(pattern) => {
+                let names = refs.clone().map(|r| tag_of(&r.name).to_owned());
+                let names: Vec<_> = names.take(NAMES_SHOWN).collect();
+                let highest = refs
+                    .filter_map(|r| Some((version(pattern, tag_of(&r.name))?, r)))
+                    .max_by(|(a, x), (b, y)| a.cmp_precedence(b).then_with(|| x.name.cmp(&y.name)));
+                if highest.is_none() && !names.is_empty() {
+                    let pattern = pattern.clone();
+                    return Err(Unresolved::NoVersion { pattern, names });
+                }
+                highest.map(|(_, r)| r)
+            }
+        };
+        found.map(Revision::of).ok_or_else(|| self.missing(listed))
+    }
+
+    fn missing(&self, listed: &Listed) -> Unresolved {
+        match self {
+            Self::Ref(reference) => Unresolved::NoRef {
+                reference: reference.clone(),
+            },
+            Self::TagGlob(pattern) => Unresolved::NoTag {
+                pattern: pattern.clone(),
+            },
+            Self::Branch(_) if listed.others.is_empty() => Unresolved::EmptyRepository,
+            Self::Branch(branch) => {
+                let mut others = listed.others.iter();
+                let head = others
+                    .find(|r| r.name == "HEAD")
+                    .and_then(|r| r.target.as_deref());
+                let branches = listed
+                    .others
+                    .iter()
+                    .filter_map(|r| r.name.strip_prefix("refs/heads/"));
+                Unresolved::NoBranch {
+                    branch: branch.clone(),
+                    others: branches.take(NAMES_SHOWN).map(str::to_owned).collect(),
+                    head: head.map(|h| h.trim_start_matches("refs/heads/").to_owned()),
+                }
+            }
+        }
+    }
+}
+
+impl Revision {
+    fn of(found: &RemoteRef) -> Self {
+        Self {
+            reference: found.name.clone(),
+            id: found.id,
+            commit: found.peeled.unwrap_or(found.id),
+        }
+    }
+}
+
+fn tag_of(name: &str) -> &str {
+    name.strip_prefix("refs/tags/").unwrap_or(name)
+}
+
+/// The version a tag stands for: what follows the pattern's literal beginning (or a `v`), with
+/// missing parts taken as 0.
+fn version(pattern: &str, tag: &str) -> Option<Version> {
+    let literal = glob::literal_prefix(pattern);
+    // `v1.*` names part of the version itself: only what is no digit or dot is dropped.
+    let label = literal.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
+    let text = tag.strip_prefix(label).unwrap_or(tag);
+    let text = text.strip_prefix('v').unwrap_or(text);
+    let end = text.find(['-', '+']).unwrap_or(text.len());
+    let (numbers, rest) = text.split_at_checked(end)?;
+    let padding = match numbers.split('.').count() {
+        1 => ".0.0",
+        2 => ".0",
+        _ => "",
+    };
+    let version = Version::parse(&format!("{numbers}{padding}{rest}")).ok()?;
+    let wild = pattern.get(literal.len()..).unwrap_or_default();
+    (version.pre.is_empty() || wild.contains('-')).then_some(version)
+}
+
+fn there_is(branches: &[String], head: Option<&str>) -> String {
+    let branches = if branches.is_empty() {
+        "there are none".to_owned()
+    } else {
+        format!("there are: {}", branches.join(", "))
+    };
+    match head {
+        Some(head) => format!("{branches}; its default is {head}"),
+        None => branches,
+    }
+}

@@ -1,0 +1,41 @@
+//! Git: one listing to see whether there is anything new, one fetch to get it.
+//!
+//! ```text
+//!  url ──▶ ssh | local ──▶ pipe ──▶ wire ──▶ remote ──▶ listing   which revision is wanted
+//!          (a command)     (process (v2, v0)        └──▶ fetch ──▶ mirror   (bare repository)
+//!                           group)
+//! ```
+//!
+//! The transport is OpenSSH as the user has configured it, or `git upload-pack` for a repository on
+//! this machine: a process in a group of its own, with a deadline and a byte budget on its output.
+//! The protocol is spoken by us over that pipe; the pack goes to libgit2's indexer, which hashes
+//! and checks every object before the mirror takes it.
+
+mod complete;
+pub mod error;
+pub mod failure;
+pub mod fetch;
+pub mod glob;
+mod hostkey;
+pub mod listing;
+pub mod local;
+pub mod mirror;
+pub mod options;
+pub mod pipe;
+pub mod remote;
+pub mod repack;
+pub mod ssh;
+mod sweep;
+pub mod text;
+pub mod url;
+pub mod wire;
+
+pub use error::RemoteError;
+pub use fetch::Fetched;
+pub use git2::Oid;
+pub use listing::{Listed, RemoteRef, Revision, Wanted};
+pub use mirror::Mirror;
+pub use options::RemoteOptions;
+pub use remote::Remote;
+pub use ssh::SshOptions;
+pub use url::RepositoryUrl;

@@ -1,0 +1,30 @@
+//! How far a conversation with a remote may go.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::ssh::SshOptions;
+
+/// Everything about a conversation that is not the address.
+#[derive(Debug, Clone)]
+pub struct RemoteOptions {
+    /// How ssh is run.
+    pub ssh: SshOptions,
+    /// The git program that serves repositories of this machine.
+    pub git: PathBuf,
+    /// From the start of the transport's process to its end; then its whole group is killed.
+    pub deadline: Duration,
+    /// Bytes taken from the remote in one conversation, the pack included.
+    pub budget: u64,
+}
+
+impl Default for RemoteOptions {
+    fn default() -> Self {
+        Self {
+            ssh: SshOptions::default(),
+            git: "git".into(),
+            deadline: Duration::from_secs(600),
+            budget: 2 << 30,
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! The ssh command line: OpenSSH with the user's own configuration, and nothing it could ask.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use thiserror::Error;
+
+/// How ssh is run. What is not set is left to ssh's own defaults and `ssh_config(5)`.
+#[derive(Debug, Clone)]
+pub struct SshOptions {
+    /// Private key (`-i`, with `IdentitiesOnly=yes`).
+    pub identity: Option<PathBuf>,
+    /// Pinned host keys (`UserKnownHostsFile`).
+    pub known_hosts: Option<PathBuf>,
+    /// Configuration file with host aliases (`-F`).
+    pub config: Option<PathBuf>,
+    /// Socket of an ssh-agent. Without it ssh sees no agent, whatever our environment says.
+    pub agent: Option<PathBuf>,
+    /// The ssh program.
+    pub program: PathBuf,
+    /// Seconds to reach the server (`ConnectTimeout`).
+    pub connect_timeout: u16,
+}
+
+impl Default for SshOptions {
+    fn default() -> Self {
+        Self {
+            identity: None,
+            known_hosts: None,
+            config: None,
+            agent: None,
+            program: "ssh".into(),
+            connect_timeout: 20,
+        }
+    }
+}
+
+/// A path that cannot be handed to ssh unchanged.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error(
+    "the [ssh] {option} path {} is refused: ssh would expand or split it; use a path without quotes, $ and control characters",
+    path.display()
+)]
+pub struct PathRefused {
+    /// The option's name in our configuration.
+    pub option: &'static str,
+    /// The path.
+    pub path: PathBuf,
+}
+
+/// What is always asked of ssh, stronger than any configuration file: nothing interactive, no
+/// unknown host, no silence for ever, nothing forwarded, and errors on stderr whatever the file's
+/// `LogLevel` (a banner of the server's would be shown above ERROR and could pass for one).
+const ALWAYS: [&str; 13] = [
+    "BatchMode=yes",
+    "StrictHostKeyChecking=yes",
+    "UpdateHostKeys=no",
+    "ServerAliveInterval=15",
+    "ServerAliveCountMax=3",
+    "ClearAllForwardings=yes",
+    "ForwardAgent=no",
+    "ForwardX11=no",
+    "PermitLocalCommand=no",
+    "EscapeChar=none",
+    "RequestTTY=no",
+    "LogLevel=ERROR",
+    "SendEnv=GIT_PROTOCOL",
+];
+
+impl SshOptions {
+    /// The command that runs `git-upload-pack` for `path` at the host.
+    ///
+    /// # Errors
+    /// [`PathRefused`] for a path that ssh's own expansion would change.
+    pub fn command(
+        &self,
+        user: Option<&str>,
+        host: &str,
+        port: Option<u16>,
+        path: &str,
+    ) -> Result<Command, PathRefused> {
+        let mut command = Command::new(&self.program);
+        if let Some(config) = &self.config {
+            command.arg("-F").arg(config);
+        }
+        for option in ALWAYS {
+            command.arg("-o").arg(option);
+        }
+        command
+            .arg("-o")
+            .arg(format!("ConnectTimeout={}", self.connect_timeout));
+        if let Some(identity) = &self.identity {
+            command.arg("-i").arg(escaped("identity", identity)?);
+            command.args(["-o", "IdentitiesOnly=yes"]);
+        }
+        if let Some(known_hosts) = &self.known_hosts {
+            let mut option = OsString::from("UserKnownHostsFile=\"");
+            option.push(escaped("known_hosts", known_hosts)?);
+            option.push("\"");
+            command.arg("-o").arg(option);
+        }
+        if let Some(port) = port {
+            command.arg("-p").arg(port.to_string());
+        }
+        if let Some(user) = user {
+            command.arg("-l").arg(user);
+        }
+        command.arg("--").arg(host);
+        command.arg(format!("git-upload-pack {}", quoted(path)));
+        if let Some(agent) = &self.agent {
+            command.env("SSH_AUTH_SOCK", agent);
+        }
+        Ok(command)
+    }
+}
+
+/// `path` for the server's shell, in single quotes. `!` is taken out of them as git does, for
+/// shells that expand history.
+fn quoted(path: &str) -> String {
+    let inner = path.replace('\'', r"'\''").replace('!', r"'\!'");
+    format!("'{inner}'")
+}
+
+/// `path` with ssh's tokens made literal.
+fn escaped(option: &'static str, path: &Path) -> Result<OsString, PathRefused> {
+    let bytes = path.as_os_str().as_bytes();
+    let refused = |b: &u8| matches!(b, b'"' | b'\'' | b'$' | b'\\') || b.is_ascii_control();
+    if bytes.iter().any(refused) || bytes.starts_with(b"~") {
+        return Err(PathRefused {
+            option,
+            path: path.to_owned(),
+        });
+    }
+    let mut out = Vec::with_capacity(bytes.len());
+    for &byte in bytes {
+        out.push(byte);
+        if byte == b'%' {
+            out.push(b'%');
+        }
+    }
+    Ok(OsString::from_vec(out))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn args(options: &SshOptions) -> Vec<String> {
+        let command = options
+            .command(Some("git"), "alias", Some(2222), "me/it's.git")
+            .unwrap();
+        let args = command.get_args();
+        args.map(|a| a.to_string_lossy().into_owned()).collect()
+    }
+
+    #[test]
+    fn rule_24_and_25_are_asked_of_ssh_whatever_the_configuration() {
+        let args = args(&SshOptions::default());
+        for wanted in [
+            "BatchMode=yes",
+            "StrictHostKeyChecking=yes",
+            "ConnectTimeout=20",
+            "ServerAliveInterval=15",
+            "ServerAliveCountMax=3",
+        ] {
+            let at = args.iter().position(|a| a == wanted).unwrap();
+            assert_eq!(args[at - 1], "-o");
+        }
+    }
+
+    #[test]
+    fn the_host_stands_after_the_end_of_options_and_the_path_in_quotes() {
+        let args = args(&SshOptions::default());
+        let end = args.iter().position(|a| a == "--").unwrap();
+        assert_eq!(
+            args[end + 1..],
+            ["alias", r"git-upload-pack 'me/it'\''s.git'"]
+        );
+    }
+
+    #[test]
+    fn files_are_passed_as_they_are() {
+        let options = SshOptions {
+            identity: Some("/k/100%".into()),
+            known_hosts: Some("/k/known hosts".into()),
+            config: Some("/k/config".into()),
+            ..SshOptions::default()
+        };
+        let args = args(&options).join(" ");
+        assert!(args.starts_with("-F /k/config "), "{args}");
+        assert!(args.contains("-i /k/100%% -o IdentitiesOnly=yes"), "{args}");
+        assert!(
+            args.contains("UserKnownHostsFile=\"/k/known hosts\""),
+            "{args}"
+        );
+        let options = SshOptions {
+            identity: Some("/k/${HOME}".into()),
+            ..SshOptions::default()
+        };
+        let refused = options.command(None, "h", None, "p").unwrap_err();
+        assert_eq!(refused.option, "identity");
+    }
+}

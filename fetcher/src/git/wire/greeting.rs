@@ -1,0 +1,118 @@
+//! The first thing a server says: its version and what it can do.
+
+use std::io::{Read, Write};
+
+use super::refs::{self, Advertised};
+use super::{Packet, Wire, WireError, chomp, malformed};
+
+/// Most capabilities a server may announce; git announces about a dozen.
+const MOST_CAPABILITIES: usize = 256;
+
+/// Which protocol is spoken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Version {
+    /// Without a say of ours: every ref is advertised first. Version 1 is the same with a line
+    /// more.
+    V0,
+    /// Commands: `ls-refs`, `fetch`.
+    V2,
+}
+
+/// What the server has said first.
+#[derive(Debug)]
+pub struct Greeting {
+    /// Which protocol it speaks.
+    pub version: Version,
+    /// The first ref of a version 0 advertisement, which carries the capabilities; none in version
+    /// 2 and from an empty repository.
+    pub first: Option<Advertised>,
+    /// Whether the advertisement has ended with the greeting.
+    pub ended: bool,
+    capabilities: Vec<String>,
+}
+
+impl Greeting {
+    /// Reads the greeting.
+    ///
+    /// # Errors
+    /// [`WireError`]; [`WireError::ObjectFormat`] for a repository that is not SHA-1.
+    pub fn read<S: Read + Write>(wire: &mut Wire<S>) -> Result<Self, WireError> {
+        let mut line = data(wire.receive()?);
+        if line.as_deref() == Some(b"version 2") {
+            return Self::version_2(wire);
+        }
+        if line.as_deref() == Some(b"version 1") {
+            line = data(wire.receive()?);
+        }
+        let mut greeting = Self {
+            version: Version::V0,
+            first: None,
+            ended: line.is_none(),
+            capabilities: Vec::new(),
+        };
+        if let Some(line) = line {
+            let mut halves = line.splitn(2, |&b| b == 0);
+            let reference = halves.next().unwrap_or_default();
+            let capabilities = String::from_utf8_lossy(halves.next().unwrap_or_default());
+            greeting.capabilities = capabilities
+                .split_ascii_whitespace()
+                .take(MOST_CAPABILITIES)
+                .map(str::to_owned)
+                .collect();
+            greeting.sha1_only()?;
+            greeting.first = Some(refs::advertised(reference)?);
+        }
+        Ok(greeting)
+    }
+
+    fn version_2<S: Read + Write>(wire: &mut Wire<S>) -> Result<Self, WireError> {
+        let mut capabilities = Vec::new();
+        while let Some(line) = data(wire.receive()?) {
+            if capabilities.len() == MOST_CAPABILITIES {
+                return Err(malformed("too many capabilities"));
+            }
+            capabilities.push(String::from_utf8_lossy(&line).into_owned());
+        }
+        let greeting = Self {
+            version: Version::V2,
+            first: None,
+            ended: true,
+            capabilities,
+        };
+        greeting.sha1_only()?;
+        for command in ["ls-refs", "fetch"] {
+            if !greeting.can(command) {
+                return Err(malformed(format!("the server does not offer {command}")));
+            }
+        }
+        Ok(greeting)
+    }
+
+    /// Whether the server announces `name`, with a value or without.
+    #[must_use]
+    pub fn can(&self, name: &str) -> bool {
+        let names = |c: &String| c.split('=').next() == Some(name);
+        self.capabilities.iter().any(names)
+    }
+
+    fn sha1_only(&self) -> Result<(), WireError> {
+        let formats = self.capabilities.iter();
+        match formats
+            .filter_map(|c| c.strip_prefix("object-format="))
+            .find(|f| *f != "sha1")
+        {
+            Some(format) => Err(WireError::ObjectFormat(super::text::line(
+                format.as_bytes(),
+            ))),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A data packet's content without its newline; none for a flush or delimiter.
+fn data(packet: Packet<'_>) -> Option<Vec<u8>> {
+    match packet {
+        Packet::Data(data) => Some(chomp(data).to_owned()),
+        Packet::Flush | Packet::Delimiter => None,
+    }
+}

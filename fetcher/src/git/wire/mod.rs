@@ -1,0 +1,117 @@
+//! The git protocol, version 2 with fall-back to 0, over anything that reads and writes.
+//!
+//! Framing is gix-packetline's. What is said in the frames is little: a greeting, a listing of
+//! refs, a request for a pack. Nothing here knows of processes, deadlines or repositories.
+//!
+//! Format: gitprotocol-v2(5), gitprotocol-pack(5), gitprotocol-capabilities(5).
+
+pub mod greeting;
+pub mod pack;
+pub mod refs;
+mod request;
+
+use std::io::{self, BufReader, Read, Write};
+
+use gix_packetline::PacketLineRef;
+use gix_packetline::blocking_io::StreamingPeekableIter;
+use thiserror::Error;
+
+pub use greeting::{Greeting, Version};
+pub use request::Request;
+
+use super::text;
+
+/// What we call ourselves to the server.
+pub const AGENT: &str = concat!("agent=pp-fetcher/", env!("CARGO_PKG_VERSION"));
+
+/// Size of the read buffer in bytes: about one full packet.
+const BUFFER: usize = 64 * 1024;
+
+/// Why a conversation cannot go on.
+#[derive(Debug, Error)]
+pub enum WireError {
+    /// The stream ended or broke.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// The server said that it failed, in its own words (cleaned).
+    #[error("{0}")]
+    Said(String),
+    /// The server said something else than the protocol allows.
+    #[error("{0}")]
+    Malformed(String),
+    /// The repository's object names are of another hash than SHA-1.
+    #[error("object format {0}")]
+    ObjectFormat(String),
+    /// More refs than are kept.
+    #[error("more than {0} refs")]
+    TooManyRefs(usize),
+}
+
+/// One packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Packet<'a> {
+    /// Data, as it came.
+    Data(&'a [u8]),
+    /// End of a message.
+    Flush,
+    /// Border between two sections of a message.
+    Delimiter,
+}
+
+/// A stream that carries packets.
+pub struct Wire<S> {
+    lines: StreamingPeekableIter<BufReader<S>>,
+}
+
+impl<S: Read + Write> Wire<S> {
+    /// Packets over `stream`.
+    pub fn new(stream: S) -> Self {
+        Self {
+            lines: StreamingPeekableIter::new(BufReader::with_capacity(BUFFER, stream), &[], false),
+        }
+    }
+
+    /// The stream below.
+    pub fn stream(&mut self) -> &mut S {
+        self.lines.inner_mut().get_mut()
+    }
+
+    /// The next packet; an `ERR` packet is an error.
+    ///
+    /// # Errors
+    /// [`WireError::Io`] at the end of the stream too.
+    pub fn receive(&mut self) -> Result<Packet<'_>, WireError> {
+        let Some(line) = self.lines.read_line() else {
+            return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+        };
+        let packet = line?.map_err(|error| malformed(error.to_string()))?;
+        match packet {
+            PacketLineRef::Data(data) => match packet.check_error() {
+                Some(error) => Err(WireError::Said(text::line(error.0))),
+                None => Ok(Packet::Data(data)),
+            },
+            PacketLineRef::Flush => Ok(Packet::Flush),
+            PacketLineRef::Delimiter => Ok(Packet::Delimiter),
+            PacketLineRef::ResponseEnd => Err(malformed("a packet of another transport")),
+        }
+    }
+
+    /// Sends a whole request.
+    ///
+    /// # Errors
+    /// [`WireError::Io`].
+    pub fn send(&mut self, request: &Request) -> Result<(), WireError> {
+        let stream = self.stream();
+        stream.write_all(request.bytes())?;
+        Ok(stream.flush()?)
+    }
+}
+
+fn malformed(what: impl Into<String>) -> WireError {
+    WireError::Malformed(text::line(what.into().as_bytes()))
+}
+
+/// `line` without the newline git ends text packets with.
+fn chomp(line: &[u8]) -> &[u8] {
+    line.strip_suffix(b"\n").unwrap_or(line)
+}

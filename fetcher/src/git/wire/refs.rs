@@ -1,0 +1,194 @@
+//! Listing refs: `ls-refs` of version 2, the advertisement of version 0.
+
+use std::io::{Read, Write};
+
+use git2::Oid;
+
+use super::greeting::{Greeting, Version};
+use super::{AGENT, Packet, Request, Wire, WireError, chomp, malformed};
+
+/// Most refs kept of a listing: each costs memory, and no pattern a person writes matches more.
+pub const MOST_REFS: usize = 100_000;
+
+/// A ref of the remote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemoteRef {
+    /// Full name, as `refs/heads/main`.
+    pub name: String,
+    /// What it points to: a commit, or a tag object.
+    pub id: Oid,
+    /// What the tag object points to in the end, where it is one.
+    pub peeled: Option<Oid>,
+    /// For a symbolic ref as HEAD: the ref it stands for, where the server tells.
+    pub target: Option<String>,
+}
+
+/// A line of a version 0 advertisement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Advertised {
+    /// What it points to.
+    pub id: Oid,
+    /// Its name; `…^{}` for what the tag in the line before points to.
+    pub name: String,
+}
+
+/// The refs that begin with one of `prefixes`. In version 0 this can be done once: the server says
+/// it all before we may say anything.
+///
+/// # Errors
+/// [`WireError`].
+pub fn list<S: Read + Write>(
+    wire: &mut Wire<S>,
+    greeting: &mut Greeting,
+    prefixes: &[&str],
+) -> Result<Vec<RemoteRef>, WireError> {
+    match greeting.version {
+        Version::V2 => ls_refs(wire, greeting, prefixes),
+        Version::V0 => advertisement(wire, greeting, prefixes),
+    }
+}
+
+fn ls_refs<S: Read + Write>(
+    wire: &mut Wire<S>,
+    greeting: &Greeting,
+    prefixes: &[&str],
+) -> Result<Vec<RemoteRef>, WireError> {
+    let mut request = Request::default();
+    request.line("command=ls-refs");
+    capabilities(&mut request, greeting);
+    request.delimiter().line("peel").line("symrefs");
+    for prefix in prefixes {
+        request.line(&format!("ref-prefix {prefix}"));
+    }
+    wire.send(request.flush())?;
+    let mut refs = Vec::new();
+    loop {
+        match wire.receive()? {
+            Packet::Data(line) => keep(&mut refs, listed(chomp(line))?, prefixes)?,
+            Packet::Flush => return Ok(refs),
+            Packet::Delimiter => return Err(malformed("a delimiter in a listing")),
+        }
+    }
+}
+
+/// What every version 2 command carries.
+pub(super) fn capabilities(request: &mut Request, greeting: &Greeting) {
+    if greeting.can("agent") {
+        request.line(AGENT);
+    }
+    if greeting.can("object-format") {
+        request.line("object-format=sha1");
+    }
+}
+
+fn advertisement<S: Read + Write>(
+    wire: &mut Wire<S>,
+    greeting: &mut Greeting,
+    prefixes: &[&str],
+) -> Result<Vec<RemoteRef>, WireError> {
+    let mut refs: Vec<RemoteRef> = Vec::new();
+    let mut next = greeting.first.take();
+    loop {
+        if let Some(Advertised { id, name }) = next {
+            match name.strip_suffix("^{}") {
+                Some(tag) => {
+                    if let Some(last) = refs.last_mut().filter(|last| last.name == tag) {
+                        last.peeled = Some(id);
+                    }
+                }
+                // What an empty repository says in place of a first ref.
+                None if id.is_zero() => {}
+                None => {
+                    let peeled = None;
+                    let target = None;
+                    let line = RemoteRef {
+                        name,
+                        id,
+                        peeled,
+                        target,
+                    };
+                    keep(&mut refs, Some(line), prefixes)?;
+                }
+            }
+        }
+        if greeting.ended {
+            return Ok(refs);
+        }
+        next = match wire.receive()? {
+            Packet::Data(line) if line.starts_with(b"shallow ") => None,
+            Packet::Data(line) => Some(advertised(chomp(line))?),
+            Packet::Flush | Packet::Delimiter => {
+                greeting.ended = true;
+                None
+            }
+        };
+    }
+}
+
+fn keep(
+    refs: &mut Vec<RemoteRef>,
+    line: Option<RemoteRef>,
+    prefixes: &[&str],
+) -> Result<(), WireError> {
+    let Some(line) = line else { return Ok(()) };
+    // A prefix is a hint to the server, not a promise of it.
+    if prefixes.iter().any(|p| line.name.starts_with(p)) {
+        if refs.len() == MOST_REFS {
+            return Err(WireError::TooManyRefs(MOST_REFS));
+        }
+        refs.push(line);
+    }
+    Ok(())
+}
+
+/// `<id> <name>[ symref-target:<ref>][ peeled:<id>]`; none for a name that no ref can have.
+fn listed(line: &[u8]) -> Result<Option<RemoteRef>, WireError> {
+    let Ok(line) = std::str::from_utf8(line) else {
+        return Ok(None);
+    };
+    let mut words = line.split(' ');
+    let id = words.next().unwrap_or_default();
+    if id == "unborn" {
+        return Ok(None);
+    }
+    let mut found = RemoteRef {
+        id: object_id(id)?,
+        name: words.next().unwrap_or_default().to_owned(),
+        peeled: None,
+        target: None,
+    };
+    for attribute in words {
+        if let Some(id) = attribute.strip_prefix("peeled:") {
+            found.peeled = Some(object_id(id)?);
+        } else if let Some(target) = attribute.strip_prefix("symref-target:") {
+            found.target = Some(super::text::line(target.as_bytes()));
+        }
+    }
+    Ok(nameable(&found.name).then_some(found))
+}
+
+/// `<id> <name>`.
+pub(super) fn advertised(line: &[u8]) -> Result<Advertised, WireError> {
+    let line = String::from_utf8_lossy(line);
+    let (id, name) = line
+        .split_once(' ')
+        .ok_or_else(|| malformed(format!("no ref in {line:?}")))?;
+    let name = if nameable(name) { name } else { "" };
+    Ok(Advertised {
+        id: object_id(id)?,
+        name: name.to_owned(),
+    })
+}
+
+/// Whether a name is fit to be shown and compared (git allows no control characters in refs).
+fn nameable(name: &str) -> bool {
+    !name.is_empty() && !name.chars().any(char::is_control)
+}
+
+fn object_id(hex: &str) -> Result<Oid, WireError> {
+    match hex.len() {
+        40 => Oid::from_str(hex).map_err(|_| malformed(format!("no object name: {hex:?}"))),
+        64 => Err(WireError::ObjectFormat("sha256".to_owned())),
+        _ => Err(malformed(format!("no object name: {hex:?}"))),
+    }
+}

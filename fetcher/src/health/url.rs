@@ -1,0 +1,119 @@
+//! What is asked whether the app is well: `http://host:port/path` or `unix:/socket:/path`.
+
+use std::fmt;
+use std::path::PathBuf;
+
+/// A health URL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HealthUrl {
+    /// Where to connect.
+    pub to: Target,
+    /// The path that is asked for, with its query.
+    pub path: String,
+}
+
+/// Where to connect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// `host:port`, as it stands in the URL; the port is 80 if there is none.
+    Tcp(String),
+    /// A Unix socket.
+    Unix(PathBuf),
+}
+
+impl HealthUrl {
+    /// Reads a URL.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong and what would be right.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        const RIGHT: &str = "write it like \"http://127.0.0.1:8000/healthz\" or \"unix:/run/gunicorn/todo.sock:/healthz\"";
+        if text.bytes().any(|b| b.is_ascii_control() || b == b' ') || !text.is_ascii() {
+            return Err(format!(
+                "`{}` holds a blank or a control character",
+                text.escape_debug()
+            ));
+        }
+        if let Some(rest) = text.strip_prefix("http://") {
+            let (authority, path) = rest.find('/').map_or((rest, "/"), |at| rest.split_at(at));
+            if authority.is_empty() || authority.contains('@') {
+                return Err(format!("`{text}`: {RIGHT}"));
+            }
+            let has_port = authority
+                .rsplit(']')
+                .next()
+                .is_some_and(|tail| tail.contains(':'));
+            let authority = if has_port {
+                authority.to_owned()
+            } else {
+                format!("{authority}:80")
+            };
+            return Ok(Self {
+                to: Target::Tcp(authority),
+                path: path.to_owned(),
+            });
+        }
+        if let Some(rest) = text.strip_prefix("unix:") {
+            let (socket, path) = rest.split_once(":/").unwrap_or((rest, ""));
+            if !socket.starts_with('/') {
+                return Err(format!("`{text}`: {RIGHT}"));
+            }
+            return Ok(Self {
+                to: Target::Unix(socket.into()),
+                path: format!("/{path}"),
+            });
+        }
+        if text.starts_with("https://") {
+            return Err(format!(
+                "`{text}`: the app is asked on this host, behind its proxy, where there is no TLS; {RIGHT}"
+            ));
+        }
+        Err(format!("`{text}`: {RIGHT}"))
+    }
+}
+
+impl fmt::Display for HealthUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.to {
+            Target::Tcp(authority) => write!(f, "http://{authority}{}", self.path),
+            Target::Unix(socket) => write!(f, "unix:{}:{}", socket.display(), self.path),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_kinds_are_read_and_written() {
+        for (text, shown) in [
+            (
+                "http://127.0.0.1:8000/healthz?x=1",
+                "http://127.0.0.1:8000/healthz?x=1",
+            ),
+            ("http://localhost", "http://localhost:80/"),
+            ("http://[::1]/x", "http://[::1]:80/x"),
+            ("http://[::1]:81/x", "http://[::1]:81/x"),
+            (
+                "unix:/run/todo.sock:/healthz",
+                "unix:/run/todo.sock:/healthz",
+            ),
+            ("unix:/run/todo.sock", "unix:/run/todo.sock:/"),
+        ] {
+            assert_eq!(HealthUrl::parse(text).unwrap().to_string(), shown);
+        }
+        for text in [
+            "",
+            "localhost:8000",
+            "https://x/",
+            "http:///x",
+            "unix:run/x:/",
+            "http://u:p@h/",
+            "http://h/a b",
+            "ftp://x",
+        ] {
+            assert!(HealthUrl::parse(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! Programs told of an attempt's end. What they do changes nothing: a failing hook is reported.
+
+use std::path::Path;
+use std::time::Duration;
+
+use crate::config::App;
+use crate::deploy::build::Facts;
+use crate::deploy::{Deployment, Journal};
+use crate::process::{Ended, Script};
+use crate::state::{Attempt, Outcome};
+
+/// Time a hook has. It holds the app's lock, so it must not take long.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Runs the hook for `attempt`'s outcome, if there is one.
+pub fn tell(app: &App, deployment: &Deployment<'_>, attempt: &Attempt, journal: &mut Journal<'_>) {
+    let good = attempt.outcome == Outcome::Good;
+    let hook = if good {
+        &app.hooks.deployed
+    } else {
+        &app.hooks.failed
+    };
+    let Some(hook) = hook else { return };
+    let layout = &deployment.layout;
+    let release = layout.release(attempt.release.as_deref().unwrap_or_default());
+    let facts = Facts {
+        app,
+        layout,
+        revision: &attempt.revision,
+        previous: attempt.previous.as_ref(),
+        release: &release,
+    };
+    let mut environment = facts.environment();
+    environment.insert("PP_OUTCOME".to_owned(), attempt.outcome.as_str().to_owned());
+    environment.insert(
+        "PP_REASON".to_owned(),
+        attempt.reason.clone().unwrap_or_default(),
+    );
+    let directory = if layout.root().is_dir() {
+        layout.root()
+    } else {
+        Path::new("/")
+    };
+    let script = Script {
+        program: directory.join(hook),
+        directory,
+        environment,
+        timeout: TIMEOUT,
+        log: &deployment.dir.log(attempt.attempt),
+    };
+    let how = match script.run() {
+        Ok(Ended::Well) => return,
+        Ok(Ended::Exit(code)) => format!("ended with exit code {code}"),
+        Ok(Ended::Signal(signal)) => format!("was ended by signal {signal}"),
+        Ok(Ended::TimedOut) => format!("was ended after {} s", TIMEOUT.as_secs()),
+        Err(error) => format!("cannot be run: {error}"),
+    };
+    journal.note(&format!(
+        "the hook {} {how}; the deploy is not changed by that (output: {})",
+        hook.display(),
+        script.log.display()
+    ));
+}

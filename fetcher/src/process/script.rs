@@ -1,0 +1,207 @@
+//! One run of a script: its own process group, a deadline, its output in a bounded log.
+
+use std::fs::File;
+use std::io::{self, PipeReader, Read, Write};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+
+use super::environment::Environment;
+
+/// Most bytes of output kept: enough for any build people read, little enough for any disk.
+const LOG_LIMIT: u64 = 16 * 1024 * 1024;
+
+/// From SIGTERM to SIGKILL.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// How often a running script is looked at. A build takes seconds; this is never what it waits for.
+const TICK: Duration = Duration::from_millis(10);
+
+/// What is run.
+#[derive(Debug)]
+pub struct Script<'a> {
+    /// The program, absolute.
+    pub program: PathBuf,
+    /// Its working directory.
+    pub directory: &'a Path,
+    /// All of its environment.
+    pub environment: Environment,
+    /// Time after which it is ended.
+    pub timeout: Duration,
+    /// Where its output goes; appended to.
+    pub log: &'a Path,
+}
+
+/// How it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// By itself, with success.
+    Well,
+    /// By itself, with this exit code.
+    Exit(i32),
+    /// By a signal that was not ours.
+    Signal(i32),
+    /// By us, after its time was over.
+    TimedOut,
+}
+
+impl Script<'_> {
+    /// Runs it to its end. Whatever it left in its process group is ended too.
+    ///
+    /// # Errors
+    /// It could not be started, or its log not be written.
+    pub fn run(&self) -> io::Result<Ended> {
+        let log = File::options().append(true).create(true).open(self.log)?;
+        let (reader, writer) = io::pipe()?;
+        let mut child = Command::new(&self.program)
+            .current_dir(self.directory)
+            .env_clear()
+            .envs(&self.environment)
+            .stdin(Stdio::null())
+            .stdout(writer.try_clone()?)
+            .stderr(writer)
+            .process_group(0)
+            .spawn()?;
+        let copied = copy_in_background(reader, log);
+        let group = Pid::from_raw(i32::try_from(child.id()).unwrap_or(i32::MAX));
+        let ended = wait(&mut child, group, Instant::now() + self.timeout);
+        // What it left running would hold the pipe, or the release, for ever.
+        let _ = killpg(group, Signal::SIGKILL);
+        // A process that left the group may still hold the pipe: its output is not waited for.
+        let _ = copied.recv_timeout(Duration::from_secs(1));
+        ended
+    }
+}
+
+fn wait(child: &mut Child, group: Pid, deadline: Instant) -> io::Result<Ended> {
+    if let Some(status) = wait_until(child, deadline)? {
+        return Ok(reading(status));
+    }
+    let _ = killpg(group, Signal::SIGTERM);
+    if wait_until(child, Instant::now() + GRACE)?.is_none() {
+        let _ = killpg(group, Signal::SIGKILL);
+        child.wait()?;
+    }
+    Ok(Ended::TimedOut)
+}
+
+fn wait_until(child: &mut Child, deadline: Instant) -> io::Result<Option<ExitStatus>> {
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(Some(status));
+        }
+        if Instant::now() >= deadline {
+            return Ok(None);
+        }
+        thread::sleep(TICK);
+    }
+}
+
+fn reading(status: ExitStatus) -> Ended {
+    use std::os::unix::process::ExitStatusExt;
+    match (status.code(), status.signal()) {
+        (Some(0), _) => Ended::Well,
+        (Some(code), _) => Ended::Exit(code),
+        (None, signal) => Ended::Signal(signal.unwrap_or_default()),
+    }
+}
+
+/// Copies at most [`LOG_LIMIT`] bytes and reads the rest away, so that the script never waits.
+fn copy_in_background(mut from: PipeReader, mut to: File) -> mpsc::Receiver<()> {
+    let (done, finished) = mpsc::channel();
+    thread::spawn(move || {
+        let kept = io::copy(&mut (&mut from).take(LOG_LIMIT), &mut to).unwrap_or_default();
+        if kept == LOG_LIMIT {
+            let _ = writeln!(
+                to,
+                "\n[the rest of the output was not kept: {LOG_LIMIT} bytes are]"
+            );
+        }
+        let _ = io::copy(&mut from, &mut io::sink());
+        let _ = done.send(());
+    });
+    finished
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(body: &str, timeout: Duration) -> (Ended, String) {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let program = dir.path().join("script");
+        std::fs::write(&program, format!("#!/bin/sh\n{body}\n")).unwrap();
+        std::fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).unwrap();
+        let log = dir.path().join("log");
+        let environment = super::super::environment::clean();
+        let script = Script {
+            program,
+            directory: dir.path(),
+            environment,
+            timeout,
+            log: &log,
+        };
+        let ended = script.run().unwrap();
+        (ended, std::fs::read_to_string(log).unwrap())
+    }
+
+    const LONG: Duration = Duration::from_secs(30);
+
+    #[test]
+    fn output_of_both_kinds_is_kept_and_the_end_is_told() {
+        let (ended, log) = run("echo out; echo err >&2", LONG);
+        assert_eq!((ended, log.as_str()), (Ended::Well, "out\nerr\n"));
+        assert_eq!(run("exit 3", LONG).0, Ended::Exit(3));
+        assert_eq!(run("kill -9 $$", LONG).0, Ended::Signal(9));
+    }
+
+    #[test]
+    fn the_environment_is_clean_and_the_same_for_everybody() {
+        let (_, log) = run("env", LONG);
+        let names: Vec<_> = log.lines().filter_map(|l| l.split('=').next()).collect();
+        assert!(
+            names.contains(&"HOME") && names.contains(&"PATH"),
+            "{names:?}"
+        );
+        assert!(
+            !log.contains("CARGO"),
+            "nothing of the caller's comes through: {log}"
+        );
+    }
+
+    #[test]
+    fn a_script_that_hangs_and_ignores_sigterm_ends_with_all_it_started() {
+        let body = "trap '' TERM; sleep 300 & echo $!; while :; do sleep 1; done";
+        let (ended, log) = run(body, Duration::from_millis(300));
+        assert_eq!(ended, Ended::TimedOut);
+        assert!(!alive(&log), "its child lives on: {log}");
+    }
+
+    #[test]
+    fn what_a_script_leaves_in_the_background_is_ended_with_it() {
+        let (ended, log) = run("sleep 300 & echo $!", LONG);
+        assert_eq!(ended, Ended::Well);
+        assert!(!alive(&log), "its child lives on: {log}");
+    }
+
+    #[test]
+    fn endless_output_is_cut_and_does_not_stop_the_script() {
+        let (ended, log) = run("head -c 50000000 /dev/zero; exit 4", LONG);
+        assert_eq!(ended, Ended::Exit(4));
+        assert!(log.len() < 17 * 1024 * 1024 && log.ends_with("bytes are]\n"));
+    }
+
+    /// Whether the process whose id is the log's first line still runs.
+    fn alive(log: &str) -> bool {
+        let pid = log.lines().next().unwrap();
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        !stat.is_empty() && !stat.contains(") Z ")
+    }
+}

@@ -1,0 +1,13 @@
+//! The directories of one app: `releases/`, `shared/` and `current`.
+//!
+//! - [`layout`]: names and places, and what a crash may leave there.
+//! - [`switch`]: the one step that changes what is served.
+//! - [`shared`]: paths that outlive releases.
+//! - [`prune`]: which releases go.
+
+pub mod layout;
+pub mod prune;
+pub mod shared;
+pub mod switch;
+
+pub use layout::Layout;

@@ -1,0 +1,68 @@
+//! The one step that changes what is served: `current` is replaced by rename(2).
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::symlink;
+
+use super::layout::{Layout, NEXT_LINK};
+
+impl Layout {
+    /// Points `current` at `release`, durably, and reads it back.
+    ///
+    /// Whoever opens `current` meanwhile finds the old release or the new one, never neither.
+    ///
+    /// # Errors
+    /// What the system says, or that the link is not what was written.
+    pub fn switch(&self, release: &str) -> io::Result<()> {
+        if !self.release(release).is_dir() {
+            return Err(io::Error::other(format!("the release {release} is gone")));
+        }
+        let next = self.next_link(release)?;
+        fs::rename(&next, self.current_link()).inspect_err(|_| {
+            let _ = fs::remove_file(&next);
+        })?;
+        File::open(self.root())?.sync_all()?;
+        match self.current()? {
+            Some(now) if now == release => Ok(()),
+            other => Err(io::Error::other(format!(
+                "`current` should point at {release} and points at {other:?}"
+            ))),
+        }
+    }
+
+    /// A link of its own for each switch, so that a leftover can never be renamed by mistake.
+    fn next_link(&self, release: &str) -> io::Result<std::path::PathBuf> {
+        let target = format!("releases/{release}");
+        let made = tempfile::Builder::new()
+            .prefix(NEXT_LINK)
+            .make_in(self.root(), |path| symlink(&target, path))?;
+        let path = made.into_temp_path();
+        path.keep().map_err(|e| e.error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn current_moves_from_release_to_release_and_leaves_nothing_behind() {
+        let root = tempfile::tempdir().unwrap();
+        let layout = Layout::new(root.path());
+        layout.create().unwrap();
+        for name in ["one", "two"] {
+            fs::create_dir(layout.release(name)).unwrap();
+            layout.switch(name).unwrap();
+            assert_eq!(layout.current().unwrap().as_deref(), Some(name));
+        }
+        assert!(
+            layout
+                .switch("three")
+                .unwrap_err()
+                .to_string()
+                .contains("gone")
+        );
+        assert_eq!(layout.current().unwrap().as_deref(), Some("two"));
+        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 3);
+    }
+}

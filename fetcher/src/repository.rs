@@ -1,0 +1,142 @@
+//! Git behind the pipeline's [`Source`]: a remote repository and our mirror of it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use git2::Oid;
+
+use crate::checkout::{self, Budget, CheckoutError};
+use crate::config::App;
+use crate::config::settings::Follow;
+use crate::deploy::source::{Commit, Source, SourceError};
+use crate::git::mirror::MirrorError;
+use crate::git::{Mirror, Remote, RemoteOptions, RepositoryUrl, SshOptions, Wanted, listing};
+use crate::revision::Revision;
+
+/// One app's repository.
+pub struct Repository {
+    url: RepositoryUrl,
+    wanted: Wanted,
+    options: RemoteOptions,
+    path: PathBuf,
+    mirror: Option<Mirror>,
+    /// The conversation that the listing came from: a fetch goes on with it.
+    polled: Option<(Remote, listing::Revision)>,
+}
+
+impl Repository {
+    /// The repository of `app`, mirrored at `mirror`. Nothing is opened yet.
+    #[must_use]
+    pub fn new(app: &App, mirror: PathBuf) -> Self {
+        let defaults = SshOptions::default();
+        let ssh = SshOptions {
+            identity: app.ssh.identity.clone(),
+            known_hosts: app.ssh.known_hosts.clone(),
+            config: app.ssh.config.clone(),
+            agent: app.ssh.agent.clone(),
+            ..defaults
+        };
+        Self {
+            url: app.repository.clone(),
+            wanted: match &app.follow {
+                Follow::Branch(name) => Wanted::Branch(name.clone()),
+                Follow::Tag(pattern) => Wanted::TagGlob(pattern.clone()),
+                Follow::Ref(name) => Wanted::Ref(name.clone()),
+            },
+            options: RemoteOptions {
+                ssh,
+                ..RemoteOptions::default()
+            },
+            path: mirror,
+            mirror: None,
+            polled: None,
+        }
+    }
+
+    /// The mirror; a damaged one is set aside and begun again, the releases are not touched.
+    fn mirror(&mut self) -> Result<&Mirror, SourceError> {
+        let mirror = match self.mirror.take() {
+            Some(mirror) => mirror,
+            None => open(&self.path).map_err(surroundings)?,
+        };
+        Ok(self.mirror.insert(mirror))
+    }
+}
+
+fn open(path: &Path) -> Result<Mirror, MirrorError> {
+    match Mirror::open_or_create(path) {
+        Err(MirrorError::Broken { .. }) => {
+            Mirror::set_aside(path)?;
+            Mirror::open_or_create(path)
+        }
+        other => other,
+    }
+}
+
+impl Source for Repository {
+    fn poll(&mut self) -> Result<Revision, SourceError> {
+        let mut remote = Remote::connect(&self.url, &self.options).map_err(surroundings)?;
+        let listed = remote.list(&self.wanted).map_err(surroundings)?;
+        let found = self
+            .wanted
+            .resolve(&listed)
+            .map_err(|why| SourceError::surroundings(format!("{}: {why}", self.url)))?;
+        let revision = revision(found.commit)?;
+        self.polled = Some((remote, found));
+        Ok(revision)
+    }
+
+    fn fetch(&mut self, wanted: &Revision) -> Result<Commit, SourceError> {
+        let (mut remote, found) = self.polled.take().ok_or_else(|| {
+            SourceError::surroundings("a fetch without a poll before it: please report this")
+        })?;
+        let mirror = self.mirror()?;
+        let fetched = remote
+            .fetch(mirror, &found, &mut |_| {})
+            .map_err(surroundings)?;
+        if fetched.commit.to_string() != wanted.as_str() {
+            return Err(SourceError::surroundings(format!(
+                "the tag {} does not point at the commit that was listed",
+                found.reference
+            )));
+        }
+        let info = mirror.commit_info(fetched.commit).map_err(surroundings)?;
+        Ok(Commit {
+            author: info.author,
+            subject: info.subject,
+        })
+    }
+
+    fn descends(&mut self, from: &Revision, to: &Revision) -> Result<bool, SourceError> {
+        let (from, to) = (id(from)?, id(to)?);
+        let mirror = self.mirror()?;
+        // A new history does not bring the old one along.
+        Ok(mirror.contains(from) && mirror.is_ancestor(from, to).map_err(surroundings)?)
+    }
+
+    fn check_out(&mut self, revision: &Revision, into: &Path) -> Result<(), SourceError> {
+        let id = id(revision)?;
+        fs::create_dir(into)
+            .map_err(|e| SourceError::surroundings(format!("{}: {e}", into.display())))?;
+        let mirror = self.mirror()?;
+        match checkout::check_out(mirror, id, into, &Budget::default(), &|_| {}) {
+            Ok(_) => Ok(()),
+            Err(error @ CheckoutError::Refused { .. }) => {
+                Err(SourceError::revision(error.to_string()))
+            }
+            Err(error) => Err(surroundings(error)),
+        }
+    }
+}
+
+fn id(revision: &Revision) -> Result<Oid, SourceError> {
+    Oid::from_str(revision.as_str()).map_err(surroundings)
+}
+
+fn revision(id: Oid) -> Result<Revision, SourceError> {
+    Revision::parse(&id.to_string()).map_err(SourceError::surroundings)
+}
+
+fn surroundings(error: impl std::fmt::Display) -> SourceError {
+    SourceError::surroundings(error.to_string())
+}

@@ -1,0 +1,137 @@
+//! `history.jsonl`: every attempt, one JSON object a line, only ever appended to.
+
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead, BufReader, Write};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::record::Outcome;
+use crate::revision::Revision;
+
+/// One attempt to deploy a revision.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// Its number, from 1; names its log.
+    pub attempt: u64,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// What was to be deployed.
+    pub revision: Revision,
+    /// What was live before.
+    pub previous: Option<Revision>,
+    /// The commit's author.
+    pub author: String,
+    /// The first line of the commit's message.
+    pub subject: String,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Why it ended so, if not well.
+    pub reason: Option<String>,
+    /// The release's directory, if it came that far.
+    pub release: Option<String>,
+    /// How long each phase took, in order.
+    pub phases: Vec<PhaseTime>,
+}
+
+/// How long one phase took.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PhaseTime {
+    /// Its name, as in the pipeline.
+    pub phase: String,
+    /// Milliseconds.
+    pub ms: u64,
+}
+
+impl Attempt {
+    /// All its phases together.
+    #[must_use]
+    pub fn total(&self) -> Duration {
+        Duration::from_millis(self.phases.iter().map(|p| p.ms).sum())
+    }
+}
+
+/// The file.
+#[derive(Debug, Clone)]
+pub struct History {
+    path: PathBuf,
+}
+
+impl History {
+    /// The history kept in `path`.
+    #[must_use]
+    pub fn new(path: PathBuf) -> Self {
+        Self { path }
+    }
+
+    /// Adds one attempt, durably.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn append(&self, attempt: &Attempt) -> std::io::Result<()> {
+        let mut line = serde_json::to_vec(attempt)?;
+        line.push(b'\n');
+        let mut file = OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(&self.path)?;
+        // One write, so that a crash leaves a whole line or a torn last one, which reading skips.
+        file.write_all(&line)?;
+        file.sync_data()
+    }
+
+    /// Every attempt, the oldest first. An attempt that was gone on with after a crash or on a bad
+    /// way back has several lines, of which the last counts. Torn lines are skipped: the history is
+    /// told to people and decides nothing.
+    ///
+    /// # Errors
+    /// What the system says; an absent file is an empty history.
+    pub fn read(&self) -> std::io::Result<Vec<Attempt>> {
+        let file = match File::open(&self.path) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            other => other?,
+        };
+        let mut attempts: Vec<Attempt> = Vec::new();
+        for line in BufReader::new(file).split(b'\n') {
+            let Ok(attempt) = serde_json::from_slice::<Attempt>(&line?) else {
+                continue;
+            };
+            attempts.pop_if(|last| last.attempt == attempt.attempt);
+            attempts.push(attempt);
+        }
+        Ok(attempts)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_torn_last_line_costs_only_itself() {
+        let dir = tempfile::tempdir().unwrap();
+        let history = History::new(dir.path().join("history.jsonl"));
+        assert_eq!(history.read().unwrap(), []);
+        let attempt = Attempt {
+            attempt: 1,
+            started_at: Timestamp::UNIX_EPOCH,
+            revision: Revision::parse(&"a".repeat(40)).unwrap(),
+            previous: None,
+            author: "Ada".into(),
+            subject: "first".into(),
+            outcome: Outcome::RolledBack,
+            reason: Some("answered 500".into()),
+            release: Some("x".into()),
+            phases: vec![PhaseTime {
+                phase: "fetch".into(),
+                ms: 12,
+            }],
+        };
+        history.append(&attempt).unwrap();
+        let mut file = OpenOptions::new().append(true).open(&history.path).unwrap();
+        file.write_all(b"{\"attempt\":2,\"star").unwrap();
+        assert_eq!(history.read().unwrap(), [attempt]);
+    }
+}

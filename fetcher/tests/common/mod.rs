@@ -1,0 +1,305 @@
+//! A host that is not there: releases in a temporary directory, everything else in memory.
+
+#![allow(dead_code, unreachable_pub, reason = "every suite uses its part")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test stops where it is wrong"
+)]
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use pp_fetcher::config::App;
+use pp_fetcher::deploy::foresee::Foreseen;
+use pp_fetcher::deploy::restart::Restarter;
+use pp_fetcher::deploy::rollback::NoWayBack;
+use pp_fetcher::deploy::source::{Commit, Source, SourceError};
+use pp_fetcher::deploy::{Deployment, Journal, Phase, Reporter, Verdict};
+use pp_fetcher::health::watch::UnitSeen;
+use pp_fetcher::health::{HealthUrl, Host};
+use pp_fetcher::release::Layout;
+use pp_fetcher::revision::Revision;
+use pp_fetcher::state::{Attempt, Locked, State, StateDir};
+use pp_protocol::{ActiveState, Answer, ClientError, JobResult, Report, UnitName, Verb};
+
+/// What the app is like in one revision.
+#[derive(Debug, Clone, Default)]
+pub struct Version {
+    pub files: Vec<(&'static str, &'static str)>,
+    pub status: Option<u16>,
+    pub crashes: bool,
+    pub descends_from_live: bool,
+    pub hostile: bool,
+}
+
+/// A version that is well.
+pub fn good() -> Version {
+    Version {
+        status: Some(200),
+        descends_from_live: true,
+        ..Version::default()
+    }
+}
+
+/// An app, its host and its forge.
+pub struct World {
+    pub directory: tempfile::TempDir,
+    pub app: App,
+    pub remote: RefCell<Option<Revision>>,
+    pub versions: RefCell<BTreeMap<Revision, Version>>,
+    pub permitted: Cell<bool>,
+    pub reachable: Cell<bool>,
+    /// What the running process was started in, and how often something was restarted.
+    pub running: RefCell<Option<PathBuf>>,
+    pub restarts: Cell<u32>,
+    pub listings: Cell<u32>,
+    clock: Cell<Duration>,
+}
+
+impl World {
+    pub fn new(more: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path().join("root");
+        let text = format!(
+            "repository = \"forge:todo.git\"\n[restart]\nunits = [\"todo.service\"]\n\
+             [health]\nurl = \"http://127.0.0.1:8000/\"\n[deploy]\nroot = \"{}\"\n{more}",
+            root.display()
+        );
+        let fragment = toml::from_str(&text).unwrap();
+        let app = App::new("todo", Path::new("todo.toml"), fragment).unwrap();
+        Self {
+            directory,
+            app,
+            remote: RefCell::default(),
+            versions: RefCell::default(),
+            permitted: Cell::new(true),
+            reachable: Cell::new(true),
+            running: RefCell::default(),
+            restarts: Cell::new(0),
+            listings: Cell::new(0),
+            clock: Cell::new(Duration::ZERO),
+        }
+    }
+
+    /// Pushes a version whose id is all `digit`.
+    pub fn push(&self, digit: char, version: Version) -> Revision {
+        let revision = Revision::parse(&digit.to_string().repeat(40)).unwrap();
+        self.versions.borrow_mut().insert(revision.clone(), version);
+        *self.remote.borrow_mut() = Some(revision.clone());
+        revision
+    }
+
+    pub fn layout(&self) -> Layout {
+        Layout::new(&self.app.deploy.root)
+    }
+
+    pub fn dir(&self) -> StateDir {
+        StateDir::new(&self.directory.path().join("state"), "todo")
+    }
+
+    pub fn state(&self) -> State {
+        self.dir().load().unwrap()
+    }
+
+    pub fn attempts(&self) -> Vec<Attempt> {
+        self.dir().history().read().unwrap()
+    }
+
+    /// Does `work` as a new process would: under the lock, with the state from disk.
+    fn process<T>(&self, work: impl FnOnce(&mut Deployment<'_>, &mut Journal<'_>) -> T) -> T {
+        let dir = self.dir();
+        dir.create().unwrap();
+        let Locked::Held(_lock) = dir.lock().unwrap() else {
+            panic!("nobody else is here")
+        };
+        let mut source = Forge(self);
+        let mut lines = Untold;
+        let mut deployment = Deployment {
+            app: &self.app,
+            layout: self.layout(),
+            state: dir.load().unwrap(),
+            dir,
+            source: &mut source,
+            restarter: self,
+            host: self,
+            clock: Timestamp::now,
+        };
+        work(&mut deployment, &mut Journal::new("todo", &mut lines))
+    }
+
+    /// One pass.
+    pub fn try_pass(&self) -> Result<Verdict, String> {
+        self.process(|d, journal| d.pass(false, journal))
+            .map_err(|e| e.to_string())
+    }
+
+    /// One pass that deploys whatever is followed.
+    pub fn forced_pass(&self) -> Result<Verdict, String> {
+        self.process(|d, journal| d.pass(true, journal))
+            .map_err(|e| e.to_string())
+    }
+
+    /// What a pass would do.
+    pub fn foresee(&self) -> Foreseen {
+        self.process(|d, _| d.foresee().unwrap())
+    }
+
+    /// A rollback by hand.
+    pub fn rollback(&self, wanted: Option<&str>) -> Result<Attempt, NoWayBack> {
+        self.process(|d, journal| {
+            let target = d.way_back(wanted)?;
+            match d.rollback(&target, journal).unwrap() {
+                Verdict::Attempted(attempt) => Ok(*attempt),
+                other => panic!("no attempt: {other:?}"),
+            }
+        })
+    }
+
+    /// Changes the state.
+    pub fn change(&self, change: impl FnOnce(&mut State)) {
+        self.process(|d, _| {
+            change(&mut d.state);
+            d.dir.save(&d.state).unwrap();
+        });
+    }
+
+    /// One pass that must come to an attempt.
+    pub fn attempt(&self) -> Attempt {
+        match self.try_pass().unwrap() {
+            Verdict::Attempted(attempt) => *attempt,
+            other => panic!("no attempt: {other:?}"),
+        }
+    }
+
+    /// The revision that `current` serves.
+    pub fn served(&self) -> Option<Revision> {
+        let layout = self.layout();
+        layout
+            .current()
+            .unwrap()
+            .and_then(|name| layout.revision_of(&name))
+    }
+
+    /// The version of the running process.
+    fn version(&self) -> Version {
+        let running = self.running.borrow();
+        let release = running
+            .as_deref()
+            .and_then(Path::file_name)
+            .and_then(|n| n.to_str());
+        let revision = release.and_then(|name| self.layout().revision_of(name));
+        revision
+            .and_then(|r| self.versions.borrow().get(&r).cloned())
+            .unwrap_or_default()
+    }
+}
+
+struct Untold;
+
+impl Reporter for Untold {
+    fn begins(&mut self, _: &str, _: &str, _: &str) {}
+    fn step(&mut self, _: &str, _: Phase, _: Duration, _: bool) {}
+    fn note(&mut self, _: &str, _: &str) {}
+}
+
+struct Forge<'a>(&'a World);
+
+impl Source for Forge<'_> {
+    fn poll(&mut self) -> Result<Revision, SourceError> {
+        self.0.listings.set(self.0.listings.get() + 1);
+        let remote = self.0.remote.borrow().clone();
+        remote.ok_or_else(|| SourceError::surroundings("forge: connection refused"))
+    }
+
+    fn fetch(&mut self, _: &Revision) -> Result<Commit, SourceError> {
+        Ok(Commit {
+            author: "Ada".into(),
+            subject: "a change".into(),
+        })
+    }
+
+    fn descends(&mut self, _: &Revision, to: &Revision) -> Result<bool, SourceError> {
+        Ok(self.0.versions.borrow()[to].descends_from_live)
+    }
+
+    fn check_out(&mut self, revision: &Revision, into: &Path) -> Result<(), SourceError> {
+        let version = self.0.versions.borrow()[revision].clone();
+        fs::create_dir(into).unwrap();
+        for (name, content) in version.files {
+            fs::write(into.join(name), content).unwrap();
+            fs::set_permissions(into.join(name), PermissionsExt::from_mode(0o775)).unwrap();
+        }
+        if version.hostile {
+            return Err(SourceError::revision("`../x` leaves the release"));
+        }
+        Ok(())
+    }
+}
+
+impl Restarter for World {
+    fn permits(&self, _: Verb, _: &UnitName) -> Result<bool, ClientError> {
+        if !self.reachable.get() {
+            let source = std::io::ErrorKind::NotFound.into();
+            return Err(ClientError::Unreachable {
+                path: "/run/x.sock".into(),
+                source,
+            });
+        }
+        Ok(self.permitted.get())
+    }
+
+    fn act(&self, _: Verb, _: &UnitName) -> Result<Answer, ClientError> {
+        let n = self.restarts.get() + 1;
+        self.restarts.set(n);
+        *self.running.borrow_mut() = fs::canonicalize(self.layout().current_link()).ok();
+        Ok(Answer::Finished(Report {
+            job: JobResult::Done,
+            refusal: None,
+            active: ActiveState::Active,
+            sub: "running".into(),
+            result: "success".into(),
+            main_pid: n,
+            invocation_before: [1; 16],
+            invocation: [2; 16],
+            needs_daemon_reload: false,
+            elapsed_ms: 1,
+        }))
+    }
+}
+
+impl Host for World {
+    fn unit(&self, name: &UnitName) -> Result<UnitSeen, String> {
+        let crashed = self.version().crashes;
+        Ok(UnitSeen {
+            name: name.to_string(),
+            active: if crashed { "failed" } else { "active" }.into(),
+            sub: "running".into(),
+            result: if crashed { "exit-code" } else { "success" }.into(),
+            main_pid: self.restarts.get(),
+            restarts: 0,
+            invocation: vec![1],
+            cwd: self.running.borrow().clone(),
+        })
+    }
+
+    fn ask(&self, _: &HealthUrl, _: Duration) -> Result<u16, String> {
+        self.version()
+            .status
+            .ok_or_else(|| "connection refused".into())
+    }
+
+    fn now(&self) -> Duration {
+        self.clock.get()
+    }
+
+    fn sleep(&self, time: Duration) {
+        self.clock.set(self.clock.get() + time);
+    }
+}

@@ -1,0 +1,260 @@
+//! The mirror after a crash, a full disk, a bad block: rule 31 and what fetching keeps.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test stops where it is wrong"
+)]
+
+mod git_support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use git_support::Forge;
+use pp_fetcher::git::mirror::MirrorError;
+use pp_fetcher::git::{Mirror, Oid, Remote, RemoteOptions, Wanted};
+
+fn fetch(forge: &Forge, mirror: &Mirror) -> Oid {
+    let wanted = Wanted::Branch("main".into());
+    let mut remote = Remote::connect(&forge.url(), &RemoteOptions::default()).unwrap();
+    let revision = wanted.resolve(&remote.list(&wanted).unwrap()).unwrap();
+    remote.fetch(mirror, &revision, &mut |_| {}).unwrap().commit
+}
+
+fn packs(mirror: &Path, ending: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(mirror.join("objects/pack")).unwrap();
+    let paths = entries.map(|e| e.unwrap().path());
+    paths
+        .filter(|p| p.extension().is_some_and(|e| e == ending))
+        .collect()
+}
+
+fn overwrite(path: &Path, content: &[u8]) {
+    // Packs are read-only files.
+    fs::remove_file(path).unwrap();
+    fs::write(path, content).unwrap();
+}
+
+#[test]
+fn rule_31_every_stale_lock_and_leftover_is_swept() {
+    let forge = Forge::new();
+    fetch(&forge, &forge.mirror());
+    let mirror = forge.mirror_path();
+    let left = [
+        "HEAD.lock",
+        "config.lock",
+        "packed-refs.lock",
+        "refs/pp/last-fetched.lock",
+        "refs/pp/deep/er/x.lock",
+        "refs/heads/main.lock",
+        "objects/pack/pack_git2_a8bc7d",
+        "objects/pack/tmp_pack_Xy",
+        "incoming-abc/pack/pack_git2_xyz",
+    ];
+    for name in left {
+        fs::create_dir_all(mirror.join(name).parent().unwrap()).unwrap();
+        fs::write(mirror.join(name), "").unwrap();
+    }
+    let next = forge.commit("b", "b\n", "next");
+    assert_eq!(
+        fetch(&forge, &forge.mirror()),
+        next,
+        "nothing stands in the way"
+    );
+    for name in left {
+        assert!(!mirror.join(name).exists(), "{name} is still there");
+    }
+    assert!(!mirror.join("incoming-abc").exists());
+}
+
+#[test]
+fn rule_31_a_sweep_follows_no_link() {
+    let forge = Forge::new();
+    fetch(&forge, &forge.mirror());
+    let outside = forge.dir.path().join("outside");
+    fs::create_dir(&outside).unwrap();
+    fs::write(outside.join("x.lock"), "").unwrap();
+    std::os::unix::fs::symlink(&outside, forge.mirror_path().join("refs/elsewhere")).unwrap();
+    std::os::unix::fs::symlink(&outside, forge.mirror_path().join("incoming-x")).unwrap();
+    forge.mirror();
+    assert!(outside.join("x.lock").exists());
+}
+
+#[test]
+fn rule_31_a_damaged_mirror_is_seen_set_aside_and_made_anew() {
+    type Damage = fn(&Path);
+    let damages: [(&str, Damage); 6] = [
+        ("a pack of no bytes", |m| {
+            overwrite(&packs(m, "pack")[0], b"");
+        }),
+        ("a cut pack", |m| {
+            let pack = &packs(m, "pack")[0];
+            let whole = fs::read(pack).unwrap();
+            overwrite(pack, &whole[..whole.len() - 30]);
+        }),
+        ("a pack that is gone", |m| {
+            fs::remove_file(&packs(m, "pack")[0]).unwrap();
+        }),
+        ("an index of zeros", |m| {
+            overwrite(&packs(m, "idx")[0], &[0; 1200]);
+        }),
+        ("no HEAD", |m| fs::remove_file(m.join("HEAD")).unwrap()),
+        ("a pin on nothing", |m| {
+            fs::write(
+                m.join("refs/pp/live"),
+                "1234567890123456789012345678901234567890\n",
+            )
+            .unwrap();
+        }),
+    ];
+    for (what, damage) in damages {
+        let forge = Forge::new();
+        let tip = fetch(&forge, &forge.mirror());
+        let path = forge.mirror_path();
+        damage(&path);
+        let error = Mirror::open_or_create(&path)
+            .err()
+            .unwrap_or_else(|| panic!("{what}: not seen"));
+        assert!(
+            matches!(error, MirrorError::Broken { .. }),
+            "{what}: {error}"
+        );
+        fs::create_dir(path.with_file_name("mirror.git.broken-20200101T000000Z")).unwrap();
+        let aside = Mirror::set_aside(&path).unwrap();
+        assert!(aside.join("objects").exists());
+        let old = path.with_file_name("mirror.git.broken-20200101T000000Z");
+        assert!(!old.exists(), "one set aside is enough");
+        assert_eq!(fetch(&forge, &forge.mirror()), tip, "{what}: cloned again");
+    }
+}
+
+#[test]
+fn a_new_mirror_is_for_the_group_and_never_half_made() {
+    use std::os::unix::fs::PermissionsExt;
+    let forge = Forge::new();
+    // As the service and the cron line have it.
+    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o002));
+    forge.mirror();
+    let mode = |name: &str| {
+        let path = forge.mirror_path().join(name);
+        fs::metadata(path).unwrap().permissions().mode() & 0o7777
+    };
+    for directory in ["", "objects", "objects/pack", "refs"] {
+        assert_eq!(mode(directory), 0o2775, "{directory:?}");
+    }
+    let left: Vec<_> = fs::read_dir(forge.dir.path())
+        .unwrap()
+        .map(|e| e.unwrap().file_name().into_string().unwrap())
+        .filter(|n| n.starts_with(".mirror-new"))
+        .collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn pins_keep_their_commit_and_can_be_read_back() {
+    let forge = Forge::new();
+    let mirror = forge.mirror();
+    let first = fetch(&forge, &mirror);
+    mirror.pin("live", first).unwrap();
+    forge.commit("b", "b\n", "b");
+    let second = fetch(&forge, &mirror);
+    let again = forge.mirror();
+    assert_eq!(again.pinned("live"), Some(first));
+    assert_eq!(again.pinned("last-fetched"), Some(second));
+    assert_eq!(again.pinned("other"), None);
+    assert!(
+        mirror
+            .pin("gone", git_support::oid(&"1".repeat(40)))
+            .is_err()
+    );
+}
+
+#[test]
+fn many_packs_become_one_that_has_all_the_pins_need() {
+    let forge = Forge::new();
+    let mirror = forge.mirror();
+    let first = fetch(&forge, &mirror);
+    mirror.pin("live", first).unwrap();
+    let mirror = mirror.repack(2).unwrap();
+    let mut last = first;
+    for n in 0..5 {
+        forge.commit(&format!("f{n}"), "x\n", "more");
+        last = fetch(&forge, &mirror);
+    }
+    // A rewritten history: what it dropped is kept no longer.
+    let dropped = last;
+    forge.git(&["reset", "-q", "--hard", "HEAD~1"]);
+    last = {
+        forge.commit("other", "y\n", "rewritten");
+        fetch(&forge, &mirror)
+    };
+    assert_eq!(packs(&forge.mirror_path(), "pack").len(), 7);
+    let mirror = mirror.repack(8).unwrap();
+    assert_eq!(packs(&forge.mirror_path(), "pack").len(), 7, "not yet many");
+    let mirror = mirror.repack(7).unwrap();
+    assert_eq!(packs(&forge.mirror_path(), "pack").len(), 1);
+    assert_eq!(packs(&forge.mirror_path(), "idx").len(), 1);
+    for mirror in [mirror, forge.mirror()] {
+        assert!(mirror.is_ancestor(first, last).unwrap());
+        assert!(!mirror.contains(dropped));
+        let into = forge.dir.path().join("new");
+        fs::create_dir(&into).unwrap();
+        let budget = pp_fetcher::checkout::Budget::default();
+        let done = pp_fetcher::checkout::check_out(&mirror, last, &into, &budget, &|_| {}).unwrap();
+        assert_eq!(done.files, 6);
+        fs::remove_dir_all(into).unwrap();
+    }
+    forge.commit("after", "z\n", "after");
+    fetch(&forge, &forge.mirror());
+}
+
+#[test]
+fn rule_19_what_a_commit_says_is_fit_for_a_terminal() {
+    let forge = Forge::new();
+    let tree = forge.git(&["rev-parse", "HEAD^{tree}"]);
+    let raw = format!(
+        "tree {tree}\nauthor E\x1b[31mvil <e@x> 1700000000 +0200\ncommitter C <c@x> 1700000001 +0200\n\nsub\x07ject\r\x1b[2J\n\nbody\n"
+    );
+    let id = forge.git_with(
+        &[
+            "hash-object",
+            "-t",
+            "commit",
+            "-w",
+            "--stdin",
+            "--literally",
+        ],
+        raw.as_bytes(),
+    );
+    forge.git(&["update-ref", "refs/heads/main", &id]);
+    let mirror = forge.mirror();
+    let info = mirror.commit_info(fetch(&forge, &mirror)).unwrap();
+    assert_eq!(info.author, "E [31mvil");
+    assert_eq!(info.subject, "sub ject [2J");
+    assert_eq!(info.time.as_second(), 1_700_000_001);
+}
+
+#[test]
+fn a_commit_from_before_or_after_all_time_is_shown_all_the_same() {
+    let forge = Forge::new();
+    let tree = forge.git(&["rev-parse", "HEAD^{tree}"]);
+    let raw = format!(
+        "tree {tree}\nauthor A <a@x> 99999999999999 +0000\ncommitter A <a@x> 99999999999999 +0000\n\nx\n"
+    );
+    let id = forge.git_with(
+        &[
+            "hash-object",
+            "-t",
+            "commit",
+            "-w",
+            "--stdin",
+            "--literally",
+        ],
+        raw.as_bytes(),
+    );
+    forge.git(&["update-ref", "refs/heads/main", &id]);
+    let mirror = forge.mirror();
+    let info = mirror.commit_info(fetch(&forge, &mirror)).unwrap();
+    assert_eq!(info.time.as_second(), 0);
+}

@@ -1,0 +1,155 @@
+//! Real repositories made by git itself, and fake ssh programs that misbehave.
+#![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
+
+pub mod sshd;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use pp_fetcher::git::{Mirror, Oid, RemoteOptions, RepositoryUrl};
+use tempfile::TempDir;
+
+/// A repository to fetch from, in a directory of its own.
+pub struct Forge {
+    pub dir: TempDir,
+}
+
+impl Forge {
+    /// An empty repository with a branch `main` to be.
+    pub fn empty() -> Self {
+        let forge = Self {
+            dir: tempfile::tempdir().unwrap(),
+        };
+        forge.git(&["init", "-q", "-b", "main", "repo"]);
+        forge
+    }
+
+    /// A repository with one commit on `main`.
+    pub fn new() -> Self {
+        let forge = Self::empty();
+        forge.commit("app.py", "print('v1')\n", "first");
+        forge
+    }
+
+    pub fn repo(&self) -> PathBuf {
+        self.dir.path().join("repo")
+    }
+
+    pub fn url(&self) -> RepositoryUrl {
+        RepositoryUrl::File { path: self.repo() }
+    }
+
+    pub fn mirror(&self) -> Mirror {
+        Mirror::open_or_create(&self.mirror_path()).unwrap()
+    }
+
+    pub fn mirror_path(&self) -> PathBuf {
+        self.dir.path().join("mirror.git")
+    }
+
+    /// Runs git in the repository and gives its output.
+    pub fn git(&self, args: &[&str]) -> String {
+        self.git_with(args, b"")
+    }
+
+    pub fn git_with(&self, args: &[&str], input: &[u8]) -> String {
+        let cwd = if self.repo().exists() {
+            self.repo()
+        } else {
+            self.dir.path().to_owned()
+        };
+        let mut child = Command::new("git")
+            .args(["-c", "user.name=Ann", "-c", "user.email=ann@example.org"])
+            .args(["-c", "protocol.file.allow=always"])
+            .args(args)
+            .current_dir(cwd)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        std::io::Write::write_all(&mut child.stdin.take().unwrap(), input).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "git {args:?}");
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
+    /// Writes a file, commits, gives the commit.
+    pub fn commit(&self, name: &str, content: &str, message: &str) -> Oid {
+        let path = self.repo().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+        self.git(&["add", "-A"]);
+        self.git(&["commit", "-q", "-m", message]);
+        oid(&self.git(&["rev-parse", "HEAD"]))
+    }
+
+    /// Commits whatever tree object `tree` is, however hostile, on `main`.
+    pub fn commit_tree(&self, tree: &str) -> Oid {
+        let commit = self.git(&["commit-tree", "-m", "a tree", tree]);
+        self.git(&["update-ref", "refs/heads/main", &commit]);
+        oid(&commit)
+    }
+
+    /// A blob object.
+    pub fn blob(&self, content: &[u8]) -> String {
+        self.git_with(&["hash-object", "-w", "--stdin"], content)
+    }
+
+    /// A tree object written byte by byte, so that git's own checks do not stand in the way.
+    pub fn tree(&self, entries: &[(&str, &[u8], &str)]) -> String {
+        let mut raw = Vec::new();
+        for (mode, name, id) in entries {
+            raw.extend_from_slice(mode.as_bytes());
+            raw.push(b' ');
+            raw.extend_from_slice(name);
+            raw.push(0);
+            raw.extend_from_slice(oid(id).as_bytes());
+        }
+        let args = ["hash-object", "-t", "tree", "-w", "--stdin", "--literally"];
+        self.git_with(&args, &raw)
+    }
+}
+
+pub fn oid(hex: &str) -> Oid {
+    Oid::from_str(hex).unwrap()
+}
+
+/// Options whose ssh is a script with this body.
+pub fn fake_ssh(dir: &Path, body: &str) -> RemoteOptions {
+    let program = dir.join("ssh");
+    fs::write(&program, format!("#!/bin/sh\n{body}\n")).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let mut options = RemoteOptions::default();
+    options.ssh.program = program;
+    options
+}
+
+/// The processes of a group, zombies that wait for another parent not counted.
+pub fn group_members(group: u32) -> Vec<String> {
+    let mut members = Vec::new();
+    for entry in fs::read_dir("/proc").unwrap().flatten() {
+        let Ok(stat) = fs::read_to_string(entry.path().join("stat")) else {
+            continue;
+        };
+        let Some((_, rest)) = stat.rsplit_once(") ") else {
+            continue;
+        };
+        let fields: Vec<_> = rest.split(' ').collect();
+        if fields[2] == group.to_string() && fields[0] != "Z" {
+            members.push(stat);
+        }
+    }
+    members
+}
+
+/// Waits until nothing of a group is left; SIGKILL is not waited for by the one who sends it.
+pub fn nothing_left(group: u32) {
+    let until = Instant::now() + Duration::from_secs(2);
+    while !group_members(group).is_empty() {
+        assert!(Instant::now() < until, "left: {:?}", group_members(group));
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}

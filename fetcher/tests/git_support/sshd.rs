@@ -1,0 +1,114 @@
+//! A real sshd on loopback, for one test. Host key, user key, known_hosts and ssh_config of its own.
+
+use std::fs;
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use pp_fetcher::git::{RemoteOptions, RepositoryUrl};
+use tempfile::TempDir;
+
+const PROGRAM: &str = "/usr/sbin/sshd";
+
+pub struct Sshd {
+    pub dir: TempDir,
+    pub port: u16,
+    child: Child,
+}
+
+impl Sshd {
+    /// None, said loudly, where there is no sshd: such a run proves nothing of what it would test.
+    pub fn start() -> Option<Self> {
+        if !Path::new(PROGRAM).exists() {
+            eprintln!("SKIPPED: {PROGRAM} is missing; install openssh-server to run this test");
+            return None;
+        }
+        // Where Debian's sshd keeps its empty directory; only root can and need make it.
+        let _ = fs::create_dir_all("/run/sshd");
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        keygen(&at("host"));
+        keygen(&at("user"));
+        fs::copy(at("user.pub"), at("authorized_keys")).unwrap();
+        let port = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
+        let config = format!(
+            "ListenAddress 127.0.0.1\nPort {port}\nHostKey {host}\nAuthorizedKeysFile {keys}\n\
+             StrictModes no\nUsePAM no\nPidFile none\nPermitRootLogin yes\n\
+             PasswordAuthentication no\nAcceptEnv GIT_PROTOCOL\n",
+            host = at("host").display(),
+            keys = at("authorized_keys").display(),
+        );
+        fs::write(at("sshd_config"), config).unwrap();
+        fs::write(
+            at("ssh_config"),
+            format!("Host forge\n  Hostname 127.0.0.1\n  Port {port}\n  Ciphers aes128-ctr\n"),
+        )
+        .unwrap();
+        let child = Command::new(PROGRAM)
+            .args(["-D", "-e", "-f"])
+            .arg(at("sshd_config"))
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let sshd = Self { dir, port, child };
+        sshd.pin("host.pub");
+        let until = Instant::now() + Duration::from_secs(5);
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(Instant::now() < until, "sshd does not listen");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Some(sshd)
+    }
+
+    /// Pins the public key in a file of our directory as this server's.
+    pub fn pin(&self, public: &str) {
+        let key = fs::read_to_string(self.at(public)).unwrap();
+        let line = format!("[127.0.0.1]:{} {key}", self.port);
+        fs::write(self.at("known_hosts"), line).unwrap();
+    }
+
+    pub fn at(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub fn new_key(&self, name: &str) {
+        keygen(&self.at(name));
+    }
+
+    /// As an app file has it: alias, identity, pinned keys.
+    pub fn options(&self) -> RemoteOptions {
+        let mut options = RemoteOptions {
+            deadline: Duration::from_secs(20),
+            ..RemoteOptions::default()
+        };
+        options.ssh.identity = Some(self.at("user"));
+        options.ssh.known_hosts = Some(self.at("known_hosts"));
+        options.ssh.config = Some(self.at("ssh_config"));
+        options
+    }
+
+    pub fn url(&self, repository: &Path) -> RepositoryUrl {
+        format!("forge:{}", repository.display()).parse().unwrap()
+    }
+}
+
+impl Drop for Sshd {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn keygen(path: &Path) {
+    let made = Command::new("ssh-keygen")
+        .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+        .arg(path)
+        .status()
+        .unwrap();
+    assert!(made.success());
+}

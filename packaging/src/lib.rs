@@ -1,1 +1,0 @@
-//! Manual pages and completions, from the definitions the programs parse with.

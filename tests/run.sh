@@ -1,0 +1,110 @@
+#!/bin/bash
+# Every check of the project, and a summary:   tests/run.sh [--no-skips] [--advisories]
+#
+# As root on Debian 12 or 13 with Rust, it installs what else it takes, and says so. Without root it
+# does what it can; what it cannot is named as skipped, and is never a pass.
+#   --no-skips     a skip is a failure (what CI uses)
+#   --advisories   asks the RustSec database too; its answer depends on the day, so it is no default
+# The last line is "N passed, N failed, N skipped". Exit: 0 all well, 1 not, 2 usage.
+set -uo pipefail
+
+no_skips=false advisories=false
+for argument; do
+	case $argument in
+	--no-skips) no_skips=true ;;
+	--advisories) advisories=true ;;
+	*) echo "usage: $0 [--no-skips] [--advisories]" >&2; exit 2 ;;
+	esac
+done
+
+cd "$(dirname "$(realpath "$0")")/.." || exit 2
+target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
+work=$target/run
+rm -rf "$work"
+mkdir -p "$work"
+exec </dev/null
+. tests/tools.sh
+
+passed=0 failed=0 skipped=0 table="" skips=""
+
+# step NAME COUNTER COMMAND…: runs it, shows its output, and lets COUNTER read its log.
+step() {
+	local name=$1 counter=$2 log status=0 p=0 f=0 s=0 started=$SECONDS result=passed
+	shift 2
+	log=$work/${name// /-}.log
+	printf '\n== %s\n' "$name"
+	"$@" 2>&1 | tee "$log"
+	status=${PIPESTATUS[0]}
+	"$counter" "$log" "$status"
+	# One that fails without a failed test has failed all the same: it did not compile, say.
+	[ "$status" = 0 ] || [ "$f" -gt 0 ] || f=1
+	[ "$s" = 0 ] || result="skipped"
+	[ "$p" = 0 ] || [ "$s" = 0 ] || result="passed, with skips"
+	[ "$f" = 0 ] || result=FAILED
+	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+	table+=$(printf '%-28s %-20s %5d %5d %5d %6d s' "$name" "$result" "$p" "$f" "$s" $((SECONDS - started)))$'\n'
+}
+
+# A step that is one check. Exit code 77: it could not run; its last line says why.
+one() {
+	case $2 in
+	0) p=1 ;;
+	77) s=1 f=0 status=0 skips+="  $name: $(tail -n 1 "$1")"$'\n' ;;
+	*) f=1 ;;
+	esac
+}
+
+# cargo test: the sum of its "test result:" lines; ignored tests are skips, with their names.
+tests() {
+	read -r p f s < <(sed -nE 's/^test result: .* ([0-9]+) passed; ([0-9]+) failed; ([0-9]+) ignored.*/\1 \2 \3/p' "$1" |
+		awk '{ p += $1; f += $2; s += $3 } END { print p + 0, f + 0, s + 0 }')
+	[ "$s" = 0 ] || skips+=$(sed -nE "s/^test (.*[^ ]) +\.\.\. ignored.*/  $name: \1/p; s/^lab: (.* (root|missing|packages).*)/  because \1/p" "$1")$'\n'
+}
+
+# packaging/check.sh: a line a check; exit code 3 says that some were skipped.
+checks() {
+	p=$(grep -c '^ok ' "$1") f=$(grep -c '^FAIL ' "$1") s=$(grep -c '^skip ' "$1")
+	[ "$2" != 3 ] || status=0
+	[ "$s" = 0 ] || skips+=$(sed -n "s/^skip  /  $name: /p" "$1")$'\n'
+}
+
+docs() { RUSTDOCFLAGS="-D warnings" cargo doc --workspace --locked --document-private-items --no-deps; }
+
+deny() {
+	local deny
+	deny=$(cargo_deny) || { echo "cargo-deny $CARGO_DENY could not be installed"; return 77; }
+	"$deny" --locked check "$@"
+}
+
+unit_tests() { cargo test --workspace --locked --exclude pp-tests && cargo test --locked -p pp-tests --lib; }
+
+lab() {
+	local required=
+	$no_skips && required=required
+	PP_LAB=$required PP_DEBS=$work/debs cargo test --locked -p pp-tests --test '*' --no-fail-fast
+}
+
+step "tools" one install_tools
+step "format" one cargo fmt --all --check
+step "lints" one cargo clippy --workspace --locked --all-targets -- -D warnings
+step "docs" one docs
+step "dependencies" one deny bans licenses sources
+step "unit and integration tests" tests unit_tests
+step "packages" one packaging/build.sh "$work/debs"
+step "packages, checked" checks packaging/check.sh "$work/debs"
+step "lab tests" tests lab
+$advisories && step "advisories" one deny advisories
+
+printf '\n%-28s %-20s %5s %5s %5s %8s\n' step result pass fail skip time
+printf '%s' "$table"
+$advisories || echo "note: advisories were not asked for (their answer depends on the day): tests/run.sh --advisories"
+[ "$skipped" = 0 ] || printf 'skipped, and why:\n%s' "$skips"
+[ "$failed" = 0 ] || echo "failed; the logs are in $work"
+result=0
+[ "$failed" = 0 ] || result=1
+if $no_skips && [ "$skipped" != 0 ]; then
+	echo "a skip is a failure here (--no-skips)"
+	result=1
+fi
+echo "$passed passed, $failed failed, $skipped skipped"
+exit $result

@@ -1,0 +1,137 @@
+//! A Django project in its versions: good ones, and those that are broken in one way each.
+
+use super::Kind;
+use crate::forge::Tree;
+
+macro_rules! example {
+    ($path:literal) => {
+        include_str!(concat!("../../../packaging/examples/todo_django/", $path))
+    };
+}
+
+// What is shipped as an example is what is tried here.
+const DEPLOY: &str = example!("deploy.sh");
+const SOCKET_UNIT: &str = example!("systemd-socket/gunicorn.todo_django.service");
+const SOCKET: &str = example!("systemd-socket/gunicorn.todo_django.socket");
+
+const VIEWS: &str = include_str!("../../fixtures/django/todo/views.py");
+const WSGI: &str = include_str!("../../fixtures/django/todo/wsgi.py");
+
+/// One version of the project; what is not broken on purpose works.
+#[derive(Debug, Clone)]
+pub struct Django {
+    version: String,
+    deploy: String,
+    wsgi: String,
+    views: String,
+}
+
+pub(super) fn kind(name: &str) -> Kind {
+    Kind {
+        unit: unit(name),
+        unit_file: Django::UNIT,
+        shared: &["db.sqlite3", "media"],
+    }
+}
+
+pub(super) fn socket_kind(name: &str) -> Kind {
+    Kind {
+        unit_file: SOCKET_UNIT,
+        ..kind(name)
+    }
+}
+
+/// The socket by TCP, as the example's comment says: the port is then the app's, as without it.
+pub(super) fn socket() -> String {
+    SOCKET.replace(
+        "ListenStream=/run/gunicorn/todo_django.sock",
+        "ListenStream=127.0.0.1:8000",
+    )
+}
+
+fn unit(name: &str) -> String {
+    format!("gunicorn.{name}.service")
+}
+
+impl Django {
+    /// The shipped example of its unit, for the app `todo_django` on port 8000.
+    pub const UNIT: &'static str = example!("systemd/gunicorn.todo_django.service");
+
+    /// A version that works; its first page is `todo VERSION, N items`.
+    #[must_use]
+    pub fn version(version: &str) -> Self {
+        Self {
+            version: version.to_owned(),
+            deploy: DEPLOY.to_owned(),
+            wsgi: WSGI.to_owned(),
+            views: VIEWS.to_owned(),
+        }
+    }
+
+    /// It builds, gunicorn starts and says READY, and no worker can import it.
+    #[must_use]
+    pub fn crashing_at_import(mut self) -> Self {
+        self.wsgi.insert_str(0, "import a_module_that_nobody_has\n");
+        self
+    }
+
+    /// It starts, and answers 500 to everything it is asked.
+    #[must_use]
+    pub fn answering_500(mut self) -> Self {
+        self.views = self
+            .views
+            .replace("return HttpResponse(", "raise RuntimeError(");
+        self
+    }
+
+    /// Its build script ends with exit code 7 after a line that says why.
+    #[must_use]
+    pub fn failing_to_build(mut self) -> Self {
+        self.deploy
+            .push_str("echo 'the stylesheet does not compile' >&2\nexit 7\n");
+        self
+    }
+
+    /// Its build script goes on as long as it is let.
+    #[must_use]
+    pub fn building_for(mut self, seconds: u32) -> Self {
+        self.deploy.push_str(&format!("sleep {seconds}\n"));
+        self
+    }
+}
+
+impl From<Django> for Tree {
+    fn from(django: Django) -> Self {
+        Tree::default()
+            .program("manage.py", include_str!("../../fixtures/django/manage.py"))
+            .program("deploy.sh", django.deploy)
+            .file(
+                "todo/settings.py",
+                include_str!("../../fixtures/django/todo/settings.py"),
+            )
+            .file(
+                "todo/urls.py",
+                include_str!("../../fixtures/django/todo/urls.py"),
+            )
+            .file("todo/wsgi.py", django.wsgi)
+            .file("todo/__init__.py", "")
+            .file(
+                "todo/models.py",
+                include_str!("../../fixtures/django/todo/models.py"),
+            )
+            .file("todo/views.py", django.views)
+            .file(
+                "todo/version.py",
+                format!("VERSION = {:?}\n", django.version),
+            )
+            .file("todo/migrations/__init__.py", "")
+            .file(
+                "todo/migrations/0001_initial.py",
+                include_str!("../../fixtures/django/todo/migrations/0001_initial.py"),
+            )
+            .file(
+                "todo/static/todo/style.css",
+                format!("/* {} */\nbody {{ margin: 2em }}\n", django.version),
+            )
+    }
+}

@@ -1,0 +1,138 @@
+//! A lab with both packages installed and a git server in it: where the suites begin.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU16, Ordering};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::forge::Forge;
+use crate::lab::Lab;
+
+/// Names the directory of the packages under test.
+pub const DEBS: &str = "PP_DEBS";
+
+/// Ports of apps begin here, as in the old way's example.
+const FIRST_PORT: u16 = 8000;
+
+/// The host.
+#[derive(Debug)]
+pub struct Host {
+    lab: Lab,
+    forge: Forge,
+    port: AtomicU16,
+}
+
+impl AsRef<Lab> for Host {
+    fn as_ref(&self) -> &Lab {
+        &self.lab
+    }
+}
+
+/// The packages of the directory that [`DEBS`] names.
+///
+/// # Errors
+/// It is not set, or does not hold both packages once each.
+pub fn debs() -> Result<Vec<PathBuf>> {
+    let dir = std::env::var_os(DEBS)
+        .with_context(|| format!("{DEBS} does not name a directory of packages"))?;
+    let dir = Path::new(&dir);
+    let mut found = Vec::new();
+    for package in ["pp-restarter", "pp-fetcher"] {
+        let mut debs = Vec::new();
+        for entry in
+            std::fs::read_dir(dir).with_context(|| format!("cannot read {}", dir.display()))?
+        {
+            let path = entry?.path();
+            let name = path
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
+            let is_deb = path.extension().is_some_and(|e| e == "deb");
+            if is_deb && name.starts_with(&format!("{package}_")) {
+                debs.push(path);
+            }
+        }
+        ensure!(
+            debs.len() == 1,
+            "{} holds {} packages {package}_*.deb instead of one (packaging/build.sh makes them)",
+            dir.display(),
+            debs.len()
+        );
+        found.append(&mut debs);
+    }
+    Ok(found)
+}
+
+impl Host {
+    /// Boots a host, installs the packages and sets up the git server. The fetcher's service is
+    /// stopped, so that nothing is polled but by the test itself.
+    ///
+    /// # Errors
+    /// Any of it failed.
+    pub fn start() -> Result<Self> {
+        let lab = Lab::boot()?;
+        lab.install(&debs()?)?;
+        lab.cmd([
+            "systemctl",
+            "disable",
+            "--now",
+            "--quiet",
+            "pp-fetcher.service",
+        ])
+        .ok()?;
+        let forge = Forge::start(&lab)?;
+        Ok(Self {
+            lab,
+            forge,
+            port: AtomicU16::new(FIRST_PORT),
+        })
+    }
+
+    /// The booted machine.
+    #[must_use]
+    pub fn lab(&self) -> &Lab {
+        &self.lab
+    }
+
+    /// Its git server.
+    #[must_use]
+    pub fn forge(&self) -> &Forge {
+        &self.forge
+    }
+
+    /// A port of the loopback that no other app has.
+    pub(crate) fn next_port(&self) -> u16 {
+        self.port.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Writes a policy file and lets the restarter read it, as an administrator does.
+    ///
+    /// # Errors
+    /// The file could not be written, or the restarter refuses the policy.
+    pub fn policy(&self, name: &str, toml: &str) -> Result<()> {
+        let path = format!("/etc/pp-restarter/policy.d/{name}.toml");
+        self.lab.write(&path, toml.as_bytes(), 0o644, "root:root")?;
+        self.lab.cmd(["pp-restarter", "--check"]).ok()?;
+        self.reread_policy()
+    }
+
+    /// Takes a policy file away.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn no_policy(&self, name: &str) -> Result<()> {
+        self.lab
+            .cmd(["rm", &format!("/etc/pp-restarter/policy.d/{name}.toml")])
+            .ok()?;
+        self.reread_policy()
+    }
+
+    /// The restarter has no reload: it is stopped, and the next request starts it.
+    fn reread_policy(&self) -> Result<()> {
+        self.lab
+            .cmd(["systemctl", "stop", "pp-restarter.service"])
+            .ok()?;
+        Ok(())
+    }
+}
