@@ -4,7 +4,7 @@
 //!
 //! - [`cli`]: the commands. [`config`]: what they are told. [`pass`]: one pass with real drivers.
 //! - [`repository`]: git as the pipeline's source. [`git`]: listing, fetching, the mirror.
-//!   [`checkout`]: a revision's files, written safely.
+//!   [`verify`]: who signed a revision. [`checkout`]: its files, written safely.
 //! - [`release`]: directories and the link that is switched. [`process`]: other people's programs.
 //! - [`health`]: whether the app is well. [`state`]: what is remembered. [`hooks`]: who is told.
 
@@ -21,3 +21,4 @@ pub mod release;
 pub mod repository;
 pub mod revision;
 pub mod state;
+pub mod verify;

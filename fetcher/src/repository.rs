@@ -12,6 +12,7 @@ use crate::deploy::source::{Commit, Source, SourceError};
 use crate::git::mirror::MirrorError;
 use crate::git::{Mirror, Remote, RemoteOptions, RepositoryUrl, SshOptions, Wanted, listing};
 use crate::revision::Revision;
+use crate::verify::{self, Keygen, SignedObject};
 
 /// One app's repository.
 pub struct Repository {
@@ -22,6 +23,8 @@ pub struct Repository {
     mirror: Option<Mirror>,
     /// The conversation that the listing came from: a fetch goes on with it.
     polled: Option<(Remote, listing::Revision)>,
+    /// What the last fetch has brought: the ref and the object it pointed to.
+    fetched: Option<listing::Revision>,
 }
 
 impl Repository {
@@ -50,6 +53,7 @@ impl Repository {
             path: mirror,
             mirror: None,
             polled: None,
+            fetched: None,
         }
     }
 
@@ -101,6 +105,7 @@ impl Source for Repository {
             )));
         }
         let info = mirror.commit_info(fetched.commit).map_err(surroundings)?;
+        self.fetched = Some(found);
         Ok(Commit {
             author: info.author,
             subject: info.subject,
@@ -112,6 +117,27 @@ impl Source for Repository {
         let mirror = self.mirror()?;
         // A new history does not bring the old one along.
         Ok(mirror.contains(from) && mirror.is_ancestor(from, to).map_err(surroundings)?)
+    }
+
+    fn signer(
+        &mut self,
+        revision: &Revision,
+        allowed_signers: &Path,
+    ) -> Result<String, SourceError> {
+        let id = id(revision)?;
+        // Which tag stood for the commit is known from the listing only.
+        let followed = self.fetched.clone().filter(|found| found.commit == id);
+        let followed = followed.ok_or_else(|| {
+            SourceError::surroundings("a signature without a fetch before it: please report this")
+        })?;
+        let mirror = self.mirror()?;
+        let signer = SignedObject::of(mirror, &followed)
+            .and_then(|object| verify::check(&object, allowed_signers, &Keygen::default()));
+        let signer = signer.map_err(|error| SourceError {
+            blame: error.blame(),
+            what: error.to_string(),
+        })?;
+        Ok(signer.to_string())
     }
 
     fn check_out(&mut self, revision: &Revision, into: &Path) -> Result<(), SourceError> {

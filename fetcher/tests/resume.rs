@@ -33,6 +33,7 @@ fn cut_short(second: Version, switched: bool, going_back: Option<&str>) -> (Worl
         revision: two.clone(),
         author: "Ada".into(),
         subject: "a change".into(),
+        signed_by: Some("ada".into()),
         release: release.clone(),
         previous: layout.current().unwrap(),
         going_back: going_back.map(str::to_owned),

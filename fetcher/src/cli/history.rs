@@ -64,6 +64,9 @@ fn told(attempt: &Attempt) -> String {
         human(attempt.total()),
         phases.join(", ")
     );
+    if let Some(signer) = &attempt.signed_by {
+        text.push_str(&format!("    signed by {signer}\n"));
+    }
     for line in attempt.reason.iter().flat_map(|reason| reason.lines()) {
         text.push_str(&format!("    {}\n", line.trim_end()));
     }

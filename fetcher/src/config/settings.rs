@@ -27,6 +27,8 @@ pub struct App {
     pub interval: Duration,
     /// How ssh is called.
     pub ssh: Ssh,
+    /// Who may sign what is deployed; `None`: nobody need.
+    pub allowed_signers: Option<PathBuf>,
     /// Only descendants of the live revision are taken.
     pub fast_forward_only: bool,
     /// Where and how releases are made.
@@ -123,12 +125,12 @@ impl App {
             return Err(error("`interval` is under five seconds".into())
                 .mend("a forge that is asked that often will lock you out"));
         }
-        if fragment.verify.allowed_signers.is_some() {
-            // Deploying unsigned what was meant to be signed would be worse than not deploying.
-            return Err(error(
-                "`verify.allowed_signers` is set, and this version cannot check signatures".into(),
-            )
-            .mend("leave it out to deploy without; nothing of this app is deployed meanwhile"));
+        let allowed_signers = fragment.verify.allowed_signers;
+        if let Some(file) = allowed_signers.as_ref().filter(|file| !file.is_absolute()) {
+            return Err(error(format!(
+                "`verify.allowed_signers` is {}, not an absolute path",
+                file.display()
+            )));
         }
         let units = |key: &str, names: Option<Vec<String>>| {
             let names = names.unwrap_or_default();
@@ -158,6 +160,7 @@ impl App {
             follow: follow(fragment.branch, fragment.tag, fragment.reference).map_err(error)?,
             interval,
             ssh: fragment.ssh,
+            allowed_signers,
             fast_forward_only: fragment.verify.fast_forward_only.unwrap_or(true),
             deploy: Deploy {
                 root,

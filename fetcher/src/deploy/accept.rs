@@ -1,19 +1,22 @@
 //! Whether a revision may be deployed at all.
 
-use super::failure::Failure;
+use super::failure::{Blame, Failure};
 use super::journal::Phase;
 use super::pipeline::{Deployment, Draft};
 use super::restart::check_permitted;
+use crate::revision::Revision;
 
 impl Deployment<'_> {
-    /// The revision descends from the live one, and everything its deploy needs is allowed.
+    /// The revision is signed if it must be, descends from the live one, and everything its deploy
+    /// needs is allowed. Says who signed it.
     ///
     /// # Errors
     /// It does not, or something is not.
-    pub(super) fn verify(&mut self, draft: &Draft) -> Result<(), Failure> {
+    pub(super) fn verify(&mut self, draft: &Draft) -> Result<Option<String>, Failure> {
         self.layout
             .current()
             .map_err(|e| Failure::surroundings(Phase::Verify, e.to_string()))?;
+        let signed_by = self.signer(&draft.revision)?;
         // The live revision if we know it; else what the release that serves says of itself, so
         // that losing the state does not lose the protection against a downgrade.
         let live = self
@@ -38,6 +41,24 @@ impl Deployment<'_> {
                 ));
             }
         }
-        check_permitted(self.restarter, self.app)
+        check_permitted(self.restarter, self.app)?;
+        Ok(signed_by)
+    }
+
+    /// Who signed it; nobody where nobody need.
+    fn signer(&mut self, revision: &Revision) -> Result<Option<String>, Failure> {
+        let Some(allowed) = &self.app.allowed_signers else {
+            return Ok(None);
+        };
+        let signer = self.source.signer(revision, allowed).map_err(|mut error| {
+            if error.blame == Blame::Revision {
+                error.what.push_str(&format!(
+                    "\n  it is not tried again by itself; `pp-fetcher retry {}` lets the next poll try it",
+                    self.app.name
+                ));
+            }
+            error.during(Phase::Verify)
+        })?;
+        Ok(Some(signer))
     }
 }

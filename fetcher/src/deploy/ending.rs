@@ -82,6 +82,7 @@ impl Deployment<'_> {
             previous: draft.previous,
             author: draft.author,
             subject: draft.subject,
+            signed_by: draft.signed_by,
             outcome,
             reason,
             release: draft.release,

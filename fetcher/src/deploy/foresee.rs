@@ -13,7 +13,7 @@ pub enum Foreseen {
     GoOn(Revision),
     /// It would not deploy anything.
     Nothing(Verdict),
-    /// It would deploy this, unless it finds its history rewritten or its tree hostile.
+    /// It would deploy this, unless it finds it unsigned, its history rewritten or its tree hostile.
     Deploy {
         /// What is followed.
         revision: Revision,

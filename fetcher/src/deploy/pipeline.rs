@@ -74,6 +74,7 @@ pub(super) struct Draft {
     pub(super) previous: Option<Revision>,
     pub(super) author: String,
     pub(super) subject: String,
+    pub(super) signed_by: Option<String>,
     pub(super) release: Option<String>,
 }
 
@@ -124,7 +125,7 @@ impl Deployment<'_> {
         journal.begin(revision.short(), &subject);
         let started_at = (self.clock)();
         let release = self.layout.new_name(started_at, &revision);
-        let draft = Draft {
+        let mut draft = Draft {
             attempt: self.state.next_attempt,
             started_at,
             revision: revision.clone(),
@@ -133,12 +134,17 @@ impl Deployment<'_> {
                 .and_then(|name| self.layout.revision_of(name)),
             author: author.clone(),
             subject: subject.clone(),
+            signed_by: None,
             release: None,
         };
         self.state.next_attempt += 1;
         let accepted = commit.and_then(|_| journal.step(Phase::Verify, || self.verify(&draft)));
-        if let Err(failure) = accepted {
-            return self.abandon(draft, &failure, journal);
+        match accepted {
+            Ok(signed_by) => draft.signed_by = signed_by,
+            Err(failure) => return self.abandon(draft, &failure, journal),
+        }
+        if let Some(signer) = &draft.signed_by {
+            journal.note(&format!("signed by {signer}"));
         }
         let trying = Trying {
             attempt: draft.attempt,
@@ -146,6 +152,7 @@ impl Deployment<'_> {
             revision,
             author,
             subject,
+            signed_by: draft.signed_by.clone(),
             release,
             previous,
             going_back: None,

@@ -65,6 +65,7 @@ impl Deployment<'_> {
                 .and_then(|name| self.layout.revision_of(name)),
             author: trying.author.clone(),
             subject: trying.subject.clone(),
+            signed_by: trying.signed_by.clone(),
             release: Some(trying.release.clone()),
         }
     }

@@ -87,6 +87,7 @@ impl Deployment<'_> {
             previous: left,
             author: String::new(),
             subject: subject.clone(),
+            signed_by: None,
             release: Some(target.release.clone()),
         };
         self.state.next_attempt += 1;
@@ -96,6 +97,7 @@ impl Deployment<'_> {
             revision: target.revision.clone(),
             author: String::new(),
             subject,
+            signed_by: None,
             release: target.release.clone(),
             previous,
             going_back: None,

@@ -27,6 +27,16 @@ pub trait Source {
     /// The mirror cannot be read.
     fn descends(&mut self, from: &Revision, to: &Revision) -> Result<bool, SourceError>;
 
+    /// Who signed `revision`, which has just been fetched, as `allowed_signers` names them.
+    ///
+    /// # Errors
+    /// Nobody who may (the revision's fault), or it cannot be found out.
+    fn signer(
+        &mut self,
+        revision: &Revision,
+        allowed_signers: &Path,
+    ) -> Result<String, SourceError>;
+
     /// Writes a revision's files into `into`, a directory that is not there yet.
     ///
     /// # Errors

@@ -133,6 +133,11 @@ impl Pipe {
         self.cut
     }
 
+    /// Tells the process that nothing more comes.
+    pub fn close_input(&mut self) {
+        self.stdin = None;
+    }
+
     /// What the process has to say when its output has ended: waits for it a moment, then ends the
     /// whole group.
     pub fn last_words(&mut self) -> LastWords {

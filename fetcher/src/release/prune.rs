@@ -141,6 +141,7 @@ mod tests {
             revision: kept("x").revision,
             author: "Ada".into(),
             subject: "x".into(),
+            signed_by: None,
             release: "04".into(),
             previous: Some("02".into()),
             going_back: None,

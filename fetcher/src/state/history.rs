@@ -26,6 +26,9 @@ pub struct Attempt {
     pub author: String,
     /// The first line of the commit's message.
     pub subject: String,
+    /// Who signed it, where that was asked for.
+    #[serde(default)]
+    pub signed_by: Option<String>,
     /// How it ended.
     pub outcome: Outcome,
     /// Why it ended so, if not well.
@@ -121,6 +124,7 @@ mod tests {
             previous: None,
             author: "Ada".into(),
             subject: "first".into(),
+            signed_by: None,
             outcome: Outcome::RolledBack,
             reason: Some("answered 500".into()),
             release: Some("x".into()),
@@ -133,5 +137,17 @@ mod tests {
         let mut file = OpenOptions::new().append(true).open(&history.path).unwrap();
         file.write_all(b"{\"attempt\":2,\"star").unwrap();
         assert_eq!(history.read().unwrap(), [attempt]);
+    }
+
+    #[test]
+    fn a_line_from_before_there_were_signatures_is_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let history = History::new(dir.path().join("history.jsonl"));
+        let id = "a".repeat(40);
+        let line = format!(
+            r#"{{"attempt":1,"started_at":"2026-01-01T00:00:00Z","revision":"{id}","previous":null,"author":"Ada","subject":"x","outcome":"good","reason":null,"release":"x","phases":[]}}"#
+        );
+        std::fs::write(&history.path, line + "\n").unwrap();
+        assert_eq!(history.read().unwrap().pop().unwrap().signed_by, None);
     }
 }

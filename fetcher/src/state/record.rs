@@ -70,6 +70,9 @@ pub struct Trying {
     pub author: String,
     /// The first line of the commit's message.
     pub subject: String,
+    /// Who signed it, where that was asked for.
+    #[serde(default)]
+    pub signed_by: Option<String>,
     /// The new release's directory name.
     pub release: String,
     /// What `current` was before; nothing at the first deploy.

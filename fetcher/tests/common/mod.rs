@@ -37,6 +37,16 @@ pub struct Version {
     pub crashes: bool,
     pub descends_from_live: bool,
     pub hostile: bool,
+    pub signed: Signed,
+}
+
+/// What checking the signature comes to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Signed {
+    #[default]
+    ByAda,
+    ByNobody,
+    CannotTell,
 }
 
 /// A version that is well.
@@ -227,6 +237,14 @@ impl Source for Forge<'_> {
 
     fn descends(&mut self, _: &Revision, to: &Revision) -> Result<bool, SourceError> {
         Ok(self.0.versions.borrow()[to].descends_from_live)
+    }
+
+    fn signer(&mut self, revision: &Revision, _: &Path) -> Result<String, SourceError> {
+        match self.0.versions.borrow()[revision].signed {
+            Signed::ByAda => Ok("ada@example.org (ED25519 SHA256:x)".into()),
+            Signed::ByNobody => Err(SourceError::revision("the commit is not signed")),
+            Signed::CannotTell => Err(SourceError::surroundings("ssh-keygen cannot be run")),
+        }
     }
 
     fn check_out(&mut self, revision: &Revision, into: &Path) -> Result<(), SourceError> {
