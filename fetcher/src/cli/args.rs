@@ -76,6 +76,20 @@ pub enum Command {
         #[arg(value_name = "APP")]
         app: String,
     },
+    /// Let one revision go live although history was rewritten
+    ///
+    /// With `fast_forward_only` a revision that does not descend from the live one is refused. This
+    /// accepts exactly one such revision, lifts its quarantine, and holds until it or another one is
+    /// live. Everything else is still asked of it, its signature included.
+    AcceptRewrite {
+        /// The app
+        #[arg(value_name = "APP")]
+        app: String,
+        /// The revision, as the refusal named it: all its digits, or the first seven or more of one
+        /// that is held back
+        #[arg(value_name = "REVISION")]
+        revision: String,
+    },
     /// Deploy nothing new for a while
     Pause {
         /// The app

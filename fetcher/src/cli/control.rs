@@ -1,4 +1,4 @@
-//! `rollback`, `retry`, `pause` and `resume`: what people decide about one app.
+//! `rollback`, `retry`, `accept-rewrite`, `pause` and `resume`: what people decide about one app.
 
 use jiff::Timestamp;
 
@@ -36,6 +36,17 @@ pub fn retry(arguments: &Arguments, app: &str) -> u8 {
     })
 }
 
+/// `pp-fetcher accept-rewrite APP REVISION`.
+pub fn accept_rewrite(arguments: &Arguments, app: &str, revision: &str) -> u8 {
+    attempt(arguments, app, |state| {
+        let accepted = state.accept_rewrite(revision, Timestamp::now())?;
+        Ok(format!(
+            "accepted: {accepted} may go live although it leaves the live history; the next poll \
+             tries it if it is what is followed"
+        ))
+    })
+}
+
 /// `pp-fetcher pause APP --reason … [--until …]`.
 pub fn pause(arguments: &Arguments, app: &str, reason: &str, until: Option<&str>) -> u8 {
     let since = Timestamp::now();
@@ -68,21 +79,36 @@ pub fn resume(arguments: &Arguments, app: &str) -> u8 {
 
 /// Changes an app's state under its lock, and says what was changed.
 fn change(arguments: &Arguments, app: &str, change: impl FnOnce(&mut State) -> String) -> u8 {
+    attempt(arguments, app, |state| Ok(change(state)))
+}
+
+/// The same, for a change that may not be possible: then nothing is.
+fn attempt(
+    arguments: &Arguments,
+    app: &str,
+    change: impl FnOnce(&mut State) -> Result<String, String>,
+) -> u8 {
     on(arguments, app, |app| {
         let changed = with(app, &arguments.state, |deployment| {
             let told = change(&mut deployment.state);
-            deployment.dir.save(&deployment.state)?;
+            if told.is_ok() {
+                deployment.dir.save(&deployment.state)?;
+            }
             Ok(told)
         });
         report(app, changed)
     })
 }
 
-fn report(app: &App, changed: Result<Done<String>, Error>) -> u8 {
+fn report(app: &App, changed: Result<Done<Result<String, String>>, Error>) -> u8 {
     match changed {
-        Ok(Done::Came(told)) => {
+        Ok(Done::Came(Ok(told))) => {
             println!("{}: {told}", app.name);
             OK
+        }
+        Ok(Done::Came(Err(why))) => {
+            eprintln!("pp-fetcher: {}: {why}", app.name);
+            USAGE
         }
         Ok(Done::Busy) => {
             eprintln!(

@@ -39,6 +39,9 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         Command::Logs { app, attempt } => logs::logs(arguments, app, *attempt),
         Command::Rollback { app, release } => control::rollback(arguments, app, release.as_deref()),
         Command::Retry { app } => control::retry(arguments, app),
+        Command::AcceptRewrite { app, revision } => {
+            control::accept_rewrite(arguments, app, revision)
+        }
         Command::Pause { app, reason, until } => {
             control::pause(arguments, app, reason, until.as_deref())
         }

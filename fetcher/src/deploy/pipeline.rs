@@ -140,7 +140,12 @@ impl Deployment<'_> {
         self.state.next_attempt += 1;
         let accepted = commit.and_then(|_| journal.step(Phase::Verify, || self.verify(&draft)));
         match accepted {
-            Ok(signed_by) => draft.signed_by = signed_by,
+            Ok(accepted) => {
+                if accepted.rewritten {
+                    journal.note("its history was rewritten, which was accepted by hand");
+                }
+                draft.signed_by = accepted.signed_by;
+            }
             Err(failure) => return self.abandon(draft, &failure, journal),
         }
         if let Some(signer) = &draft.signed_by {

@@ -29,6 +29,9 @@ pub struct State {
     /// Nothing new is deployed meanwhile.
     #[serde(default)]
     pub paused: Option<Pause>,
+    /// The one revision that may go live although it does not descend from the live one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted_rewrite: Option<AcceptedRewrite>,
 }
 
 impl Default for State {
@@ -42,6 +45,7 @@ impl Default for State {
             quarantined: Vec::new(),
             trouble: None,
             paused: None,
+            accepted_rewrite: None,
         }
     }
 }
@@ -122,6 +126,15 @@ impl Pause {
     }
 }
 
+/// A rewritten history that somebody has accepted, until it or another revision goes live.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AcceptedRewrite {
+    /// Its tip: this very revision and no other.
+    pub revision: Revision,
+    /// When it was accepted.
+    pub at: Timestamp,
+}
+
 /// How an attempt ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -176,9 +189,62 @@ impl State {
         self.quarantined.drain(..excess);
     }
 
+    /// Whether `revision` may go live although it does not descend from the live one.
+    #[must_use]
+    pub fn accepts_rewrite(&self, revision: &Revision) -> bool {
+        let accepted = self.accepted_rewrite.as_ref();
+        accepted.is_some_and(|accepted| accepted.revision == *revision)
+    }
+
+    /// Accepts that history was rewritten to end in `written`: a whole id, or the first digits of
+    /// a revision that is held back, which no longer is then.
+    ///
+    /// # Errors
+    /// No such revision, or it is live: a sentence.
+    pub fn accept_rewrite(&mut self, written: &str, at: Timestamp) -> Result<Revision, String> {
+        let revision = self.held_back(written)?;
+        if self.live.as_ref().is_some_and(|l| l.revision == revision) {
+            return Err(format!("{} is the live revision", revision.short()));
+        }
+        self.quarantined.retain(|q| q.revision != revision);
+        self.accepted_rewrite = Some(AcceptedRewrite {
+            revision: revision.clone(),
+            at,
+        });
+        Ok(revision)
+    }
+
+    fn held_back(&self, written: &str) -> Result<Revision, String> {
+        /// Fewer digits are a slip of the keyboard.
+        const FEWEST: usize = 7;
+        if let Ok(whole) = Revision::parse(written) {
+            return Ok(whole);
+        }
+        let held = || self.quarantined.iter().map(|q| &q.revision);
+        let meant = |r: &&Revision| written.len() >= FEWEST && r.as_str().starts_with(written);
+        let mut found = held().filter(meant);
+        match (found.next(), found.next()) {
+            (Some(one), None) => Ok(one.clone()),
+            _ => {
+                let known: Vec<_> = held().map(Revision::as_str).collect();
+                let known = if known.is_empty() {
+                    "nothing".to_owned()
+                } else {
+                    known.join(", ")
+                };
+                Err(format!(
+                    "`{written}` is not one revision that is held back (held back: {known})\n  \
+                     write all 40 digits of it"
+                ))
+            }
+        }
+    }
+
     /// Makes `kept` the live release; the one before it becomes an earlier one.
     pub fn went_live(&mut self, kept: Kept) {
         self.quarantined.retain(|q| q.revision != kept.revision);
+        // Used up, or overtaken.
+        self.accepted_rewrite = None;
         self.earlier
             .retain(|earlier| earlier.release != kept.release);
         if let Some(before) = self.live.replace(kept) {
@@ -212,6 +278,34 @@ mod tests {
         assert_eq!(state.live, Some(kept('a')));
         assert_eq!(state.earlier, [kept('b')]);
         assert_eq!(state.quarantine_of(&revision('a')), None);
+    }
+
+    #[test]
+    fn an_accepted_rewrite_is_one_revision_and_ends_when_any_goes_live() {
+        let now = Timestamp::UNIX_EPOCH;
+        let mut state = State::default();
+        state.quarantine(&revision('a'), "rewritten", now);
+        state.quarantine(&revision('b'), "build failed", now);
+        assert_eq!(state.accept_rewrite("aaaaaaa", now), Ok(revision('a')));
+        assert!(state.accepts_rewrite(&revision('a')) && !state.accepts_rewrite(&revision('b')));
+        assert_eq!(state.quarantine_of(&revision('a')), None);
+        assert!(state.quarantine_of(&revision('b')).is_some());
+        for written in ["bbbb", "ccccccc", "", "main", "AAAAAAAA"] {
+            let why = state.accept_rewrite(written, now).unwrap_err();
+            assert!(why.contains(revision('b').as_str()), "{why}");
+        }
+        let whole = "c".repeat(40);
+        assert_eq!(state.accept_rewrite(&whole, now), Ok(revision('c')));
+        assert!(!state.accepts_rewrite(&revision('a')), "one at a time");
+        state.went_live(kept('d'));
+        assert_eq!(state.accepted_rewrite, None);
+        let live = "d".repeat(40);
+        assert!(
+            state
+                .accept_rewrite(&live, now)
+                .unwrap_err()
+                .contains("live")
+        );
     }
 
     #[test]
