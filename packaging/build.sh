@@ -89,7 +89,7 @@ cp CHANGELOG.md "$stage/"
 cat >"$debian/changelog" <<EOF
 pull-and-pray ($version) unstable; urgency=medium
 
-  * What changed is in CHANGELOG.md, beside this file.
+  * The project's own changelog says what changed.
 
  -- $(sed -n 's/^Maintainer: //p' packaging/debian/control)  $(date -u -R -d "@$SOURCE_DATE_EPOCH")
 EOF

@@ -1,4 +1,4 @@
-//! One pass over one app, with the real drivers: the lock, git, the restarter, this host.
+//! One app under its lock, with the real drivers: git, the restarter, this host.
 
 use std::path::Path;
 
@@ -8,28 +8,35 @@ use thiserror::Error;
 
 use crate::config::App;
 use crate::deploy::pipeline::PassError;
-use crate::deploy::{Deployment, Journal, Reporter, Verdict};
+use crate::deploy::rollback::NoWayBack;
+use crate::deploy::{Deployment, Failure, Journal, Reporter, Verdict};
 use crate::health::SystemHost;
 use crate::hooks;
 use crate::release::Layout;
 use crate::repository::Repository;
 use crate::state::{Locked, StateDir, StateError};
 
-/// What came of a pass.
+/// What came of it.
 #[derive(Debug)]
-pub enum Passed {
+pub enum Done<T> {
     /// Another process is at work on this app.
     Busy,
     /// It came to this.
-    Came(Verdict),
+    Came(T),
 }
 
-/// Why there was no pass.
+/// Why nothing was done.
 #[derive(Debug, Error)]
 pub enum Error {
     /// The pass itself failed.
     #[error(transparent)]
     Pass(#[from] PassError),
+    /// A step that only looks failed.
+    #[error(transparent)]
+    Step(#[from] Failure),
+    /// There is nothing to go back to.
+    #[error(transparent)]
+    NoWayBack(#[from] NoWayBack),
     /// The host has no more descriptors or memory.
     #[error("cannot start: {0}")]
     System(#[from] std::io::Error),
@@ -38,20 +45,23 @@ pub enum Error {
     State(#[from] StateError),
 }
 
-/// Takes the app's lock and makes one pass.
+/// Takes the app's lock and does `work` with everything it needs.
 ///
 /// # Errors
-/// Nothing was attempted; what serves is untouched.
-pub fn pass(app: &App, state: &Path, reporter: &mut dyn Reporter) -> Result<Passed, Error> {
+/// What `work` says, or that it could not begin.
+pub fn with<T>(
+    app: &App,
+    state: &Path,
+    work: impl FnOnce(&mut Deployment<'_>) -> Result<T, Error>,
+) -> Result<Done<T>, Error> {
     let dir = StateDir::new(state, &app.name);
     dir.create()?;
     let Locked::Held(_lock) = dir.lock()? else {
-        return Ok(Passed::Busy);
+        return Ok(Done::Busy);
     };
     let host = SystemHost::new()?;
     let restarter = Client::default();
     let mut source = Repository::new(app, dir.mirror());
-    let mut journal = Journal::new(&app.name, reporter);
     let mut deployment = Deployment {
         app,
         layout: Layout::new(&app.deploy.root),
@@ -62,9 +72,48 @@ pub fn pass(app: &App, state: &Path, reporter: &mut dyn Reporter) -> Result<Pass
         host: &host,
         clock: Timestamp::now,
     };
-    let verdict = deployment.pass(&mut journal)?;
-    if let Verdict::Attempted(attempt) = &verdict {
-        hooks::tell(app, &deployment, attempt, &mut journal);
+    work(&mut deployment).map(Done::Came)
+}
+
+/// One pass.
+///
+/// # Errors
+/// Nothing was attempted; what serves is untouched.
+pub fn pass(
+    app: &App,
+    state: &Path,
+    force: bool,
+    reporter: &mut dyn Reporter,
+) -> Result<Done<Verdict>, Error> {
+    with(app, state, |deployment| {
+        let mut journal = Journal::new(&app.name, reporter);
+        let verdict = deployment.pass(force, &mut journal)?;
+        tell(deployment, &verdict, &mut journal);
+        Ok(verdict)
+    })
+}
+
+/// Back to an earlier release.
+///
+/// # Errors
+/// There is none, or nothing was attempted; what serves is untouched.
+pub fn rollback(
+    app: &App,
+    state: &Path,
+    wanted: Option<&str>,
+    reporter: &mut dyn Reporter,
+) -> Result<Done<Verdict>, Error> {
+    with(app, state, |deployment| {
+        let mut journal = Journal::new(&app.name, reporter);
+        let target = deployment.way_back(wanted)?;
+        let verdict = deployment.rollback(&target, &mut journal)?;
+        tell(deployment, &verdict, &mut journal);
+        Ok(verdict)
+    })
+}
+
+fn tell(deployment: &Deployment<'_>, verdict: &Verdict, journal: &mut Journal<'_>) {
+    if let Verdict::Attempted(attempt) = verdict {
+        hooks::tell(deployment.app, deployment, attempt, journal);
     }
-    Ok(Passed::Came(verdict))
 }

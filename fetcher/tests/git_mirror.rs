@@ -171,6 +171,45 @@ fn pins_keep_their_commit_and_can_be_read_back() {
 }
 
 #[test]
+fn many_packs_become_one_that_has_all_the_pins_need() {
+    let forge = Forge::new();
+    let mirror = forge.mirror();
+    let first = fetch(&forge, &mirror);
+    mirror.pin("live", first).unwrap();
+    let mirror = mirror.repack(2).unwrap();
+    let mut last = first;
+    for n in 0..5 {
+        forge.commit(&format!("f{n}"), "x\n", "more");
+        last = fetch(&forge, &mirror);
+    }
+    // A rewritten history: what it dropped is kept no longer.
+    let dropped = last;
+    forge.git(&["reset", "-q", "--hard", "HEAD~1"]);
+    last = {
+        forge.commit("other", "y\n", "rewritten");
+        fetch(&forge, &mirror)
+    };
+    assert_eq!(packs(&forge.mirror_path(), "pack").len(), 7);
+    let mirror = mirror.repack(8).unwrap();
+    assert_eq!(packs(&forge.mirror_path(), "pack").len(), 7, "not yet many");
+    let mirror = mirror.repack(7).unwrap();
+    assert_eq!(packs(&forge.mirror_path(), "pack").len(), 1);
+    assert_eq!(packs(&forge.mirror_path(), "idx").len(), 1);
+    for mirror in [mirror, forge.mirror()] {
+        assert!(mirror.is_ancestor(first, last).unwrap());
+        assert!(!mirror.contains(dropped));
+        let into = forge.dir.path().join("new");
+        fs::create_dir(&into).unwrap();
+        let budget = pp_fetcher::checkout::Budget::default();
+        let done = pp_fetcher::checkout::check_out(&mirror, last, &into, &budget, &|_| {}).unwrap();
+        assert_eq!(done.files, 6);
+        fs::remove_dir_all(into).unwrap();
+    }
+    forge.commit("after", "z\n", "after");
+    fetch(&forge, &forge.mirror());
+}
+
+#[test]
 fn rule_19_what_a_commit_says_is_fit_for_a_terminal() {
     let forge = Forge::new();
     let tree = forge.git(&["rev-parse", "HEAD^{tree}"]);

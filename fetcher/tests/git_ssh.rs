@@ -108,6 +108,45 @@ fn rule_25_dropping_a_conversation_ends_its_processes() {
     nothing_left(group);
 }
 
+/// The second process of the test below; by itself it does nothing.
+#[test]
+fn helper_that_hangs_on_an_ssh() {
+    if let Some(dir) = std::env::var_os("PP_TEST_HANGS_IN") {
+        let group = Path::new(&dir).join("group");
+        let options = fake_ssh(
+            Path::new(&dir),
+            &format!("echo $$ >'{}'; exec sleep 60", group.display()),
+        );
+        let _ = list(&options);
+    }
+}
+
+#[test]
+fn rule_25_an_ssh_ends_with_us_even_if_we_are_killed() {
+    if !Path::new("/usr/bin/setpriv").exists() {
+        eprintln!("SKIPPED: /usr/bin/setpriv is missing; install util-linux");
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let mut us = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "helper_that_hangs_on_an_ssh"])
+        .env("PP_TEST_HANGS_IN", dir.path())
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let group = dir.path().join("group");
+    let number = || fs::read_to_string(&group).ok()?.trim().parse::<u32>().ok();
+    let until = Instant::now() + Duration::from_secs(10);
+    while number().is_none() && Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let number = number().unwrap();
+    assert!(!group_members(number).is_empty(), "it hangs");
+    us.kill().unwrap();
+    us.wait().unwrap();
+    nothing_left(number);
+}
+
 #[test]
 fn rule_24_a_changed_host_key_is_told_with_both_fingerprints_and_the_line() {
     let dir = tempfile::tempdir().unwrap();
@@ -266,6 +305,10 @@ fn a_server_that_speaks_only_version_0_is_listed_and_fetched_from() {
     let mut remote = Remote::connect(&url, &options).unwrap();
     let tag = wanted.resolve(&remote.list(&wanted).unwrap()).unwrap();
     assert_ne!(tag.id, tag.commit, "peeled by the advertisement");
+    let gone = Wanted::Branch("gone".into());
+    let mut remote = Remote::connect(&url, &options).unwrap();
+    let error = gone.resolve(&remote.list(&gone).unwrap()).unwrap_err();
+    assert!(error.to_string().contains("there are: main"), "{error}");
     let empty = Forge::empty();
     let options = serving(dir.path(), &empty, "GIT_PROTOCOL=");
     let mut remote = Remote::connect(&url, &options).unwrap();

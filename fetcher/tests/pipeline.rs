@@ -320,3 +320,15 @@ fn old_releases_go_and_the_way_back_stays() {
     assert_eq!(world.layout().on_disk().len(), 2);
     assert_eq!(world.state().earlier.len(), 1);
 }
+
+#[test]
+fn a_current_that_is_not_our_link_is_found_out_before_anything_is_built() {
+    let world = World::new("");
+    fs::create_dir_all(world.app.deploy.root.join("current")).unwrap();
+    world.push('1', good());
+    let attempt = world.attempt();
+    assert_eq!(attempt.outcome, Outcome::Failed);
+    assert!(attempt.reason.unwrap().contains("not a symbolic link"));
+    fs::remove_dir(world.app.deploy.root.join("current")).unwrap();
+    assert_eq!(world.attempt().outcome, Outcome::Good);
+}

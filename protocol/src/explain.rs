@@ -121,7 +121,13 @@ fn failed(report: &Report) -> String {
         "success" | "" if report.job == JobResult::Timeout => {
             "systemd's job took longer than its time-out allows".to_owned()
         }
-        "success" | "" => "systemd's job failed".to_owned(),
+        "success" | "" if report.job == JobResult::Other => {
+            "systemd ended the job in a way that this version has no word for".to_owned()
+        }
+        "success" | "" => {
+            "systemd's job failed before its program ran, such as by an Assert*= in its file"
+                .to_owned()
+        }
         other => format!("systemd says {other:?}"),
     }
 }

@@ -112,6 +112,30 @@ pub enum Outcome {
 }
 
 impl Report {
+    /// Nothing was asked for and nothing was seen yet.
+    #[must_use]
+    pub fn unseen() -> Self {
+        Self {
+            job: JobResult::None,
+            refusal: None,
+            active: ActiveState::Unknown,
+            sub: String::new(),
+            result: String::new(),
+            main_pid: 0,
+            invocation_before: [0; 16],
+            invocation: [0; 16],
+            needs_daemon_reload: false,
+            elapsed_ms: 0,
+        }
+    }
+
+    /// Whether the unit was on its way from one state to another when it was last looked at.
+    #[must_use]
+    pub fn is_moving(&self) -> bool {
+        use ActiveState::{Activating, Deactivating, Reloading};
+        matches!(self.active, Activating | Deactivating | Reloading)
+    }
+
     /// Reads the facts. `Restarted` demands an active unit *and* a new invocation: a finished job
     /// alone proves neither.
     #[must_use]

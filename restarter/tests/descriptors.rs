@@ -1,6 +1,8 @@
 //! Rule 14: a front that has no descriptor left does not die and does not spin.
 #![allow(
     clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
     clippy::indexing_slicing,
     reason = "a test stops where it is wrong"
 )]

@@ -1,6 +1,8 @@
 //! Rule 19: what reaches the log, whatever is sent.
 #![allow(
     clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
     clippy::indexing_slicing,
     reason = "a test stops where it is wrong"
 )]

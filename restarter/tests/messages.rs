@@ -1,6 +1,8 @@
 //! Rules 12 to 14: what a message can do to the front.
 #![allow(
     clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
     clippy::indexing_slicing,
     reason = "a test stops where it is wrong"
 )]

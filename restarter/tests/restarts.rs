@@ -1,6 +1,8 @@
 //! Rules 15 to 17 and the end of the service: what is asked for is done once, and nothing is lost.
 #![allow(
     clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
     clippy::indexing_slicing,
     reason = "a test stops where it is wrong"
 )]

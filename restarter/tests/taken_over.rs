@@ -1,6 +1,8 @@
 //! Rule 20: what a front that was taken over can get out of the monitor.
 #![allow(
     clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
     clippy::indexing_slicing,
     reason = "a test stops where it is wrong"
 )]

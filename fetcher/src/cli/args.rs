@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::{config, state};
 
@@ -31,11 +31,7 @@ pub enum Command {
     ///
     /// Exit status: 0 nothing new, or all deployed, or another pass is at work; 1 an app failed;
     /// 2 the command line or the configuration is wrong.
-    Poll {
-        /// Only these apps
-        #[arg(value_name = "APP")]
-        apps: Vec<String>,
-    },
+    Poll(Poll),
     /// The service: every app at its interval
     Run,
     /// What is live, since when, and what is held back
@@ -56,6 +52,65 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// The output of an attempt's build script and hooks
+    Logs {
+        /// The app
+        #[arg(value_name = "APP")]
+        app: String,
+        /// The attempt's number, as `history` shows it; the latest with output unless given
+        #[arg(value_name = "ATTEMPT")]
+        attempt: Option<u64>,
+    },
+    /// Back to the last good release, or to one named; what is left is quarantined
+    Rollback {
+        /// The app
+        #[arg(value_name = "APP")]
+        app: String,
+        /// A release's directory name, or the first digits of its revision
+        #[arg(value_name = "RELEASE")]
+        release: Option<String>,
+    },
+    /// Lift the quarantine: the next poll tries what is followed again
+    Retry {
+        /// The app
+        #[arg(value_name = "APP")]
+        app: String,
+    },
+    /// Deploy nothing new for a while
+    Pause {
+        /// The app
+        #[arg(value_name = "APP")]
+        app: String,
+        /// Why, for those who wonder
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+        /// How long (2h, 3d) or until when (2026-12-24T18:00:00Z); until `resume` unless given
+        #[arg(long, value_name = "WHEN")]
+        until: Option<String>,
+    },
+    /// End a pause
+    Resume {
+        /// The app
+        #[arg(value_name = "APP")]
+        app: String,
+    },
+}
+
+/// What `poll` is told.
+#[derive(Debug, Args)]
+pub struct Poll {
+    /// Only these apps
+    #[arg(value_name = "APP")]
+    pub apps: Vec<String>,
+    /// Say what would be done, and why not; change nothing
+    #[arg(long, conflicts_with = "force")]
+    pub dry_run: bool,
+    /// Deploy even what is live already, quarantined or paused
+    #[arg(long)]
+    pub force: bool,
+    /// One JSON object a line, one line an app
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// The definition, for manual pages and completions.

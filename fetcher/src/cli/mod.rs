@@ -1,7 +1,10 @@
 //! The command line: its definition, and one file for each command.
 
 pub mod args;
+pub mod control;
 pub mod history;
+mod json;
+pub mod logs;
 pub mod output;
 pub mod poll;
 pub mod service;
@@ -29,10 +32,17 @@ pub fn run(arguments: &Arguments) -> ExitCode {
     // As the old way has it: what one member of the group makes, another can change.
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o002));
     let code = match &arguments.command {
-        Command::Poll { apps } => poll::poll(arguments, apps),
+        Command::Poll(options) => poll::poll(arguments, options),
         Command::Run => service::run(arguments),
         Command::Status { app, json } => status::status(arguments, app.as_deref(), *json),
         Command::History { app, json } => history::history(arguments, app, *json),
+        Command::Logs { app, attempt } => logs::logs(arguments, app, *attempt),
+        Command::Rollback { app, release } => control::rollback(arguments, app, release.as_deref()),
+        Command::Retry { app } => control::retry(arguments, app),
+        Command::Pause { app, reason, until } => {
+            control::pause(arguments, app, reason, until.as_deref())
+        }
+        Command::Resume { app } => control::resume(arguments, app),
     };
     ExitCode::from(code)
 }

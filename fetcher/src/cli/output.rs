@@ -6,8 +6,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::config::duration::human;
+use crate::deploy::foresee::Foreseen;
 use crate::deploy::{Phase, Reporter, Verdict};
-use crate::state::{Attempt, Outcome};
+use crate::state::{Attempt, Outcome, Pause};
 
 /// Writes one line for everything that happens.
 #[derive(Debug, Clone)]
@@ -74,8 +75,44 @@ pub fn told(verdict: &Verdict) -> String {
             quarantine.at.strftime("%Y-%m-%d %H:%M UTC"),
             first_line(&quarantine.reason)
         ),
+        Verdict::Paused(pause) => paused(pause),
         Verdict::Attempted(attempt) => attempted(attempt),
     }
+}
+
+/// What a pass would do, in a line or a few.
+#[must_use]
+pub fn foreseen(foreseen: &Foreseen) -> String {
+    match foreseen {
+        Foreseen::GoOn(revision) => {
+            format!(
+                "would go on with the attempt at {} that was cut short",
+                revision.short()
+            )
+        }
+        Foreseen::Nothing(verdict) => format!("would do nothing: {}", told(verdict)),
+        Foreseen::Deploy {
+            revision,
+            obstacle: Some(why),
+            ..
+        } => {
+            format!("would try {} and fail: {why}", revision.short())
+        }
+        Foreseen::Deploy { revision, live, .. } => {
+            let live = live.as_ref().map_or("nothing", |live| live.short());
+            format!("would deploy {}, {live} is live", revision.short())
+        }
+    }
+}
+
+/// A pause, in a line.
+#[must_use]
+pub fn paused(pause: &Pause) -> String {
+    let until = pause.until.map_or_else(
+        || "`pp-fetcher resume` ends it".to_owned(),
+        |until| format!("until {}", until.strftime("%Y-%m-%d %H:%M UTC")),
+    );
+    format!("paused: {} ({until})", pause.reason)
 }
 
 fn attempted(attempt: &Attempt) -> String {

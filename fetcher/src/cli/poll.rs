@@ -4,36 +4,35 @@ use std::num::NonZeroUsize;
 use std::sync::Mutex;
 use std::thread;
 
-use super::args::Arguments;
-use super::output::Lines;
-use super::{FAILED, OK, USAGE, load, select};
+use super::args::{Arguments, Poll};
+use super::output::{Lines, foreseen};
+use super::{FAILED, OK, USAGE, json, load, select};
 use crate::config::App;
-use crate::deploy::Verdict;
-use crate::pass::{Passed, pass};
+use crate::deploy::{Phase, Reporter, Verdict};
+use crate::pass::{Done, Error, pass, with};
 use crate::state::Outcome;
 
 /// Most apps worked on at a time: builds are the load, and the apps themselves need the host too.
 const AT_ONCE: NonZeroUsize = NonZeroUsize::new(4).unwrap();
 
 /// One pass over the named apps, or all.
-pub fn poll(arguments: &Arguments, names: &[String]) -> u8 {
+pub fn poll(arguments: &Arguments, options: &Poll) -> u8 {
     let config = match load(&arguments.config) {
         Ok(config) => config,
         Err(code) => return code,
     };
     let broken = !config.broken.is_empty();
-    let apps = match select(config, names) {
+    let apps = match select(config, &options.apps) {
         Ok(apps) => apps,
         Err(code) => return code,
     };
-    if apps.is_empty() && !broken {
+    if apps.is_empty() && !broken && !options.json {
         println!(
             "no app is configured in {}",
             arguments.config.join("apps.d").display()
         );
     }
-    let failed = passes(&apps, arguments);
-    match (broken, failed) {
+    match (broken, passes(&apps, arguments, options)) {
         (true, _) => USAGE,
         (false, true) => FAILED,
         (false, false) => OK,
@@ -41,14 +40,16 @@ pub fn poll(arguments: &Arguments, names: &[String]) -> u8 {
 }
 
 /// Whether any app failed.
-fn passes(apps: &[App], arguments: &Arguments) -> bool {
+fn passes(apps: &[App], arguments: &Arguments, options: &Poll) -> bool {
     let queue = Mutex::new(apps.iter());
     let failed = Mutex::new(false);
     thread::scope(|scope| {
         for _ in 0..AT_ONCE.get().min(apps.len()) {
             scope.spawn(|| {
-                while let Some(app) = lock(&queue).next() {
-                    if !one(app, arguments) {
+                loop {
+                    let next = lock(&queue).next();
+                    let Some(app) = next else { break };
+                    if !one(app, arguments, options) {
                         *lock(&failed) = true;
                     }
                 }
@@ -58,26 +59,69 @@ fn passes(apps: &[App], arguments: &Arguments) -> bool {
     *lock(&failed)
 }
 
+/// One app's pass; whether it went well.
+fn one(app: &App, arguments: &Arguments, options: &Poll) -> bool {
+    if options.dry_run {
+        return dry_run(app, arguments);
+    }
+    if options.json {
+        let done = pass(app, &arguments.state, options.force, &mut Untold);
+        println!("{}", json::line(&app.name, &done));
+        return well(&done);
+    }
+    by_lines(app, arguments, options.force)
+}
+
 /// One app's pass, told line by line; whether it went well.
-pub(super) fn one(app: &App, arguments: &Arguments) -> bool {
+pub(super) fn by_lines(app: &App, arguments: &Arguments, force: bool) -> bool {
     let mut lines = Lines::stdout();
-    match pass(app, &arguments.state, &mut lines) {
-        Ok(Passed::Busy) => {
-            lines.line(&app.name, "another pass is at work, left to it");
-            true
-        }
-        Ok(Passed::Came(verdict)) => {
-            lines.verdict(&app.name, &verdict);
-            match verdict {
-                Verdict::Attempted(attempt) => attempt.outcome == Outcome::Good,
-                Verdict::Nothing(_) | Verdict::Held(_) => true,
-            }
-        }
+    let done = pass(app, &arguments.state, force, &mut lines);
+    tell(app, &lines, done)
+}
+
+/// Tells what came of a pass; whether it went well.
+pub(super) fn tell(app: &App, lines: &Lines, done: Result<Done<Verdict>, Error>) -> bool {
+    let well = well(&done);
+    match done {
+        Ok(Done::Busy) => lines.line(&app.name, "another pass is at work, left to it"),
+        Ok(Done::Came(verdict)) => lines.verdict(&app.name, &verdict),
+        Err(error) => lines.line(&app.name, &format!("failed: {error}")),
+    }
+    well
+}
+
+fn well(done: &Result<Done<Verdict>, Error>) -> bool {
+    match done {
+        Ok(Done::Came(Verdict::Attempted(attempt))) => attempt.outcome == Outcome::Good,
+        Ok(_) => true,
+        Err(_) => false,
+    }
+}
+
+fn dry_run(app: &App, arguments: &Arguments) -> bool {
+    let lines = Lines::stdout();
+    match with(
+        app,
+        &arguments.state,
+        |deployment| Ok(deployment.foresee()?),
+    ) {
+        Ok(Done::Busy) => lines.line(&app.name, "another pass is at work"),
+        Ok(Done::Came(would)) => lines.line(&app.name, &foreseen(&would)),
         Err(error) => {
-            lines.line(&app.name, &format!("failed: {error}"));
-            false
+            lines.line(&app.name, &format!("would fail: {error}"));
+            return false;
         }
     }
+    true
+}
+
+/// Tells nobody: the JSON says it all at the end.
+struct Untold;
+
+impl Reporter for Untold {
+    fn begins(&mut self, _app: &str, _revision: &str, _subject: &str) {}
+    fn step(&mut self, _app: &str, _phase: Phase, _took: std::time::Duration, _well: bool) {}
+    fn note(&mut self, _app: &str, _text: &str) {}
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -52,7 +52,7 @@ pub fn run(arguments: &Arguments) -> u8 {
 fn serve(app: &App, arguments: &Arguments, stop: &Stop) {
     let mut wait = share_of(FIRST_WITHIN);
     while !stop.within(wait) {
-        poll::one(app, arguments);
+        poll::by_lines(app, arguments, false);
         // Up to a tenth more, so that many hosts do not ask one forge in step.
         wait = app.interval + share_of(app.interval / 10);
     }

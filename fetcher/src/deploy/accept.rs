@@ -11,6 +11,9 @@ impl Deployment<'_> {
     /// # Errors
     /// It does not, or something is not.
     pub(super) fn verify(&mut self, draft: &Draft) -> Result<(), Failure> {
+        self.layout
+            .current()
+            .map_err(|e| Failure::surroundings(Phase::Verify, e.to_string()))?;
         // The live revision if we know it; else what the release that serves says of itself, so
         // that losing the state does not lose the protection against a downgrade.
         let live = self

@@ -4,6 +4,7 @@
 //! - [`failure`]: how a step fails, and whose fault that is.
 //! - [`journal`]: which step took how long, told while it happens and kept afterwards.
 //! - `accept`, `make`, [`build`], [`restart`]: the longer steps.
+//! - [`rollback`]: back to an earlier release by hand. [`foresee`]: what a pass would do.
 //! - `ending`, `back`, `resume`: how an attempt ends, goes back, or is gone on with after a crash.
 //! - [`source`]: where revisions come from; the trait and the real one.
 
@@ -12,11 +13,13 @@ mod back;
 pub mod build;
 mod ending;
 pub mod failure;
+pub mod foresee;
 pub mod journal;
 mod make;
 pub mod pipeline;
 pub mod restart;
 mod resume;
+pub mod rollback;
 pub mod source;
 
 pub use failure::{Blame, Failure};

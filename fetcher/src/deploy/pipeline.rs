@@ -16,7 +16,7 @@ use crate::health::Host;
 use crate::health::probe::probe;
 use crate::release::Layout;
 use crate::revision::Revision;
-use crate::state::{Attempt, Quarantine, State, StateDir, StateError, Trouble, Trying};
+use crate::state::{Attempt, Pause, Quarantine, State, StateDir, StateError, Trouble, Trying};
 
 /// One app with everything a pass over it needs. Made under the app's lock.
 pub struct Deployment<'a> {
@@ -45,6 +45,8 @@ pub enum Verdict {
     Nothing(Revision),
     /// What is followed is quarantined.
     Held(Quarantine),
+    /// Somebody paused the app; the forge was not asked.
+    Paused(Pause),
     /// An attempt was made.
     Attempted(Box<Attempt>),
 }
@@ -78,19 +80,24 @@ pub(super) struct Draft {
 impl Deployment<'_> {
     /// One pass: goes on with what was cut short, asks the forge, deploys what is new.
     ///
+    /// With `force` a revision is deployed although it is live already, quarantined or paused.
+    ///
     /// # Errors
     /// Nothing could be attempted; what serves is untouched.
-    pub fn pass(&mut self, journal: &mut Journal<'_>) -> Result<Verdict, PassError> {
+    pub fn pass(&mut self, force: bool, journal: &mut Journal<'_>) -> Result<Verdict, PassError> {
         self.layout.sweep();
         self.dir.sweep();
         if let Some(verdict) = self.resume(journal)? {
             return Ok(verdict);
         }
+        if let Some(pause) = self.pause().filter(|_| !force) {
+            return Ok(Verdict::Paused(pause));
+        }
         let polled = journal
             .step(Phase::Poll, || self.source.poll())
             .map_err(|e| e.during(Phase::Poll));
         let revision = polled.or_else(|f| self.trouble(f))?;
-        if let Some(verdict) = self.nothing_to_do(&revision) {
+        if let Some(verdict) = self.nothing_to_do(&revision).filter(|_| !force) {
             self.no_trouble()?;
             return Ok(verdict);
         }
@@ -204,7 +211,15 @@ impl Deployment<'_> {
         })
     }
 
-    fn nothing_to_do(&self, revision: &Revision) -> Option<Verdict> {
+    /// The pause that holds now.
+    pub(super) fn pause(&self) -> Option<Pause> {
+        self.state
+            .paused
+            .clone()
+            .filter(|pause| pause.holds((self.clock)()))
+    }
+
+    pub(super) fn nothing_to_do(&self, revision: &Revision) -> Option<Verdict> {
         let live = self.state.live.as_ref();
         // A link that leads nowhere serves nothing: the revision is deployed again.
         let serves = fs::metadata(self.layout.current_link()).is_ok();

@@ -83,6 +83,9 @@ impl Mirror {
             create(path)?;
         }
         sweep::sweep(path)?;
+        // Every object was hashed when it was received; hashing it again at each reading would cost
+        // a checkout a third of its time. A damaged one still fails, by zlib's own checksum.
+        git2::opts::strict_hash_verification(false);
         let repository = Repository::open_bare(path).map_err(|error| broken(path, &error))?;
         let mirror = Self {
             path: path.to_owned(),
@@ -226,8 +229,17 @@ impl Mirror {
             fs::rename(&from, &to).map_err(at("rename", &from))?;
         }
         sync_dir(&packs)?;
+        self.refresh()
+    }
+
+    /// Looks again at which packs there are.
+    pub(super) fn refresh(&self) -> Result<(), MirrorError> {
         let refreshed = self.repository.odb().and_then(|odb| odb.refresh());
-        refreshed.map_err(|error| broken(&self.path, &error))
+        refreshed.map_err(|error| self.damaged(&error))
+    }
+
+    pub(super) fn damaged(&self, error: &git2::Error) -> MirrorError {
+        broken(&self.path, error)
     }
 
     fn pins(&self) -> Result<Vec<Oid>, MirrorError> {

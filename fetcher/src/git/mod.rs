@@ -23,6 +23,7 @@ pub mod mirror;
 pub mod options;
 pub mod pipe;
 pub mod remote;
+pub mod repack;
 pub mod ssh;
 mod sweep;
 pub mod text;

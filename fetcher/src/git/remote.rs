@@ -63,17 +63,19 @@ impl Remote {
     /// [`RemoteError`].
     pub fn list(&mut self, wanted: &Wanted) -> Result<Listed, RemoteError> {
         let prefix = wanted.prefix();
-        let refs = self.refs(&[&prefix])?;
-        let refs: Vec<_> = refs
-            .into_iter()
-            .filter(|r| wanted.may_mean(&r.name))
-            .collect();
-        let others = if refs.is_empty() && self.greeting.version == wire::Version::V2 {
-            // Only for the message: a branch that is gone was perhaps renamed.
-            self.refs(&["HEAD", "refs/heads/", "refs/tags/"])?
-        } else {
-            Vec::new()
+        let (mut refs, mut others) = match self.greeting.version {
+            wire::Version::V2 => (self.refs(&[&prefix])?, Vec::new()),
+            // All of it comes whether it is wanted or not.
+            wire::Version::V0 => {
+                let all = self.refs(&[&prefix, "HEAD", "refs/heads/", "refs/tags/"])?;
+                all.into_iter().partition(|r| wanted.may_mean(&r.name))
+            }
         };
+        refs.retain(|r| wanted.may_mean(&r.name));
+        if refs.is_empty() && self.greeting.version == wire::Version::V2 {
+            // Only for the message: a branch that is gone was perhaps renamed.
+            others = self.refs(&["HEAD", "refs/heads/", "refs/tags/"])?;
+        }
         Ok(Listed { refs, others })
     }
 

@@ -12,5 +12,5 @@ pub mod store;
 
 pub use history::{Attempt, History};
 pub use lock::{Lock, Locked};
-pub use record::{Kept, Outcome, Quarantine, State, Trouble, Trying};
+pub use record::{Kept, Outcome, Pause, Quarantine, State, Trouble, Trying};
 pub use store::{StateDir, StateError};

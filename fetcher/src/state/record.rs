@@ -26,6 +26,9 @@ pub struct State {
     pub quarantined: Vec<Quarantine>,
     /// What went wrong before any attempt could begin, and how often in a row.
     pub trouble: Option<Trouble>,
+    /// Nothing new is deployed meanwhile.
+    #[serde(default)]
+    pub paused: Option<Pause>,
 }
 
 impl Default for State {
@@ -38,6 +41,7 @@ impl Default for State {
             trying: None,
             quarantined: Vec::new(),
             trouble: None,
+            paused: None,
         }
     }
 }
@@ -94,6 +98,25 @@ pub struct Trouble {
     pub since: Timestamp,
     /// How many polls in a row ended so.
     pub count: u32,
+}
+
+/// Nothing new is deployed, because somebody said so.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pause {
+    /// Why.
+    pub reason: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// Until when; without it, until somebody ends it.
+    pub until: Option<Timestamp>,
+}
+
+impl Pause {
+    /// Whether it still holds.
+    #[must_use]
+    pub fn holds(&self, now: Timestamp) -> bool {
+        self.until.is_none_or(|until| now < until)
+    }
 }
 
 /// How an attempt ended.
@@ -153,6 +176,8 @@ impl State {
     /// Makes `kept` the live release; the one before it becomes an earlier one.
     pub fn went_live(&mut self, kept: Kept) {
         self.quarantined.retain(|q| q.revision != kept.revision);
+        self.earlier
+            .retain(|earlier| earlier.release != kept.release);
         if let Some(before) = self.live.replace(kept) {
             self.earlier.insert(0, before);
         }

@@ -17,7 +17,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use pp_fetcher::config::App;
+use pp_fetcher::deploy::foresee::Foreseen;
 use pp_fetcher::deploy::restart::Restarter;
+use pp_fetcher::deploy::rollback::NoWayBack;
 use pp_fetcher::deploy::source::{Commit, Source, SourceError};
 use pp_fetcher::deploy::{Deployment, Journal, Phase, Reporter, Verdict};
 use pp_fetcher::health::watch::UnitSeen;
@@ -110,8 +112,8 @@ impl World {
         self.dir().history().read().unwrap()
     }
 
-    /// One pass, as a new process would make it.
-    pub fn try_pass(&self) -> Result<Verdict, String> {
+    /// Does `work` as a new process would: under the lock, with the state from disk.
+    fn process<T>(&self, work: impl FnOnce(&mut Deployment<'_>, &mut Journal<'_>) -> T) -> T {
         let dir = self.dir();
         dir.create().unwrap();
         let Locked::Held(_lock) = dir.lock().unwrap() else {
@@ -129,9 +131,43 @@ impl World {
             host: self,
             clock: Timestamp::now,
         };
-        deployment
-            .pass(&mut Journal::new("todo", &mut lines))
+        work(&mut deployment, &mut Journal::new("todo", &mut lines))
+    }
+
+    /// One pass.
+    pub fn try_pass(&self) -> Result<Verdict, String> {
+        self.process(|d, journal| d.pass(false, journal))
             .map_err(|e| e.to_string())
+    }
+
+    /// One pass that deploys whatever is followed.
+    pub fn forced_pass(&self) -> Result<Verdict, String> {
+        self.process(|d, journal| d.pass(true, journal))
+            .map_err(|e| e.to_string())
+    }
+
+    /// What a pass would do.
+    pub fn foresee(&self) -> Foreseen {
+        self.process(|d, _| d.foresee().unwrap())
+    }
+
+    /// A rollback by hand.
+    pub fn rollback(&self, wanted: Option<&str>) -> Result<Attempt, NoWayBack> {
+        self.process(|d, journal| {
+            let target = d.way_back(wanted)?;
+            match d.rollback(&target, journal).unwrap() {
+                Verdict::Attempted(attempt) => Ok(*attempt),
+                other => panic!("no attempt: {other:?}"),
+            }
+        })
+    }
+
+    /// Changes the state.
+    pub fn change(&self, change: impl FnOnce(&mut State)) {
+        self.process(|d, _| {
+            change(&mut d.state);
+            d.dir.save(&d.state).unwrap();
+        });
     }
 
     /// One pass that must come to an attempt.

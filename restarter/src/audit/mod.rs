@@ -15,6 +15,7 @@
 
 pub mod quiet;
 
+use std::fmt;
 use std::time::Duration;
 
 use pp_protocol::{Report, UnitName, Verb};
@@ -36,6 +37,12 @@ pub fn open() {
         }
         Err(error) => eprintln!("pp-restarter: there is no journal to write to: {error}"),
     }
+}
+
+/// Whether records reach a journal.
+#[must_use]
+pub fn is_open() -> bool {
+    tracing::dispatcher::has_been_set()
 }
 
 /// What a request was about, as far as it could be read; safe to write down.
@@ -60,9 +67,14 @@ impl Subject {
             unit: Some(shown),
         }
     }
+}
 
-    fn verb(&self) -> Option<&'static str> {
-        self.verb.map(Verb::as_str)
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.verb, &self.unit) {
+            (Some(verb), Some(unit)) => write!(f, "{} {unit}", verb.as_str()),
+            _ => f.write_str("a request"),
+        }
     }
 }
 
@@ -82,8 +94,7 @@ pub fn decision(
     order: Option<u64>,
 ) {
     let Caller { uid, gid, pid, .. } = *caller;
-    let (verb, unit) = (subject.verb(), subject.unit.as_deref());
-    let what = format!("{} {}", verb.unwrap_or("request"), unit.unwrap_or(""));
+    let (verb, unit) = (subject.verb.map(Verb::as_str), subject.unit.as_deref());
     info!(
         event = "decision",
         uid,
@@ -94,8 +105,7 @@ pub fn decision(
         verdict,
         reason,
         order,
-        "{verdict}: {} by uid {uid}, pid {pid}: {reason}",
-        what.trim_end(),
+        "{verdict}: {subject} by uid {uid}, pid {pid}: {reason}",
     );
 }
 

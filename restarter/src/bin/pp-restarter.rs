@@ -48,7 +48,9 @@ fn main() -> ExitCode {
     let Err(failure) = ended else {
         return ExitCode::SUCCESS;
     };
-    eprintln!("pp-restarter: {failure}");
+    if !audit::is_open() {
+        eprintln!("pp-restarter: {failure}");
+    }
     audit::alarm("stop", &failure.to_string());
     if words.is_empty() {
         std::thread::sleep(PACE);

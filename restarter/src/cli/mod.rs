@@ -104,7 +104,7 @@ fn one(client: &Client, voice: Voice, verb: Verb, unit: &UnitName) -> u8 {
 }
 
 fn code(error: &ClientError) -> u8 {
-    if matches!(error, ClientError::Timeout(_)) {
+    if error.outcome_unknown() {
         NOT_BACK
     } else {
         NO_RESTARTER

@@ -23,6 +23,9 @@ pub const DENIED: [u8; 6] = [0, 0, 0, 2, 1, 0];
 /// What a caller with too many connections is told to wait.
 const TOO_MANY: Duration = Duration::from_secs(1);
 
+/// The monitor answers a request beyond a limit in less.
+const SOON: Duration = Duration::from_millis(50);
+
 /// Why there is no request.
 #[derive(Debug, Error)]
 enum Unread {
@@ -88,21 +91,33 @@ async fn act(front: &Front, caller: &Caller, verb: Verb, name: &str, stream: &mu
         }
     };
     let asked = front.desk.borrow_mut().ask(index, verb);
-    let (Some((order, (id, ticket))), Some(unit)) = (asked, front.policy.units.get(index)) else {
+    let (Some((order, (id, mut ticket))), Some(unit)) = (asked, front.policy.units.get(index))
+    else {
         return answer(front, stream, &DENIED).await;
     };
     if let Some(order) = order {
         let _ = front.orders.send(order);
     }
-    let how = if order.is_some() {
-        "in the policy"
-    } else {
-        "in the policy, joins the next one"
+    let how = match order {
+        Some(_) => "in the policy",
+        None => "in the policy, joins the next one",
     };
-    front.record(caller.uid, &format!("allowed {id} {}", caller.pid), || {
-        audit::decision(caller, &subject, "allowed", how, Some(id));
-    });
-    let message = match ticket.await {
+    // A limit that is reached shows at once, and is all that need be said then.
+    let early = timeout(SOON, &mut ticket).await;
+    if !matches!(early, Ok(Ok(Answer::Busy(_)))) {
+        front.record(
+            caller.uid,
+            &format!("allowed: {subject}, order {id}, pid {}", caller.pid),
+            || {
+                audit::decision(caller, &subject, "allowed", how, Some(id));
+            },
+        );
+    }
+    let answered = match early {
+        Ok(answered) => answered,
+        Err(_) => ticket.await,
+    };
+    let message = match answered {
         // The monitor is gone, and with it everything: the connection ends without an answer.
         Err(_) => return,
         Ok(Answer::Busy(after)) => {
@@ -156,7 +171,7 @@ async fn list(front: &Front, caller: &Caller, stream: &mut UnixStream) {
 }
 
 fn decided(front: &Front, caller: &Caller, subject: &Subject, verdict: &str, reason: &str) {
-    let like = format!("{verdict} {subject:?}: {reason}");
+    let like = format!("{verdict}: {subject}: {reason}");
     front.record(caller.uid, &like, || {
         audit::decision(caller, subject, verdict, reason, None);
     });

@@ -9,9 +9,13 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use pp_protocol::{ActiveState, JobResult, Refusal, Report, UnitName, Verb};
+use serde::Serialize;
+use serde::de::value::StrDeserializer;
+use serde::de::{DeserializeOwned, IntoDeserializer};
 use tokio::time::{Instant, sleep, timeout};
 use zbus::export::ordered_stream::OrderedStreamExt;
-use zbus::{Connection, MatchRule, MessageStream, connection};
+use zbus::{Connection, DynamicType, MatchRule, Message, MessageStream, connection};
+use zbus::{OwnedObjectPath, OwnedVariant};
 
 use super::Manager;
 
@@ -22,7 +26,8 @@ const JOB: Duration = Duration::from_secs(190);
 /// Longest wait for any one reply of the bus.
 const REPLY: Duration = Duration::from_secs(25);
 
-/// How long the bus may be away before the unit's state counts as unreadable.
+/// How long the bus may be away, and the unit be starting or stopping, before its state is reported
+/// as it was last seen.
 const AWAY: Duration = Duration::from_secs(10);
 
 /// `Type=simple` and its kin are started as soon as they are forked: a program that is missing or
@@ -43,18 +48,7 @@ pub struct Systemd;
 impl Manager for Systemd {
     async fn act(&self, verb: Verb, unit: &UnitName) -> Report {
         let start = Instant::now();
-        let mut report = Report {
-            job: JobResult::None,
-            refusal: None,
-            active: ActiveState::Unknown,
-            sub: String::new(),
-            result: String::new(),
-            main_pid: 0,
-            invocation_before: [0; 16],
-            invocation: [0; 16],
-            needs_daemon_reload: false,
-            elapsed_ms: 0,
-        };
+        let mut report = Report::unseen();
         let tried = timeout(JOB, run(verb, unit, &mut report)).await;
         if !matches!(tried, Ok(Ok(()))) {
             if report.job == JobResult::None {
@@ -62,7 +56,7 @@ impl Manager for Systemd {
             }
             // What became of it is unknown; what the unit is like now can still be told.
             let _ = timeout(AWAY, async {
-                while look_anew(unit, &mut report).await.is_err() {
+                while look_anew(unit, &mut report).await.is_err() || report.is_moving() {
                     sleep(Duration::from_millis(250)).await;
                 }
             })
@@ -77,11 +71,7 @@ impl Manager for Systemd {
 /// until its end was seen.
 async fn run(verb: Verb, unit: &UnitName, report: &mut Report) -> zbus::Result<()> {
     let bus = Bus::connect().await?;
-    let path = match bus.manager("LoadUnit", &(unit.as_str(),)).await {
-        Ok(reply) => reply.body().deserialize::<zbus::OwnedObjectPath>()?,
-        Err(error) => return refused(report, error),
-    };
-    bus.look(&path, report).await?;
+    let path = bus.look(unit, report).await?;
     report.invocation_before = report.invocation;
     let load: String = bus.get(&path, UNIT, "LoadState").await?;
     report.refusal = match load.as_str() {
@@ -105,7 +95,7 @@ async fn run(verb: Verb, unit: &UnitName, report: &mut Report) -> zbus::Result<(
     };
     report.job = JobResult::Unknown;
     let job = match bus.manager(method, &(unit.as_str(), "replace")).await {
-        Ok(reply) => reply.body().deserialize::<zbus::OwnedObjectPath>()?,
+        Ok(reply) => reply.body().deserialize::<OwnedObjectPath>()?,
         Err(error) => return refused(report, error),
     };
     let result = loop {
@@ -116,14 +106,22 @@ async fn run(verb: Verb, unit: &UnitName, report: &mut Report) -> zbus::Result<(
         let body = signal.body();
         let (_, ended, _, result): (u32, zbus::ObjectPath<'_>, &str, &str) = body.deserialize()?;
         if ended == job.as_ref() {
-            break job_result(result);
+            break match result {
+                // The job did not fit the unit's state, such as the reload of a stopped unit.
+                "invalid" => {
+                    (report.job, report.refusal) = (JobResult::None, Some(Refusal::NotApplicable));
+                    return Ok(());
+                }
+                "assert" => JobResult::Failed,
+                word => named(word).unwrap_or(JobResult::Other),
+            };
         }
     };
     if matches!(kind.as_str(), "simple" | "exec" | "idle") && result == JobResult::Done {
         sleep(SETTLE).await;
     }
     report.job = result;
-    bus.look(&path, report).await
+    bus.look(unit, report).await.map(drop)
 }
 
 /// systemd said no: no job was made. Any other error says nothing about that.
@@ -144,66 +142,42 @@ fn refused(report: &mut Report, error: zbus::Error) -> zbus::Result<()> {
     Ok(())
 }
 
-fn job_result(word: &str) -> JobResult {
-    match word {
-        "done" => JobResult::Done,
-        "canceled" => JobResult::Canceled,
-        "timeout" => JobResult::Timeout,
-        "failed" => JobResult::Failed,
-        "dependency" => JobResult::Dependency,
-        "skipped" => JobResult::Skipped,
-        _ => JobResult::Other,
-    }
+/// The value of an enum of the protocol that is called like systemd's own word.
+fn named<T: DeserializeOwned>(word: &str) -> Option<T> {
+    let word: StrDeserializer<'_, serde::de::value::Error> = word.into_deserializer();
+    T::deserialize(word).ok()
 }
 
-fn active_state(word: &str) -> ActiveState {
-    match word {
-        "active" => ActiveState::Active,
-        "reloading" => ActiveState::Reloading,
-        "inactive" => ActiveState::Inactive,
-        "failed" => ActiveState::Failed,
-        "activating" => ActiveState::Activating,
-        "deactivating" => ActiveState::Deactivating,
-        _ => ActiveState::Unknown,
-    }
+async fn look_anew(unit: &UnitName, report: &mut Report) -> zbus::Result<OwnedObjectPath> {
+    Bus::connect().await?.look(unit, report).await
 }
 
-async fn look_anew(unit: &UnitName, report: &mut Report) -> zbus::Result<()> {
-    let bus = Bus::connect().await?;
-    let reply = bus.manager("LoadUnit", &(unit.as_str(),)).await?;
-    bus.look(&reply.body().deserialize()?, report).await
-}
+type Reply = zbus::Result<Message>;
 
 struct Bus(Connection);
 
 impl Bus {
     async fn connect() -> zbus::Result<Self> {
-        let builder = connection::Builder::system().method_timeout(REPLY);
-        Ok(Self(builder.build().await?))
+        let bus = connection::Builder::system().method_timeout(REPLY);
+        bus.build().await.map(Self)
     }
 
-    async fn manager<B>(&self, method: &str, body: &B) -> zbus::Result<zbus::Message>
-    where
-        B: zbus::export::serde::Serialize + zbus::DynamicType,
-    {
+    async fn manager(&self, method: &str, body: &(impl Serialize + DynamicType)) -> Reply {
         let to = (Some(SYSTEMD), MANAGER_PATH, Some(MANAGER));
         self.0.call_method(to.0, to.1, to.2, method, body).await
     }
 
-    async fn get<T>(
-        &self,
-        path: &zbus::OwnedObjectPath,
-        interface: &str,
-        name: &str,
-    ) -> zbus::Result<T>
+    async fn get<T>(&self, path: &OwnedObjectPath, interface: &str, name: &str) -> zbus::Result<T>
     where
-        T: TryFrom<zbus::OwnedVariant>,
-        T::Error: Into<zbus::Error>,
+        T: TryFrom<OwnedVariant, Error: Into<zbus::Error>>,
     {
+        let (to, path) = (Some(SYSTEMD), path.as_ref());
         let body = (interface, name);
-        let to = (Some(SYSTEMD), path.as_ref(), Some(PROPERTIES));
-        let reply = self.0.call_method(to.0, to.1, to.2, "Get", &body).await?;
-        let value: zbus::OwnedVariant = reply.body().deserialize()?;
+        let reply = self
+            .0
+            .call_method(to, path, Some(PROPERTIES), "Get", &body)
+            .await?;
+        let value: OwnedVariant = reply.body().deserialize()?;
         value.try_into().map_err(Into::into)
     }
 
@@ -222,16 +196,50 @@ impl Bus {
         Ok(ends)
     }
 
-    /// Reads what the unit is like now.
-    async fn look(&self, path: &zbus::OwnedObjectPath, report: &mut Report) -> zbus::Result<()> {
+    /// Reads what the unit is like now, and where it is on the bus.
+    async fn look(&self, unit: &UnitName, report: &mut Report) -> zbus::Result<OwnedObjectPath> {
+        let reply = self.manager("LoadUnit", &(unit.as_str(),)).await?;
+        let path = &reply.body().deserialize()?;
         let active: String = self.get(path, UNIT, "ActiveState").await?;
-        report.active = active_state(&active);
+        report.active = named(&active).unwrap_or(ActiveState::Unknown);
         report.sub = self.get(path, UNIT, "SubState").await?;
         report.needs_daemon_reload = self.get(path, UNIT, "NeedDaemonReload").await?;
         let invocation: Vec<u8> = self.get(path, UNIT, "InvocationID").await?;
         report.invocation = invocation.try_into().unwrap_or([0; 16]);
         report.result = self.get(path, SERVICE, "Result").await?;
         report.main_pid = self.get(path, SERVICE, "MainPID").await?;
-        Ok(())
+        Ok(path.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn systemds_words_are_understood_and_others_are_none() {
+        for (word, job) in [
+            ("done", Some(JobResult::Done)),
+            ("canceled", Some(JobResult::Canceled)),
+            ("timeout", Some(JobResult::Timeout)),
+            ("failed", Some(JobResult::Failed)),
+            ("dependency", Some(JobResult::Dependency)),
+            ("skipped", Some(JobResult::Skipped)),
+            ("collected", None),
+            ("", None),
+        ] {
+            assert_eq!(named(word), job, "{word}");
+        }
+        for (word, state) in [
+            ("active", Some(ActiveState::Active)),
+            ("reloading", Some(ActiveState::Reloading)),
+            ("inactive", Some(ActiveState::Inactive)),
+            ("failed", Some(ActiveState::Failed)),
+            ("activating", Some(ActiveState::Activating)),
+            ("deactivating", Some(ActiveState::Deactivating)),
+            ("maintenance", None),
+        ] {
+            assert_eq!(named(word), state, "{word}");
+        }
     }
 }

@@ -6,13 +6,12 @@ pub mod limit;
 
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
 use pp_protocol::{Report, UnitName, Verb};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, timeout};
 
 use crate::audit;
 use crate::pair::{ORDER, Order, Word};
@@ -105,11 +104,9 @@ pub async fn serve<M: Manager>(
     }
     let now = Instant::now();
     let refill = units.iter().map(|unit| unit.bucket.until_full(now)).max();
-    if !stopping {
-        tokio::select! {
-            () = sleep(refill.unwrap_or(Duration::ZERO).min(Limit::LONGEST)) => {}
-            () = &mut stop => {}
-        }
+    if let (Some(refill), false) = (refill, stopping) {
+        // The longest that any policy may say: an error here must not keep the service for ever.
+        let _ = timeout(refill.min(Limit::LONGEST), stop).await;
     }
     ended
 }

@@ -24,12 +24,11 @@ pub fn send(mut to: impl Write, policy: &Policy, refused: bool) -> io::Result<()
         out.put(&millis(unit.limit.every).to_le_bytes());
         out.put(&length(unit.grants.len())?);
         for (verb, who) in &unit.grants {
-            out.number(&VERBS, verb);
             let (kind, id) = match who {
                 Who::User(uid) => (0, uid),
                 Who::Group(gid) => (1, gid),
             };
-            out.put(&[kind]);
+            out.put(&[*verb as u8, kind]);
             out.put(&id.to_le_bytes());
         }
     }

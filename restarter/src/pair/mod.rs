@@ -6,10 +6,11 @@
 //! them the front gets the policy ([`handover`]), so that both number the units alike.
 
 pub mod handover;
+mod of_front;
 
 use std::time::Duration;
 
-use pp_protocol::{ActiveState, JobResult, Refusal, Report, Verb};
+use pp_protocol::{Report, Verb};
 
 /// Bytes of an [`Order`].
 pub const ORDER: usize = 13;
@@ -21,37 +22,6 @@ pub const WORD: usize = 113;
 const STATE: usize = 24;
 
 const VERBS: [Verb; 2] = [Verb::Restart, Verb::Reload];
-const JOBS: [JobResult; 9] = [
-    JobResult::Done,
-    JobResult::Canceled,
-    JobResult::Timeout,
-    JobResult::Failed,
-    JobResult::Dependency,
-    JobResult::Skipped,
-    JobResult::Other,
-    JobResult::Unknown,
-    JobResult::None,
-];
-const REFUSALS: [Option<Refusal>; 9] = [
-    None,
-    Some(Refusal::NoSuchUnit),
-    Some(Refusal::Masked),
-    Some(Refusal::Alias),
-    Some(Refusal::BadSetting),
-    Some(Refusal::ManualRefused),
-    Some(Refusal::NotApplicable),
-    Some(Refusal::Unreachable),
-    Some(Refusal::Other),
-];
-const STATES: [ActiveState; 7] = [
-    ActiveState::Active,
-    ActiveState::Reloading,
-    ActiveState::Inactive,
-    ActiveState::Failed,
-    ActiveState::Activating,
-    ActiveState::Deactivating,
-    ActiveState::Unknown,
-];
 
 /// What the front asks the monitor to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,16 +46,6 @@ pub enum Word {
 }
 
 impl Order {
-    /// As bytes.
-    #[must_use]
-    pub fn encode(&self) -> [u8; ORDER] {
-        let mut out = Out(Vec::with_capacity(ORDER));
-        out.put(&self.id.to_le_bytes());
-        out.put(&self.unit.to_le_bytes());
-        out.number(&VERBS, &self.verb);
-        out.fixed()
-    }
-
     /// From bytes; `None` if the verb is none.
     #[must_use]
     pub fn decode(bytes: &[u8; ORDER]) -> Option<Self> {
@@ -114,9 +74,8 @@ impl Word {
                 out.put(&[2]);
                 out.put(&id.to_le_bytes());
                 out.put(&report.elapsed_ms.to_le_bytes());
-                out.number(&JOBS, &report.job);
-                out.number(&REFUSALS, &report.refusal);
-                out.number(&STATES, &report.active);
+                let refusal = report.refusal.map_or(0, |refusal| refusal as u8 + 1);
+                out.put(&[report.job as u8, refusal, report.active as u8]);
                 out.put(&[u8::from(report.needs_daemon_reload)]);
                 out.put(&report.main_pid.to_le_bytes());
                 out.put(&report.invocation_before);
@@ -126,34 +85,6 @@ impl Word {
             }
         }
         out.fixed()
-    }
-
-    /// From bytes; `None` if they are no word of ours.
-    #[must_use]
-    pub fn decode(bytes: &[u8; WORD]) -> Option<Self> {
-        let mut rest = In(bytes);
-        let [kind] = rest.take()?;
-        if kind == 0 {
-            return Some(Self::Drain);
-        }
-        let id = u64::from_le_bytes(rest.take()?);
-        let millis = u64::from_le_bytes(rest.take()?);
-        if kind == 1 {
-            return Some(Self::Busy(id, Duration::from_millis(millis)));
-        }
-        let report = Report {
-            elapsed_ms: millis,
-            job: rest.number(&JOBS)?,
-            refusal: rest.number(&REFUSALS)?,
-            active: rest.number(&STATES)?,
-            needs_daemon_reload: rest.take()? == [1],
-            main_pid: u32::from_le_bytes(rest.take()?),
-            invocation_before: rest.take()?,
-            invocation: rest.take()?,
-            sub: rest.word()?,
-            result: rest.word()?,
-        };
-        (kind == 2).then_some(Self::Finished(id, report))
     }
 }
 
@@ -168,12 +99,6 @@ struct Out(Vec<u8>);
 impl Out {
     fn put(&mut self, bytes: &[u8]) {
         self.0.extend_from_slice(bytes);
-    }
-
-    /// The place of `value` among `all`; 255, which no reader takes, if it has none.
-    fn number<T: PartialEq>(&mut self, all: &[T], value: &T) {
-        let place = all.iter().position(|known| known == value);
-        self.put(&[place.and_then(|n| u8::try_from(n).ok()).unwrap_or(u8::MAX)]);
     }
 
     /// Graphic ASCII only, cut to [`STATE`] bytes, filled up with zeros.
@@ -203,13 +128,4 @@ impl In<'_> {
         let [place] = self.take()?;
         all.get(usize::from(place)).copied()
     }
-
-    fn word(&mut self) -> Option<String> {
-        let field: [u8; STATE] = self.take()?;
-        let text: Vec<u8> = field.into_iter().take_while(|b| *b != 0).collect();
-        String::from_utf8(text).ok()
-    }
 }
-
-#[cfg(test)]
-mod tests;

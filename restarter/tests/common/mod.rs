@@ -3,6 +3,8 @@
     dead_code,
     unreachable_pub,
     clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
     clippy::indexing_slicing,
     reason = "a test stops where it is wrong, and not every test uses all of this"
 )]

@@ -1,4 +1,6 @@
+use super::super::VERBS;
 use super::*;
+use pp_protocol::Verb;
 use proptest::prelude::*;
 
 fn report() -> Report {
@@ -18,6 +20,7 @@ fn report() -> Report {
 
 #[test]
 fn every_value_of_a_report_comes_back() {
+    let _: [Verb; 2] = VERBS;
     let fixed: [u8; WORD] = Word::Finished(1, report()).encode();
     let used = fixed.iter().rposition(|b| *b != 0).unwrap();
     assert!(used < WORD, "the longest word fits");

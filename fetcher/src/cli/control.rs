@@ -1,0 +1,144 @@
+//! `rollback`, `retry`, `pause` and `resume`: what people decide about one app.
+
+use jiff::Timestamp;
+
+use super::args::Arguments;
+use super::output::{Lines, paused};
+use super::{FAILED, OK, USAGE, load, poll, select};
+use crate::config::{App, duration};
+use crate::pass::{Done, Error, rollback as roll_back, with};
+use crate::state::{Pause, State};
+
+/// `pp-fetcher rollback APP [RELEASE]`.
+pub fn rollback(arguments: &Arguments, app: &str, release: Option<&str>) -> u8 {
+    on(arguments, app, |app| {
+        let mut lines = Lines::stdout();
+        let done = roll_back(app, &arguments.state, release, &mut lines);
+        u8::from(!poll::tell(app, &lines, done))
+    })
+}
+
+/// `pp-fetcher retry APP`.
+pub fn retry(arguments: &Arguments, app: &str) -> u8 {
+    change(arguments, app, |state| match state.quarantined.len() {
+        0 => "nothing is quarantined".to_owned(),
+        _ => {
+            let lifted: Vec<_> = state
+                .quarantined
+                .drain(..)
+                .map(|q| q.revision.short().to_owned())
+                .collect();
+            format!(
+                "no longer held back: {}; the next poll tries what is followed",
+                lifted.join(", ")
+            )
+        }
+    })
+}
+
+/// `pp-fetcher pause APP --reason … [--until …]`.
+pub fn pause(arguments: &Arguments, app: &str, reason: &str, until: Option<&str>) -> u8 {
+    let since = Timestamp::now();
+    let until = match until.map(|text| moment(text, since)).transpose() {
+        Ok(until) => until,
+        Err(why) => {
+            eprintln!("pp-fetcher: --until: {why}");
+            return USAGE;
+        }
+    };
+    let pause = Pause {
+        reason: reason.to_owned(),
+        since,
+        until,
+    };
+    change(arguments, app, |state| {
+        let told = paused(&pause);
+        state.paused = Some(pause);
+        told
+    })
+}
+
+/// `pp-fetcher resume APP`.
+pub fn resume(arguments: &Arguments, app: &str) -> u8 {
+    change(arguments, app, |state| match state.paused.take() {
+        Some(pause) => format!("goes on; it was paused: {}", pause.reason),
+        None => "was not paused".to_owned(),
+    })
+}
+
+/// Changes an app's state under its lock, and says what was changed.
+fn change(arguments: &Arguments, app: &str, change: impl FnOnce(&mut State) -> String) -> u8 {
+    on(arguments, app, |app| {
+        let changed = with(app, &arguments.state, |deployment| {
+            let told = change(&mut deployment.state);
+            deployment.dir.save(&deployment.state)?;
+            Ok(told)
+        });
+        report(app, changed)
+    })
+}
+
+fn report(app: &App, changed: Result<Done<String>, Error>) -> u8 {
+    match changed {
+        Ok(Done::Came(told)) => {
+            println!("{}: {told}", app.name);
+            OK
+        }
+        Ok(Done::Busy) => {
+            eprintln!(
+                "pp-fetcher: a pass over {} is at work: try again when it is done",
+                app.name
+            );
+            FAILED
+        }
+        Err(error) => {
+            eprintln!("pp-fetcher: {}: {error}", app.name);
+            FAILED
+        }
+    }
+}
+
+fn on(arguments: &Arguments, app: &str, work: impl FnOnce(&App) -> u8) -> u8 {
+    match load(&arguments.config).and_then(|config| select(config, &[app.to_owned()])) {
+        Ok(apps) => apps.first().map_or(USAGE, work),
+        Err(code) => code,
+    }
+}
+
+/// A moment as people write it: `2h` from now, or `2026-12-24T18:00Z`.
+fn moment(text: &str, now: Timestamp) -> Result<Timestamp, String> {
+    let wrong = || {
+        format!(
+            "`{text}` is no time: write how long, \"2h\" or \"3d\", or when, \"2026-12-24T18:00:00Z\""
+        )
+    };
+    let at = match duration::parse(text) {
+        Ok(length) => now + length,
+        Err(_) => text.parse().map_err(|_| wrong())?,
+    };
+    if at <= now {
+        Err(format!("{at} has passed"))
+    } else {
+        Ok(at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_is_a_length_or_a_time_to_come() {
+        let now = Timestamp::UNIX_EPOCH;
+        assert_eq!(moment("2h", now).unwrap().as_second(), 7200);
+        assert_eq!(moment("1970-01-01T00:01:00Z", now).unwrap().as_second(), 60);
+        assert!(
+            moment("1969-12-31T00:00:00Z", now)
+                .unwrap_err()
+                .contains("passed")
+        );
+        for text in ["", "tomorrow", "0s"] {
+            assert!(moment(text, now).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! Back to an earlier release, because somebody says so.
+
+use thiserror::Error;
+
+use super::journal::Journal;
+use super::pipeline::{Deployment, Draft, PassError, Verdict};
+use crate::state::{Kept, Trying};
+
+/// Why there is nothing to go back to.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum NoWayBack {
+    /// Only one release was ever good, or the others are gone.
+    #[error("there is no earlier good release on disk")]
+    NoEarlier,
+    /// That one is live.
+    #[error("{0} is the live release")]
+    Live(String),
+    /// Not a good release of this app.
+    #[error("{wanted} is not a good release on disk; there is {}", there_is(.known))]
+    Unknown {
+        /// What was asked for.
+        wanted: String,
+        /// What there is.
+        known: Vec<String>,
+    },
+}
+
+fn there_is(known: &[String]) -> String {
+    if known.is_empty() {
+        "none".to_owned()
+    } else {
+        known.join(", ")
+    }
+}
+
+impl Deployment<'_> {
+    /// The release that a rollback goes to: `wanted`, by its name or its revision's first digits, or
+    /// the last good one before the live one.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn way_back(&self, wanted: Option<&str>) -> Result<Kept, NoWayBack> {
+        let on_disk = self.layout.on_disk();
+        let there = |kept: &&Kept| on_disk.contains(&kept.release);
+        let mut good = self.state.earlier.iter().filter(there);
+        let Some(wanted) = wanted else {
+            return good.next().cloned().ok_or(NoWayBack::NoEarlier);
+        };
+        let is = |kept: &Kept| {
+            kept.release == wanted
+                || (wanted.len() >= 4 && kept.revision.as_str().starts_with(wanted))
+        };
+        if self.state.live.as_ref().is_some_and(is) {
+            return Err(NoWayBack::Live(wanted.to_owned()));
+        }
+        let known = good.clone().map(|kept| kept.release.clone()).collect();
+        let unknown = NoWayBack::Unknown {
+            wanted: wanted.to_owned(),
+            known,
+        };
+        good.find(|kept| is(kept)).cloned().ok_or(unknown)
+    }
+
+    /// Switches to `target`, restarts and probes as after any switch. The revision that is left
+    /// behind is quarantined first, so that no poll deploys it again meanwhile.
+    ///
+    /// # Errors
+    /// The state cannot be written, or an attempt that was cut short comes first.
+    pub fn rollback(
+        &mut self,
+        target: &Kept,
+        journal: &mut Journal<'_>,
+    ) -> Result<Verdict, PassError> {
+        let started_at = (self.clock)();
+        let previous = self.layout.current().ok().flatten();
+        let left = self.state.live.as_ref().map(|live| live.revision.clone());
+        let subject = format!("rolled back by hand to {}", target.release);
+        journal.begin(target.revision.short(), &subject);
+        if let Some(left) = &left {
+            let reason = format!("left by hand for {}", target.release);
+            self.state.quarantine(left, &reason, started_at);
+        }
+        let draft = Draft {
+            attempt: self.state.next_attempt,
+            started_at,
+            revision: target.revision.clone(),
+            previous: left,
+            author: String::new(),
+            subject: subject.clone(),
+            release: Some(target.release.clone()),
+        };
+        self.state.next_attempt += 1;
+        let trying = Trying {
+            attempt: draft.attempt,
+            started_at,
+            revision: target.revision.clone(),
+            author: String::new(),
+            subject,
+            release: target.release.clone(),
+            previous,
+            going_back: None,
+        };
+        self.state.trying = Some(trying.clone());
+        self.save()?;
+        let brought_up = self.bring_up(&trying, journal);
+        Ok(self.settle(draft, trying, brought_up, journal)?)
+    }
+}

@@ -1,0 +1,93 @@
+//! The front's half: orders as bytes, and words from them. The monitor runs none of this.
+
+use std::time::Duration;
+
+use pp_protocol::{ActiveState, JobResult, Refusal, Report};
+
+use super::{In, ORDER, Order, Out, STATE, WORD, Word};
+
+// In the order of their numbers, which are those of the enums.
+const JOBS: [JobResult; 9] = [
+    JobResult::Done,
+    JobResult::Canceled,
+    JobResult::Timeout,
+    JobResult::Failed,
+    JobResult::Dependency,
+    JobResult::Skipped,
+    JobResult::Other,
+    JobResult::Unknown,
+    JobResult::None,
+];
+const REFUSALS: [Option<Refusal>; 9] = [
+    None,
+    Some(Refusal::NoSuchUnit),
+    Some(Refusal::Masked),
+    Some(Refusal::Alias),
+    Some(Refusal::BadSetting),
+    Some(Refusal::ManualRefused),
+    Some(Refusal::NotApplicable),
+    Some(Refusal::Unreachable),
+    Some(Refusal::Other),
+];
+const STATES: [ActiveState; 7] = [
+    ActiveState::Active,
+    ActiveState::Reloading,
+    ActiveState::Inactive,
+    ActiveState::Failed,
+    ActiveState::Activating,
+    ActiveState::Deactivating,
+    ActiveState::Unknown,
+];
+
+impl Order {
+    /// As bytes.
+    #[must_use]
+    pub fn encode(&self) -> [u8; ORDER] {
+        let mut out = Out(Vec::with_capacity(ORDER));
+        out.put(&self.id.to_le_bytes());
+        out.put(&self.unit.to_le_bytes());
+        out.put(&[self.verb as u8]);
+        out.fixed()
+    }
+}
+
+impl Word {
+    /// From bytes; `None` if they are no word of ours.
+    #[must_use]
+    pub fn decode(bytes: &[u8; WORD]) -> Option<Self> {
+        let mut rest = In(bytes);
+        let [kind] = rest.take()?;
+        if kind == 0 {
+            return Some(Self::Drain);
+        }
+        let id = u64::from_le_bytes(rest.take()?);
+        let millis = u64::from_le_bytes(rest.take()?);
+        if kind == 1 {
+            return Some(Self::Busy(id, Duration::from_millis(millis)));
+        }
+        let report = Report {
+            elapsed_ms: millis,
+            job: rest.number(&JOBS)?,
+            refusal: rest.number(&REFUSALS)?,
+            active: rest.number(&STATES)?,
+            needs_daemon_reload: rest.take()? == [1],
+            main_pid: u32::from_le_bytes(rest.take()?),
+            invocation_before: rest.take()?,
+            invocation: rest.take()?,
+            sub: rest.word()?,
+            result: rest.word()?,
+        };
+        (kind == 2).then_some(Self::Finished(id, report))
+    }
+}
+
+impl In<'_> {
+    fn word(&mut self) -> Option<String> {
+        let field: [u8; STATE] = self.take()?;
+        let text: Vec<u8> = field.into_iter().take_while(|b| *b != 0).collect();
+        String::from_utf8(text).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests;
