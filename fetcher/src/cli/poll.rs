@@ -11,6 +11,7 @@ use crate::config::App;
 use crate::deploy::{Phase, Reporter, Verdict};
 use crate::pass::{Done, Error, pass, with};
 use crate::state::Outcome;
+use crate::stop;
 
 /// Most apps worked on at a time: builds are the load, and the apps themselves need the host too.
 const AT_ONCE: NonZeroUsize = NonZeroUsize::new(4).unwrap();
@@ -21,6 +22,10 @@ pub fn poll(arguments: &Arguments, options: &Poll) -> u8 {
         Ok(config) => config,
         Err(code) => return code,
     };
+    if let Err(error) = stop::listen() {
+        // Ctrl-C then ends us at once, which the next poll puts right.
+        eprintln!("pp-fetcher: signals cannot be received: {error}");
+    }
     let broken = !config.broken.is_empty();
     let apps = match select(config, &options.apps) {
         Ok(apps) => apps,

@@ -17,6 +17,7 @@ use crate::health::probe::probe;
 use crate::release::Layout;
 use crate::revision::Revision;
 use crate::state::{Attempt, Pause, Quarantine, State, StateDir, StateError, Trouble, Trying};
+use crate::stop;
 
 /// One app with everything a pass over it needs. Made under the app's lock.
 pub struct Deployment<'a> {
@@ -152,9 +153,12 @@ impl Deployment<'_> {
         };
         self.state.trying = Some(trying.clone());
         self.save()?;
-        let deployed = self
-            .prepare(&draft, &trying, journal)
-            .and_then(|()| self.bring_up(&trying, journal));
+        let deployed = self.prepare(&draft, &trying, journal).and_then(|()| {
+            if stop::told() {
+                return Err(Failure::stopped(Phase::Build));
+            }
+            self.bring_up(&trying, journal)
+        });
         self.settle(draft, trying, deployed, journal)
     }
 
