@@ -2,6 +2,7 @@
 
 use super::args::Arguments;
 use super::{FAILED, OK, load, poll};
+use crate::deploy::Urge;
 use crate::service;
 
 /// Serves until told to stop.
@@ -12,7 +13,7 @@ pub fn run(arguments: &Arguments) -> u8 {
     };
     let reload = || load(&arguments.config).ok();
     match service::run(config, reload, |app| {
-        poll::by_lines(app, arguments, false);
+        poll::by_lines(app, arguments, Urge::Scheduled);
     }) {
         Ok(()) => OK,
         Err(error) => {
