@@ -44,7 +44,11 @@ impl Deployment<'_> {
             deployed_at,
         });
         self.state.trying = None;
+        let live = draft.revision.clone();
         let verdict = self.conclude(draft, Outcome::Good, None, journal)?;
+        if let Err(error) = self.source.keep(&live) {
+            journal.note(&format!("the mirror could not be tidied: {}", error.what));
+        }
         let gone = self.layout.prune(&mut self.state, self.app.deploy.keep);
         if !gone.is_empty() {
             self.save()?;

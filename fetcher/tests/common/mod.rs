@@ -229,6 +229,10 @@ impl Source for Forge<'_> {
         Ok(self.0.versions.borrow()[to].descends_from_live)
     }
 
+    fn keep(&mut self, _: &Revision) -> Result<(), SourceError> {
+        Ok(())
+    }
+
     fn check_out(&mut self, revision: &Revision, into: &Path) -> Result<(), SourceError> {
         let version = self.0.versions.borrow()[revision].clone();
         fs::create_dir(into).unwrap();
