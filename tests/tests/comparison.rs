@@ -153,7 +153,7 @@ const ATTEMPTS: &[Attempt] = &[
     attempt(
         "an option before it",
         "--force other.service todo_gunicorn.service",
-        &[],
+        &[LISTED],
     ),
     attempt(
         "a listed name that is an alias of ssh.service",

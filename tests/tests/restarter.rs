@@ -89,7 +89,7 @@ const UNITS: &[(&str, &str)] = &[
         "by-hand",
         "[Unit]\nRefuseManualStart=yes\n[Service]\nExecStart=/bin/sleep infinity\n",
     ),
-    ("broken", "[Service]\nExecStart=relative\n"),
+    ("broken", "[Service]\nType=simple\n"),
     (
         "slow",
         "[Unit]\nStartLimitIntervalSec=0\n[Service]\nType=notify\nNotifyAccess=all\nExecStart=/bin/sh -c 'sleep 3; systemd-notify --ready; exec sleep infinity'\n",
