@@ -7,6 +7,7 @@
 //!   [`verify`]: who signed a revision. [`checkout`]: its files, written safely.
 //! - [`release`]: directories and the link that is switched. [`process`]: other people's programs.
 //! - [`health`]: whether the app is well. [`state`]: what is remembered. [`hooks`]: who is told.
+//! - [`service`]: every app at its interval. [`stop`]: what a signal leads to.
 
 pub mod checkout;
 pub mod cli;
@@ -20,5 +21,7 @@ pub mod process;
 pub mod release;
 pub mod repository;
 pub mod revision;
+pub mod service;
 pub mod state;
+pub mod stop;
 pub mod verify;
