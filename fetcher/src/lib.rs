@@ -7,6 +7,7 @@
 //!   [`verify`]: who signed a revision. [`checkout`]: its files, written safely.
 //! - [`release`]: directories and the link that is switched. [`process`]: other people's programs.
 //! - [`health`]: whether the app is well. [`state`]: what is remembered. [`hooks`]: who is told.
+//! - [`hostkey`]: host keys shown and pinned by hand.
 //! - [`service`]: every app at its interval. [`stop`]: what a signal leads to.
 
 pub mod checkout;
@@ -16,6 +17,7 @@ pub mod deploy;
 pub mod git;
 pub mod health;
 pub mod hooks;
+pub mod hostkey;
 pub mod pass;
 pub mod process;
 pub mod release;

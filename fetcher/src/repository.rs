@@ -11,13 +11,14 @@ use crate::config::settings::Follow;
 use crate::deploy::source::{Commit, Source, SourceError};
 use crate::git::mirror::MirrorError;
 use crate::git::{
-    Mirror, Remote, RemoteOptions, RepositoryUrl, SshOptions, Wanted, listing, repack,
+    Mirror, Remote, RemoteError, RemoteOptions, RepositoryUrl, SshOptions, Wanted, listing, repack,
 };
 use crate::revision::Revision;
 use crate::verify::{self, Keygen, SignedObject};
 
 /// One app's repository.
 pub struct Repository {
+    app: String,
     url: RepositoryUrl,
     wanted: Wanted,
     options: RemoteOptions,
@@ -33,15 +34,8 @@ impl Repository {
     /// The repository of `app`, mirrored at `mirror`. Nothing is opened yet.
     #[must_use]
     pub fn new(app: &App, mirror: PathBuf) -> Self {
-        let defaults = SshOptions::default();
-        let ssh = SshOptions {
-            identity: app.ssh.identity.clone(),
-            known_hosts: app.ssh.known_hosts.clone(),
-            config: app.ssh.config.clone(),
-            agent: app.ssh.agent.clone(),
-            ..defaults
-        };
         Self {
+            app: app.name.clone(),
             url: app.repository.clone(),
             wanted: match &app.follow {
                 Follow::Branch(name) => Wanted::Branch(name.clone()),
@@ -49,7 +43,7 @@ impl Repository {
                 Follow::Ref(name) => Wanted::Ref(name.clone()),
             },
             options: RemoteOptions {
-                ssh,
+                ssh: ssh_options(app),
                 ..RemoteOptions::default()
             },
             path: mirror,
@@ -69,6 +63,30 @@ impl Repository {
     }
 }
 
+/// How ssh is run for `app`.
+#[must_use]
+pub fn ssh_options(app: &App) -> SshOptions {
+    SshOptions {
+        identity: app.ssh.identity.clone(),
+        known_hosts: app.ssh.known_hosts.clone(),
+        config: app.ssh.config.clone(),
+        agent: app.ssh.agent.clone(),
+        ..SshOptions::default()
+    }
+}
+
+/// What is to be done about a host key is done by a command of ours.
+fn advised(error: &RemoteError, app: &str) -> SourceError {
+    let advice = match error {
+        RemoteError::HostKeyChanged { .. } | RemoteError::HostKeyUnknown { .. } => format!(
+            "\n  `pp-fetcher hostkey show {app}` shows what the server offers and what is pinned\n  \
+             `pp-fetcher hostkey pin {app} --fingerprint SHA256:…` pins what the forge publishes"
+        ),
+        _ => String::new(),
+    };
+    SourceError::surroundings(format!("{error}{advice}"))
+}
+
 fn open(path: &Path) -> Result<Mirror, MirrorError> {
     match Mirror::open_or_create(path) {
         Err(MirrorError::Broken { .. }) => {
@@ -81,7 +99,8 @@ fn open(path: &Path) -> Result<Mirror, MirrorError> {
 
 impl Source for Repository {
     fn poll(&mut self) -> Result<Revision, SourceError> {
-        let mut remote = Remote::connect(&self.url, &self.options).map_err(surroundings)?;
+        let remote = Remote::connect(&self.url, &self.options);
+        let mut remote = remote.map_err(|error| advised(&error, &self.app))?;
         let listed = remote.list(&self.wanted).map_err(surroundings)?;
         let found = self
             .wanted

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use git_support::nothing_left;
 use pp_fetcher::deploy::Blame;
+use pp_fetcher::process::ask::AskError;
 use pp_fetcher::verify::{Keygen, SignedObject, Signer, VerifyError, check};
 
 /// Asks an ssh-keygen that is a script with this body.
@@ -46,7 +47,10 @@ fn without_ssh_keygen_nothing_is_taken_and_the_package_is_named() {
         ..Keygen::default()
     };
     let error = ask(dir.path(), keygen).unwrap_err();
-    assert!(matches!(error, VerifyError::Program { .. }), "{error}");
+    assert!(
+        matches!(error, VerifyError::Ask(AskError::Program { .. })),
+        "{error}"
+    );
     assert_eq!(error.blame(), Blame::Surroundings);
     assert!(error.to_string().contains("openssh-client"));
 }
@@ -60,7 +64,10 @@ fn one_that_hangs_and_ignores_sigterm_is_ended_with_all_it_started() {
     );
     let began = Instant::now();
     let error = asked(dir.path(), &body, Duration::from_secs(1)).unwrap_err();
-    assert!(matches!(error, VerifyError::TimedOut { .. }), "{error}");
+    assert!(
+        matches!(error, VerifyError::Ask(AskError::TimedOut { .. })),
+        "{error}"
+    );
     assert_eq!(error.blame(), Blame::Surroundings);
     assert!(began.elapsed() < Duration::from_secs(5));
     let pid = fs::read_to_string(dir.path().join("pid")).unwrap();
@@ -71,14 +78,20 @@ fn one_that_hangs_and_ignores_sigterm_is_ended_with_all_it_started() {
 fn one_that_talks_without_end_is_ended() {
     let dir = tempfile::tempdir().unwrap();
     let error = asked(dir.path(), "yes", LONG).unwrap_err();
-    assert!(matches!(error, VerifyError::Unclear { .. }), "{error}");
+    assert!(
+        matches!(error, VerifyError::Ask(AskError::Unclear { .. })),
+        "{error}"
+    );
 }
 
 #[test]
 fn one_that_is_killed_gives_no_answer() {
     let dir = tempfile::tempdir().unwrap();
     let error = asked(dir.path(), "kill -9 $$", LONG).unwrap_err();
-    assert!(matches!(error, VerifyError::Unclear { .. }), "{error}");
+    assert!(
+        matches!(error, VerifyError::Ask(AskError::Unclear { .. })),
+        "{error}"
+    );
 }
 
 #[test]

@@ -92,6 +92,9 @@ pub enum Command {
         #[arg(value_name = "REVISION")]
         revision: String,
     },
+    /// Show or pin the key by which the forge is known
+    #[command(subcommand)]
+    Hostkey(Hostkey),
     /// Deploy nothing new for a while
     Pause {
         /// The app
@@ -109,6 +112,31 @@ pub enum Command {
         /// The app
         #[arg(value_name = "APP")]
         app: String,
+    },
+}
+
+/// What `hostkey` does.
+#[derive(Debug, Subcommand)]
+pub enum Hostkey {
+    /// What the server offers, what is pinned, and where; changes nothing
+    ///
+    /// Exit status: 0 one of the offered keys is pinned; 1 none is, or the server does not answer.
+    Show {
+        /// The app
+        #[arg(value_name = "APP")]
+        app: String,
+    },
+    /// Pin the key that the server offers, in place of those it no longer does
+    ///
+    /// Nothing is trusted unseen: the fingerprint must be given, or typed on a terminal, as the
+    /// forge publishes it.
+    Pin {
+        /// The app
+        #[arg(value_name = "APP")]
+        app: String,
+        /// The fingerprint that the forge publishes
+        #[arg(long, value_name = "SHA256:…")]
+        fingerprint: Option<String>,
     },
 }
 

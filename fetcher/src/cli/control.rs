@@ -124,7 +124,7 @@ fn report(app: &App, changed: Result<Done<Result<String, String>>, Error>) -> u8
     }
 }
 
-fn on(arguments: &Arguments, app: &str, work: impl FnOnce(&App) -> u8) -> u8 {
+pub(super) fn on(arguments: &Arguments, app: &str, work: impl FnOnce(&App) -> u8) -> u8 {
     match load(&arguments.config).and_then(|config| select(config, &[app.to_owned()])) {
         Ok(apps) => apps.first().map_or(USAGE, work),
         Err(code) => code,

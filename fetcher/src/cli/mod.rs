@@ -3,6 +3,7 @@
 pub mod args;
 pub mod control;
 pub mod history;
+pub mod hostkey;
 mod json;
 pub mod logs;
 pub mod output;
@@ -15,7 +16,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 pub use args::command;
-use args::{Arguments, Command};
+use args::{Arguments, Command, Hostkey};
 use nix::unistd::geteuid;
 
 use crate::config::{self, App, Config};
@@ -49,6 +50,10 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         Command::Retry { app } => control::retry(arguments, app),
         Command::AcceptRewrite { app, revision } => {
             control::accept_rewrite(arguments, app, revision)
+        }
+        Command::Hostkey(Hostkey::Show { app }) => hostkey::show(arguments, app),
+        Command::Hostkey(Hostkey::Pin { app, fingerprint }) => {
+            hostkey::pin(arguments, app, fingerprint.as_deref())
         }
         Command::Pause { app, reason, until } => {
             control::pause(arguments, app, reason, until.as_deref())

@@ -81,7 +81,25 @@ impl SshOptions {
         port: Option<u16>,
         path: &str,
     ) -> Result<Command, PathRefused> {
+        let mut command = self.towards(&[], user, host, port)?;
+        command.arg(format!("git-upload-pack {}", quoted(path)));
+        Ok(command)
+    }
+
+    /// The command without what is run at the host. `switches` come first: of an option that is
+    /// given twice, ssh takes the first.
+    ///
+    /// # Errors
+    /// [`PathRefused`] for a path that ssh's own expansion would change.
+    pub fn towards(
+        &self,
+        switches: &[&str],
+        user: Option<&str>,
+        host: &str,
+        port: Option<u16>,
+    ) -> Result<Command, PathRefused> {
         let mut command = Command::new(&self.program);
+        command.args(switches);
         if let Some(config) = &self.config {
             command.arg("-F").arg(config);
         }
@@ -108,7 +126,6 @@ impl SshOptions {
             command.arg("-l").arg(user);
         }
         command.arg("--").arg(host);
-        command.arg(format!("git-upload-pack {}", quoted(path)));
         if let Some(agent) = &self.agent {
             command.env("SSH_AUTH_SOCK", agent);
         }

@@ -1,8 +1,10 @@
-//! Running other people's programs: build scripts and hooks.
+//! Running other people's programs: build scripts, hooks, OpenSSH.
 //!
+//! - [`ask`]: one question to a program of OpenSSH, and its answer.
 //! - [`environment`]: what they find in their environment, and what they do not.
 //! - [`script`]: one run, in a process group of its own, with a deadline and a bounded log.
 
+pub mod ask;
 pub mod environment;
 pub mod script;
 

@@ -1,11 +1,11 @@
 //! Why a revision is not taken for signed: what happened, to what, why, and what to do.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use thiserror::Error;
 
 use crate::deploy::Blame;
+use crate::process::ask::AskError;
 
 /// Anything but a good signature of somebody who may. `what` is the commit or the tag.
 #[derive(Debug, Error)]
@@ -97,32 +97,14 @@ pub enum VerifyError {
         /// What is wrong.
         why: String,
     },
-    /// OpenSSH cannot be asked.
+    /// OpenSSH cannot be asked, or gave no answer.
+    #[error("{0}\n  nothing is deployed without its answer; the next poll asks again")]
+    Ask(#[from] AskError),
+    /// The signature cannot be handed to it.
     #[error(
-        "{} cannot be run: {source}; nothing is deployed without it\n  install openssh-client",
-        program.display()
+        "no temporary file for the signature: {0}\n  is there room in /tmp, and may this user write?"
     )]
-    Program {
-        /// ssh-keygen.
-        program: PathBuf,
-        /// What the kernel said.
-        source: std::io::Error,
-    },
-    /// It did not answer in time. Everything started for it was killed.
-    #[error(
-        "ssh-keygen did not answer within {} s and was ended; the next poll asks again",
-        deadline.as_secs_f64()
-    )]
-    TimedOut {
-        /// Its time.
-        deadline: Duration,
-    },
-    /// It did not end as it should.
-    #[error("ssh-keygen gave no answer: {why}\n  nothing is deployed; the next poll asks again")]
-    Unclear {
-        /// What it did instead.
-        why: String,
-    },
+    NoRoom(std::io::Error),
     /// The object cannot be read.
     #[error("{what} cannot be read from the mirror: {why}")]
     Object {
@@ -144,11 +126,9 @@ impl VerifyError {
             | Self::Renamed { .. }
             | Self::Unknown { .. }
             | Self::NotAllowed { .. } => Blame::Revision,
-            Self::File { .. }
-            | Self::Program { .. }
-            | Self::TimedOut { .. }
-            | Self::Unclear { .. }
-            | Self::Object { .. } => Blame::Surroundings,
+            Self::File { .. } | Self::Ask(_) | Self::NoRoom(_) | Self::Object { .. } => {
+                Blame::Surroundings
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! ssh-keygen, asked about one signature: its own process group, a deadline, a bounded answer.
 
 use std::ffi::OsStr;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -9,11 +9,7 @@ use std::time::Duration;
 use tempfile::NamedTempFile;
 
 use super::error::VerifyError;
-use super::said::Ran;
-use crate::git::pipe::{Cut, Pipe};
-
-/// Most bytes of an answer: a line, or a line for each principal of a key.
-const ANSWER: u64 = 256 * 1024;
+use crate::process::ask::{Ran, ask};
 
 /// How ssh-keygen is run.
 #[derive(Debug, Clone)]
@@ -52,9 +48,7 @@ impl Keygen {
         signature: &[u8],
         payload: &'a [u8],
     ) -> Result<Asked<'a>, VerifyError> {
-        let unclear = |error: std::io::Error| VerifyError::Unclear {
-            why: format!("no temporary file for the signature: {error}"),
-        };
+        let unclear = |error: std::io::Error| VerifyError::NoRoom(error);
         let mut file = NamedTempFile::new().map_err(unclear)?;
         file.write_all(signature).map_err(unclear)?;
         Ok(Asked {
@@ -96,40 +90,9 @@ impl Asked<'_> {
     }
 
     fn run(&self, words: &[&OsStr], input: &[u8]) -> Result<Ran, VerifyError> {
-        let deadline = self.keygen.deadline;
         let mut command = Command::new(&self.keygen.program);
         command.arg("-Y").args(words);
         command.arg("-s").arg(self.signature.path());
-        let mut pipe = Pipe::spawn(&command, deadline, ANSWER).map_err(|source| {
-            let program = self.keygen.program.clone();
-            VerifyError::Program { program, source }
-        })?;
-        // It may end before it has read all of it: how it ends is what counts.
-        let _ = pipe.write_all(input);
-        pipe.close_input();
-        let mut stdout = Vec::new();
-        let read = pipe.read_to_end(&mut stdout);
-        match (pipe.cut(), read) {
-            (Some(Cut::Deadline), _) => return Err(VerifyError::TimedOut { deadline }),
-            (Some(Cut::Budget), _) => {
-                let why = "it does not stop talking".to_owned();
-                return Err(VerifyError::Unclear { why });
-            }
-            (None, Err(error)) => {
-                let why = error.to_string();
-                return Err(VerifyError::Unclear { why });
-            }
-            (None, Ok(_)) => {}
-        }
-        let words = pipe.last_words();
-        if words.code.is_none() {
-            let why = "it was ended by a signal".to_owned();
-            return Err(VerifyError::Unclear { why });
-        }
-        Ok(Ran {
-            code: words.code,
-            stdout,
-            stderr: words.stderr,
-        })
+        Ok(ask(&command, input, self.keygen.deadline)?)
     }
 }

@@ -3,17 +3,7 @@
 use std::fmt;
 
 use crate::git::text;
-
-/// How one run ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ran {
-    /// Its exit code; none if a signal ended it.
-    pub code: Option<i32>,
-    /// What it wrote.
-    pub stdout: Vec<u8>,
-    /// What it complained about.
-    pub stderr: Vec<u8>,
-}
+use crate::process::ask::Ran;
 
 /// Who signed.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -20,6 +20,11 @@ pub struct Sshd {
 impl Sshd {
     /// None, said loudly, where there is no sshd: such a run proves nothing of what it would test.
     pub fn start() -> Option<Self> {
+        Self::start_with(&[])
+    }
+
+    /// With more kinds of host keys, in files named `host_KIND`.
+    pub fn start_with(kinds: &[&str]) -> Option<Self> {
         if !Path::new(PROGRAM).exists() {
             eprintln!("SKIPPED: {PROGRAM} is missing; install openssh-server to run this test");
             return None;
@@ -43,6 +48,12 @@ impl Sshd {
             host = at("host").display(),
             keys = at("authorized_keys").display(),
         );
+        let more = kinds.iter().map(|kind| {
+            let file = at(&format!("host_{kind}"));
+            keygen_of(&file, kind);
+            format!("HostKey {}\n", file.display())
+        });
+        let config = config + &more.collect::<String>();
         fs::write(at("sshd_config"), config).unwrap();
         fs::write(
             at("ssh_config"),
@@ -105,8 +116,12 @@ impl Drop for Sshd {
 }
 
 fn keygen(path: &Path) {
+    keygen_of(path, "ed25519");
+}
+
+fn keygen_of(path: &Path, kind: &str) {
     let made = Command::new("ssh-keygen")
-        .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+        .args(["-q", "-t", kind, "-N", "", "-f"])
         .arg(path)
         .status()
         .unwrap();

@@ -1,0 +1,164 @@
+//! `pp-fetcher hostkey show` and `pp-fetcher hostkey pin`.
+
+use std::fmt::Write;
+use std::io::{BufRead, IsTerminal};
+
+use super::args::Arguments;
+use super::control::on;
+use super::{FAILED, OK, USAGE};
+use crate::config::App;
+use crate::hostkey::{Change, HostKeyError, Marker, Offered, Pinned, Survey, survey};
+
+/// `pp-fetcher hostkey show APP`.
+pub fn show(arguments: &Arguments, app: &str) -> u8 {
+    on(arguments, app, |app| match survey(app) {
+        Ok(survey) => {
+            print!("{}", told(app, &survey));
+            u8::from(!is_pinned(&survey))
+        }
+        Err(error) => failed(app, &error),
+    })
+}
+
+/// `pp-fetcher hostkey pin APP [--fingerprint …]`.
+pub fn pin(arguments: &Arguments, app: &str, fingerprint: Option<&str>) -> u8 {
+    on(arguments, app, |app| {
+        let survey = match survey(app) {
+            Ok(survey) => survey,
+            Err(error) => return failed(app, &error),
+        };
+        let confirmed = match fingerprint {
+            Some(fingerprint) => fingerprint.to_owned(),
+            None => match confirm(app, &survey) {
+                Ok(typed) => typed,
+                Err(code) => return code,
+            },
+        };
+        let file = survey.place.file.display().to_string();
+        let name = survey.place.name.clone();
+        match survey.pin(&confirmed) {
+            Ok(Change::None) => println!("{}: {confirmed} is pinned in {file} already", app.name),
+            Ok(Change::Pinned { replaced }) => {
+                println!("{}: pinned {confirmed} for {name} in {file}", app.name);
+                for old in replaced {
+                    let Pinned {
+                        kind, fingerprint, ..
+                    } = old;
+                    println!("  no longer pinned, since it is not offered: {kind} {fingerprint}");
+                }
+            }
+            Err(error) => return failed(app, &error),
+        }
+        OK
+    })
+}
+
+/// The fingerprint as a person types it. Only a whole one: a yes is said too fast.
+fn confirm(app: &App, survey: &Survey) -> Result<String, u8> {
+    if let Err(error) = &survey.offered {
+        return Err(failed(app, error));
+    }
+    eprint!("{}", told(app, survey));
+    if !std::io::stdin().is_terminal() {
+        eprintln!(
+            "pp-fetcher: {}: nothing was pinned: say which key, as the forge publishes it, with \
+             --fingerprint SHA256:…",
+            app.name
+        );
+        return Err(USAGE);
+    }
+    eprint!(
+        "Type the fingerprint that the forge publishes to pin it (compare it there, not here): "
+    );
+    let mut typed = String::new();
+    let read = std::io::stdin().lock().read_line(&mut typed);
+    match (read, typed.trim()) {
+        (Ok(_), typed) if !typed.is_empty() => Ok(typed.to_owned()),
+        _ => {
+            eprintln!("pp-fetcher: {}: nothing was pinned", app.name);
+            Err(FAILED)
+        }
+    }
+}
+
+fn failed(app: &App, error: &HostKeyError) -> u8 {
+    eprintln!("pp-fetcher: {}: {error}", app.name);
+    FAILED
+}
+
+/// Whether ssh would accept what is offered, by a pinned key or perhaps by a pinned authority.
+fn is_pinned(survey: &Survey) -> bool {
+    let offered = survey.offered.as_deref().unwrap_or_default();
+    let mut pins = offered.iter().flat_map(|key| pins(survey, key));
+    let authority = |pin: &Pinned| pin.marker == Some(Marker::Authority);
+    pins.any(|pin| pin.marker.is_none())
+        || (!offered.is_empty() && survey.pinned.iter().any(authority))
+}
+
+fn pins<'a>(survey: &'a Survey, key: &'a Offered) -> impl Iterator<Item = &'a Pinned> {
+    let of_it = |pin: &&Pinned| pin.fingerprint == key.fingerprint;
+    survey.pinned.iter().filter(of_it)
+}
+
+fn told(app: &App, survey: &Survey) -> String {
+    let place = &survey.place;
+    let mut text = format!(
+        "{}: {} is {} port {}, known as {}; its keys are pinned in {}\n",
+        app.name,
+        app.repository,
+        place.host,
+        place.port,
+        place.name,
+        place.file.display()
+    );
+    // Writing to a string cannot fail.
+    let offered = match &survey.offered {
+        Ok(offered) => offered.as_slice(),
+        Err(error) => {
+            let _ = writeln!(text, "  {error}");
+            &[]
+        }
+    };
+    for key in offered {
+        let pinned: Vec<_> = pins(survey, key).map(at).collect();
+        let pinned = if pinned.is_empty() {
+            "not pinned".to_owned()
+        } else {
+            pinned.join(", ")
+        };
+        let _ = writeln!(text, "  offered  {key}  {pinned}");
+    }
+    let is_offered = |pin: &&Pinned| offered.iter().any(|k| k.fingerprint == pin.fingerprint);
+    for pin in survey.pinned.iter().filter(|pin| !is_offered(pin)) {
+        let gone = match (pin.marker, &survey.offered) {
+            (None, Ok(_)) => "; THE SERVER DOES NOT OFFER IT",
+            _ => "",
+        };
+        let _ = writeln!(
+            text,
+            "  pinned   {} {}  {}{gone}",
+            pin.kind,
+            pin.fingerprint,
+            at(pin)
+        );
+    }
+    if survey.offered.is_ok() && !is_pinned(survey) {
+        let _ = writeln!(
+            text,
+            "  no key of this server is trusted: compare with what the forge publishes, then\n  \
+             pp-fetcher hostkey pin {} --fingerprint SHA256:…",
+            app.name
+        );
+    }
+    text
+}
+
+/// `pinned in FILE, line 3`.
+fn at(pin: &Pinned) -> String {
+    let what = match pin.marker {
+        None => "pinned",
+        Some(Marker::Authority) => "an authority",
+        Some(Marker::Revoked) => "REVOKED",
+    };
+    format!("{what} in {}, line {}", pin.file.display(), pin.line)
+}

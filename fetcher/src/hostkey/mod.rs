@@ -1,0 +1,135 @@
+//! Host keys for people: what a server offers, what is pinned, and pinning what was confirmed.
+//!
+//! - [`place`]: the server as ssh resolves it, aliases and all, and the files of pinned keys.
+//! - [`offer`]: the keys it offers. ssh itself is asked, so jump hosts and aliases count.
+//! - [`pinned`]: the keys that those files hold for it.
+//! - [`edit`]: a file's text with a key replaced. [`write`](mod@write): the file, atomically.
+//!
+//! Nothing here is done by a poll: a key is trusted because a person compared its fingerprint
+//! (rule 24).
+
+pub mod edit;
+pub mod error;
+pub mod offer;
+pub mod pinned;
+pub mod place;
+pub mod write;
+
+use std::fs;
+
+pub use error::HostKeyError;
+pub use offer::Offered;
+pub use pinned::{Marker, Pinned};
+pub use place::Place;
+
+use crate::config::App;
+use crate::git::RepositoryUrl;
+use crate::repository::ssh_options;
+
+/// A server, what it offers and what is pinned for it.
+#[derive(Debug)]
+pub struct Survey {
+    /// The server.
+    pub place: Place,
+    /// What it offers, or why that could not be found out.
+    pub offered: Result<Vec<Offered>, HostKeyError>,
+    /// What is pinned for it in any file that ssh looks into.
+    pub pinned: Vec<Pinned>,
+}
+
+/// What a pin came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// It was pinned already, and nothing else was in its way.
+    None,
+    /// It is pinned now.
+    Pinned {
+        /// Lines whose keys the server no longer offers, which are gone.
+        replaced: Vec<Pinned>,
+    },
+}
+
+/// Looks at the server of `app` and at what is pinned for it. Changes nothing.
+///
+/// # Errors
+/// The address is not ssh's, or OpenSSH cannot be asked; a server that does not answer is not one.
+pub fn survey(app: &App) -> Result<Survey, HostKeyError> {
+    let ssh = ssh_options(app);
+    let RepositoryUrl::Ssh {
+        user, host, port, ..
+    } = &app.repository
+    else {
+        return Err(HostKeyError::NotSsh {
+            repository: app.repository.to_string(),
+        });
+    };
+    let target = place::Target {
+        user: user.as_deref(),
+        host,
+        port: *port,
+    };
+    let place = place::resolve(&ssh, target)?;
+    let mut found = pinned::look(&place.file, &place.name)?;
+    for file in &place.others {
+        found.extend(pinned::look(file, &place.name)?);
+    }
+    Ok(Survey {
+        offered: offer::offered(&ssh, target),
+        pinned: found,
+        place,
+    })
+}
+
+impl Survey {
+    /// Pins the offered key with this fingerprint, in place of what the server no longer offers.
+    ///
+    /// # Errors
+    /// The server does not offer it, it is revoked, or the file cannot be changed. Then it is as
+    /// it was.
+    pub fn pin(self, fingerprint: &str) -> Result<Change, HostKeyError> {
+        let Self {
+            place,
+            offered,
+            pinned,
+        } = self;
+        let offered = offered?;
+        let Some(key) = offered.iter().find(|key| key.fingerprint == fingerprint) else {
+            return Err(HostKeyError::NotOffered {
+                fingerprint: fingerprint.to_owned(),
+                offered,
+            });
+        };
+        let same = |pin: &&Pinned| pin.fingerprint == fingerprint;
+        let revoked = |pin: &&Pinned| pin.marker == Some(Marker::Revoked);
+        if let Some(pin) = pinned.iter().filter(same).find(revoked) {
+            return Err(HostKeyError::Revoked(pin.clone()));
+        }
+        let ours = |pin: &Pinned| pin.file == place.file && pin.marker.is_none();
+        let stale = |pin: &Pinned| !offered.iter().any(|key| key.fingerprint == pin.fingerprint);
+        let (ours, _): (Vec<_>, Vec<_>) = pinned.into_iter().partition(ours);
+        let there = ours.iter().any(|pin| pin.fingerprint == fingerprint);
+        let doomed: Vec<_> = ours.into_iter().filter(stale).collect();
+        if there && doomed.is_empty() {
+            return Ok(Change::None);
+        }
+        let text = match fs::read(&place.file) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+            read => read.map_err(|source| HostKeyError::Io {
+                file: place.file.clone(),
+                source,
+            })?,
+        };
+        let lines: Vec<_> = doomed.iter().map(|pin| pin.line).collect();
+        let new = (!there).then_some(key.line.as_str());
+        let text = edit::replaced(&text, &place.name, &lines, new);
+        let text = text.map_err(|line| HostKeyError::Pattern {
+            file: place.file.clone(),
+            line,
+        })?;
+        write::write(&place.file, &text).map_err(|source| HostKeyError::Io {
+            file: place.file.clone(),
+            source,
+        })?;
+        Ok(Change::Pinned { replaced: doomed })
+    }
+}

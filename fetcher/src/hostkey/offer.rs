@@ -1,0 +1,126 @@
+//! The keys a server offers, asked by ssh itself on the way it would go: alias, port, jump host.
+//!
+//! One connection for each kind of key, up to the key exchange and no further: no login is tried.
+
+use std::fmt;
+use std::fs;
+use std::time::Duration;
+
+use super::error::HostKeyError;
+use super::pinned;
+use super::place::Target;
+use crate::git::{SshOptions, text};
+use crate::process::ask::ask;
+
+/// Kinds of host keys, as `HostKeyAlgorithms` has them; ssh's own order of preference.
+const KINDS: [&str; 3] = [
+    "ssh-ed25519",
+    "ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521",
+    "rsa-sha2-512,rsa-sha2-256",
+];
+
+/// Time for one connection.
+const DEADLINE: Duration = Duration::from_secs(40);
+
+/// What ssh says when the server has no key of the kind that is asked for; at a level that our
+/// usual one hides.
+const NO_SUCH_KIND: &str = "no matching host key type";
+
+/// What makes ssh write the server's key into an empty file of ours and go no further. They win
+/// over the configuration and over what is always asked of ssh, because they come first.
+const ONLY_THE_KEY: [&str; 13] = [
+    "StrictHostKeyChecking=accept-new",
+    "GlobalKnownHostsFile=/dev/null",
+    "KnownHostsCommand=none",
+    "VerifyHostKeyDNS=no",
+    "HashKnownHosts=no",
+    "CheckHostIP=no",
+    // A connection that is open already would show no key.
+    "ControlMaster=no",
+    "ControlPath=none",
+    "PreferredAuthentications=none",
+    "PubkeyAuthentication=no",
+    "PasswordAuthentication=no",
+    "KbdInteractiveAuthentication=no",
+    "LogLevel=INFO",
+];
+
+/// A key that the server offers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offered {
+    /// `ED25519`, `ECDSA`, `RSA`.
+    pub kind: String,
+    /// `SHA256:…`
+    pub fingerprint: String,
+    /// Its line for a file of pinned keys.
+    pub line: String,
+}
+
+impl fmt::Display for Offered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.kind, self.fingerprint)
+    }
+}
+
+/// Every kind of key that the server has.
+///
+/// # Errors
+/// It does not answer, or has none. Part of an answer is none: what is missing from it would be
+/// taken for no longer offered.
+pub fn offered(ssh: &SshOptions, target: Target<'_>) -> Result<Vec<Offered>, HostKeyError> {
+    let mut all = Vec::new();
+    for kind in KINDS {
+        all.extend(of_kind(ssh, target, kind)?);
+    }
+    if all.is_empty() {
+        return Err(HostKeyError::Silent {
+            host: target.host.to_owned(),
+            said: "it has none that we know".to_owned(),
+        });
+    }
+    Ok(all)
+}
+
+fn of_kind(
+    ssh: &SshOptions,
+    target: Target<'_>,
+    kind: &str,
+) -> Result<Option<Offered>, HostKeyError> {
+    let directory = tempfile::tempdir().map_err(HostKeyError::NoRoom)?;
+    let file = directory.path().join("known_hosts");
+    let ssh = SshOptions {
+        known_hosts: Some(file.clone()),
+        identity: None,
+        agent: None,
+        ..ssh.clone()
+    };
+    let kind = format!("HostKeyAlgorithms={kind}");
+    let mut switches = vec!["-n", "-T", "-o", &kind];
+    switches.extend(ONLY_THE_KEY.iter().flat_map(|option| ["-o", option]));
+    let mut command = ssh.towards(&switches, target.user, target.host, target.port)?;
+    // For a server that asks for no login at all.
+    command.arg("true");
+    let ran = ask(&command, b"", DEADLINE)?;
+    let written = fs::read_to_string(&file).unwrap_or_default();
+    let Some(line) = written.lines().find(|line| !line.trim().is_empty()) else {
+        let said = text::lines(&ran.stderr);
+        if said.iter().any(|line| line.contains(NO_SUCH_KIND)) {
+            return Ok(None);
+        }
+        return Err(HostKeyError::Silent {
+            host: target.host.to_owned(),
+            said: said.join("; "),
+        });
+    };
+    let name = line.split(' ').next().unwrap_or_default();
+    let read = pinned::look(&file, name)?.pop();
+    let read = read.ok_or_else(|| HostKeyError::Silent {
+        host: target.host.to_owned(),
+        said: "its key cannot be read".to_owned(),
+    })?;
+    Ok(Some(Offered {
+        kind: read.kind,
+        fingerprint: read.fingerprint,
+        line: line.to_owned(),
+    }))
+}

@@ -1,0 +1,138 @@
+//! Where an address leads, as ssh itself resolves it: `ssh -G`.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::error::HostKeyError;
+use crate::git::{SshOptions, text};
+use crate::process::ask::ask;
+
+/// Reading its configuration takes ssh some milliseconds; a `Match exec` in it may take more.
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// ssh's own port, which is left out of the name of a server.
+const PORT: u16 = 22;
+
+/// A server as an address names it.
+#[derive(Debug, Clone, Copy)]
+pub struct Target<'a> {
+    /// The login.
+    pub user: Option<&'a str>,
+    /// Host name, address or alias.
+    pub host: &'a str,
+    /// The port.
+    pub port: Option<u16>,
+}
+
+/// A server as ssh reaches and knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// Its host name or address.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// What its keys are pinned under: `host`, `[host]:port`, or a `HostKeyAlias`.
+    pub name: String,
+    /// The file of pinned keys that is ours to change.
+    pub file: PathBuf,
+    /// Other files of pinned keys that ssh looks into.
+    pub others: Vec<PathBuf>,
+}
+
+/// Asks ssh.
+///
+/// # Errors
+/// It cannot be asked, or does not say.
+pub fn resolve(ssh: &SshOptions, target: Target<'_>) -> Result<Place, HostKeyError> {
+    let command = ssh.towards(&["-G"], target.user, target.host, target.port)?;
+    let ran = ask(&command, b"", DEADLINE)?;
+    let place = read(
+        &String::from_utf8_lossy(&ran.stdout),
+        ssh.known_hosts.as_deref(),
+    );
+    place
+        .filter(|_| ran.code == Some(0))
+        .ok_or_else(|| HostKeyError::Unresolved {
+            host: target.host.to_owned(),
+            said: text::lines(&ran.stderr).join("; "),
+        })
+}
+
+/// Reads what `ssh -G` prints: a line for each option. Paths with blanks in them cannot be told
+/// apart there, so the configured file is taken from the configuration.
+fn read(printed: &str, configured: Option<&Path>) -> Option<Place> {
+    let value = |name: &str| {
+        let mut options = printed.lines().filter_map(|line| line.split_once(' '));
+        let found = options.find(|(option, _)| option.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.trim())
+    };
+    let paths = |name: &str| {
+        let all = value(name)
+            .unwrap_or_default()
+            .split(' ')
+            .map(PathBuf::from);
+        all.filter(|path| path.is_absolute()).collect::<Vec<_>>()
+    };
+    let host = value("hostname")?.to_owned();
+    let port = value("port")?.parse().ok()?;
+    let name = match value("hostkeyalias").filter(|alias| *alias != "none") {
+        Some(alias) => alias.to_owned(),
+        None if port == PORT => host.clone(),
+        None => format!("[{host}]:{port}"),
+    };
+    let mut others = match configured {
+        Some(file) => vec![file.to_owned()],
+        None => paths("userknownhostsfile"),
+    };
+    if others.is_empty() {
+        return None;
+    }
+    let file = others.remove(0);
+    others.extend(paths("globalknownhostsfile"));
+    Some(Place {
+        host,
+        port,
+        name,
+        file,
+        others,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PRINTED: &str = "host forge\nuser git\nhostname 127.0.0.1\nport 2222\n\
+        globalknownhostsfile /etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2\n\
+        userknownhostsfile /root/.ssh/known_hosts /root/.ssh/known_hosts2\n";
+
+    #[test]
+    fn a_server_is_known_by_its_address_and_port() {
+        let place = read(PRINTED, None).unwrap();
+        assert_eq!(place.name, "[127.0.0.1]:2222");
+        assert_eq!(place.file, Path::new("/root/.ssh/known_hosts"));
+        assert_eq!(place.others.len(), 3);
+        let plain = PRINTED.replace("2222", "22");
+        assert_eq!(read(&plain, None).unwrap().name, "127.0.0.1");
+    }
+
+    #[test]
+    fn an_alias_for_the_key_is_the_name_whatever_the_port() {
+        let printed = format!("{PRINTED}hostkeyalias forge.example\n");
+        assert_eq!(read(&printed, None).unwrap().name, "forge.example");
+    }
+
+    #[test]
+    fn the_configured_file_is_the_one_to_change() {
+        let file = Path::new("/etc/pp-fetcher/known hosts");
+        let place = read(PRINTED, Some(file)).unwrap();
+        assert_eq!(place.file, file);
+        assert_eq!(place.others.len(), 2, "only the system's beside it");
+    }
+
+    #[test]
+    fn what_says_nothing_of_a_host_is_no_answer() {
+        assert_eq!(read("", None), None);
+        assert_eq!(read("hostname x\nport y\n", None), None);
+    }
+}

@@ -1,0 +1,71 @@
+//! A file of pinned keys, written whole or not at all.
+
+use std::fs::{self, File, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
+use std::path::Path;
+
+/// Readable for the fetcher's user whoever writes it: public keys are no secret.
+const MODE: u32 = 0o644;
+
+/// Writes `text` to `path`: a new file in the same directory, fsynced, with the old one's owner and
+/// mode, renamed over it. A symbolic link stays one.
+///
+/// # Errors
+/// What the kernel says; the old file is then still there, whole.
+pub fn write(path: &Path, text: &[u8]) -> io::Result<()> {
+    let (path, old) = match fs::canonicalize(path) {
+        Ok(real) => {
+            let old = fs::metadata(&real)?;
+            (real, Some(old))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => (path.to_owned(), None),
+        Err(error) => return Err(error),
+    };
+    let parent = path.parent().unwrap_or(Path::new("/"));
+    let mut file = tempfile::Builder::new()
+        .prefix(".known_hosts-")
+        .tempfile_in(parent)?;
+    file.write_all(text)?;
+    let mode = old.as_ref().map_or(MODE, |old| old.mode() & 0o7777);
+    if let Some(old) = &old {
+        // Before the mode, which a change of owner takes bits from.
+        let now = file.as_file().metadata()?;
+        if (old.uid(), old.gid()) != (now.uid(), now.gid()) {
+            fchown(file.as_file(), Some(old.uid()), Some(old.gid()))?;
+        }
+    }
+    file.as_file()
+        .set_permissions(Permissions::from_mode(mode))?;
+    file.as_file().sync_all()?;
+    file.persist(&path).map_err(|error| error.error)?;
+    File::open(parent)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mode_and_link_stay_and_nothing_is_left_beside() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("real");
+        fs::write(&file, "old\n").unwrap();
+        fs::set_permissions(&file, Permissions::from_mode(0o640)).unwrap();
+        let link = dir.path().join("link");
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        write(&link, b"new\n").unwrap();
+        assert_eq!(fs::read(&file).unwrap(), b"new\n");
+        assert_eq!(fs::metadata(&file).unwrap().mode() & 0o7777, 0o640);
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn a_new_file_can_be_read_by_everybody() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("known_hosts");
+        write(&file, b"x\n").unwrap();
+        assert_eq!(fs::metadata(&file).unwrap().mode() & 0o7777, MODE);
+    }
+}

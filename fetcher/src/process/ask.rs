@@ -1,0 +1,98 @@
+//! One question to a program: input, answer, exit code; its own process group, a deadline.
+
+use std::io::{Read, Write};
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use thiserror::Error;
+
+use crate::git::pipe::{Cut, Pipe};
+
+/// Most bytes of an answer.
+const ANSWER: u64 = 256 * 1024;
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ran {
+    /// Its exit code; none if a signal ended it.
+    pub code: Option<i32>,
+    /// What it wrote.
+    pub stdout: Vec<u8>,
+    /// What it complained about.
+    pub stderr: Vec<u8>,
+}
+
+/// Why there is no answer.
+#[derive(Debug, Error)]
+pub enum AskError {
+    /// The program is not there or cannot be run.
+    #[error("{} cannot be run: {source}\n  install openssh-client", program.display())]
+    Program {
+        /// The program.
+        program: PathBuf,
+        /// What the kernel said.
+        source: std::io::Error,
+    },
+    /// It did not answer in time. Everything started for it was killed.
+    #[error(
+        "{} did not answer within {} s and was ended",
+        program.display(),
+        deadline.as_secs_f64()
+    )]
+    TimedOut {
+        /// The program.
+        program: PathBuf,
+        /// Its time.
+        deadline: Duration,
+    },
+    /// It did not end as it should.
+    #[error("{} gave no answer: {why}", program.display())]
+    Unclear {
+        /// The program.
+        program: PathBuf,
+        /// What it did instead.
+        why: String,
+    },
+}
+
+/// Runs `command` to its end with `input`. Nothing of our environment reaches it but HOME and PATH.
+///
+/// # Errors
+/// [`AskError`]; any exit code is an answer, an end by a signal is none.
+pub fn ask(command: &Command, input: &[u8], deadline: Duration) -> Result<Ran, AskError> {
+    let program = || PathBuf::from(command.get_program());
+    let unclear = |why: String| AskError::Unclear {
+        program: program(),
+        why,
+    };
+    let mut pipe = Pipe::spawn(command, deadline, ANSWER).map_err(|source| AskError::Program {
+        program: program(),
+        source,
+    })?;
+    // It may end before it has read all of it: how it ends is what counts.
+    let _ = pipe.write_all(input);
+    pipe.close_input();
+    let mut stdout = Vec::new();
+    let read = pipe.read_to_end(&mut stdout);
+    match (pipe.cut(), read) {
+        (Some(Cut::Deadline), _) => {
+            return Err(AskError::TimedOut {
+                program: program(),
+                deadline,
+            });
+        }
+        (Some(Cut::Budget), _) => return Err(unclear("it does not stop talking".to_owned())),
+        (None, Err(error)) => return Err(unclear(error.to_string())),
+        (None, Ok(_)) => {}
+    }
+    let words = pipe.last_words();
+    if words.code.is_none() {
+        return Err(unclear("it was ended by a signal".to_owned()));
+    }
+    Ok(Ran {
+        code: words.code,
+        stdout,
+        stderr: words.stderr,
+    })
+}
