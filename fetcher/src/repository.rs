@@ -10,7 +10,9 @@ use crate::config::App;
 use crate::config::settings::Follow;
 use crate::deploy::source::{Commit, Source, SourceError};
 use crate::git::mirror::MirrorError;
-use crate::git::{Mirror, Remote, RemoteOptions, RepositoryUrl, SshOptions, Wanted, listing};
+use crate::git::{
+    Mirror, Remote, RemoteOptions, RepositoryUrl, SshOptions, Wanted, listing, repack,
+};
 use crate::revision::Revision;
 
 /// One app's repository.
@@ -126,6 +128,16 @@ impl Source for Repository {
             }
             Err(error) => Err(surroundings(error)),
         }
+    }
+
+    fn keep(&mut self, live: &Revision) -> Result<(), SourceError> {
+        self.mirror()?
+            .pin("live", id(live)?)
+            .map_err(surroundings)?;
+        if let Some(mirror) = self.mirror.take() {
+            self.mirror = Some(mirror.repack(repack::MANY).map_err(surroundings)?);
+        }
+        Ok(())
     }
 }
 

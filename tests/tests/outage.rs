@@ -17,6 +17,8 @@ fn main() -> ExitCode {
         cases![
             no_request_fails_during_a_deploy_behind_a_socket,
             no_request_fails_when_a_build_fails_behind_a_socket,
+            no_request_fails_while_a_crashing_release_is_taken_back_behind_a_socket,
+            a_first_deploy_is_good_though_its_socket_is_asked_before,
             with_a_plain_bind_the_outage_is_the_restart_alone,
         ],
     )
@@ -48,6 +50,25 @@ fn no_request_fails_when_a_build_fails_behind_a_socket(host: &Host) -> Result<()
     let app = host.django_behind_socket("rescued")?;
     let tally = load(host, &app, Django::version("v2").failing_to_build(), 1)?;
     assert_eq!(tally.failed(), 0, "{tally:?}");
+    app.serves("todo v1")
+}
+
+fn no_request_fails_while_a_crashing_release_is_taken_back_behind_a_socket(
+    host: &Host,
+) -> Result<()> {
+    let app = host.django_behind_socket("crashing")?;
+    let tally = load(host, &app, Django::version("v2").crashing_at_import(), 1)?;
+    assert_eq!(tally.failed(), 0, "{tally:?}");
+    app.serves("todo v1")
+}
+
+fn a_first_deploy_is_good_though_its_socket_is_asked_before(host: &Host) -> Result<()> {
+    let app = host.django_behind_socket("impatient")?;
+    let load = Load::start(host.lab(), app.port(), "/")?;
+    std::thread::sleep(Duration::from_secs(1));
+    let deployed = app.deploy(Django::version("v1"), "First");
+    load.stop()?;
+    deployed?;
     app.serves("todo v1")
 }
 

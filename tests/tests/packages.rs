@@ -135,7 +135,7 @@ fn the_service_idles_while_no_app_is_configured(lab: &Lab) -> Result<()> {
 fn the_restarter_is_not_resident_before_it_is_asked(lab: &Lab) -> Result<()> {
     lab.sh("systemctl stop pp-restarter.service")?;
     assert_eq!(lab.property("pp-restarter.service", "MainPID")?, "0");
-    lab.as_user("gunicorn").cmd(["pp-restart", "--list"]).ok()?;
+    ask(lab)?;
     assert_eq!(
         lab.property("pp-restarter.service", "ActiveState")?,
         "active"
@@ -208,7 +208,7 @@ fn purging_leaves_the_apps_and_their_user(lab: &Lab) -> Result<()> {
         "/etc/pp-restarter",
         "/etc/pp-fetcher",
         "/var/lib/pp-fetcher",
-        "/run/pp-restarter",
+        "/run/pp-restarter/restarter.sock",
     ] {
         assert!(!lab.exists(gone)?, "{gone}");
     }

@@ -16,6 +16,7 @@ use std::process::ExitCode;
 
 pub use args::command;
 use args::{Arguments, Command};
+use nix::unistd::geteuid;
 
 use crate::config::{self, App, Config};
 
@@ -32,6 +33,13 @@ pub fn run(arguments: &Arguments) -> ExitCode {
     // As the old way has it: what one member of the group makes, another can change.
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o002));
     let code = match &arguments.command {
+        Command::Poll(_) | Command::Run | Command::Rollback { .. } if geteuid().is_root() => {
+            eprintln!(
+                "pp-fetcher: this runs build scripts, so not as root: as the user of the apps, with\n  \
+                 runuser -u gunicorn -- pp-fetcher …"
+            );
+            USAGE
+        }
         Command::Poll(options) => poll::poll(arguments, options),
         Command::Run => service::run(arguments),
         Command::Status { app, json } => status::status(arguments, app.as_deref(), *json),

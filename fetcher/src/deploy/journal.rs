@@ -81,6 +81,7 @@ pub struct Journal<'a> {
     phases: Vec<PhaseTime>,
     // A no-op is not worth a line, so nothing is told before there is an attempt.
     loud: bool,
+    before: Vec<(Phase, Duration)>,
 }
 
 impl<'a> Journal<'a> {
@@ -91,13 +92,17 @@ impl<'a> Journal<'a> {
             reporter,
             phases: Vec::new(),
             loud: false,
+            before: Vec::new(),
         }
     }
 
-    /// An attempt begins: from here on, every step is told.
+    /// An attempt begins: what was done so far is told now, and every later step as it ends.
     pub fn begin(&mut self, revision: &str, subject: &str) {
         self.loud = true;
         self.reporter.begins(self.app, revision, subject);
+        for (phase, took) in &self.before {
+            self.reporter.step(self.app, *phase, *took, true);
+        }
     }
 
     /// Does a step and writes down how long it took.
@@ -119,6 +124,8 @@ impl<'a> Journal<'a> {
         });
         if self.loud {
             self.reporter.step(self.app, phase, took, result.is_ok());
+        } else {
+            self.before.push((phase, took));
         }
         result
     }

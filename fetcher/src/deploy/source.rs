@@ -32,6 +32,12 @@ pub trait Source {
     /// # Errors
     /// A tree that is not accepted (the revision's fault), or the disk.
     fn check_out(&mut self, revision: &Revision, into: &Path) -> Result<(), SourceError>;
+
+    /// A revision is live now: the mirror keeps what it needs, and is tidied where that is due.
+    ///
+    /// # Errors
+    /// The mirror cannot be written; nothing depends on it.
+    fn keep(&mut self, live: &Revision) -> Result<(), SourceError>;
 }
 
 /// What a commit says of itself.

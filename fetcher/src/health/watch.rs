@@ -126,7 +126,9 @@ impl<'a> Watch<'a> {
         if unit.active == "failed" {
             return Some(Fault::Final(format!("{name} failed ({})", unit.result)));
         }
-        if unit.restarts > 0 && first.is_none_or(|first| unit.restarts > first.restarts) {
+        // The count outlives a restart that finds the unit waiting to be started again, as a socket
+        // that was asked before the first release leaves it: only what is added to it counts.
+        if first.is_some_and(|first| unit.restarts > first.restarts) {
             return Some(Fault::Final(format!(
                 "{name} ended and systemd had to start it again ({})",
                 unit.result

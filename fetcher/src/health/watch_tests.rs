@@ -105,6 +105,17 @@ fn an_app_that_crashed_and_was_started_again_by_systemd_is_given_up_at_once() {
 }
 
 #[test]
+fn automatic_starts_from_before_the_restart_are_not_held_against_the_release() {
+    let mut watch = watch();
+    let counted = || UnitSeen {
+        restarts: 3,
+        ..unit()
+    };
+    assert_eq!(watch.observe(at(0), see(counted(), Ok(200))), Verdict::Wait);
+    assert_eq!(watch.observe(at(5), see(counted(), Ok(200))), Verdict::Well);
+}
+
+#[test]
 fn a_main_process_that_changes_is_not_steady() {
     let mut watch = watch();
     watch.observe(at(0), see(unit(), Ok(200)));

@@ -1,7 +1,7 @@
 //! Names and places below an app's root.
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -124,12 +124,14 @@ impl Layout {
         })
     }
 
-    /// Writes down what a release is made of.
+    /// Writes down what a release is made of, durably.
     ///
     /// # Errors
     /// What the system says.
     pub fn write_revision(release: &Path, revision: &Revision) -> io::Result<()> {
-        fs::write(release.join(REVISION_FILE), format!("{revision}\n"))
+        let mut file = File::create(release.join(REVISION_FILE))?;
+        file.write_all(format!("{revision}\n").as_bytes())?;
+        file.sync_all()
     }
 
     /// What a release was made of, as far as it says.

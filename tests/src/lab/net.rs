@@ -10,8 +10,8 @@ use nix::sched::{CloneFlags, setns};
 
 use super::Lab;
 
-/// Longest wait for a connection and for an answer.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Longest wait for a connection and for an answer: nginx's, as in the shipped example of a site.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The host's network.
 #[derive(Debug)]
