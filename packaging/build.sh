@@ -45,7 +45,7 @@ install_missing() {
 }
 
 command -v dpkg-query >/dev/null || die "this is not Debian: dpkg-query is not there"
-command -v cargo >/dev/null || die "cargo is not there: install Rust 1.88 or newer"
+command -v cargo >/dev/null || die "cargo is not there: install Rust 1.89 or newer"
 install_missing
 
 say "compiling"

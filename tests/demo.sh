@@ -13,7 +13,7 @@ target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
 . tests/tools.sh
 
 echo "== Building"
-command -v cargo >/dev/null || { echo "cargo is not there: install Rust 1.88 or newer" >&2; exit 1; }
+command -v cargo >/dev/null || { echo "cargo is not there: install Rust 1.89 or newer" >&2; exit 1; }
 install_list "$TOOLS"
 packaging/build.sh "$target/demo"
 cargo build --quiet --locked -p pp-tests --bin demo

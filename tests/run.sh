@@ -76,7 +76,12 @@ deny() {
 	"$deny" --locked check "$@"
 }
 
-unit_tests() { cargo test --workspace --locked --exclude pp-tests && cargo test --locked -p pp-tests --lib; }
+unit_tests() {
+	cargo test --workspace --locked --exclude pp-tests &&
+		cargo test --locked -p pp-tests --lib &&
+		cargo test --locked -p pp-restarter --features selftest --test sandbox &&
+		cargo test --locked -p pp-fetcher --features failpoints --test crash
+}
 
 lab() {
 	local required=

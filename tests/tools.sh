@@ -49,7 +49,7 @@ install_components() {
 }
 
 install_tools() {
-	command -v cargo >/dev/null || { echo "cargo is not there: install Rust 1.88 or newer"; return 1; }
+	command -v cargo >/dev/null || { echo "cargo is not there: install Rust 1.89 or newer"; return 1; }
 	install_components || return
 	install_list "$TOOLS$CHECKERS"
 }

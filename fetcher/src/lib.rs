@@ -13,6 +13,7 @@
 pub mod checkout;
 pub mod cli;
 pub mod config;
+mod crash;
 pub mod deploy;
 pub mod git;
 pub mod health;

@@ -5,5 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
+    #[cfg(feature = "failpoints")]
+    let _from_the_environment = fail::FailScenario::setup();
     pp_fetcher::cli::run(&pp_fetcher::cli::args::Arguments::parse())
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use crate::crash;
 use crate::state::history::PhaseTime;
 
 /// A step of the pipeline.
@@ -115,7 +116,9 @@ impl<'a> Journal<'a> {
         work: impl FnOnce() -> Result<T, E>,
     ) -> Result<T, E> {
         let began = Instant::now();
+        crash::point("before", phase.as_str());
         let result = work();
+        crash::point("after", phase.as_str());
         let took = began.elapsed();
         let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         self.phases.push(PhaseTime {

@@ -5,6 +5,7 @@ use std::fs;
 use super::failure::Failure;
 use super::journal::Phase;
 use super::pipeline::Deployment;
+use crate::crash;
 use crate::release::Layout;
 use crate::state::Trying;
 
@@ -28,6 +29,7 @@ impl Deployment<'_> {
             .check_out(&trying.revision, &unfinished)
             .map_err(|e| e.during(Phase::Checkout))
             .and_then(|()| {
+                crash::point("before", "release");
                 Layout::write_revision(&unfinished, &trying.revision)
                     .and_then(|()| fs::rename(&unfinished, &release))
                     .and_then(|()| fs::File::open(self.layout.releases())?.sync_all())

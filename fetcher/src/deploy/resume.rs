@@ -4,6 +4,7 @@ use std::fs;
 
 use super::journal::{Journal, Phase};
 use super::pipeline::{Deployment, Draft, Verdict};
+use crate::crash;
 use crate::state::{StateError, Trying};
 
 impl Deployment<'_> {
@@ -27,7 +28,13 @@ impl Deployment<'_> {
             );
             return self.finish_going_back(draft, &trying, journal).map(Some);
         }
-        if switched {
+        // A rollback's target was made long ago: there is nothing to undo, only to go on with.
+        let made_before = self
+            .state
+            .earlier
+            .iter()
+            .any(|kept| kept.release == trying.release);
+        if switched || made_before {
             journal.begin(
                 trying.revision.short(),
                 "going on where an attempt was cut short",
@@ -48,6 +55,7 @@ impl Deployment<'_> {
         let doomed = self.layout.unfinished(&trying.release);
         // Out of the way under a name that the sweep knows, whatever becomes of the removal.
         if fs::rename(&release, &doomed).is_ok() {
+            crash::point("during", "discard");
             let _ = fs::remove_dir_all(&doomed);
         }
         self.state.trying = None;

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::layout::Layout;
+use crate::crash;
 use crate::state::State;
 
 /// The releases among `on_disk` that may go: all but what `current` points at, what is being
@@ -77,6 +78,7 @@ impl Layout {
             // Renamed first, so that a removal cut short leaves something the sweep knows.
             let doomed = self.unfinished(&name);
             if fs::rename(&path, &doomed).is_ok() {
+                crash::point("during", "prune");
                 let _ = fs::remove_dir_all(&doomed);
                 gone.push(name);
             }

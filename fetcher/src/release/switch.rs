@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::fs::symlink;
 
 use super::layout::{Layout, NEXT_LINK};
+use crate::crash;
 
 impl Layout {
     /// Points `current` at `release`, durably, and reads it back.
@@ -18,9 +19,11 @@ impl Layout {
             return Err(io::Error::other(format!("the release {release} is gone")));
         }
         let next = self.next_link(release)?;
+        crash::point("before", "rename");
         fs::rename(&next, self.current_link()).inspect_err(|_| {
             let _ = fs::remove_file(&next);
         })?;
+        crash::point("after", "rename");
         File::open(self.root())?.sync_all()?;
         match self.current()? {
             Some(now) if now == release => Ok(()),

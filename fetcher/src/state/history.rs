@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::record::Outcome;
+use crate::crash;
 use crate::revision::Revision;
 
 /// One attempt to deploy a revision.
@@ -82,6 +83,7 @@ impl History {
             .open(&self.path)?;
         // One write, so that a crash leaves a whole line or a torn last one, which reading skips.
         file.write_all(&line)?;
+        crash::point("after", "history");
         file.sync_data()
     }
 

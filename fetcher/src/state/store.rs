@@ -9,6 +9,7 @@ use thiserror::Error;
 use super::history::History;
 use super::lock::{self, Locked};
 use super::record::{SCHEMA, State};
+use crate::crash;
 
 /// Where the state of every app is unless told otherwise.
 pub const DIRECTORY: &str = "/var/lib/pp-fetcher";
@@ -161,7 +162,9 @@ impl StateDir {
         // A temporary file is private; the state is for everybody who may see the directory.
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o664);
         file.as_file().set_permissions(mode)?;
+        crash::point("before", "state");
         file.persist(path).map_err(|e| e.error)?;
+        crash::point("after", "state");
         File::open(&self.path)?.sync_all()
     }
 
