@@ -53,6 +53,7 @@ pub fn tell(app: &App, deployment: &Deployment<'_>, attempt: &Attempt, journal: 
         Ok(Ended::Exit(code)) => format!("ended with exit code {code}"),
         Ok(Ended::Signal(signal)) => format!("was ended by signal {signal}"),
         Ok(Ended::TimedOut) => format!("was ended after {} s", TIMEOUT.as_secs()),
+        Ok(Ended::Stopped) => "was ended, as pp-fetcher was told to stop".to_owned(),
         Err(error) => format!("cannot be run: {error}"),
     };
     journal.note(&format!(

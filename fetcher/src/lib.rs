@@ -7,6 +7,7 @@
 //!   [`checkout`]: a revision's files, written safely.
 //! - [`release`]: directories and the link that is switched. [`process`]: other people's programs.
 //! - [`health`]: whether the app is well. [`state`]: what is remembered. [`hooks`]: who is told.
+//! - [`service`]: every app at its interval. [`stop`]: what a signal leads to.
 
 pub mod checkout;
 pub mod cli;
@@ -20,4 +21,6 @@ pub mod process;
 pub mod release;
 pub mod repository;
 pub mod revision;
+pub mod service;
 pub mod state;
+pub mod stop;

@@ -9,7 +9,7 @@ use thiserror::Error;
 use crate::config::App;
 use crate::deploy::pipeline::PassError;
 use crate::deploy::rollback::NoWayBack;
-use crate::deploy::{Deployment, Failure, Journal, Reporter, Verdict};
+use crate::deploy::{Deployment, Failure, Journal, Reporter, Urge, Verdict};
 use crate::health::SystemHost;
 use crate::hooks;
 use crate::release::Layout;
@@ -82,12 +82,12 @@ pub fn with<T>(
 pub fn pass(
     app: &App,
     state: &Path,
-    force: bool,
+    urge: Urge,
     reporter: &mut dyn Reporter,
 ) -> Result<Done<Verdict>, Error> {
     with(app, state, |deployment| {
         let mut journal = Journal::new(&app.name, reporter);
-        let verdict = deployment.pass(force, &mut journal)?;
+        let verdict = deployment.pass(urge, &mut journal)?;
         tell(deployment, &verdict, &mut journal);
         Ok(verdict)
     })

@@ -311,6 +311,24 @@ fn a_forge_that_cannot_be_reached_is_counted_and_forgotten_when_it_can() {
 }
 
 #[test]
+fn what_fails_again_and_again_is_tried_less_often_unless_somebody_asks() {
+    let world = World::new("");
+    world.push('1', good());
+    world.attempt();
+    world.push('2', good());
+    world.permitted.set(false);
+    for _ in 0..2 {
+        assert_eq!(world.attempt().outcome, Outcome::Failed);
+    }
+    let listings = world.listings.get();
+    assert!(matches!(world.scheduled_pass().unwrap(), Verdict::Waiting(t) if t.count == 2));
+    assert_eq!(world.listings.get(), listings, "the forge was left alone");
+    world.permitted.set(true);
+    assert_eq!(world.attempt().outcome, Outcome::Good);
+    assert_eq!(world.state().trouble, None);
+}
+
+#[test]
 fn old_releases_go_and_the_way_back_stays() {
     let world = World::new("keep = 2\n");
     for digit in ['1', '2', '3', '4'] {

@@ -188,3 +188,27 @@ fn who_may_do_one_thing_is_denied_every_other_in_the_same_bytes() {
     let reload = rig.client().act(Verb::Reload, &unit("todo.service"));
     assert_eq!(reload.unwrap(), Answer::Denied);
 }
+
+#[test]
+fn a_reader_that_has_left_is_no_crash() {
+    if !is_root("a reader that has left") {
+        return;
+    }
+    let rig = Rig::new(mine(&["todo.service"]));
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    for arguments in [
+        &["--list"][..],
+        &["--json", "todo.service"],
+        &["todo.service"],
+    ] {
+        let out = std::process::Command::new(env!("CARGO_BIN_EXE_pp-restart"))
+            .arg(format!("--socket={}", rig.path().display()))
+            .args(arguments)
+            .stdout(writer.try_clone().unwrap())
+            .stderr(writer.try_clone().unwrap())
+            .status()
+            .unwrap();
+        assert_eq!(out.code(), Some(0), "{arguments:?}");
+    }
+}

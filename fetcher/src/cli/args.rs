@@ -1,9 +1,11 @@
 //! The one definition that the parser, the help, the manual page and the completions come from.
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
+use crate::deploy::Urge;
 use crate::{config, state};
 
 /// Deploys what is pushed: polls git, builds a release, switches to it, and goes back by itself
@@ -111,6 +113,20 @@ pub struct Poll {
     /// One JSON object a line, one line an app
     #[arg(long)]
     pub json: bool,
+}
+
+impl Poll {
+    /// A poll that names its apps, or is typed at a terminal, is somebody's who wants to see it now.
+    pub(super) fn urge(&self) -> Urge {
+        match (
+            self.force,
+            self.apps.is_empty() && !std::io::stdout().is_terminal(),
+        ) {
+            (true, _) => Urge::Forced,
+            (false, true) => Urge::Scheduled,
+            (false, false) => Urge::Asked,
+        }
+    }
 }
 
 /// The definition, for manual pages and completions.

@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::deploy::Verdict;
 use crate::pass::{Done, Error};
 use crate::revision::Revision;
-use crate::state::{Attempt, Pause, Quarantine};
+use crate::state::{Attempt, Pause, Quarantine, Trouble};
 
 #[derive(Serialize)]
 struct Line<'a> {
@@ -25,6 +25,8 @@ enum Result<'a> {
     Held { quarantine: &'a Quarantine },
     /// The app is paused.
     Paused { pause: &'a Pause },
+    /// The last polls failed, and it is too early to try again.
+    Waiting { trouble: &'a Trouble },
     /// An attempt was made.
     Attempted { attempt: &'a Attempt },
     /// Nothing could be attempted.
@@ -38,6 +40,7 @@ pub(super) fn line(app: &str, done: &std::result::Result<Done<Verdict>, Error>) 
         Ok(Done::Came(Verdict::Nothing(revision))) => Result::Nothing { revision },
         Ok(Done::Came(Verdict::Held(quarantine))) => Result::Held { quarantine },
         Ok(Done::Came(Verdict::Paused(pause))) => Result::Paused { pause },
+        Ok(Done::Came(Verdict::Waiting(trouble))) => Result::Waiting { trouble },
         Ok(Done::Came(Verdict::Attempted(attempt))) => Result::Attempted { attempt },
         Err(error) => Result::Error {
             error: error.to_string(),

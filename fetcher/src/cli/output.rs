@@ -76,6 +76,11 @@ pub fn told(verdict: &Verdict) -> String {
             first_line(&quarantine.reason)
         ),
         Verdict::Paused(pause) => paused(pause),
+        Verdict::Waiting(trouble) => format!(
+            "not asked again yet after {} failures in a row; a poll that names the app asks at once: {}",
+            trouble.count,
+            first_line(&trouble.reason)
+        ),
         Verdict::Attempted(attempt) => attempted(attempt),
     }
 }

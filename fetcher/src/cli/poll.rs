@@ -8,9 +8,10 @@ use super::args::{Arguments, Poll};
 use super::output::{Lines, foreseen};
 use super::{FAILED, OK, USAGE, json, load, select};
 use crate::config::App;
-use crate::deploy::{Phase, Reporter, Verdict};
+use crate::deploy::{Phase, Reporter, Urge, Verdict};
 use crate::pass::{Done, Error, pass, with};
 use crate::state::Outcome;
+use crate::stop;
 
 /// Most apps worked on at a time: builds are the load, and the apps themselves need the host too.
 const AT_ONCE: NonZeroUsize = NonZeroUsize::new(4).unwrap();
@@ -21,6 +22,10 @@ pub fn poll(arguments: &Arguments, options: &Poll) -> u8 {
         Ok(config) => config,
         Err(code) => return code,
     };
+    if let Err(error) = stop::listen() {
+        // Ctrl-C then ends us at once, which the next poll puts right.
+        eprintln!("pp-fetcher: signals cannot be received: {error}");
+    }
     let broken = !config.broken.is_empty();
     let apps = match select(config, &options.apps) {
         Ok(apps) => apps,
@@ -65,17 +70,17 @@ fn one(app: &App, arguments: &Arguments, options: &Poll) -> bool {
         return dry_run(app, arguments);
     }
     if options.json {
-        let done = pass(app, &arguments.state, options.force, &mut Untold);
+        let done = pass(app, &arguments.state, options.urge(), &mut Untold);
         println!("{}", json::line(&app.name, &done));
         return well(&done);
     }
-    by_lines(app, arguments, options.force)
+    by_lines(app, arguments, options.urge())
 }
 
 /// One app's pass, told line by line; whether it went well.
-pub(super) fn by_lines(app: &App, arguments: &Arguments, force: bool) -> bool {
+pub(super) fn by_lines(app: &App, arguments: &Arguments, urge: Urge) -> bool {
     let mut lines = Lines::stdout();
-    let done = pass(app, &arguments.state, force, &mut lines);
+    let done = pass(app, &arguments.state, urge, &mut lines);
     tell(app, &lines, done)
 }
 

@@ -1,6 +1,6 @@
 //! The way back: the previous release serves again.
 
-use super::failure::{Blame, Failure};
+use super::failure::Failure;
 use super::journal::{Journal, Phase};
 use super::pipeline::{Deployment, Draft, Verdict};
 use super::restart::restart_all;
@@ -21,10 +21,7 @@ impl Deployment<'_> {
         journal: &mut Journal<'_>,
     ) -> Result<Verdict, StateError> {
         journal.note(&format!("not well: {}", failure.what));
-        if failure.blame == Blame::Revision {
-            self.state
-                .quarantine(&trying.revision, &failure.to_string(), (self.clock)());
-        }
+        self.hold_against(&trying.revision, failure);
         trying.going_back = Some(failure.to_string());
         self.state.trying = Some(trying.clone());
         self.save()?;

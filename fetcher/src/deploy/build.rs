@@ -86,6 +86,7 @@ pub fn build(facts: &Facts<'_>, log: &Path) -> Result<(), Failure> {
             "was ended after {} (build_timeout)",
             duration::human(timeout)
         )),
+        Ok(Ended::Stopped) => Err(Failure::stopped(Phase::Build)),
         Err(error) => Err(Failure::revision(
             Phase::Build,
             format!(

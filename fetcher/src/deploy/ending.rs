@@ -3,6 +3,7 @@
 use super::failure::{Blame, Failure};
 use super::journal::Journal;
 use super::pipeline::{Deployment, Draft, Verdict};
+use crate::revision::Revision;
 use crate::state::{Attempt, Kept, Outcome, StateError, Trying};
 
 impl Deployment<'_> {
@@ -44,6 +45,7 @@ impl Deployment<'_> {
             deployed_at,
         });
         self.state.trying = None;
+        self.state.trouble = None;
         let live = draft.revision.clone();
         let verdict = self.conclude(draft, Outcome::Good, None, journal)?;
         if let Err(error) = self.source.keep(&live) {
@@ -63,11 +65,20 @@ impl Deployment<'_> {
         failure: &Failure,
         journal: &mut Journal<'_>,
     ) -> Result<Verdict, StateError> {
-        if failure.blame == Blame::Revision {
-            self.state
-                .quarantine(&draft.revision, &failure.to_string(), (self.clock)());
-        }
+        self.hold_against(&draft.revision, failure);
         self.conclude(draft, failure.outcome, Some(failure.to_string()), journal)
+    }
+
+    /// A revision that is at fault is quarantined; otherwise it is tried again, ever less often.
+    pub(super) fn hold_against(&mut self, revision: &Revision, failure: &Failure) {
+        match failure.blame {
+            Blame::Surroundings => self.count_trouble(failure),
+            Blame::Revision => {
+                self.state.trouble = None;
+                self.state
+                    .quarantine(revision, &failure.to_string(), (self.clock)());
+            }
+        }
     }
 
     /// Writes down how an attempt ended: the history first, then the state. A crash in between
@@ -94,7 +105,6 @@ impl Deployment<'_> {
         if let Err(error) = self.dir.history().append(&attempt) {
             journal.note(&format!("the history cannot be written: {error}"));
         }
-        self.state.trouble = None;
         self.save()?;
         Ok(Verdict::Attempted(Box::new(attempt)))
     }

@@ -58,4 +58,13 @@ impl Failure {
             outcome: Outcome::Failed,
         }
     }
+
+    /// We were told to stop.
+    #[must_use]
+    pub fn stopped(phase: Phase) -> Self {
+        Self::surroundings(
+            phase,
+            "pp-fetcher was told to stop; nothing was switched, and the next poll tries again",
+        )
+    }
 }

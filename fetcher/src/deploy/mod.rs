@@ -6,10 +6,12 @@
 //! - `accept`, `make`, [`build`], [`restart`]: the longer steps.
 //! - [`rollback`]: back to an earlier release by hand. [`foresee`]: what a pass would do.
 //! - `ending`, `back`, `resume`: how an attempt ends, goes back, or is gone on with after a crash.
+//! - [`backoff`]: when what has failed is tried again.
 //! - [`source`]: where revisions come from; the trait and the real one.
 
 mod accept;
 mod back;
+pub mod backoff;
 pub mod build;
 mod ending;
 pub mod failure;
@@ -22,6 +24,7 @@ mod resume;
 pub mod rollback;
 pub mod source;
 
+pub use backoff::Urge;
 pub use failure::{Blame, Failure};
 pub use journal::{Journal, Phase, Reporter};
 pub use pipeline::{Deployment, Verdict};

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use pp_protocol::ClientError;
 use thiserror::Error;
 
+use super::backoff::Urge;
 use super::build::{self, Facts};
 use super::failure::{Blame, Failure};
 use super::journal::{Journal, Phase};
@@ -17,6 +18,7 @@ use crate::health::probe::probe;
 use crate::release::Layout;
 use crate::revision::Revision;
 use crate::state::{Attempt, Pause, Quarantine, State, StateDir, StateError, Trouble, Trying};
+use crate::stop;
 
 /// One app with everything a pass over it needs. Made under the app's lock.
 pub struct Deployment<'a> {
@@ -47,6 +49,8 @@ pub enum Verdict {
     Held(Quarantine),
     /// Somebody paused the app; the forge was not asked.
     Paused(Pause),
+    /// The last polls failed; the forge was not asked again yet.
+    Waiting(Trouble),
     /// An attempt was made.
     Attempted(Box<Attempt>),
 }
@@ -80,24 +84,26 @@ pub(super) struct Draft {
 impl Deployment<'_> {
     /// One pass: goes on with what was cut short, asks the forge, deploys what is new.
     ///
-    /// With `force` a revision is deployed although it is live already, quarantined or paused.
-    ///
     /// # Errors
     /// Nothing could be attempted; what serves is untouched.
-    pub fn pass(&mut self, force: bool, journal: &mut Journal<'_>) -> Result<Verdict, PassError> {
+    pub fn pass(&mut self, urge: Urge, journal: &mut Journal<'_>) -> Result<Verdict, PassError> {
         self.layout.sweep();
         self.dir.sweep();
         if let Some(verdict) = self.resume(journal)? {
             return Ok(verdict);
         }
-        if let Some(pause) = self.pause().filter(|_| !force) {
+        let forced = urge == Urge::Forced;
+        if let Some(pause) = self.pause().filter(|_| !forced) {
             return Ok(Verdict::Paused(pause));
+        }
+        if let Some(trouble) = self.waits_out().filter(|_| urge == Urge::Scheduled) {
+            return Ok(Verdict::Waiting(trouble));
         }
         let polled = journal
             .step(Phase::Poll, || self.source.poll())
             .map_err(|e| e.during(Phase::Poll));
         let revision = polled.or_else(|f| self.trouble(f))?;
-        if let Some(verdict) = self.nothing_to_do(&revision).filter(|_| !force) {
+        if let Some(verdict) = self.nothing_to_do(&revision).filter(|_| !forced) {
             self.no_trouble()?;
             return Ok(verdict);
         }
@@ -152,9 +158,12 @@ impl Deployment<'_> {
         };
         self.state.trying = Some(trying.clone());
         self.save()?;
-        let deployed = self
-            .prepare(&draft, &trying, journal)
-            .and_then(|()| self.bring_up(&trying, journal));
+        let deployed = self.prepare(&draft, &trying, journal).and_then(|()| {
+            if stop::told() {
+                return Err(Failure::stopped(Phase::Build));
+            }
+            self.bring_up(&trying, journal)
+        });
         self.settle(draft, trying, deployed, journal)
     }
 
@@ -233,17 +242,7 @@ impl Deployment<'_> {
     }
 
     fn trouble<T>(&mut self, failure: Failure) -> Result<T, PassError> {
-        let reason = failure.to_string();
-        let (since, count) = self
-            .state
-            .trouble
-            .take()
-            .map_or(((self.clock)(), 0), |t| (t.since, t.count));
-        self.state.trouble = Some(Trouble {
-            reason,
-            since,
-            count: count.saturating_add(1),
-        });
+        self.count_trouble(&failure);
         self.save()?;
         Err(failure.into())
     }

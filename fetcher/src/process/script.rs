@@ -13,6 +13,7 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
 use super::environment::Environment;
+use crate::stop;
 
 /// Most bytes of output kept: enough for any build people read, little enough for any disk.
 const LOG_LIMIT: u64 = 16 * 1024 * 1024;
@@ -49,6 +50,8 @@ pub enum Ended {
     Signal(i32),
     /// By us, after its time was over.
     TimedOut,
+    /// By us, as we were told to stop.
+    Stopped,
 }
 
 impl Script<'_> {
@@ -80,23 +83,32 @@ impl Script<'_> {
 }
 
 fn wait(child: &mut Child, group: Pid, deadline: Instant) -> io::Result<Ended> {
-    if let Some(status) = wait_until(child, deadline)? {
+    if let Some(status) = wait_until(child, deadline, &stop::told)? {
         return Ok(reading(status));
     }
+    let why = if stop::told() {
+        Ended::Stopped
+    } else {
+        Ended::TimedOut
+    };
     let _ = killpg(group, Signal::SIGTERM);
-    if wait_until(child, Instant::now() + GRACE)?.is_none() {
+    if wait_until(child, Instant::now() + GRACE, &|| false)?.is_none() {
         let _ = killpg(group, Signal::SIGKILL);
         child.wait()?;
     }
-    Ok(Ended::TimedOut)
+    Ok(why)
 }
 
-fn wait_until(child: &mut Child, deadline: Instant) -> io::Result<Option<ExitStatus>> {
+fn wait_until(
+    child: &mut Child,
+    deadline: Instant,
+    give_up: &dyn Fn() -> bool,
+) -> io::Result<Option<ExitStatus>> {
     loop {
         if let Some(status) = child.try_wait()? {
             return Ok(Some(status));
         }
-        if Instant::now() >= deadline {
+        if Instant::now() >= deadline || give_up() {
             return Ok(None);
         }
         thread::sleep(TICK);

@@ -96,6 +96,8 @@ pub struct Trouble {
     pub reason: String,
     /// When it first came.
     pub since: Timestamp,
+    /// When it last came.
+    pub last: Timestamp,
     /// How many polls in a row ended so.
     pub count: u32,
 }

@@ -21,7 +21,7 @@ use pp_fetcher::deploy::foresee::Foreseen;
 use pp_fetcher::deploy::restart::Restarter;
 use pp_fetcher::deploy::rollback::NoWayBack;
 use pp_fetcher::deploy::source::{Commit, Source, SourceError};
-use pp_fetcher::deploy::{Deployment, Journal, Phase, Reporter, Verdict};
+use pp_fetcher::deploy::{Deployment, Journal, Phase, Reporter, Urge, Verdict};
 use pp_fetcher::health::watch::UnitSeen;
 use pp_fetcher::health::{HealthUrl, Host};
 use pp_fetcher::release::Layout;
@@ -136,13 +136,19 @@ impl World {
 
     /// One pass.
     pub fn try_pass(&self) -> Result<Verdict, String> {
-        self.process(|d, journal| d.pass(false, journal))
+        self.process(|d, journal| d.pass(Urge::Asked, journal))
+            .map_err(|e| e.to_string())
+    }
+
+    /// One pass whose time has come, as cron makes it.
+    pub fn scheduled_pass(&self) -> Result<Verdict, String> {
+        self.process(|d, journal| d.pass(Urge::Scheduled, journal))
             .map_err(|e| e.to_string())
     }
 
     /// One pass that deploys whatever is followed.
     pub fn forced_pass(&self) -> Result<Verdict, String> {
-        self.process(|d, journal| d.pass(true, journal))
+        self.process(|d, journal| d.pass(Urge::Forced, journal))
             .map_err(|e| e.to_string())
     }
 

@@ -1,5 +1,6 @@
 //! The service, and `--check` for administrators.
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -72,7 +73,8 @@ fn checked(directory: PathBuf) -> ExitCode {
                 .warnings
                 .iter()
                 .for_each(|warning| eprintln!("warning: {warning}"));
-            print!("{}", check::describe(&loaded.policy));
+            // A reader that has left, such as `head`, is no reason to fail.
+            let _ = std::io::stdout().write_all(check::describe(&loaded.policy).as_bytes());
             ExitCode::SUCCESS
         }
         Err(problem) => {

@@ -1,9 +1,18 @@
 //! What the client prints: results to standard output, everything else to standard error.
 
+use std::io::Write;
 use std::time::Duration;
 
 use pp_protocol::{ClientError, Grant, Outcome, Report, UnitName, UnitNameError, Verb, explain};
 use serde_json::{Value, json};
+
+// A reader that has left, such as `head`, is no reason to fail.
+macro_rules! out {
+    ($($words:tt)*) => {{ let _ = writeln!(std::io::stdout(), $($words)*); }};
+}
+macro_rules! err {
+    ($($words:tt)*) => {{ let _ = writeln!(std::io::stderr(), $($words)*); }};
+}
 
 /// How the client speaks: to a person, or to a program.
 #[derive(Debug, Clone, Copy)]
@@ -21,7 +30,7 @@ impl Voice {
                 }));
             } else {
                 let every = Duration::from_millis(grant.every_ms);
-                println!(
+                out!(
                     "{:<8} {}   {} at once, one more every {} s",
                     grant.verb.as_str(),
                     grant.unit,
@@ -31,7 +40,7 @@ impl Voice {
             }
         }
         if grants.is_empty() {
-            eprintln!("pp-restart: you may not restart anything. {ASK}");
+            err!("pp-restart: you may not restart anything. {ASK}");
         }
     }
 
@@ -51,32 +60,32 @@ impl Voice {
                 },
             }));
         } else if matches!(outcome, Outcome::Restarted | Outcome::Reloaded) {
-            println!("{}", told.summary);
+            out!("{}", told.summary);
         } else {
-            eprintln!("pp-restart: {}", told.summary);
+            err!("pp-restart: {}", told.summary);
         }
         for line in told.advice {
-            eprintln!("  {line}");
+            err!("  {line}");
         }
     }
 
     pub(super) fn denied(self, verb: Verb, unit: &UnitName) {
         self.refusal(unit, "denied", json!(null));
-        eprintln!("pp-restart: you may not {} {unit}. {ASK}", verb.as_str());
-        eprintln!("  what you may do: pp-restart --list");
+        err!("pp-restart: you may not {} {unit}. {ASK}", verb.as_str());
+        err!("  what you may do: pp-restart --list");
     }
 
     pub(super) fn busy(self, verb: Verb, unit: &UnitName, wait: Duration) {
         self.refusal(unit, "busy", json!(crate::pair::millis(wait)));
         let seconds = crate::pair::millis(wait).div_ceil(1000);
-        eprintln!(
+        err!(
             "pp-restart: too many requests to {} {unit}: nothing was done; try again in {seconds} s",
             verb.as_str()
         );
     }
 
     pub(super) fn bad_name(self, name: &str, error: UnitNameError) {
-        eprintln!("pp-restart: {name:?} is not the name of a service: {error}");
+        err!("pp-restart: {name:?} is not the name of a service: {error}");
     }
 
     pub(super) fn error(self, unit: Option<&UnitName>, error: &ClientError) {
@@ -89,26 +98,26 @@ impl Voice {
         if self.json {
             object(&json!({ "unit": unit, "outcome": "error", "message": told }));
         }
-        eprintln!("pp-restart: {told}");
+        err!("pp-restart: {told}");
         match error {
             ClientError::Unreachable { source, .. }
                 if source.kind() == std::io::ErrorKind::PermissionDenied =>
             {
-                eprintln!(
+                err!(
                     "  only members of one group may ask (hosted_apps, as installed); yours are: id"
                 );
             }
             ClientError::Unreachable { .. } => {
-                eprintln!("  is it installed and listening? systemctl status pp-restarter.socket");
+                err!("  is it installed and listening? systemctl status pp-restarter.socket");
             }
             ClientError::Untrusted { .. } => {
-                eprintln!("  somebody may be impersonating the restarter: tell your administrator");
+                err!("  somebody may be impersonating the restarter: tell your administrator");
             }
             _ => {
                 if let Some(unit) = unit {
-                    eprintln!("  see: systemctl status {unit}");
+                    err!("  see: systemctl status {unit}");
                 }
-                eprintln!("  see: journalctl -u pp-restarter -n 20");
+                err!("  see: journalctl -u pp-restarter -n 20");
             }
         }
     }
@@ -123,7 +132,7 @@ impl Voice {
 const ASK: &str = "The administrator of this host says who may, in /etc/pp-restarter/policy.d.";
 
 fn object(value: &Value) {
-    println!("{value}");
+    out!("{value}");
 }
 
 fn hex(id: [u8; 16]) -> String {

@@ -1,0 +1,93 @@
+//! Not asking again at once what has just failed: a forge that is down is not helped by it.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::failure::Failure;
+use super::pipeline::Deployment;
+use crate::state::Trouble;
+
+/// Longest time between two tries, unless the app's own interval is longer.
+const LONGEST: Duration = Duration::from_secs(3600);
+
+/// How much somebody wants a pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Urge {
+    /// Its time has come; after failures it may wait.
+    Scheduled,
+    /// Somebody asks for this app now.
+    Asked,
+    /// Somebody wants it deployed, whatever stands against it.
+    Forced,
+}
+
+impl Trouble {
+    /// When a scheduled pass tries again: after the second failure in a row twice the interval, then
+    /// four times, at most an hour. A tenth is let off, so that a clock like cron's does not miss
+    /// its turn by a moment.
+    #[must_use]
+    pub fn next_try(&self, interval: Duration) -> Timestamp {
+        let doublings = self.count.saturating_sub(1).min(16);
+        if doublings == 0 {
+            return self.last;
+        }
+        let wait = interval
+            .saturating_mul(1 << doublings)
+            .min(LONGEST.max(interval));
+        self.last
+            .saturating_add(wait.mul_f64(0.9))
+            .unwrap_or(self.last)
+    }
+}
+
+impl Deployment<'_> {
+    /// The trouble that a scheduled pass waits out now.
+    pub(super) fn waits_out(&self) -> Option<Trouble> {
+        let now = (self.clock)();
+        let waits = |t: &Trouble| {
+            // A clock that was set back must not make us wait for it to come round.
+            t.last <= now && now < t.next_try(self.app.interval)
+        };
+        self.state.trouble.clone().filter(waits)
+    }
+
+    /// One more failure that is not the revision's fault.
+    pub(super) fn count_trouble(&mut self, failure: &Failure) {
+        let now = (self.clock)();
+        let before = self.state.trouble.take();
+        let (since, count) = before.map_or((now, 0), |t| (t.since, t.count));
+        self.state.trouble = Some(Trouble {
+            reason: failure.to_string(),
+            since,
+            last: now,
+            count: count.saturating_add(1),
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_and_end_at_an_hour() {
+        let minutes = |count, interval: u64| {
+            let zero = Timestamp::UNIX_EPOCH;
+            let trouble = Trouble {
+                reason: String::new(),
+                since: zero,
+                last: zero,
+                count,
+            };
+            trouble
+                .next_try(Duration::from_secs(interval * 60))
+                .as_second()
+                / 60
+        };
+        let seen: Vec<_> = (0..8).map(|count| minutes(count, 5)).collect();
+        assert_eq!(seen, [0, 0, 9, 18, 36, 54, 54, 54]);
+        assert_eq!(minutes(u32::MAX, 5), 54);
+        assert_eq!(minutes(5, 120), 108, "an interval over an hour is kept");
+    }
+}

@@ -1,0 +1,43 @@
+//! Waiting between two polls, which a signal ends.
+
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+/// The rest of every thread; ended once, for all.
+#[derive(Debug, Default)]
+pub struct Rest {
+    over: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Rest {
+    /// Nobody rests from now on.
+    pub fn end(&self) {
+        *self.over.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.changed.notify_all();
+    }
+
+    /// Waits for this time, or until the end; whether it is the end.
+    pub fn ends_within(&self, time: Duration) -> bool {
+        let over = self.over.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.changed.wait_timeout_while(over, time, |over| !*over);
+        *waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waiting_ends_with_its_time_or_with_the_end() {
+        let rest = Rest::default();
+        assert!(!rest.ends_within(Duration::from_millis(1)));
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| rest.ends_within(Duration::from_secs(60)));
+            rest.end();
+            assert!(waiting.join().unwrap());
+        });
+        assert!(rest.ends_within(Duration::from_secs(60)));
+    }
+}

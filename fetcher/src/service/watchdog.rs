@@ -1,0 +1,70 @@
+//! Whether anything hangs: systemd is told that all is well only while no pass takes longer than
+//! all its own time-outs together.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use sd_notify::NotifyState;
+
+use super::rest::Rest;
+use crate::config::App;
+
+/// What a pass may take beside the build and the probes: the fetch's 10 min, restarts forth and
+/// back at 200 s each, waiting for the restarter's limit, and as much again.
+const BESIDE: Duration = Duration::from_secs(45 * 60);
+
+/// The passes under way, each with the moment by which it must have ended.
+#[derive(Debug, Default)]
+pub struct Watchdog {
+    under_way: Mutex<HashMap<String, Instant>>,
+}
+
+impl Watchdog {
+    /// Does `work` for `app`, under watch.
+    pub fn during(&self, app: &App, work: impl FnOnce()) {
+        let most = app.deploy.build_timeout + 2 * (app.health.within + app.health.steady) + BESIDE;
+        self.passes()
+            .insert(app.name.clone(), Instant::now() + most);
+        work();
+        self.passes().remove(&app.name);
+    }
+
+    /// Tells systemd that all is well, as long as it is, `every` so often until the end of `rest`.
+    pub fn ping(&self, rest: &Rest, every: Duration) {
+        while !rest.ends_within(every) {
+            if self.well(Instant::now()) {
+                let _ = sd_notify::notify(&[NotifyState::Watchdog]);
+            }
+        }
+    }
+
+    fn well(&self, now: Instant) -> bool {
+        self.passes().values().all(|by| now < *by)
+    }
+
+    fn passes(&self) -> MutexGuard<'_, HashMap<String, Instant>> {
+        self.under_way
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    #[test]
+    fn a_pass_that_outlasts_its_time_outs_is_not_well() {
+        let text = "repository = \"f:x\"\n[deploy]\nroot = \"/srv/x\"\nbuild_timeout = \"1s\"\n";
+        let app = App::new("x", Path::new("x"), toml::from_str(text).unwrap()).unwrap();
+        let watchdog = Watchdog::default();
+        watchdog.during(&app, || {
+            let now = Instant::now();
+            assert!(watchdog.well(now + BESIDE));
+            assert!(!watchdog.well(now + BESIDE + Duration::from_secs(3600)));
+        });
+        assert!(watchdog.well(Instant::now() + Duration::from_secs(360_000)));
+    }
+}

@@ -1,0 +1,235 @@
+//! The same requests made by sudo, by polkit and by the restarter: who lets what through. Prints one
+//! table, which `restarter/COMPARISON.md` quotes.
+#![allow(clippy::unwrap_used, reason = "a test stops where it is wrong")]
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use pp_tests::cases;
+use pp_tests::harness::{self, Needs};
+use pp_tests::host::Host;
+
+fn main() -> ExitCode {
+    harness::run(Needs::Packages, start, cases![who_lets_what_through])
+}
+
+const LISTED: &str = "todo_gunicorn.service";
+const UNITS: [&str; 4] = [LISTED, "other.service", "looped.service", "ssh.service"];
+
+/// As in the old way: the rule names the command to the letter.
+const SUDOERS: &str = "\
+%hosted_apps ALL = NOPASSWD: /bin/systemctl restart todo_gunicorn.service, \\
+    /bin/systemctl restart looped.service, /bin/systemctl restart other-name.service
+";
+
+/// As the manual of polkit has it, with unit and verb checked.
+const POLKIT: &str = r#"
+polkit.addRule(function (action, subject) {
+    var units = ["todo_gunicorn.service", "looped.service", "other-name.service"];
+    if (action.id == "org.freedesktop.systemd1.manage-units" && subject.isInGroup("hosted_apps")
+        && action.lookup("verb") == "restart" && units.indexOf(action.lookup("unit")) >= 0) {
+        return polkit.Result.YES;
+    }
+});
+"#;
+
+const POLICY: &str = r#"
+[[allow]]
+units = ["todo_gunicorn.service", "looped.service", "other-name.service"]
+groups = ["hosted_apps"]
+"#;
+
+fn start() -> Result<Host> {
+    let host = Host::start()?;
+    for unit in [LISTED, "other.service", "looped.service"] {
+        host.lab().write(
+            &format!("/etc/systemd/system/{unit}"),
+            b"[Service]\nType=exec\nExecStart=/bin/sleep infinity\n",
+            0o644,
+            "root:root",
+        )?;
+    }
+    host.lab().write(
+        "/etc/sudoers.d/todo",
+        SUDOERS.as_bytes(),
+        0o440,
+        "root:root",
+    )?;
+    host.lab().write(
+        "/etc/polkit-1/rules.d/50-todo.rules",
+        POLKIT.as_bytes(),
+        0o644,
+        "root:root",
+    )?;
+    host.policy("todo", POLICY)?;
+    host.lab().sh("useradd -p '*' mallory
+         ln -s /lib/systemd/system/ssh.service /etc/systemd/system/other-name.service
+         systemctl daemon-reload; systemctl restart polkit.service
+         systemctl start todo_gunicorn other looped")?;
+    Ok(host)
+}
+
+/// One way to ask: its name, the program for a restart, the one for another verb.
+struct Way {
+    name: &'static str,
+    restart: &'static str,
+    stop: &'static str,
+}
+
+const WAYS: [Way; 3] = [
+    Way {
+        name: "sudoers",
+        restart: "sudo -n systemctl restart",
+        stop: "sudo -n systemctl stop",
+    },
+    Way {
+        name: "polkit",
+        restart: "systemctl --no-ask-password restart",
+        stop: "systemctl --no-ask-password stop",
+    },
+    // It has no verb but its own; that is tried as somebody would.
+    Way {
+        name: "pp-restarter",
+        restart: "pp-restart",
+        stop: "pp-restart stop",
+    },
+];
+
+/// What is tried: in words, by whom, the arguments, and which units it ought to touch.
+struct Attempt {
+    words: &'static str,
+    user: &'static str,
+    before: &'static str,
+    stop: bool,
+    arguments: &'static str,
+    right: &'static [&'static str],
+}
+
+const fn attempt(
+    words: &'static str,
+    arguments: &'static str,
+    right: &'static [&'static str],
+) -> Attempt {
+    Attempt {
+        words,
+        user: "gunicorn",
+        before: "",
+        stop: false,
+        arguments,
+        right,
+    }
+}
+
+const ATTEMPTS: &[Attempt] = &[
+    attempt("the listed unit", LISTED, &[LISTED]),
+    Attempt {
+        before: "setpriv --no-new-privs ",
+        ..attempt(
+            "the same by a sandboxed caller (no new privileges)",
+            LISTED,
+            &[LISTED],
+        )
+    },
+    attempt("another unit", "other.service", &[]),
+    Attempt {
+        user: "mallory",
+        ..attempt("the listed unit, by a stranger", LISTED, &[])
+    },
+    Attempt {
+        stop: true,
+        ..attempt("stop instead of restart", LISTED, &[])
+    },
+    attempt(
+        "the listed unit and another",
+        "todo_gunicorn.service other.service",
+        &[LISTED],
+    ),
+    attempt("its name without .service", "todo_gunicorn", &[]),
+    attempt("a pattern", "'todo_*.service'", &[]),
+    attempt("a pattern that fits other units", "'*.service'", &[]),
+    attempt("upper case", "TODO_GUNICORN.service", &[]),
+    attempt("a trailing space", "'todo_gunicorn.service '", &[]),
+    attempt("a path", "/etc/systemd/system/todo_gunicorn.service", &[]),
+    attempt(
+        "an option before it",
+        "--force other.service todo_gunicorn.service",
+        &[LISTED],
+    ),
+    attempt(
+        "a listed name that is an alias of ssh.service",
+        "other-name.service",
+        &[],
+    ),
+];
+
+fn who_lets_what_through(host: &Host) -> Result<()> {
+    let mut table = vec![
+        format!("| request | {} |", WAYS.map(|way| way.name).join(" | ")),
+        "|---|---|---|---|".into(),
+    ];
+    for attempt in ATTEMPTS {
+        let mut row = format!("| {} |", attempt.words);
+        for way in &WAYS {
+            let touched = touched(host, way, attempt)?;
+            let verdict = match touched.as_slice() {
+                [] => "refused".to_owned(),
+                units => format!("**{}**", units.join(", ")),
+            };
+            let mark = if touched == attempt.right { "" } else { " ✗" };
+            row += &format!(" {verdict}{mark} |");
+            // sudo and polkit are only measured; what is ours must be right.
+            assert!(
+                way.name != "pp-restarter" || mark.is_empty(),
+                "{}: {verdict}",
+                attempt.words
+            );
+        }
+        table.push(row);
+    }
+    let mut row = "| the listed unit thirty times in a row: it is then |".to_owned();
+    for way in &WAYS {
+        host.lab().sh(
+            "systemctl reset-failed looped.service; systemctl restart looped.service; sleep 11",
+        )?;
+        let script = format!(
+            "for n in $(seq 30); do {} looped.service || true; done >/dev/null 2>&1",
+            way.restart
+        );
+        host.lab().as_user("gunicorn").sh(&script)?;
+        let state = host.lab().property("looped.service", "ActiveState")?;
+        assert!(way.name != "pp-restarter" || state == "active", "{state}");
+        row += &format!(" {state}{} |", if state == "active" { "" } else { " ✗" });
+    }
+    table.push(row);
+    println!("\n{}\n", table.join("\n"));
+    Ok(())
+}
+
+/// The units that one request has touched: restarted or stopped.
+fn touched(host: &Host, way: &Way, attempt: &Attempt) -> Result<Vec<&'static str>> {
+    host.lab().sh(
+        "systemctl reset-failed; systemctl start todo_gunicorn other looped
+         systemctl stop pp-restarter.service",
+    )?;
+    let before = invocations(host)?;
+    let program = if attempt.stop { way.stop } else { way.restart };
+    let script = format!(
+        "{}{program} {} >/dev/null 2>&1 || true",
+        attempt.before, attempt.arguments
+    );
+    host.lab().as_user(attempt.user).sh(&script)?;
+    let after = invocations(host)?;
+    let pairs = UNITS.into_iter().zip(before.iter().zip(&after));
+    Ok(pairs
+        .filter(|(_, (before, after))| before != after)
+        .map(|(unit, _)| unit)
+        .collect())
+}
+
+fn invocations(host: &Host) -> Result<Vec<String>> {
+    let of = |unit: &str| -> Result<String> {
+        Ok(host.lab().property(unit, "InvocationID")?
+            + &host.lab().property(unit, "ActiveState")?)
+    };
+    UNITS.into_iter().map(of).collect()
+}
