@@ -6,8 +6,8 @@
 //!
 //! - [`message`]: what may be asked and what is answered.
 //! - [`report`]: what the restarter saw of a unit.
-//! - [`explain`]: the same in words for a person.
-//! - [`unit`]: the name of a unit, checked once.
+//! - [`mod@explain`]: the same in words for a person.
+//! - [`mod@unit`]: the name of a unit, checked once.
 //! - [`codec`]: frames and bytes; the only file that knows of bincode.
 //! - [`client`]: a blocking client that checks who the server is before it speaks.
 

@@ -1,6 +1,10 @@
 //! The rules of the restarter that need a booted host: its socket, its policy files, what it reports of
 //! each kind of unit, and what becomes of requests while things are restarted under it.
-#![allow(clippy::unwrap_used, reason = "a test stops where it is wrong")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test stops where it is wrong"
+)]
 
 use std::process::ExitCode;
 

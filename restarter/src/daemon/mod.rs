@@ -129,7 +129,7 @@ fn start_front(
     Ok(child)
 }
 
-/// The front, from its start to its end. Started by [`monitor`] alone: the listening socket is its
+/// The front, from its start to its end. Started by [`monitor()`] alone: the listening socket is its
 /// standard input, its end of the pair its standard output.
 ///
 /// # Errors
