@@ -76,7 +76,11 @@ deny() {
 	"$deny" --locked check "$@"
 }
 
-unit_tests() { cargo test --workspace --locked --exclude pp-tests && cargo test --locked -p pp-tests --lib; }
+unit_tests() {
+	cargo test --workspace --locked --exclude pp-tests &&
+		cargo test --locked -p pp-tests --lib &&
+		cargo test --locked -p pp-restarter --features selftest --test sandbox
+}
 
 lab() {
 	local required=

@@ -39,71 +39,31 @@ fn main() -> ExitCode {
     )
 }
 
-/// Units of every sort that somebody might have written.
-const UNITS: &[(&str, &str)] = &[
-    (
-        "fine",
-        "[Service]\nType=exec\nExecStart=/bin/sleep infinity\n",
-    ),
-    (
-        "many",
-        "[Service]\nType=exec\nExecStart=/bin/sleep infinity\n",
-    ),
-    (
-        "often",
-        "[Unit]\nStartLimitIntervalSec=0\n[Service]\nType=exec\nExecStart=/bin/sleep infinity\n",
-    ),
-    ("simple", "[Service]\nExecStart=/bin/sleep infinity\n"),
-    ("exits", "[Service]\nExecStart=/bin/false\n"),
-    (
-        "again",
-        "[Service]\nRestart=always\nRestartSec=30\nExecStart=/bin/false\n",
-    ),
-    ("missing", "[Service]\nExecStart=/nonexistent\n"),
-    (
-        "missing-exec",
-        "[Service]\nType=exec\nExecStart=/nonexistent\n",
-    ),
-    (
-        "never-ready",
-        "[Service]\nType=notify\nTimeoutStartSec=2\nExecStart=/bin/sleep infinity\n",
-    ),
-    ("no-word", "[Service]\nType=notify\nExecStart=/bin/true\n"),
-    (
-        "condition",
-        "[Unit]\nConditionPathExists=/nonexistent\n[Service]\nExecStart=/bin/sleep infinity\n",
-    ),
-    (
-        "assertion",
-        "[Unit]\nAssertPathExists=/nonexistent\n[Service]\nExecStart=/bin/sleep infinity\n",
-    ),
-    (
-        "needs",
-        "[Unit]\nRequires=missing-exec.service\nAfter=missing-exec.service\n[Service]\nExecStart=/bin/sleep infinity\n",
-    ),
-    (
-        "limited",
-        "[Unit]\nStartLimitIntervalSec=60\nStartLimitBurst=1\n[Service]\nExecStart=/bin/sleep infinity\n",
-    ),
-    (
-        "hangs",
-        "[Service]\nTimeoutStopSec=2\nExecStart=/bin/sh -c 'trap \"\" TERM; while :; do sleep 1; done'\n",
-    ),
-    (
-        "by-hand",
-        "[Unit]\nRefuseManualStart=yes\n[Service]\nExecStart=/bin/sleep infinity\n",
-    ),
-    ("broken", "[Service]\nType=simple\n"),
-    (
-        "slow",
-        "[Unit]\nStartLimitIntervalSec=0\n[Service]\nType=notify\nNotifyAccess=all\nExecStart=/bin/sh -c 'sleep 3; systemd-notify --ready; exec sleep infinity'\n",
-    ),
-];
+/// Units of every sort that somebody might have written: a name and its file, a line each.
+const UNITS: &str = r#"fine|[Service]\nType=exec\nExecStart=/bin/sleep infinity\n
+many|[Service]\nType=exec\nExecStart=/bin/sleep infinity\n
+often|[Unit]\nStartLimitIntervalSec=0\n[Service]\nType=exec\nExecStart=/bin/sleep infinity\n
+simple|[Service]\nExecStart=/bin/sleep infinity\n
+exits|[Service]\nExecStart=/bin/false\n
+again|[Service]\nRestart=always\nRestartSec=30\nExecStart=/bin/false\n
+missing|[Service]\nExecStart=/nonexistent\n
+missing-exec|[Service]\nType=exec\nExecStart=/nonexistent\n
+never-ready|[Service]\nType=notify\nTimeoutStartSec=2\nExecStart=/bin/sleep infinity\n
+no-word|[Service]\nType=notify\nExecStart=/bin/true\n
+condition|[Unit]\nConditionPathExists=/nonexistent\n[Service]\nExecStart=/bin/sleep infinity\n
+assertion|[Unit]\nAssertPathExists=/nonexistent\n[Service]\nExecStart=/bin/sleep infinity\n
+needs|[Unit]\nRequires=missing-exec.service\nAfter=missing-exec.service\n[Service]\nExecStart=/bin/sleep infinity\n
+limited|[Unit]\nStartLimitIntervalSec=60\nStartLimitBurst=1\n[Service]\nExecStart=/bin/sleep infinity\n
+hangs|[Service]\nTimeoutStopSec=2\nExecStart=/bin/sh -c 'trap "" TERM; while :; do sleep 1; done'\n
+by-hand|[Unit]\nRefuseManualStart=yes\n[Service]\nExecStart=/bin/sleep infinity\n
+broken|[Service]\nType=simple\n
+slow|[Unit]\nStartLimitIntervalSec=0\n[Service]\nType=notify\nNotifyAccess=all\nExecStart=/bin/sh -c 'sleep 3; systemd-notify --ready; exec sleep infinity'\n"#;
 
 fn start() -> Result<Host> {
     let host = Host::start()?;
     let mut names = String::new();
-    for (name, text) in UNITS {
+    for (name, text) in UNITS.lines().filter_map(|line| line.split_once('|')) {
+        let text = text.replace("\\n", "\n");
         let path = format!("/etc/systemd/system/{name}.service");
         host.lab()
             .write(&path, text.as_bytes(), 0o644, "root:root")?;
