@@ -103,6 +103,8 @@ struct Attempt {
     stop: bool,
     arguments: &'static str,
     right: &'static [&'static str],
+    /// Refusing the whole of it is right as well.
+    or_nothing: bool,
 }
 
 const fn attempt(
@@ -117,6 +119,7 @@ const fn attempt(
         stop: false,
         arguments,
         right,
+        or_nothing: false,
     }
 }
 
@@ -150,11 +153,14 @@ const ATTEMPTS: &[Attempt] = &[
     attempt("upper case", "TODO_GUNICORN.service", &[]),
     attempt("a trailing space", "'todo_gunicorn.service '", &[]),
     attempt("a path", "/etc/systemd/system/todo_gunicorn.service", &[]),
-    attempt(
-        "an option before it",
-        "--force other.service todo_gunicorn.service",
-        &[LISTED],
-    ),
+    Attempt {
+        or_nothing: true,
+        ..attempt(
+            "an option before it",
+            "--force other.service todo_gunicorn.service",
+            &[LISTED],
+        )
+    },
     attempt(
         "a listed name that is an alias of ssh.service",
         "other-name.service",
@@ -175,7 +181,8 @@ fn who_lets_what_through(host: &Host) -> Result<()> {
                 [] => "refused".to_owned(),
                 units => format!("**{}**", units.join(", ")),
             };
-            let mark = if touched == attempt.right { "" } else { " ✗" };
+            let right = touched == attempt.right || attempt.or_nothing && touched.is_empty();
+            let mark = if right { "" } else { " ✗" };
             row += &format!(" {verdict}{mark} |");
             // sudo and polkit are only measured; what is ours must be right.
             assert!(
