@@ -21,9 +21,7 @@ pub(crate) fn measure(host: &Host, record: &mut Record) -> Result<()> {
         .cmd(["pp-restart", "--list"])
         .output()?;
     let monitor = lab.property("pp-restarter.service", "MainPID")?;
-    let front = lab
-        .cmd(["pgrep", "-u", "pp-restarter", "pp-restarter"])
-        .ok()?;
+    let front = lab.cmd(["pgrep", "-P", &monitor]).ok()?;
     record.once("restarter, monitor (uid 0)", pss(lab, &monitor)?, "kB");
     record.once(
         "restarter, front (uid pp-restarter)",
