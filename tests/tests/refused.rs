@@ -16,6 +16,7 @@ fn main() -> ExitCode {
         cases![
             a_member_of_hosted_apps_restarts_what_the_policy_lists,
             a_unit_that_is_not_listed_is_refused_and_not_touched,
+            rule_6_what_systemd_would_mangle_into_a_listed_name_is_not_that_name,
             listed_or_unlisted_or_absent_a_stranger_hears_the_same,
             a_stranger_does_not_reach_the_socket,
             rule_1_a_stranger_is_refused_even_when_the_socket_lets_everybody_in,
@@ -64,6 +65,39 @@ fn a_unit_that_is_not_listed_is_refused_and_not_touched(host: &Host) -> Result<(
         assert_eq!(output.code, Some(3), "{unit}: {output}");
     }
     assert_eq!(host.lab().property("ssh.service", "MainPID")?, sshd);
+    Ok(())
+}
+
+fn rule_6_what_systemd_would_mangle_into_a_listed_name_is_not_that_name(host: &Host) -> Result<()> {
+    let app = host.perl("exact")?;
+    app.deploy(Perl("v1"), "First")?;
+    let before = host.lab().property(app.unit(), "InvocationID")?;
+    let stem = app.unit().trim_end_matches(".service");
+    let mut taken_by_systemd = 0;
+    for spelling in [
+        stem.to_owned(),
+        format!("{}.*", app.unit().trim_end_matches("service")),
+        format!("{stem}*"),
+        app.unit().to_uppercase(),
+        format!("{} ", app.unit()),
+        format!("{}\n", app.unit()),
+        format!("./{}", app.unit()),
+        format!("/etc/systemd/system/{}", app.unit()),
+    ] {
+        let mangled = host
+            .lab()
+            .cmd(["systemd-escape", "--mangle", "--", &spelling])
+            .output()?;
+        taken_by_systemd += u32::from(mangled.stdout.trim() == app.unit());
+        let gunicorn = host.lab().as_user("gunicorn");
+        let output = gunicorn.cmd(["pp-restart", "--", &spelling]).output()?;
+        assert_ne!(output.code, Some(0), "{spelling:?}: {output}");
+    }
+    assert!(
+        taken_by_systemd > 0,
+        "none of these says anything about systemd's mangling"
+    );
+    assert_eq!(host.lab().property(app.unit(), "InvocationID")?, before);
     Ok(())
 }
 
