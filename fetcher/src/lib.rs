@@ -5,7 +5,7 @@
 //! - [`cli`]: the commands. [`config`]: what they are told. [`pass`]: one pass with real drivers.
 //! - [`repository`]: git as the pipeline's source. [`git`]: listing, fetching, the mirror.
 //!   [`verify`]: who signed a revision. [`checkout`]: its files, written safely.
-//! - [`release`]: directories and the link that is switched. [`process`]: other people's programs.
+//! - [`release`]: directories and the link that is switched. [`space`]: room for them. [`process`]: other people's programs.
 //! - [`health`]: whether the app is well. [`state`]: what is remembered. [`hooks`]: who is told.
 //! - [`hostkey`]: host keys shown and pinned by hand.
 //! - [`service`]: every app at its interval. [`stop`]: what a signal leads to.
@@ -25,6 +25,7 @@ pub mod release;
 pub mod repository;
 pub mod revision;
 pub mod service;
+pub mod space;
 pub mod state;
 pub mod stop;
 pub mod verify;

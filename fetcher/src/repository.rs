@@ -14,6 +14,7 @@ use crate::git::{
     Mirror, Remote, RemoteError, RemoteOptions, RepositoryUrl, SshOptions, Wanted, listing, repack,
 };
 use crate::revision::Revision;
+use crate::space::{self, Need};
 use crate::verify::{self, Keygen, SignedObject};
 
 /// One app's repository.
@@ -116,6 +117,8 @@ impl Source for Repository {
             SourceError::surroundings("a fetch without a poll before it: please report this")
         })?;
         let mirror = self.mirror()?;
+        // How large the pack is, nobody says beforehand; without the reserve it is not begun.
+        space::check(mirror.path(), Need::default()).map_err(surroundings)?;
         let fetched = remote
             .fetch(mirror, &found, &mut |_| {})
             .map_err(surroundings)?;

@@ -9,7 +9,6 @@
 mod git_support;
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -21,8 +20,7 @@ use pp_fetcher::verify::{Keygen, SignedObject, Signer, VerifyError, check};
 /// Asks an ssh-keygen that is a script with this body.
 fn asked(dir: &Path, body: &str, deadline: Duration) -> Result<Signer, VerifyError> {
     let program = dir.join("ssh-keygen");
-    fs::write(&program, format!("#!/bin/sh\n{body}\n")).unwrap();
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    git_support::script(&program, body);
     ask(dir, Keygen { program, deadline })
 }
 

@@ -7,6 +7,8 @@ use std::time::Duration;
 use git2::Oid;
 use thiserror::Error;
 
+use crate::space::NoRoom;
+
 /// Why there is no checkout.
 #[derive(Debug, Error)]
 pub enum CheckoutError {
@@ -33,6 +35,9 @@ pub enum CheckoutError {
         /// What libgit2 says.
         why: String,
     },
+    /// The tree does not fit on the disk; nothing was written.
+    #[error(transparent)]
+    NoRoom(#[from] NoRoom),
     /// The directory to write into is not empty.
     #[error("{} is not empty: a checkout goes into a fresh directory only", .0.display())]
     NotEmpty(PathBuf),
@@ -111,7 +116,11 @@ impl CheckoutError {
     #[must_use]
     pub fn is_disk_full(&self) -> bool {
         use io::ErrorKind::{QuotaExceeded, StorageFull};
-        matches!(self, Self::Io { source, .. } if matches!(source.kind(), StorageFull | QuotaExceeded))
+        match self {
+            Self::NoRoom(_) => true,
+            Self::Io { source, .. } => matches!(source.kind(), StorageFull | QuotaExceeded),
+            _ => false,
+        }
     }
 
     /// A word that stays the same from version to version, for programs and for the history.
@@ -121,8 +130,8 @@ impl CheckoutError {
             Self::Refused { .. } => "tree-refused",
             Self::TimedOut(_) => "timed-out",
             Self::Object { .. } => "mirror",
-            Self::Io { .. } if self.is_disk_full() => "disk-full",
-            Self::NotEmpty(_) | Self::Io { .. } => "file-system",
+            Self::NoRoom(_) | Self::Io { .. } if self.is_disk_full() => "disk-full",
+            Self::NotEmpty(_) | Self::NoRoom(_) | Self::Io { .. } => "file-system",
         }
     }
 }

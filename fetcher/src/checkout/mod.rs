@@ -25,6 +25,7 @@ use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
 
 use crate::git::Mirror;
+use crate::space;
 use error::io_at;
 pub use error::{CheckoutError, Refusal};
 pub use write::Progress;
@@ -98,6 +99,7 @@ pub fn check_out(
     let deadline = Instant::now() + budget.time;
     let root = empty_directory(into)?;
     let done = plan::plan(mirror, revision, budget, deadline).and_then(|plan| {
+        space::check(into, plan.need())?;
         write::write(
             mirror,
             &plan,

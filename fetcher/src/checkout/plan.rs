@@ -11,6 +11,7 @@ use git2::{ObjectType, Odb, Oid, Repository};
 use super::error::{CheckoutError, Refusal};
 use super::{Budget, CheckedOut, Submodules, link, name};
 use crate::git::{Mirror, text};
+use crate::space::Need;
 
 /// Longest path below the release in bytes: room for the release's own path up to `PATH_MAX`.
 const LONGEST_PATH: usize = 3500;
@@ -47,6 +48,15 @@ impl Plan {
             links: self.links.len() as u64,
             directories: self.directories.len() as u64,
             bytes: self.bytes,
+        }
+    }
+
+    /// What it takes on disk: each file ends in a block that it does not fill, half of it on average.
+    pub(super) fn need(&self) -> Need {
+        let inodes = self.entries();
+        Need {
+            bytes: self.bytes.saturating_add(inodes.saturating_mul(2048)),
+            inodes,
         }
     }
 

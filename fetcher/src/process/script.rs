@@ -1,7 +1,7 @@
 //! One run of a script: its own process group, a deadline, its output in a bounded log.
 
 use std::fs::File;
-use std::io::{self, PipeReader, Read, Write};
+use std::io::{self, ErrorKind, PipeReader, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -62,15 +62,18 @@ impl Script<'_> {
     pub fn run(&self) -> io::Result<Ended> {
         let log = File::options().append(true).create(true).open(self.log)?;
         let (reader, writer) = io::pipe()?;
-        let mut child = Command::new(&self.program)
+        let mut command = Command::new(&self.program);
+        command
             .current_dir(self.directory)
             .env_clear()
-            .envs(&self.environment)
+            .envs(&self.environment);
+        command
             .stdin(Stdio::null())
             .stdout(writer.try_clone()?)
-            .stderr(writer)
-            .process_group(0)
-            .spawn()?;
+            .stderr(writer);
+        let mut child = spawn(command.process_group(0))?;
+        // The pipe ends when the script's side of it does; ours must not hold it open.
+        drop(command);
         let copied = copy_in_background(reader, log);
         let group = Pid::from_raw(i32::try_from(child.id()).unwrap_or(i32::MAX));
         let ended = wait(&mut child, group, Instant::now() + self.timeout);
@@ -79,6 +82,20 @@ impl Script<'_> {
         // A process that left the group may still hold the pipe: its output is not waited for.
         let _ = copied.recv_timeout(Duration::from_secs(1));
         ended
+    }
+}
+
+/// Starts it. Another app's thread that is just starting a process may for a moment hold the file
+/// open that we have written, and then it cannot be executed (ETXTBSY): that passes.
+fn spawn(command: &mut Command) -> io::Result<Child> {
+    let deadline = Instant::now() + Duration::from_secs(2);
+    loop {
+        match command.spawn() {
+            Err(e) if e.kind() == ErrorKind::ExecutableFileBusy && Instant::now() < deadline => {
+                thread::sleep(TICK);
+            }
+            other => return other,
+        }
     }
 }
 
@@ -210,10 +227,19 @@ mod tests {
         assert!(log.len() < 17 * 1024 * 1024 && log.ends_with("bytes are]\n"));
     }
 
-    /// Whether the process whose id is the log's first line still runs.
+    /// Whether the process whose id is the log's first line goes on running. One that was killed is
+    /// gone soon, not at once.
     fn alive(log: &str) -> bool {
         let pid = log.lines().next().unwrap();
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        !stat.is_empty() && !stat.contains(") Z ")
+        let stat = format!("/proc/{pid}/stat");
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while Instant::now() < deadline {
+            let now = std::fs::read_to_string(&stat).unwrap_or_default();
+            if now.is_empty() || now.contains(") Z ") {
+                return false;
+            }
+            thread::sleep(TICK);
+        }
+        true
     }
 }

@@ -4,7 +4,6 @@
 pub mod sshd;
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -117,11 +116,26 @@ pub fn oid(hex: &str) -> Oid {
     Oid::from_str(hex).unwrap()
 }
 
+/// Writes a script, from another process: one that this process has open for writing while another
+/// test's thread forks cannot be executed for a moment.
+pub fn script(path: &Path, body: &str) {
+    let mut writer = Command::new("sh")
+        .args(["-c", "cat >\"$1\" && chmod 755 \"$1\"", "sh"])
+        .arg(path)
+        .stdin(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let text = format!("#!/bin/sh\n{body}\n");
+    let mut stdin = writer.stdin.take().unwrap();
+    std::io::Write::write_all(&mut stdin, text.as_bytes()).unwrap();
+    drop(stdin);
+    assert!(writer.wait().unwrap().success());
+}
+
 /// Options whose ssh is a script with this body.
 pub fn fake_ssh(dir: &Path, body: &str) -> RemoteOptions {
     let program = dir.join("ssh");
-    fs::write(&program, format!("#!/bin/sh\n{body}\n")).unwrap();
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    script(&program, body);
     let mut options = RemoteOptions::default();
     options.ssh.program = program;
     options

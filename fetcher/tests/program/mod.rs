@@ -26,12 +26,12 @@ impl Home {
             fs::create_dir(home.path().join(name)).unwrap();
             open_to_all(&home.path().join(name));
         }
-        // Somebody else may not be able to reach where it was built.
-        fs::copy(
-            env!("CARGO_BIN_EXE_pp-fetcher"),
-            home.path().join("pp-fetcher"),
-        )
-        .unwrap();
+        // Somebody else may not be able to reach where it was built. Copied by another process, as one
+        // that this one has open for writing while it forks could not be executed for a moment.
+        let mut copy = Command::new("cp");
+        copy.arg(env!("CARGO_BIN_EXE_pp-fetcher"))
+            .arg(home.path().join("pp-fetcher"));
+        assert!(copy.status().unwrap().success());
         home
     }
 

@@ -1,0 +1,123 @@
+//! Room on the disk, looked at before anything is written there.
+//!
+//! The look is a courtesy, not a guarantee: somebody else may fill the disk a moment later. It turns a
+//! deploy that would have failed half-way, with the disk full for everybody, into one that did not begin.
+
+use std::path::{Path, PathBuf};
+
+use nix::sys::statvfs::statvfs;
+use thiserror::Error;
+
+/// What is to stay free beside what is needed: the app that serves writes to the same disk.
+const RESERVE: Need = Need {
+    bytes: 32 << 20,
+    inodes: 256,
+};
+
+/// What is about to be written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Need {
+    /// Bytes of content.
+    pub bytes: u64,
+    /// Files, links and directories.
+    pub inodes: u64,
+}
+
+/// There is not enough room.
+#[derive(Debug, Error)]
+pub enum NoRoom {
+    /// Bytes are short.
+    #[error(
+        "{} has {} MiB free and {} MiB are needed (32 MiB of them stay free): nothing was written\n  \
+         make room, or deploy with a smaller `keep`",
+        path.display(), free >> 20, (need >> 20) + 1
+    )]
+    Bytes {
+        /// Where.
+        path: PathBuf,
+        /// What is needed, with the reserve.
+        need: u64,
+        /// What is free for us.
+        free: u64,
+    },
+    /// Inodes are short.
+    #[error(
+        "{} has {free} inodes free and {need} are needed (256 of them stay free): nothing was written\n  \
+         there are very many small files on it: `df -i` and `du --inodes` show where",
+        path.display()
+    )]
+    Inodes {
+        /// Where.
+        path: PathBuf,
+        /// What is needed, with the reserve.
+        need: u64,
+        /// What is free for us.
+        free: u64,
+    },
+}
+
+/// Whether the file system of `path`, which is there, has room for `need` and the reserve.
+///
+/// # Errors
+/// [`NoRoom`]. A file system that cannot be asked is taken at its word when it is written to.
+pub fn check(path: &Path, need: Need) -> Result<(), NoRoom> {
+    let Ok(stat) = statvfs(path) else {
+        return Ok(());
+    };
+    let free = stat.blocks_available().saturating_mul(stat.fragment_size());
+    let bytes = need.bytes.saturating_add(RESERVE.bytes);
+    if free < bytes {
+        return Err(NoRoom::Bytes {
+            path: path.to_owned(),
+            need: bytes,
+            free,
+        });
+    }
+    let inodes = need.inodes.saturating_add(RESERVE.inodes);
+    // btrfs and others have no fixed number of inodes and say that there are none at all.
+    if stat.files() > 0 && stat.files_available() < inodes {
+        let free = stat.files_available();
+        return Err(NoRoom::Inodes {
+            path: path.to_owned(),
+            need: inodes,
+            free,
+        });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rule_32_what_does_not_fit_is_told_with_figures() {
+        let here = std::env::temp_dir();
+        assert!(check(&here, Need::default()).is_ok());
+        let vast = check(
+            &here,
+            Need {
+                bytes: u64::MAX,
+                inodes: 0,
+            },
+        )
+        .unwrap_err()
+        .to_string();
+        assert!(
+            vast.contains("MiB free") && vast.contains("nothing was written"),
+            "{vast}"
+        );
+        if statvfs(&here).unwrap().files() > 0 {
+            let many = check(
+                &here,
+                Need {
+                    bytes: 0,
+                    inodes: u64::MAX,
+                },
+            )
+            .unwrap_err()
+            .to_string();
+            assert!(many.contains("inodes free"), "{many}");
+        }
+    }
+}
