@@ -134,6 +134,13 @@ impl<'a> Watch<'a> {
                 unit.result
             )));
         }
+        // Between its end and the next start systemd waits as long as the unit says (RestartSec).
+        if unit.sub.starts_with("auto-restart") {
+            return Some(Fault::Final(format!(
+                "{name} ended and systemd waits to start it again ({})",
+                unit.result
+            )));
+        }
         if unit.active != "active" {
             return Some(Fault::Passing(format!(
                 "{name} is {} ({})",

@@ -116,6 +116,18 @@ fn automatic_starts_from_before_the_restart_are_not_held_against_the_release() {
 }
 
 #[test]
+fn an_app_that_crashed_is_given_up_before_systemd_starts_it_again() {
+    let waits = UnitSeen {
+        active: "activating".into(),
+        sub: "auto-restart".into(),
+        result: "exit-code".into(),
+        main_pid: 0,
+        ..unit()
+    };
+    assert!(reason(watch().observe(at(0), see(waits, Ok(200)))).contains("exit-code"));
+}
+
+#[test]
 fn a_main_process_that_changes_is_not_steady() {
     let mut watch = watch();
     watch.observe(at(0), see(unit(), Ok(200)));
