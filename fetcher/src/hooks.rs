@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::config::App;
 use crate::deploy::build::Facts;
 use crate::deploy::{Deployment, Journal};
 use crate::process::{Ended, Script};
@@ -13,7 +12,8 @@ use crate::state::{Attempt, Outcome};
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Runs the hook for `attempt`'s outcome, if there is one.
-pub fn tell(app: &App, deployment: &Deployment<'_>, attempt: &Attempt, journal: &mut Journal<'_>) {
+pub fn tell(deployment: &Deployment<'_>, attempt: &Attempt, journal: &mut Journal<'_>) {
+    let app = deployment.app;
     let good = attempt.outcome == Outcome::Good;
     let hook = if good {
         &app.hooks.deployed

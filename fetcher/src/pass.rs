@@ -114,6 +114,6 @@ pub fn rollback(
 
 fn tell(deployment: &Deployment<'_>, verdict: &Verdict, journal: &mut Journal<'_>) {
     if let Verdict::Attempted(attempt) = verdict {
-        hooks::tell(deployment.app, deployment, attempt, journal);
+        hooks::tell(deployment, attempt, journal);
     }
 }

@@ -3,7 +3,6 @@
 use std::fs;
 
 use jiff::Timestamp;
-use pp_protocol::ClientError;
 use thiserror::Error;
 
 use super::backoff::Urge;
@@ -64,9 +63,6 @@ pub enum PassError {
     /// A step before any attempt failed; nothing was touched.
     #[error(transparent)]
     Step(#[from] Failure),
-    /// The restarter cannot be asked.
-    #[error(transparent)]
-    Restarter(#[from] ClientError),
 }
 
 /// What is known of an attempt before it ends.

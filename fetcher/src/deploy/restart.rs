@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use pp_protocol::explain::{Explanation, explain};
-use pp_protocol::{Answer, Client, ClientError, Outcome, Report, UnitName, Verb};
+use pp_protocol::{Answer, Client, ClientError, Grant, Outcome, Report, UnitName, Verb};
 
 use super::failure::Failure;
 use super::journal::Phase;
@@ -16,11 +16,11 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Whoever restarts units for us.
 pub trait Restarter {
-    /// Whether it would do `verb` on `unit` for us.
+    /// Everything it would do for us.
     ///
     /// # Errors
     /// It cannot be asked.
-    fn permits(&self, verb: Verb, unit: &UnitName) -> Result<bool, ClientError>;
+    fn grants(&self) -> Result<Vec<Grant>, ClientError>;
 
     /// Does it, waits, reports. Never asks twice.
     ///
@@ -30,11 +30,8 @@ pub trait Restarter {
 }
 
 impl Restarter for Client {
-    fn permits(&self, verb: Verb, unit: &UnitName) -> Result<bool, ClientError> {
-        let grants = self.list()?;
-        Ok(grants
-            .iter()
-            .any(|grant| grant.unit == unit.as_str() && grant.verb == verb))
+    fn grants(&self) -> Result<Vec<Grant>, ClientError> {
+        self.list()
     }
 
     fn act(&self, verb: Verb, unit: &UnitName) -> Result<Answer, ClientError> {
@@ -55,21 +52,23 @@ fn orders(app: &App) -> impl Iterator<Item = (Verb, &UnitName)> {
 /// Which unit is not, and what the administrator has to write where.
 pub fn check_permitted(restarter: &dyn Restarter, app: &App) -> Result<(), Failure> {
     let fail = |what: String| Failure::surroundings(Phase::Verify, what);
-    for (verb, unit) in orders(app) {
-        match restarter.permits(verb, unit) {
-            Ok(true) => {}
-            Ok(false) => {
-                return Err(fail(format!(
-                    "the restarter does not let this user {} {unit}, so nothing was deployed\n  \
-                     an administrator allows it in /etc/pp-restarter/policy.d/*.toml, and \
-                     `pp-restart --list` shows what is allowed",
-                    verb.as_str()
-                )));
-            }
-            Err(error) => return Err(fail(unreachable(&error))),
-        }
+    if orders(app).next().is_none() {
+        return Ok(());
     }
-    Ok(())
+    let grants = restarter.grants().map_err(|e| fail(unreachable(&e)))?;
+    let granted = |verb, unit: &UnitName| {
+        let is = |grant: &Grant| grant.unit == unit.as_str() && grant.verb == verb;
+        grants.iter().any(is)
+    };
+    match orders(app).find(|(verb, unit)| !granted(*verb, unit)) {
+        None => Ok(()),
+        Some((verb, unit)) => Err(fail(format!(
+            "the restarter does not let this user {} {unit}, so nothing was deployed\n  \
+             an administrator allows it in /etc/pp-restarter/policy.d/*.toml, and \
+             `pp-restart --list` shows what is allowed",
+            verb.as_str()
+        ))),
+    }
 }
 
 /// Restarts and reloads what `app` says, in order.

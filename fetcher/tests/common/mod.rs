@@ -27,7 +27,7 @@ use pp_fetcher::health::{HealthUrl, Host};
 use pp_fetcher::release::Layout;
 use pp_fetcher::revision::Revision;
 use pp_fetcher::state::{Attempt, Locked, State, StateDir};
-use pp_protocol::{ActiveState, Answer, ClientError, JobResult, Report, UnitName, Verb};
+use pp_protocol::{ActiveState, Answer, ClientError, Grant, JobResult, Report, UnitName, Verb};
 
 /// What the app is like in one revision.
 #[derive(Debug, Clone, Default)]
@@ -272,7 +272,7 @@ impl Source for Forge<'_> {
 }
 
 impl Restarter for World {
-    fn permits(&self, _: Verb, _: &UnitName) -> Result<bool, ClientError> {
+    fn grants(&self) -> Result<Vec<Grant>, ClientError> {
         if !self.reachable.get() {
             let source = std::io::ErrorKind::NotFound.into();
             return Err(ClientError::Unreachable {
@@ -280,7 +280,13 @@ impl Restarter for World {
                 source,
             });
         }
-        Ok(self.permitted.get())
+        let grant = Grant {
+            unit: "todo.service".into(),
+            verb: Verb::Restart,
+            burst: 3,
+            every_ms: 15_000,
+        };
+        Ok(self.permitted.get().then_some(grant).into_iter().collect())
     }
 
     fn act(&self, _: Verb, _: &UnitName) -> Result<Answer, ClientError> {
