@@ -2,12 +2,14 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use git2::Oid;
 
 use crate::checkout::{self, Budget, CheckoutError};
 use crate::config::App;
 use crate::config::settings::Follow;
+use crate::deploy::Progress;
 use crate::deploy::source::{Commit, Source, SourceError};
 use crate::git::mirror::MirrorError;
 use crate::git::{
@@ -112,7 +114,11 @@ impl Source for Repository {
         Ok(revision)
     }
 
-    fn fetch(&mut self, wanted: &Revision) -> Result<Commit, SourceError> {
+    fn fetch(
+        &mut self,
+        wanted: &Revision,
+        tick: &mut (dyn FnMut(Progress) + Send),
+    ) -> Result<Commit, SourceError> {
         let (mut remote, found) = self.polled.take().ok_or_else(|| {
             SourceError::surroundings("a fetch without a poll before it: please report this")
         })?;
@@ -120,7 +126,13 @@ impl Source for Repository {
         // How large the pack is, nobody says beforehand; without the reserve it is not begun.
         space::check(mirror.path(), Need::default()).map_err(surroundings)?;
         let fetched = remote
-            .fetch(mirror, &found, &mut |_| {})
+            .fetch(mirror, &found, &mut |now| {
+                tick(Progress::Fetch {
+                    bytes: now.bytes,
+                    objects: now.indexed as u64,
+                    of: now.total as u64,
+                });
+            })
             .map_err(surroundings)?;
         if fetched.commit.to_string() != wanted.as_str() {
             return Err(SourceError::surroundings(format!(
@@ -164,12 +176,26 @@ impl Source for Repository {
         Ok(signer.to_string())
     }
 
-    fn check_out(&mut self, revision: &Revision, into: &Path) -> Result<(), SourceError> {
+    fn check_out(
+        &mut self,
+        revision: &Revision,
+        into: &Path,
+        tick: &mut (dyn FnMut(Progress) + Send),
+    ) -> Result<(), SourceError> {
         let id = id(revision)?;
         fs::create_dir(into)
             .map_err(|e| SourceError::surroundings(format!("{}: {e}", into.display())))?;
         let mirror = self.mirror()?;
-        match checkout::check_out(mirror, id, into, &Budget::default(), &|_| {}) {
+        // Several threads write, one listener hears.
+        let tick = Mutex::new(tick);
+        let progress = |now: checkout::Progress| {
+            let mut tick = tick.lock().unwrap_or_else(PoisonError::into_inner);
+            tick(Progress::Checkout {
+                files: now.files,
+                of: now.of,
+            });
+        };
+        match checkout::check_out(mirror, id, into, &Budget::default(), &progress) {
             Ok(_) => Ok(()),
             Err(error @ CheckoutError::Refused { .. }) => {
                 Err(SourceError::revision(error.to_string()))

@@ -244,10 +244,10 @@ fn rule_26_a_signed_downgrade_is_signed_and_does_not_descend() {
     signing.commit("ada", "new");
     let mut repository = signing.repository("");
     let new = repository.poll().unwrap();
-    repository.fetch(&new).unwrap();
+    repository.fetch(&new, &mut |_| {}).unwrap();
     signing.forge.git(&["update-ref", "refs/heads/main", &old]);
     let old = repository.poll().unwrap();
-    repository.fetch(&old).unwrap();
+    repository.fetch(&old, &mut |_| {}).unwrap();
     let allowed = signing.at("allowed_signers");
     assert!(repository.signer(&old, &allowed).is_ok());
     assert!(!repository.descends(&new, &old).unwrap());
@@ -261,6 +261,6 @@ fn a_signature_is_asked_of_what_was_fetched_and_of_nothing_else() {
     let one = repository.poll().unwrap();
     let allowed = signing.at("allowed_signers");
     assert!(repository.signer(&one, &allowed).is_err(), "not fetched");
-    repository.fetch(&one).unwrap();
+    repository.fetch(&one, &mut |_| {}).unwrap();
     assert!(repository.signer(&one, &allowed).is_ok());
 }

@@ -65,10 +65,35 @@ impl fmt::Display for Phase {
     }
 }
 
+/// How far a step has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Progress {
+    /// A fetch.
+    Fetch {
+        /// Bytes received.
+        bytes: u64,
+        /// Objects indexed.
+        objects: u64,
+        /// Objects in all; 0 until the server has said.
+        of: u64,
+    },
+    /// A checkout.
+    Checkout {
+        /// Files written.
+        files: u64,
+        /// Files in all.
+        of: u64,
+    },
+    /// The build script has written a line.
+    Build(String),
+}
+
 /// Who is told what happens, while it happens.
 pub trait Reporter: Send {
     /// An attempt begins.
     fn begins(&mut self, app: &str, revision: &str, subject: &str);
+    /// A step has come this far; told often, so it must cost little.
+    fn progress(&mut self, _app: &str, _phase: Phase, _progress: &Progress) {}
     /// A step ended, well or not.
     fn step(&mut self, app: &str, phase: Phase, took: Duration, well: bool);
     /// Something worth a line.
@@ -115,9 +140,21 @@ impl<'a> Journal<'a> {
         phase: Phase,
         work: impl FnOnce() -> Result<T, E>,
     ) -> Result<T, E> {
+        self.step_telling(phase, |_| work())
+    }
+
+    /// Does a step that tells how far it has come, and writes down how long it took.
+    ///
+    /// # Errors
+    /// What the step says.
+    pub fn step_telling<T, E>(
+        &mut self,
+        phase: Phase,
+        work: impl FnOnce(&mut (dyn FnMut(Progress) + Send)) -> Result<T, E>,
+    ) -> Result<T, E> {
         let began = Instant::now();
         crash::point("before", phase.as_str());
-        let result = work();
+        let result = work(&mut |progress| self.reporter.progress(self.app, phase, &progress));
         crash::point("after", phase.as_str());
         let took = began.elapsed();
         let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);

@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::failure::Failure;
-use super::journal::Phase;
+use super::journal::{Phase, Progress};
 use super::pipeline::Deployment;
 use crate::crash;
 use crate::release::Layout;
@@ -14,7 +14,11 @@ impl Deployment<'_> {
     ///
     /// # Errors
     /// A tree that is not accepted, or the disk.
-    pub(super) fn check_out(&mut self, trying: &Trying) -> Result<(), Failure> {
+    pub(super) fn check_out(
+        &mut self,
+        trying: &Trying,
+        tick: &mut (dyn FnMut(Progress) + Send),
+    ) -> Result<(), Failure> {
         let disk = |what: String| Failure::surroundings(Phase::Checkout, what);
         self.layout.create().map_err(|(path, e)| {
             disk(format!(
@@ -26,7 +30,7 @@ impl Deployment<'_> {
         let release = self.layout.release(&trying.release);
         let written = self
             .source
-            .check_out(&trying.revision, &unfinished)
+            .check_out(&trying.revision, &unfinished, tick)
             .map_err(|e| e.during(Phase::Checkout))
             .and_then(|()| {
                 crash::point("before", "release");

@@ -26,5 +26,5 @@ pub mod source;
 
 pub use backoff::Urge;
 pub use failure::{Blame, Failure};
-pub use journal::{Journal, Phase, Reporter};
+pub use journal::{Journal, Phase, Progress, Reporter};
 pub use pipeline::{Deployment, Verdict};

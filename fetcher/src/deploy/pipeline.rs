@@ -104,7 +104,7 @@ impl Deployment<'_> {
             self.no_trouble()?;
             return Ok(verdict);
         }
-        let fetched = journal.step(Phase::Fetch, || self.source.fetch(&revision));
+        let fetched = journal.step_telling(Phase::Fetch, |tick| self.source.fetch(&revision, tick));
         let commit = match fetched.map_err(|e| e.during(Phase::Fetch)) {
             Err(f) if f.blame == Blame::Surroundings => return self.trouble(f),
             other => other,
@@ -183,7 +183,7 @@ impl Deployment<'_> {
         journal: &mut Journal<'_>,
     ) -> Result<(), Failure> {
         let release = self.layout.release(&trying.release);
-        journal.step(Phase::Checkout, || self.check_out(trying))?;
+        journal.step_telling(Phase::Checkout, |tick| self.check_out(trying, tick))?;
         journal.step(Phase::Shared, || {
             self.layout
                 .link_shared(&release, &self.app.deploy.shared)

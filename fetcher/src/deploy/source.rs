@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::failure::{Blame, Failure};
-use super::journal::Phase;
+use super::journal::{Phase, Progress};
 use crate::revision::Revision;
 
 /// A repository as the pipeline sees it: a remote one and our mirror of it.
@@ -14,11 +14,15 @@ pub trait Source {
     /// The forge cannot be asked, or has nothing of that name.
     fn poll(&mut self) -> Result<Revision, SourceError>;
 
-    /// Brings a revision into the mirror.
+    /// Brings a revision into the mirror, and tells `tick` how far it has come.
     ///
     /// # Errors
     /// The network, the forge, the disk, or what came is not what was asked for.
-    fn fetch(&mut self, revision: &Revision) -> Result<Commit, SourceError>;
+    fn fetch(
+        &mut self,
+        revision: &Revision,
+        tick: &mut (dyn FnMut(Progress) + Send),
+    ) -> Result<Commit, SourceError>;
 
     /// Whether `to` has `from` among its ancestors; both are in the mirror after a fetch, or the
     /// answer is no.
@@ -37,11 +41,17 @@ pub trait Source {
         allowed_signers: &Path,
     ) -> Result<String, SourceError>;
 
-    /// Writes a revision's files into `into`, a directory that is not there yet.
+    /// Writes a revision's files into `into`, a directory that is not there yet, and tells `tick`
+    /// how far it has come.
     ///
     /// # Errors
     /// A tree that is not accepted (the revision's fault), or the disk.
-    fn check_out(&mut self, revision: &Revision, into: &Path) -> Result<(), SourceError>;
+    fn check_out(
+        &mut self,
+        revision: &Revision,
+        into: &Path,
+        tick: &mut (dyn FnMut(Progress) + Send),
+    ) -> Result<(), SourceError>;
 
     /// A revision is live now: the mirror keeps what it needs, and is tidied where that is due.
     ///

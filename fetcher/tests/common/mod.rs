@@ -21,7 +21,7 @@ use pp_fetcher::deploy::foresee::Foreseen;
 use pp_fetcher::deploy::restart::Restarter;
 use pp_fetcher::deploy::rollback::NoWayBack;
 use pp_fetcher::deploy::source::{Commit, Source, SourceError};
-use pp_fetcher::deploy::{Deployment, Journal, Phase, Reporter, Urge, Verdict};
+use pp_fetcher::deploy::{Deployment, Journal, Phase, Progress, Reporter, Urge, Verdict};
 use pp_fetcher::health::watch::UnitSeen;
 use pp_fetcher::health::{HealthUrl, Host};
 use pp_fetcher::release::Layout;
@@ -234,7 +234,11 @@ impl Source for Forge<'_> {
         remote.ok_or_else(|| SourceError::surroundings("forge: connection refused"))
     }
 
-    fn fetch(&mut self, _: &Revision) -> Result<Commit, SourceError> {
+    fn fetch(
+        &mut self,
+        _: &Revision,
+        _: &mut (dyn FnMut(Progress) + Send),
+    ) -> Result<Commit, SourceError> {
         Ok(Commit {
             author: "Ada".into(),
             subject: "a change".into(),
@@ -257,7 +261,12 @@ impl Source for Forge<'_> {
         Ok(())
     }
 
-    fn check_out(&mut self, revision: &Revision, into: &Path) -> Result<(), SourceError> {
+    fn check_out(
+        &mut self,
+        revision: &Revision,
+        into: &Path,
+        _: &mut (dyn FnMut(Progress) + Send),
+    ) -> Result<(), SourceError> {
         let version = self.0.versions.borrow()[revision].clone();
         fs::create_dir(into).unwrap();
         for (name, content) in version.files {

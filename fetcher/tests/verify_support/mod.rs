@@ -115,7 +115,7 @@ impl Signing {
     pub fn signer(&self, follow: &str) -> Result<String, SourceError> {
         let mut repository = self.repository(follow);
         let revision = repository.poll().unwrap();
-        repository.fetch(&revision).unwrap();
+        repository.fetch(&revision, &mut |_| {}).unwrap();
         repository.signer(&revision, &self.at("allowed_signers"))
     }
 
