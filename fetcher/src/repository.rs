@@ -8,7 +8,9 @@ use git2::Oid;
 
 use crate::checkout::{self, Budget, CheckoutError};
 use crate::config::App;
+use crate::config::fragment::Ssh;
 use crate::config::settings::Follow;
+use crate::config::submodule::Submodule;
 use crate::deploy::Progress;
 use crate::deploy::source::{Commit, Source, SourceError};
 use crate::git::mirror::MirrorError;
@@ -25,6 +27,7 @@ pub struct Repository {
     url: RepositoryUrl,
     wanted: Wanted,
     options: RemoteOptions,
+    submodules: Vec<Submodule>,
     path: PathBuf,
     mirror: Option<Mirror>,
     /// The conversation that the listing came from: a fetch goes on with it.
@@ -46,9 +49,10 @@ impl Repository {
                 Follow::Ref(name) => Wanted::Ref(name.clone()),
             },
             options: RemoteOptions {
-                ssh: ssh_options(app),
+                ssh: ssh_options(&app.ssh),
                 ..RemoteOptions::default()
             },
+            submodules: app.submodules.clone(),
             path: mirror,
             mirror: None,
             polled: None,
@@ -66,14 +70,54 @@ impl Repository {
     }
 }
 
-/// How ssh is run for `app`.
+/// Submodules of one repository.
+impl Repository {
+    /// Gets the commits that `revision` wants of its submodules, each from where the configuration
+    /// says it is. One that has not changed costs nothing.
+    fn fetch_submodules(&mut self, revision: Oid) -> Result<(), SourceError> {
+        let submodules = self.submodules.clone();
+        for submodule in &submodules {
+            let mirror = self.mirror()?;
+            // Outer ones come first, so what leads to an inner one is here.
+            let wanted = mirror.gitlink(revision, &submodule.path);
+            let Some(commit) = wanted.map_err(surroundings)? else {
+                continue;
+            };
+            if mirror.pinned(&submodule.pin()) == Some(commit) {
+                continue;
+            }
+            let options = RemoteOptions {
+                ssh: ssh_options(&submodule.ssh),
+                ..RemoteOptions::default()
+            };
+            let fetched =
+                Remote::connect(&submodule.repository, &options).and_then(|mut remote| {
+                    remote.fetch_submodule(mirror, commit, &submodule.pin(), &mut |_| {})
+                });
+            fetched.map_err(|error| {
+                let path = submodule.path.display();
+                let unknown = matches!(&error, RemoteError::Server { said, .. } if said.contains("not our ref"));
+                let mend = if unknown {
+                    "\n  its repository has no such commit: push it there"
+                } else {
+                    ""
+                };
+                let told = advised(&error, &self.app).what;
+                SourceError::surroundings(format!("the submodule {path} at {commit}: {told}{mend}"))
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// How ssh is run as `ssh` says.
 #[must_use]
-pub fn ssh_options(app: &App) -> SshOptions {
+pub fn ssh_options(ssh: &Ssh) -> SshOptions {
     SshOptions {
-        identity: app.ssh.identity.clone(),
-        known_hosts: app.ssh.known_hosts.clone(),
-        config: app.ssh.config.clone(),
-        agent: app.ssh.agent.clone(),
+        identity: ssh.identity.clone(),
+        known_hosts: ssh.known_hosts.clone(),
+        config: ssh.config.clone(),
+        agent: ssh.agent.clone(),
         ..SshOptions::default()
     }
 }
@@ -141,6 +185,7 @@ impl Source for Repository {
             )));
         }
         let info = mirror.commit_info(fetched.commit).map_err(surroundings)?;
+        self.fetch_submodules(fetched.commit)?;
         self.fetched = Some(found);
         Ok(Commit {
             author: info.author,
@@ -185,6 +230,10 @@ impl Source for Repository {
         let id = id(revision)?;
         fs::create_dir(into)
             .map_err(|e| SourceError::surroundings(format!("{}: {e}", into.display())))?;
+        let budget = Budget {
+            submodules: self.submodules.iter().map(|s| s.path.clone()).collect(),
+            ..Budget::default()
+        };
         let mirror = self.mirror()?;
         // Several threads write, one listener hears.
         let tick = Mutex::new(tick);
@@ -195,7 +244,7 @@ impl Source for Repository {
                 of: now.of,
             });
         };
-        match checkout::check_out(mirror, id, into, &Budget::default(), &progress) {
+        match checkout::check_out(mirror, id, into, &budget, &progress) {
             Ok(_) => Ok(()),
             Err(error @ CheckoutError::Refused { .. }) => {
                 Err(SourceError::revision(error.to_string()))

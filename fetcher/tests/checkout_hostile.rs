@@ -11,7 +11,7 @@ mod git_support;
 use std::fs;
 
 use git_support::Forge;
-use pp_fetcher::checkout::{Budget, CheckedOut, CheckoutError, Refusal, Submodules, check_out};
+use pp_fetcher::checkout::{Budget, CheckedOut, CheckoutError, Refusal, check_out};
 use pp_fetcher::git::{Oid, Remote, RemoteOptions, Wanted};
 
 /// Fetches the commit and checks it out, as a deploy does.
@@ -155,18 +155,18 @@ fn kinds_that_git_does_not_write_are_refused() {
 }
 
 #[test]
-fn a_submodule_is_refused_or_left_empty_as_told() {
+fn a_submodule_is_refused_unless_it_is_configured() {
     let forge = Forge::new();
     let head = forge.git(&["rev-parse", "HEAD"]);
     let entries = [("160000", &b"sub"[..], head.as_str())];
     let found = refused(&forge, &entries, &Budget::default());
     assert_eq!(found, ("sub".into(), Refusal::Submodule));
+    // Where another one stands is of no help.
     let budget = Budget {
-        submodules: Submodules::LeaveEmpty,
+        submodules: ["other".into()].into(),
         ..Budget::default()
     };
-    let commit = forge.commit_tree(&forge.tree(&entries));
-    assert_eq!(deploy(&forge, commit, &budget).unwrap().directories, 1);
+    assert_eq!(refused(&forge, &entries, &budget), found);
 }
 
 #[test]

@@ -93,7 +93,7 @@ pub enum Refusal {
     Mode(i32),
     /// A submodule.
     #[error(
-        "it is a submodule, and submodules are not deployed: put its files into the repository, or have the build script fetch them"
+        "it is a submodule, and the app's file does not say where it comes from: add `[[submodule]]` with its path and repository"
     )]
     Submodule,
     /// A large file that is not there.

@@ -16,8 +16,9 @@ pub mod name;
 mod plan;
 mod write;
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use git2::Oid;
@@ -43,18 +44,8 @@ pub struct Budget {
     pub depth: usize,
     /// From beginning to end, the sync not counted.
     pub time: Duration,
-    /// What becomes of submodules.
-    pub submodules: Submodules,
-}
-
-/// What becomes of submodules, whose content is in other repositories.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Submodules {
-    /// The tree is refused.
-    Refuse,
-    /// An empty directory stands in the submodule's place, as after a `git clone` without
-    /// `--recurse-submodules`.
-    LeaveEmpty,
+    /// Where a submodule may stand, its commit being in the mirror; a tree with any other is refused.
+    pub submodules: BTreeSet<PathBuf>,
 }
 
 impl Default for Budget {
@@ -65,7 +56,7 @@ impl Default for Budget {
             entries: 200_000,
             depth: 64,
             time: Duration::from_secs(300),
-            submodules: Submodules::Refuse,
+            submodules: BTreeSet::new(),
         }
     }
 }

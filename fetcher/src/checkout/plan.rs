@@ -9,7 +9,7 @@ use std::time::Instant;
 use git2::{ObjectType, Odb, Oid, Repository};
 
 use super::error::{CheckoutError, Refusal};
-use super::{Budget, CheckedOut, Submodules, link, name};
+use super::{Budget, CheckedOut, link, name};
 use crate::git::{Mirror, text};
 use crate::space::Need;
 
@@ -150,7 +150,7 @@ impl Planner<'_> {
         // The kind decides; of the permissions only the owner's x counts, so a setuid bit goes.
         let mode = entry.filemode_raw();
         match mode & 0o170_000 {
-            0o040_000 if depth >= self.budget.depth => {
+            0o040_000 | 0o160_000 if depth >= self.budget.depth => {
                 return Err(Refusal::Depth(self.budget.depth).into());
             }
             0o040_000 => {
@@ -159,10 +159,15 @@ impl Planner<'_> {
             }
             0o100_000 => self.file(path, entry.id(), mode & 0o100 != 0)?,
             0o120_000 => self.link(path, entry.id(), depth)?,
-            0o160_000 if self.budget.submodules == Submodules::LeaveEmpty => {
-                self.plan.directories.push(path.to_owned());
+            0o160_000 if !self.budget.submodules.contains(path) => {
+                return Err(Refusal::Submodule.into());
             }
-            0o160_000 => return Err(Refusal::Submodule.into()),
+            0o160_000 => {
+                let commit = self.repository.find_commit(entry.id());
+                let tree = commit.map_err(Problem::Object)?.tree_id();
+                self.plan.directories.push(path.to_owned());
+                left.push((path.to_owned(), tree, depth + 1));
+            }
             _ => return Err(Refusal::Mode(mode).into()),
         }
         Ok(())

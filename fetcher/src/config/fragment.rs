@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 use super::duration::Span;
+use super::submodule::Written;
 
 /// One file.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -28,6 +29,9 @@ pub struct Fragment {
     /// `[ssh]`
     #[serde(default)]
     pub ssh: Ssh,
+    /// `[[submodule]]`
+    #[serde(default)]
+    pub submodule: Vec<Written>,
     /// `[verify]`
     #[serde(default)]
     pub verify: Verify,
@@ -121,6 +125,20 @@ pub struct Hooks {
     pub failed: Option<PathBuf>,
 }
 
+impl Ssh {
+    /// These settings, with `defaults` where they are silent.
+    #[must_use]
+    pub fn over(self, defaults: &Self) -> Self {
+        let d = defaults.clone();
+        Self {
+            identity: self.identity.or(d.identity),
+            known_hosts: self.known_hosts.or(d.known_hosts),
+            config: self.config.or(d.config),
+            agent: self.agent.or(d.agent),
+        }
+    }
+}
+
 impl Fragment {
     /// This fragment, with `defaults` where it is silent.
     #[must_use]
@@ -141,12 +159,9 @@ impl Fragment {
             tag,
             reference,
             interval: self.interval.or(d.interval),
-            ssh: Ssh {
-                identity: self.ssh.identity.or(d.ssh.identity),
-                known_hosts: self.ssh.known_hosts.or(d.ssh.known_hosts),
-                config: self.ssh.config.or(d.ssh.config),
-                agent: self.ssh.agent.or(d.ssh.agent),
-            },
+            ssh: self.ssh.over(&d.ssh),
+            // A submodule is one repository's: there is nothing to inherit.
+            submodule: self.submodule,
             verify: Verify {
                 allowed_signers: self.verify.allowed_signers.or(d.verify.allowed_signers),
                 fast_forward_only: self.verify.fast_forward_only.or(d.verify.fast_forward_only),

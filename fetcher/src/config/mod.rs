@@ -5,6 +5,7 @@ pub mod duration;
 pub mod error;
 pub mod fragment;
 pub mod settings;
+pub mod submodule;
 
 use std::path::{Path, PathBuf};
 
@@ -37,7 +38,12 @@ pub struct Config {
 pub fn load(directory: &Path) -> Result<Config, ConfigError> {
     let common = directory.join("config.toml");
     let defaults = if common.exists() {
-        read(&common)?
+        let defaults = read(&common)?;
+        if !defaults.submodule.is_empty() {
+            let error = ConfigError::new(&common, "`[[submodule]]` is no default".to_owned());
+            return Err(error.mend("write it to the app's file in apps.d"));
+        }
+        defaults
     } else {
         Fragment::default()
     };

@@ -9,6 +9,7 @@ use pp_protocol::UnitName;
 use super::duration::Span;
 use super::error::ConfigError;
 use super::fragment::{Fragment, Hooks, Ssh};
+use super::submodule::{self, Submodule};
 use crate::git::RepositoryUrl;
 use crate::health::HealthUrl;
 
@@ -27,6 +28,8 @@ pub struct App {
     pub interval: Duration,
     /// How ssh is called.
     pub ssh: Ssh,
+    /// Submodules that are deployed with it; a tree with any other is refused.
+    pub submodules: Vec<Submodule>,
     /// Who may sign what is deployed; `None`: nobody need.
     pub allowed_signers: Option<PathBuf>,
     /// Only descendants of the live revision are taken.
@@ -159,6 +162,7 @@ impl App {
             repository,
             follow: follow(fragment.branch, fragment.tag, fragment.reference).map_err(error)?,
             interval,
+            submodules: submodule::submodules(fragment.submodule, &fragment.ssh).map_err(error)?,
             ssh: fragment.ssh,
             allowed_signers,
             fast_forward_only: fragment.verify.fast_forward_only.unwrap_or(true),
@@ -211,7 +215,7 @@ fn shared(paths: Vec<String>) -> Result<Vec<SharedPath>, String> {
 }
 
 /// Whether a relative path is made of names alone.
-fn stays_below(path: &Path) -> bool {
+pub(super) fn stays_below(path: &Path) -> bool {
     path.components()
         .all(|part| matches!(part, Component::Normal(_)))
 }

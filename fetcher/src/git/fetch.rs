@@ -54,16 +54,46 @@ impl Remote {
         revision: &Revision,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Fetched, RemoteError> {
+        let haves = mirror.haves(None)?;
+        self.fetch_as(LAST, mirror, revision, &haves, progress)
+    }
+
+    /// Gets a submodule's commit into the app's `mirror`, and pins it as `pin`.
+    ///
+    /// # Errors
+    /// [`RemoteError`]; the mirror is then as it was.
+    pub fn fetch_submodule(
+        &mut self,
+        mirror: &Mirror,
+        commit: Oid,
+        pin: &str,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Fetched, RemoteError> {
+        let haves = mirror.haves(Some(pin))?;
+        let revision = Revision {
+            reference: String::new(),
+            id: commit,
+            commit,
+        };
+        self.fetch_as(pin, mirror, &revision, &haves, progress)
+    }
+
+    fn fetch_as(
+        &mut self,
+        pin: &str,
+        mirror: &Mirror,
+        revision: &Revision,
+        haves: &[Oid],
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Fetched, RemoteError> {
         let mut seen = Progress::default();
         if !mirror.contains(revision.id) {
-            let haves = mirror.haves()?;
-            let asked =
-                wire::pack::request(&mut self.wire, &mut self.greeting, revision.id, &haves);
+            let asked = wire::pack::request(&mut self.wire, &mut self.greeting, revision.id, haves);
             asked.map_err(|error| self.failed(error))?;
             seen = self.receive(mirror, revision, progress)?;
         }
         let commit = mirror.commit_of(revision.id)?;
-        mirror.pin(LAST, commit)?;
+        mirror.pin(pin, commit)?;
         Ok(Fetched {
             commit,
             bytes: seen.bytes,

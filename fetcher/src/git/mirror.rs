@@ -12,7 +12,7 @@ use git2::{
 use jiff::Timestamp;
 use thiserror::Error;
 
-use super::{sweep, text};
+use super::{gitlink, sweep, text};
 
 /// Where pins live. Nothing else in the mirror is a ref.
 const PINS: &str = "refs/pp/";
@@ -199,9 +199,14 @@ impl Mirror {
         self.repository.refname_to_id(&format!("{PINS}{name}")).ok()
     }
 
-    /// The pinned commits and some of their history, newest first, to tell the server.
-    pub(super) fn haves(&self) -> Result<Vec<Oid>, MirrorError> {
-        let mut haves: Vec<_> = self.pins()?;
+    /// The pinned commits, or the one that is pinned under a name, and some of their history, newest
+    /// first, to tell the server.
+    pub(super) fn haves(&self, pin: Option<&str>) -> Result<Vec<Oid>, MirrorError> {
+        let mut haves = match pin {
+            // The app's server is told nothing of the submodules' history, and the other way round.
+            None => self.pins(|name| !name.starts_with(gitlink::PIN))?,
+            Some(pin) => self.pins(|name| name == pin)?,
+        };
         let walk = || -> Result<Vec<Oid>, git2::Error> {
             let mut walk = self.repository.revwalk()?;
             walk.set_sorting(Sort::TIME)?;
@@ -242,12 +247,16 @@ impl Mirror {
         broken(&self.path, error)
     }
 
-    fn pins(&self) -> Result<Vec<Oid>, MirrorError> {
+    fn pins(&self, wanted: impl Fn(&str) -> bool) -> Result<Vec<Oid>, MirrorError> {
         let refs = self.repository.references_glob(&format!("{PINS}*"));
         let refs = refs.map_err(|error| broken(&self.path, &error))?;
         let mut pins = Vec::new();
         for reference in refs {
             let reference = reference.map_err(|error| broken(&self.path, &error))?;
+            let name = reference.name().unwrap_or_default();
+            if !wanted(name.strip_prefix(PINS).unwrap_or_default()) {
+                continue;
+            }
             let commit = reference.peel_to_commit();
             pins.push(commit.map_err(|error| broken(&self.path, &error))?.id());
         }
@@ -259,7 +268,7 @@ impl Mirror {
     /// pins are readable commits with readable trees.
     fn check(&self) -> Result<(), MirrorError> {
         sweep::check_packs(&self.path)?;
-        for pin in self.pins()? {
+        for pin in self.pins(|_| true)? {
             let tree = self.repository.find_commit(pin).and_then(|c| c.tree());
             tree.map_err(|error| broken(&self.path, &error))?;
         }

@@ -15,6 +15,7 @@ mod complete;
 pub mod error;
 pub mod failure;
 pub mod fetch;
+pub mod gitlink;
 pub mod glob;
 mod hostkey;
 pub mod listing;

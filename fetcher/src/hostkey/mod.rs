@@ -54,7 +54,7 @@ pub enum Change {
 /// # Errors
 /// The address is not ssh's, or OpenSSH cannot be asked; a server that does not answer is not one.
 pub fn survey(app: &App) -> Result<Survey, HostKeyError> {
-    let ssh = ssh_options(app);
+    let ssh = ssh_options(&app.ssh);
     let RepositoryUrl::Ssh {
         user, host, port, ..
     } = &app.repository

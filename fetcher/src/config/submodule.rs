@@ -1,0 +1,101 @@
+//! `[[submodule]]`: where the files of a submodule come from, and with which key.
+//!
+//! The address is the administrator's. The one in `.gitmodules` is the repository's own word, which
+//! must not decide whom this host asks with which key (rule 27).
+
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::fragment::Ssh;
+use crate::git::RepositoryUrl;
+use crate::git::gitlink::PIN;
+
+/// Most submodules of one app: each costs a connection of its own when it changes.
+const MOST: usize = 32;
+
+/// Longest path, in bytes: written in hexadecimal it is part of a file's name in the mirror.
+const LONGEST_PATH: usize = 100;
+
+/// A submodule as it is written.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Written {
+    /// Where it stands in the repository.
+    pub path: PathBuf,
+    /// Where its own repository is.
+    pub repository: String,
+    /// `[submodule.ssh]`: what it leaves out is the app's.
+    #[serde(default)]
+    pub ssh: Ssh,
+}
+
+/// A submodule that is deployed.
+#[derive(Debug, Clone)]
+pub struct Submodule {
+    /// Where it stands in the repository.
+    pub path: PathBuf,
+    /// Where its own repository is.
+    pub repository: RepositoryUrl,
+    /// How ssh is called for it.
+    pub ssh: Ssh,
+}
+
+impl Submodule {
+    /// The name under which the mirror pins its commit: letters and digits, whatever the path has.
+    #[must_use]
+    pub fn pin(&self) -> String {
+        let path = self.path.as_os_str().as_bytes();
+        let hex = path.iter().map(|byte| format!("{byte:02x}"));
+        std::iter::once(PIN.to_owned()).chain(hex).collect()
+    }
+}
+
+/// Checks what is written. Outer submodules come before those inside them.
+///
+/// # Errors
+/// What is wrong, with the key's name.
+pub(super) fn submodules(written: Vec<Written>, app: &Ssh) -> Result<Vec<Submodule>, String> {
+    if written.len() > MOST {
+        return Err(format!("there are more than {MOST} `[[submodule]]`"));
+    }
+    let mut all = Vec::<Submodule>::with_capacity(written.len());
+    for Written {
+        path,
+        repository,
+        ssh,
+    } in written
+    {
+        let shown = path.display();
+        if path.as_os_str().is_empty() || !super::settings::stays_below(&path) {
+            return Err(format!(
+                "`submodule.path`: `{shown}` is not a path inside the repository"
+            ));
+        }
+        if path.as_os_str().len() > LONGEST_PATH {
+            return Err(format!(
+                "`submodule.path`: `{shown}` is longer than {LONGEST_PATH} bytes"
+            ));
+        }
+        // `libs//theme/` and `libs/theme` are one place.
+        let path: PathBuf = path.components().collect();
+        if all.iter().any(|other| other.path == path) {
+            return Err(format!("`submodule.path`: `{shown}` is there twice"));
+        }
+        let repository = RepositoryUrl::parse(&repository)
+            .map_err(|why| format!("`submodule.repository` of `{shown}`: {why}"))?;
+        let ssh = ssh.over(app);
+        all.push(Submodule {
+            path,
+            repository,
+            ssh,
+        });
+    }
+    all.sort_by_key(|submodule| depth(&submodule.path));
+    Ok(all)
+}
+
+fn depth(path: &Path) -> usize {
+    path.components().count()
+}

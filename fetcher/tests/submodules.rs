@@ -1,0 +1,196 @@
+//! Submodules: from where the configuration says, with nothing of `.gitmodules` believed.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test stops where it is wrong"
+)]
+
+mod git_support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use git_support::Forge;
+use pp_fetcher::config::{App, load};
+use pp_fetcher::deploy::source::{Source, SourceError};
+use pp_fetcher::repository::Repository;
+use tempfile::TempDir;
+
+/// An app whose repository has a submodule at `libs/theme`, which has one at `deep`.
+struct Nested {
+    app: Forge,
+    theme: Forge,
+    deep: Forge,
+    work: TempDir,
+}
+
+impl Nested {
+    fn new() -> Self {
+        let (app, theme, deep) = (Forge::new(), Forge::new(), Forge::new());
+        deep.commit("deep.css", "deep 1\n", "deep");
+        link(&theme, "deep", &deep);
+        theme.commit("theme.css", "theme 1\n", "theme");
+        link(&app, "libs/theme", &theme);
+        Self {
+            app,
+            theme,
+            deep,
+            work: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    /// The app as configured with `submodules`.
+    fn configured(&self, submodules: &[(&str, &Forge)]) -> App {
+        let dir = self.work.path().join("etc");
+        fs::create_dir_all(dir.join("apps.d")).unwrap();
+        let mut text = format!("repository = \"{}\"\n", self.app.repo().display());
+        for (path, forge) in submodules {
+            let repository = forge.repo().display().to_string();
+            text += &format!("[[submodule]]\npath = \"{path}\"\nrepository = \"{repository}\"\n");
+        }
+        text += "[deploy]\nroot = \"/srv/todo\"\n";
+        fs::write(dir.join("apps.d/todo.toml"), text).unwrap();
+        let config = load(&dir).unwrap();
+        assert!(config.broken.is_empty(), "{:?}", config.broken);
+        config.apps.into_iter().next().unwrap()
+    }
+
+    /// Polls, fetches, checks out; gives the release.
+    fn deploy(&self, submodules: &[(&str, &Forge)], name: &str) -> Result<PathBuf, SourceError> {
+        let app = self.configured(submodules);
+        let mut repository = Repository::new(&app, self.work.path().join("mirror.git"));
+        let revision = repository.poll()?;
+        repository.fetch(&revision, &mut |_| {})?;
+        let into = self.work.path().join(name);
+        repository.check_out(&revision, &into, &mut |_| {})?;
+        Ok(into)
+    }
+
+    fn both(&self) -> [(&'static str, &Forge); 2] {
+        // The inner one first, on purpose.
+        [
+            ("libs/theme/deep", &self.deep),
+            ("libs/theme/", &self.theme),
+        ]
+    }
+}
+
+fn link(parent: &Forge, path: &str, child: &Forge) {
+    // What .gitmodules says is wrong, and not asked.
+    let url = child.repo().display().to_string();
+    parent.git(&["submodule", "--quiet", "add", &url, path]);
+    let lie = format!("submodule.{path}.url");
+    parent.git(&["config", "-f", ".gitmodules", &lie, "ext::sh -c false"]);
+    parent.git(&["add", "-A"]);
+    parent.git(&["commit", "-q", "-m", "a submodule"]);
+}
+
+fn read(release: &Path, file: &str) -> String {
+    fs::read_to_string(release.join(file)).unwrap()
+}
+
+#[test]
+fn submodules_are_written_in_their_places_however_deep() {
+    let nested = Nested::new();
+    let release = nested.deploy(&nested.both(), "one").unwrap();
+    assert_eq!(read(&release, "app.py"), "print('v1')\n");
+    assert_eq!(read(&release, "libs/theme/theme.css"), "theme 1\n");
+    assert_eq!(read(&release, "libs/theme/deep/deep.css"), "deep 1\n");
+}
+
+#[test]
+fn the_commit_that_the_app_names_is_deployed_not_the_newest() {
+    let nested = Nested::new();
+    nested.theme.commit("theme.css", "theme 2\n", "newer");
+    let release = nested.deploy(&nested.both(), "one").unwrap();
+    assert_eq!(read(&release, "libs/theme/theme.css"), "theme 1\n");
+
+    nested.app.git(&["-C", "libs/theme", "pull", "-q"]);
+    nested
+        .app
+        .commit("app.py", "print('v2')\n", "the newer theme");
+    let release = nested.deploy(&nested.both(), "two").unwrap();
+    assert_eq!(read(&release, "libs/theme/theme.css"), "theme 2\n");
+    assert_eq!(read(&release, "libs/theme/deep/deep.css"), "deep 1\n");
+}
+
+#[test]
+fn one_that_has_not_changed_is_not_asked_for_again() {
+    let nested = Nested::new();
+    nested.deploy(&nested.both(), "one").unwrap();
+    fs::remove_dir_all(nested.theme.repo()).unwrap();
+    fs::remove_dir_all(nested.deep.repo()).unwrap();
+    nested.app.commit("app.py", "print('v2')\n", "no new theme");
+    let release = nested.deploy(&nested.both(), "two").unwrap();
+    assert_eq!(read(&release, "libs/theme/deep/deep.css"), "deep 1\n");
+}
+
+#[test]
+fn rule_27_a_submodule_that_is_not_configured_is_refused_with_the_mend() {
+    let nested = Nested::new();
+    let error = nested.deploy(&[], "one").unwrap_err();
+    assert!(error.what.contains("libs/theme"), "{}", error.what);
+    assert!(error.what.contains("[[submodule]]"), "{}", error.what);
+    // The outer one alone does not let the inner one in.
+    let error = nested
+        .deploy(&[("libs/theme", &nested.theme)], "two")
+        .unwrap_err();
+    assert!(error.what.contains("libs/theme/deep"), "{}", error.what);
+    assert!(!nested.work.path().join("two").exists());
+}
+
+#[test]
+fn a_commit_that_was_never_pushed_is_told_with_the_submodule() {
+    let nested = Nested::new();
+    let other = Forge::new();
+    let error = nested.deploy(&[("libs/theme", &other)], "one").unwrap_err();
+    assert!(
+        error.what.starts_with("the submodule libs/theme at ")
+            && error.what.contains("push it there"),
+        "{}",
+        error.what
+    );
+}
+
+#[test]
+fn a_mistake_in_the_table_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("apps.d")).unwrap();
+    let mistake = |table: &str| {
+        let text =
+            format!("repository = \"f:x\"\n[deploy]\nroot = \"/srv/x\"\n[[submodule]]\n{table}");
+        fs::write(dir.path().join("apps.d/todo.toml"), text).unwrap();
+        load(dir.path()).unwrap().broken[0].to_string()
+    };
+    let cases = [
+        ("path = \"x\"\n", "missing key `repository`"),
+        (
+            "path = \"../x\"\nrepository = \"f:x\"\n",
+            "`../x` is not a path inside",
+        ),
+        (
+            "path = \"x\"\nrepository = \"ext::x\"\n",
+            "`submodule.repository` of `x`",
+        ),
+        (
+            "path = \"x\"\nrepository = \"f:x\"\nbranch = \"main\"\n",
+            "unknown key `branch`",
+        ),
+        (
+            "path = \"x\"\nrepository = \"f:x\"\n[[submodule]]\npath = \"x/\"\nrepository = \"f:y\"\n",
+            "there twice",
+        ),
+    ];
+    for (table, expected) in cases {
+        let message = mistake(table);
+        assert!(message.contains(expected), "{table}: {message}");
+    }
+    fs::write(
+        dir.path().join("config.toml"),
+        "[[submodule]]\npath = \"x\"\nrepository = \"f:x\"\n",
+    )
+    .unwrap();
+    let message = load(dir.path()).unwrap_err().to_string();
+    assert!(message.contains("apps.d"), "{message}");
+}
