@@ -179,6 +179,7 @@ impl Source for Repository {
     fn check_out(
         &mut self,
         revision: &Revision,
+        live: Option<&Path>,
         into: &Path,
         tick: &mut (dyn FnMut(Progress) + Send),
     ) -> Result<(), SourceError> {
@@ -195,7 +196,7 @@ impl Source for Repository {
                 of: now.of,
             });
         };
-        match checkout::check_out(mirror, id, into, &Budget::default(), &progress) {
+        match checkout::check_out(mirror, id, live, into, &Budget::default(), &progress) {
             Ok(_) => Ok(()),
             Err(error @ CheckoutError::Refused { .. }) => {
                 Err(SourceError::revision(error.to_string()))

@@ -28,9 +28,11 @@ impl Deployment<'_> {
         })?;
         let unfinished = self.layout.unfinished(&trying.release);
         let release = self.layout.release(&trying.release);
+        let live = self.state.live.as_ref();
+        let live = live.map(|live| self.layout.release(&live.release));
         let written = self
             .source
-            .check_out(&trying.revision, &unfinished, tick)
+            .check_out(&trying.revision, live.as_deref(), &unfinished, tick)
             .map_err(|e| e.during(Phase::Checkout))
             .and_then(|()| {
                 crash::point("before", "release");
