@@ -21,6 +21,9 @@ use proptest::prelude::*;
 
 const FILES: u64 = 42;
 
+/// The same as an index.
+const COUNT: usize = 42;
+
 /// A forge, its mirror, and a release of its first commit.
 struct Deployed {
     forge: Forge,
@@ -362,8 +365,8 @@ fn edit() -> impl Strategy<Value = Edit> {
         (0..100_000_u64).prop_map(Edit::Truncate),
         Just(Edit::Delete),
         bytes().prop_map(Edit::Replace),
-        (0..FILES as usize).prop_map(Edit::Swap),
-        (0..FILES as usize).prop_map(Edit::Link),
+        (0..COUNT).prop_map(Edit::Swap),
+        (0..COUNT).prop_map(Edit::Link),
         (0..0o10000_u32).prop_map(Edit::Mode),
     ]
 }
@@ -401,7 +404,7 @@ proptest! {
 
     #[test]
     fn whatever_is_done_to_the_live_release_the_next_one_is_the_commit(
-        edits in proptest::collection::vec((0..FILES as usize, edit()), 1..60)
+        edits in proptest::collection::vec((0..COUNT, edit()), 1..60)
     ) {
         let deployed = Deployed::new();
         let all = files(&deployed.live());

@@ -14,7 +14,7 @@
 //! file for itself: for thousands of files that is one journal commit instead of thousands. The
 //! caller writes `REVISION` with an fsync of its own, renames the directory and syncs the parent
 //! ([`crate::deploy`]). After the build, before `current` is switched, the release's file system is
-//! synced again, for what the build has written ([`crate::release::switch`]); then the link is
+//! synced again, for what the build has written ([`Layout::sync`](crate::release::Layout::sync)); then the link is
 //! renamed and its directory synced. The state and the history are fsynced each time they are
 //! written, the mirror's packs and refs before they get their names.
 //!
