@@ -224,6 +224,7 @@ impl Source for Repository {
     fn check_out(
         &mut self,
         revision: &Revision,
+        live: Option<&Path>,
         into: &Path,
         tick: &mut (dyn FnMut(Progress) + Send),
     ) -> Result<(), SourceError> {
@@ -244,7 +245,7 @@ impl Source for Repository {
                 of: now.of,
             });
         };
-        match checkout::check_out(mirror, id, into, &budget, &progress) {
+        match checkout::check_out(mirror, id, live, into, &budget, &progress) {
             Ok(_) => Ok(()),
             Err(error @ CheckoutError::Refused { .. }) => {
                 Err(SourceError::revision(error.to_string()))

@@ -29,7 +29,7 @@ fn deploy(forge: &Forge, commit: Oid, budget: &Budget) -> Result<CheckedOut, Che
     );
     let into = forge.dir.path().join("release");
     fs::create_dir(&into).unwrap();
-    let result = check_out(&mirror, commit, &into, budget, &|_| {});
+    let result = check_out(&mirror, commit, None, &into, budget, &|_| {});
     assert_eq!(
         into.exists(),
         result.is_ok(),

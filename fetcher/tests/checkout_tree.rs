@@ -72,7 +72,7 @@ fn the_tree_is_gits_own_and_the_permissions_are_the_groups() {
         assert_eq!(p.of, 304);
         seen.fetch_max(p.files, Ordering::Relaxed);
     };
-    let done = check_out(&mirror, commit, &into, &Budget::default(), &progress).unwrap();
+    let done = check_out(&mirror, commit, None, &into, &Budget::default(), &progress).unwrap();
     assert_eq!((done.files, done.links, done.directories), (304, 4, 28));
     assert_eq!(seen.load(Ordering::Relaxed), 304);
     let compared = std::process::Command::new("diff")
@@ -120,7 +120,7 @@ fn a_directory_that_is_not_fresh_is_left_alone() {
     let (mirror, commit) = fetched(&forge);
     let into = fresh(&forge);
     fs::write(into.join("precious"), "x").unwrap();
-    let error = check_out(&mirror, commit, &into, &Budget::default(), &|_| {}).unwrap_err();
+    let error = check_out(&mirror, commit, None, &into, &Budget::default(), &|_| {}).unwrap_err();
     assert!(matches!(error, CheckoutError::NotEmpty(_)), "{error}");
     assert_eq!(fs::read(into.join("precious")).unwrap(), b"x");
 }
@@ -132,7 +132,7 @@ fn a_link_in_place_of_the_directory_is_not_followed() {
     let elsewhere = fresh(&forge);
     let link = forge.dir.path().join("link");
     symlink(&elsewhere, &link).unwrap();
-    let error = check_out(&mirror, commit, &link, &Budget::default(), &|_| {}).unwrap_err();
+    let error = check_out(&mirror, commit, None, &link, &Budget::default(), &|_| {}).unwrap_err();
     assert!(matches!(error, CheckoutError::Io { .. }), "{error}");
     assert_eq!(fs::read_dir(&elsewhere).unwrap().count(), 0);
 }
@@ -153,7 +153,7 @@ fn rule_32_a_full_disk_is_told_as_such_and_nothing_is_left() {
     }
     let into = small.join("new");
     fs::create_dir(&into).unwrap();
-    let result = check_out(&mirror, commit, &into, &Budget::default(), &|_| {});
+    let result = check_out(&mirror, commit, None, &into, &Budget::default(), &|_| {});
     let left = into.exists();
     let unmounted = std::process::Command::new("umount")
         .arg(&small)

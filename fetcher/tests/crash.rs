@@ -26,7 +26,7 @@ use program::Home;
 
 /// Every place at which the program can be killed. That none is missing, and that each is reached
 /// in some scenario, is a test of its own below.
-const POINTS: [&str; 36] = [
+const POINTS: [&str; 35] = [
     "before-poll",
     "after-poll",
     "before-fetch",
@@ -57,8 +57,7 @@ const POINTS: [&str; 36] = [
     "before-state",
     "after-state",
     "after-history",
-    "during-prune",
-    "during-discard",
+    "during-removal",
     // The second and third time that the state is written or the link renamed.
     "2*before-state",
     "2*after-state",

@@ -201,7 +201,8 @@ fn many_packs_become_one_that_has_all_the_pins_need() {
         let into = forge.dir.path().join("new");
         fs::create_dir(&into).unwrap();
         let budget = pp_fetcher::checkout::Budget::default();
-        let done = pp_fetcher::checkout::check_out(&mirror, last, &into, &budget, &|_| {}).unwrap();
+        let done =
+            pp_fetcher::checkout::check_out(&mirror, last, None, &into, &budget, &|_| {}).unwrap();
         assert_eq!(done.files, 6);
         fs::remove_dir_all(into).unwrap();
     }

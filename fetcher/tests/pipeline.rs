@@ -92,8 +92,8 @@ fn a_build_that_fails_switches_nothing_and_is_not_tried_again() {
     assert_eq!((world.served(), world.restarts.get()), (Some(one), 1));
     assert_eq!(
         world.layout().on_disk().len(),
-        1,
-        "the release that was not built is gone"
+        2,
+        "the release that was not built can be looked into"
     );
     assert!(matches!(world.try_pass().unwrap(), Verdict::Held(q) if q.revision == two));
     world.push('3', built("#!/bin/sh\n"));
@@ -153,6 +153,8 @@ fn an_app_that_crashes_or_answers_errors_is_taken_back_and_quarantined() {
         assert!(world.state().quarantine_of(&revision).is_some());
         assert!(matches!(world.try_pass().unwrap(), Verdict::Held(_)));
     }
+    let on_disk = world.layout().on_disk().len();
+    assert_eq!(on_disk, 2, "the good one and the last that was not well");
     let five = world.push('5', good());
     assert_eq!(
         world.attempt().outcome,

@@ -6,12 +6,26 @@
 //! so that no path that is written to can lead through a link. Whatever is refused is named with
 //! its path, and nothing is left of a checkout that failed.
 //!
-//! Durability: when the last link is there, the file system is synced once (`syncfs`), instead of
-//! every file for itself: for thousands of files that is one journal commit instead of thousands.
-//! The caller renames the directory afterwards and syncs the parent.
+//! A file's content comes from the live release where it has the same path and provably the same
+//! content there (`live`), from the object database otherwise. Every file is a new one either way.
+//!
+//! # What is synced when
+//! Here: when the last link is there, the file system is synced once (`syncfs`), instead of every
+//! file for itself: for thousands of files that is one journal commit instead of thousands. The
+//! caller writes `REVISION` with an fsync of its own, renames the directory and syncs the parent
+//! ([`crate::deploy`]). After the build, before `current` is switched, the release's file system is
+//! synced again, for what the build has written ([`Layout::sync`](crate::release::Layout::sync)); then the link is
+//! renamed and its directory synced. The state and the history are fsynced each time they are
+//! written, the mirror's packs and refs before they get their names.
+//!
+//! So a power cut at any moment finds `current` at a release whose files are all there. It may lose
+//! an attempt that had not switched, which the next poll undoes and makes again, and the last
+//! lines of the build's log. What the app writes, and what a build writes to other file systems
+//! (collected static files, say), is for them to sync.
 
 mod error;
 pub mod link;
+mod live;
 pub mod name;
 mod plan;
 mod write;
@@ -29,6 +43,7 @@ use crate::git::Mirror;
 use crate::space;
 use error::io_at;
 pub use error::{CheckoutError, Refusal};
+use live::Live;
 pub use write::Progress;
 
 /// What a tree may cost.
@@ -72,10 +87,15 @@ pub struct CheckedOut {
     pub directories: u64,
     /// Bytes in files.
     pub bytes: u64,
+    /// Files whose content came from the live release.
+    pub copied: u64,
 }
 
 /// Writes the tree of `revision` into the empty directory `into`: files 0664 or 0775, directories
 /// 0775 with the setgid bit if `into` has it, whatever the umask.
+///
+/// `live` is the directory of a release: what it already has is copied from there. Nothing in it is
+/// trusted, and nothing in it is an error.
 ///
 /// # Errors
 /// [`CheckoutError`]; `into` is then removed with what was written, unless it was not an empty
@@ -83,16 +103,19 @@ pub struct CheckedOut {
 pub fn check_out(
     mirror: &Mirror,
     revision: Oid,
+    live: Option<&Path>,
     into: &Path,
     budget: &Budget,
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<CheckedOut, CheckoutError> {
     let deadline = Instant::now() + budget.time;
     let root = empty_directory(into)?;
+    let live = live.and_then(Live::open);
     let done = plan::plan(mirror, revision, budget, deadline).and_then(|plan| {
         space::check(into, plan.need())?;
-        write::write(
+        let copied = write::write(
             mirror,
+            live.as_ref(),
             &plan,
             &root,
             into,
@@ -100,7 +123,10 @@ pub fn check_out(
             progress,
         )?;
         nix::unistd::syncfs(&root).map_err(|e| io_at("sync the file system of", into)(e.into()))?;
-        Ok(plan.totals())
+        Ok(CheckedOut {
+            copied,
+            ..plan.totals()
+        })
     });
     if done.is_err() {
         // The caller never looks into it; a leftover would be swept with the other `.new-…`.

@@ -48,10 +48,11 @@ impl Plan {
             links: self.links.len() as u64,
             directories: self.directories.len() as u64,
             bytes: self.bytes,
+            copied: 0,
         }
     }
 
-    /// What it takes on disk: each file ends in a block that it does not fill, half of it on average.
+    /// What it takes on disk, wherever the content comes from: a copy takes as much. Each file ends in a block that it does not fill, half of it on average.
     pub(super) fn need(&self) -> Need {
         let inodes = self.entries();
         Need {

@@ -1,6 +1,6 @@
 //! Writing what was planned. Directories first, then files, links last: until the last file is
 //! written there is no link in the tree that a path could lead through, and every file is made anew
-//! (`O_EXCL`), never opened.
+//! (`O_EXCL`), never opened and never a hard link.
 
 use std::fs::File;
 use std::io::Write;
@@ -15,6 +15,7 @@ use nix::sys::stat::{FchmodatFlags, Mode, fchmod, fchmodat, fstat, mkdirat};
 use nix::unistd::symlinkat;
 
 use super::error::{CheckoutError, Refusal, io_at};
+use super::live::{Copier, Live};
 use super::plan::{Plan, PlannedFile, object_error, refused};
 use crate::git::Mirror;
 
@@ -40,16 +41,19 @@ pub struct Progress {
     pub of: u64,
 }
 
+/// Gives the number of files whose content came from the live release.
 pub(super) fn write(
     mirror: &Mirror,
+    live: Option<&Live>,
     plan: &Plan,
     root: &File,
     into: &Path,
     (time, deadline): (Duration, Instant),
     progress: &(dyn Fn(Progress) + Sync),
-) -> Result<(), CheckoutError> {
+) -> Result<u64, CheckoutError> {
     directories(plan, root, into)?;
     let work = Work {
+        live,
         plan,
         root,
         into,
@@ -58,6 +62,7 @@ pub(super) fn write(
         progress,
         next: AtomicUsize::new(0),
         done: AtomicU64::new(0),
+        copied: AtomicU64::new(0),
         stop: AtomicBool::new(false),
         error: Mutex::new(None),
     };
@@ -76,7 +81,7 @@ pub(super) fn write(
         let made = symlinkat(&link.target, root, &link.path);
         made.map_err(|e| io_at("make the link", &into.join(&link.path))(e.into()))?;
     }
-    Ok(())
+    Ok(work.copied.into_inner())
 }
 
 fn directories(plan: &Plan, root: &File, into: &Path) -> Result<(), CheckoutError> {
@@ -102,6 +107,7 @@ fn directories(plan: &Plan, root: &File, into: &Path) -> Result<(), CheckoutErro
 
 /// What the threads share.
 struct Work<'a> {
+    live: Option<&'a Live>,
     plan: &'a Plan,
     root: &'a File,
     into: &'a Path,
@@ -110,6 +116,7 @@ struct Work<'a> {
     progress: &'a (dyn Fn(Progress) + Sync),
     next: AtomicUsize,
     done: AtomicU64,
+    copied: AtomicU64,
     stop: AtomicBool,
     error: Mutex<Option<CheckoutError>>,
 }
@@ -133,6 +140,7 @@ impl Work<'_> {
         };
         let repository = Repository::open_bare(mirror).map_err(unreadable)?;
         let odb = repository.odb().map_err(unreadable)?;
+        let mut copier = self.live.map(Copier::new);
         loop {
             let from = self.next.fetch_add(BATCH, Ordering::Relaxed);
             let Some(files) = self.plan.files.get(from..) else {
@@ -148,25 +156,37 @@ impl Work<'_> {
                 if Instant::now() > self.deadline {
                     return Err(CheckoutError::TimedOut(self.time));
                 }
-                self.file(&odb, file)?;
+                self.file(&odb, copier.as_mut(), file)?;
             }
         }
     }
 
-    fn file(&self, odb: &Odb<'_>, file: &PlannedFile) -> Result<(), CheckoutError> {
-        let object = odb.read(file.id);
-        let object = object.map_err(|error| object_error(&file.path, file.id, &error))?;
-        let content = object.data();
-        if file.size < LFS.2 && is_lfs_pointer(content) {
-            return Err(refused(&file.path, Refusal::Lfs));
-        }
+    fn file(
+        &self,
+        odb: &Odb<'_>,
+        copier: Option<&mut Copier<'_>>,
+        file: &PlannedFile,
+    ) -> Result<(), CheckoutError> {
         let failed = |error| io_at("write", &self.into.join(&file.path))(error);
         let flags =
             OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let mode = Mode::from_bits_truncate(if file.executable { 0o775 } else { 0o664 });
         let opened = openat(self.root, &file.path, flags, mode);
         let mut opened = File::from(opened.map_err(|e| failed(e.into()))?);
-        opened.write_all(content).map_err(failed)?;
+        let copied = match copier {
+            Some(copier) => copier.copy(file, &mut opened).map_err(failed)?,
+            None => None,
+        };
+        if let Some(content) = copied {
+            // The live release may hold one that was put there in place of the large file.
+            check_lfs(file, content)?;
+            self.copied.fetch_add(1, Ordering::Relaxed);
+        } else {
+            let object = odb.read(file.id);
+            let object = object.map_err(|error| object_error(&file.path, file.id, &error))?;
+            check_lfs(file, object.data())?;
+            opened.write_all(object.data()).map_err(failed)?;
+        }
         // Not left to the umask: the group must be able to write.
         fchmod(&opened, mode).map_err(|e| failed(e.into()))?;
         let files = self.done.fetch_add(1, Ordering::Relaxed) + 1;
@@ -178,6 +198,13 @@ impl Work<'_> {
     }
 }
 
-fn is_lfs_pointer(content: &[u8]) -> bool {
-    content.starts_with(LFS.0) && content.windows(LFS.1.len()).any(|window| window == LFS.1)
+/// `content` is the whole of a file that is small enough to be a pointer.
+fn check_lfs(file: &PlannedFile, content: &[u8]) -> Result<(), CheckoutError> {
+    let pointer = file.size < LFS.2
+        && content.starts_with(LFS.0)
+        && content.windows(LFS.1.len()).any(|window| window == LFS.1);
+    if pointer {
+        return Err(refused(&file.path, Refusal::Lfs));
+    }
+    Ok(())
 }

@@ -1,9 +1,14 @@
 //! How an attempt ends, and what is written down about it.
 
+use std::fs::File;
+use std::io::Write;
+
 use super::failure::{Blame, Failure};
-use super::journal::Journal;
+use super::journal::{Journal, Phase};
 use super::pipeline::{Deployment, Draft, Verdict};
+use crate::release::prune::Failed;
 use crate::revision::Revision;
+use crate::space::{self, Need};
 use crate::state::{Attempt, Kept, Outcome, StateError, Trying};
 
 impl Deployment<'_> {
@@ -20,6 +25,11 @@ impl Deployment<'_> {
             Ok(()) => self.good(draft, trying, journal),
             Err(failure) if failure.phase.is_after_switch() => {
                 self.go_back(draft, trying, &failure, journal)
+            }
+            Err(failure) if self.worth_a_look(&failure) => {
+                self.state.trying = None;
+                let failure = self.keep_for_inspection(&trying, failure);
+                self.abandon(draft, &failure, journal)
             }
             Err(failure) => {
                 self.discard(&trying)?;
@@ -51,11 +61,42 @@ impl Deployment<'_> {
         if let Err(error) = self.source.keep(&live) {
             journal.note(&format!("the mirror could not be tidied: {}", error.what));
         }
-        let gone = self.layout.prune(&mut self.state, self.app.deploy.keep);
-        if !gone.is_empty() {
-            self.save()?;
-        }
         Ok(verdict)
+    }
+
+    /// Whether somebody will want to see what a failed build has left. Not if the disk is full of it.
+    fn worth_a_look(&self, failure: &Failure) -> bool {
+        failure.phase == Phase::Build
+            && failure.blame == Blame::Revision
+            && space::check(&self.layout.releases(), Need::default()).is_ok()
+    }
+
+    fn keep_for_inspection(&self, trying: &Trying, mut failure: Failure) -> Failure {
+        let kept = format!(
+            "what it has left stays in {} until another attempt fails",
+            self.layout.release(&trying.release).display()
+        );
+        // Where the output is read, too; the message says it in any case.
+        let log = File::options()
+            .append(true)
+            .open(self.dir.log(trying.attempt));
+        let _ = log.and_then(|mut log| writeln!(log, "[{kept}]"));
+        failure.what = format!("{}\n  {kept}", failure.what);
+        failure
+    }
+
+    /// Removes the releases that need not stay. Nothing depends on it.
+    pub(super) fn tidy(&mut self, failed: Failed<'_>, journal: &mut Journal<'_>) {
+        let keep = self.app.deploy.keep;
+        let pruned = self.layout.prune(&mut self.state, keep, failed);
+        pruned.left.iter().for_each(|what| journal.note(what));
+        if !pruned.gone.is_empty()
+            && let Err(error) = self.save()
+        {
+            journal.note(&format!(
+                "that old releases are gone is not written down: {error}"
+            ));
+        }
     }
 
     /// Ends an attempt that has switched nothing.
@@ -107,6 +148,13 @@ impl Deployment<'_> {
             journal.note(&format!("the history cannot be written: {error}"));
         }
         self.save()?;
+        self.tidy(
+            match &attempt.release {
+                Some(name) if outcome != Outcome::Good => Failed::This(name),
+                _ => Failed::Latest,
+            },
+            journal,
+        );
         Ok(Verdict::Attempted(Box::new(attempt)))
     }
 }

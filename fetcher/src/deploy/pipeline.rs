@@ -15,6 +15,7 @@ use crate::config::App;
 use crate::health::Host;
 use crate::health::probe::probe;
 use crate::release::Layout;
+use crate::release::prune::Failed;
 use crate::revision::Revision;
 use crate::state::{Attempt, Pause, Quarantine, State, StateDir, StateError, Trouble, Trying};
 use crate::stop;
@@ -104,6 +105,8 @@ impl Deployment<'_> {
             self.no_trouble()?;
             return Ok(verdict);
         }
+        // What a process still used last time may go now; room is made before it is needed.
+        self.tidy(Failed::Latest, journal);
         let fetched = journal.step_telling(Phase::Fetch, |tick| self.source.fetch(&revision, tick));
         let commit = match fetched.map_err(|e| e.during(Phase::Fetch)) {
             Err(f) if f.blame == Blame::Surroundings => return self.trouble(f),
@@ -184,15 +187,21 @@ impl Deployment<'_> {
     ) -> Result<(), Failure> {
         let release = self.layout.release(&trying.release);
         journal.step_telling(Phase::Checkout, |tick| self.check_out(trying, tick))?;
+        let builds = self.app.deploy.build.is_some();
         journal.step(Phase::Shared, || {
             self.layout
                 .link_shared(&release, &self.app.deploy.shared)
                 .map_err(|(path, e)| {
                     let what = format!("the shared path {}: {e}", path.display());
                     Failure::surroundings(Phase::Shared, what)
-                })
+                })?;
+            // A build goes on writing.
+            if builds {
+                return Ok(());
+            }
+            self.sync(trying, Phase::Shared)
         })?;
-        if self.app.deploy.build.is_none() {
+        if !builds {
             return Ok(());
         }
         let facts = Facts {
@@ -203,7 +212,21 @@ impl Deployment<'_> {
             release: &release,
         };
         journal.step(Phase::Build, || {
-            build::build(&facts, &self.dir.log(trying.attempt))
+            build::build(&facts, &self.dir.log(trying.attempt))?;
+            self.sync(trying, Phase::Build)
+        })
+    }
+
+    /// The last thing before the switch: what is switched to outlives a power cut.
+    fn sync(&self, trying: &Trying, phase: Phase) -> Result<(), Failure> {
+        self.layout.sync(&trying.release).map_err(|e| {
+            let release = self.layout.release(&trying.release);
+            let what = format!(
+                "{} could not be synced to disk, nothing was switched: {e}\n  \
+                 the kernel's log says more about the disk: journalctl -k",
+                release.display()
+            );
+            Failure::surroundings(phase, what)
         })
     }
 

@@ -1,10 +1,7 @@
 //! After a crash: what an attempt that was cut short has left, and where to go on.
 
-use std::fs;
-
 use super::journal::{Journal, Phase};
 use super::pipeline::{Deployment, Draft, Verdict};
-use crate::crash;
 use crate::state::{StateError, Trying};
 
 impl Deployment<'_> {
@@ -51,13 +48,8 @@ impl Deployment<'_> {
     /// # Errors
     /// The state cannot be written.
     pub(super) fn discard(&mut self, trying: &Trying) -> Result<(), StateError> {
-        let release = self.layout.release(&trying.release);
-        let doomed = self.layout.unfinished(&trying.release);
-        // Out of the way under a name that the sweep knows, whatever becomes of the removal.
-        if fs::rename(&release, &doomed).is_ok() {
-            crash::point("during", "discard");
-            let _ = fs::remove_dir_all(&doomed);
-        }
+        // What cannot be removed now is swept, or pruned as a failed release.
+        let _ = self.layout.remove(&trying.release);
         self.state.trying = None;
         self.save()
     }

@@ -42,13 +42,15 @@ pub trait Source {
     ) -> Result<String, SourceError>;
 
     /// Writes a revision's files into `into`, a directory that is not there yet, and tells `tick`
-    /// how far it has come.
+    /// how far it has come. What `live`, the live release's directory, already has may be copied
+    /// from there if it is proved to be the same.
     ///
     /// # Errors
     /// A tree that is not accepted (the revision's fault), or the disk.
     fn check_out(
         &mut self,
         revision: &Revision,
+        live: Option<&Path>,
         into: &Path,
         tick: &mut (dyn FnMut(Progress) + Send),
     ) -> Result<(), SourceError>;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
+use super::erase::erase;
 use crate::revision::Revision;
 
 /// Prefix of a release that is still being written.
@@ -158,7 +159,7 @@ impl Layout {
             let _ = fs::remove_file(link);
         }
         for unfinished in leftovers(&self.releases(), UNFINISHED) {
-            let _ = fs::remove_dir_all(unfinished);
+            let _ = erase(&unfinished);
         }
     }
 }

@@ -3,8 +3,10 @@
 //! - [`layout`]: names and places, and what a crash may leave there.
 //! - [`switch`]: the one step that changes what is served.
 //! - [`shared`]: paths that outlive releases.
-//! - [`prune`]: which releases go.
+//! - [`prune`]: which releases go. `in_use`: what keeps them. `erase`: how they go.
 
+mod erase;
+mod in_use;
 pub mod layout;
 pub mod prune;
 pub mod shared;

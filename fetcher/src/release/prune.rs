@@ -2,46 +2,57 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
 
+use super::in_use::in_use;
 use super::layout::Layout;
-use crate::crash;
 use crate::state::State;
 
+/// Which release that failed stays for somebody to look into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failed<'a> {
+    /// The latest there is.
+    Latest,
+    /// This one, which has just failed.
+    This(&'a str),
+    /// None: the room is needed.
+    None,
+}
+
+/// What came of pruning.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Pruned {
+    /// Releases that are gone.
+    pub gone: Vec<String>,
+    /// What could not be removed: a sentence for each.
+    pub left: Vec<String>,
+}
+
 /// The releases among `on_disk` that may go: all but what `current` points at, what is being
-/// tried, the live one and the good ones before it, `keep` in all, and the latest that failed.
+/// tried, the live one and the good ones before it, `keep` in all, and one that `failed`.
 #[must_use]
 pub fn superfluous(
     state: &State,
     current: Option<&str>,
     on_disk: &[String],
     keep: usize,
+    failed: Failed<'_>,
 ) -> Vec<String> {
-    let good = state
-        .live
-        .iter()
-        .chain(&state.earlier)
-        .map(|kept| kept.release.as_str());
-    let mut stays: BTreeSet<&str> = good.take(keep).collect();
+    let good = || state.live.iter().chain(&state.earlier);
+    let mut stays: BTreeSet<&str> = good().take(keep).map(|k| k.release.as_str()).collect();
     stays.extend(current);
     if let Some(trying) = &state.trying {
         stays.insert(&trying.release);
         stays.extend(trying.previous.as_deref());
     }
-    let ever_good: BTreeSet<&str> = state
-        .live
-        .iter()
-        .chain(&state.earlier)
-        .map(|kept| kept.release.as_str())
-        .collect();
-    // Names begin with the time, so the greatest of those that were never good is the latest.
-    stays.extend(
-        on_disk
-            .iter()
-            .map(String::as_str)
-            .filter(|n| !ever_good.contains(n))
-            .max(),
-    );
+    let ever_good: BTreeSet<&str> = good().map(|kept| kept.release.as_str()).collect();
+    let failures = on_disk.iter().map(String::as_str);
+    let failures = failures.filter(|name| !ever_good.contains(name));
+    match failed {
+        // Names begin with the time.
+        Failed::Latest => stays.extend(failures.max()),
+        Failed::This(name) => stays.extend(failures.filter(|other| *other == name)),
+        Failed::None => {}
+    }
     on_disk
         .iter()
         .filter(|name| !stays.contains(name.as_str()))
@@ -63,40 +74,39 @@ impl Layout {
 
     /// Removes superfluous releases and forgets them; those in use by a process stay for now.
     /// Whatever goes wrong here is left for the next time: pruning never fails a deploy.
-    pub fn prune(&self, state: &mut State, keep: usize) -> Vec<String> {
-        let Ok(current) = self.current() else {
-            return Vec::new();
+    pub fn prune(&self, state: &mut State, keep: usize, failed: Failed<'_>) -> Pruned {
+        let mut pruned = Pruned::default();
+        let current = match self.current() {
+            Ok(current) => current,
+            Err(error) => {
+                pruned.left.push(format!("no release was removed: {error}"));
+                return pruned;
+            }
         };
-        let in_use = in_use();
-        let mut gone = Vec::new();
-        for name in superfluous(state, current.as_deref(), &self.on_disk(), keep) {
+        let superfluous = superfluous(state, current.as_deref(), &self.on_disk(), keep, failed);
+        if superfluous.is_empty() {
+            return pruned;
+        }
+        let in_use = in_use(&self.releases());
+        for name in superfluous {
             let path = self.release(&name);
-            let canonical = path.canonicalize().unwrap_or_else(|_| path.clone());
-            if in_use.iter().any(|used| used.starts_with(&canonical)) {
+            if path.canonicalize().is_ok_and(|path| in_use.contains(&path)) {
                 continue;
             }
-            // Renamed first, so that a removal cut short leaves something the sweep knows.
-            let doomed = self.unfinished(&name);
-            if fs::rename(&path, &doomed).is_ok() {
-                crash::point("during", "prune");
-                let _ = fs::remove_dir_all(&doomed);
-                gone.push(name);
+            if let Err(error) = self.remove(&name) {
+                pruned.left.push(format!(
+                    "the old release {name} could not be removed: {error}"
+                ));
+            }
+            // Half of it may be left, but no longer under its name.
+            if path.symlink_metadata().is_err() {
+                pruned.gone.push(name);
             }
         }
+        let gone = &pruned.gone;
         state.earlier.retain(|kept| !gone.contains(&kept.release));
-        gone
+        pruned
     }
-}
-
-/// Where the processes we may look at (our own uid's) have their working directory and root.
-fn in_use() -> Vec<PathBuf> {
-    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
-    let links = |process: PathBuf| ["cwd", "root", "exe"].map(|link| process.join(link));
-    let paths = processes.flat_map(|process| links(process.path()));
-    paths
-        .filter_map(|link| fs::read_link(link).ok())
-        .filter(|p| p != Path::new("/"))
-        .collect()
 }
 
 #[cfg(test)]
@@ -127,12 +137,23 @@ mod tests {
             ..State::default()
         };
         let disk = names(&["01", "02", "03", "04", "05", "06", "07"]);
-        let gone = superfluous(&state, Some("05"), &disk, 2);
+        let gone = superfluous(&state, Some("05"), &disk, 2, Failed::Latest);
         assert_eq!(
             gone,
             names(&["01", "02", "04", "06"]),
             "03, 05 are good, 07 failed last"
         );
+        // A clock that was put back: the last one that failed has not the latest name.
+        let gone = superfluous(&state, Some("05"), &disk, 2, Failed::This("04"));
+        assert_eq!(gone, names(&["01", "02", "06", "07"]));
+        let gone = superfluous(&state, Some("05"), &disk, 3, Failed::This("03"));
+        assert_eq!(
+            gone,
+            names(&["02", "04", "06", "07"]),
+            "03 did not fail at first"
+        );
+        let gone = superfluous(&state, Some("05"), &disk, 3, Failed::None);
+        assert_eq!(gone, names(&["02", "04", "06", "07"]));
     }
 
     #[test]
@@ -152,7 +173,8 @@ mod tests {
             trying: Some(trying),
             ..State::default()
         };
-        let gone = superfluous(&state, Some("03"), &names(&["01", "02", "03", "04"]), 2);
+        let disk = names(&["01", "02", "03", "04"]);
+        let gone = superfluous(&state, Some("03"), &disk, 2, Failed::None);
         assert_eq!(gone, names(&["01"]));
     }
 
@@ -175,10 +197,16 @@ mod tests {
         };
         layout.switch("03").unwrap();
         state.earlier = vec![kept("02"), kept("01")];
-        assert_eq!(layout.prune(&mut state, 1), names(&["02"]));
+        assert_eq!(
+            layout.prune(&mut state, 1, Failed::Latest).gone,
+            names(&["02"])
+        );
         worker.kill().unwrap();
         worker.wait().unwrap();
-        assert_eq!(layout.prune(&mut state, 1), names(&["01"]));
+        assert_eq!(
+            layout.prune(&mut state, 1, Failed::Latest).gone,
+            names(&["01"])
+        );
         assert_eq!(state.earlier, []);
     }
 }

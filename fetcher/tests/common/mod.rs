@@ -264,6 +264,7 @@ impl Source for Forge<'_> {
     fn check_out(
         &mut self,
         revision: &Revision,
+        _: Option<&Path>,
         into: &Path,
         _: &mut (dyn FnMut(Progress) + Send),
     ) -> Result<(), SourceError> {

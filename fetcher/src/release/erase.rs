@@ -1,0 +1,124 @@
+//! Removing a release's directory, and nothing else with it.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use super::layout::Layout;
+use crate::crash;
+
+impl Layout {
+    /// Removes a release, first of all its name: a removal cut short leaves something that the sweep
+    /// knows.
+    ///
+    /// # Errors
+    /// What the system says, or that something is mounted in it.
+    pub(crate) fn remove(&self, name: &str) -> io::Result<()> {
+        let path = self.release(name);
+        nothing_mounted(&path)?;
+        let doomed = self.unfinished(name);
+        fs::rename(&path, &doomed)?;
+        crash::point("during", "removal");
+        erase(&doomed)
+    }
+}
+
+/// Removes a directory with all that is in it, but never what is mounted there: that is somebody's
+/// data, however it came there.
+///
+/// # Errors
+/// What the system says, or that something is mounted in it.
+pub(super) fn erase(path: &Path) -> io::Result<()> {
+    nothing_mounted(path)?;
+    match fs::remove_dir_all(path) {
+        // Some tools make what they unpack read-only, and a directory that cannot be written cannot be
+        // emptied either.
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+            make_writable(path);
+            fs::remove_dir_all(path)
+        }
+        other => other,
+    }
+}
+
+fn nothing_mounted(path: &Path) -> io::Result<()> {
+    let canonical = path.canonicalize()?;
+    let mounts = fs::read("/proc/self/mountinfo").unwrap_or_default();
+    match mount_points(&mounts).find(|mount| mount.starts_with(&canonical)) {
+        None => Ok(()),
+        Some(mount) => Err(io::Error::other(format!(
+            "something is mounted at {}: unmount it, it would be emptied",
+            mount.display()
+        ))),
+    }
+}
+
+/// The fifth field of each line, in which blanks and the like are written `\040`.
+fn mount_points(mountinfo: &[u8]) -> impl Iterator<Item = PathBuf> {
+    let lines = mountinfo.split(|byte| *byte == b'\n');
+    let fields = lines.filter_map(|line| line.split(|byte| *byte == b' ').nth(4));
+    fields.map(|field| PathBuf::from(OsString::from_vec(unescape(field))))
+}
+
+fn unescape(mut field: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(field.len());
+    while let Some((&byte, rest)) = field.split_first() {
+        let octal = rest.get(..3).filter(|_| byte == b'\\');
+        let octal = octal.and_then(|digits| std::str::from_utf8(digits).ok());
+        if let Some(byte) = octal.and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
+            plain.push(byte);
+            field = rest.get(3..).unwrap_or_default();
+        } else {
+            plain.push(byte);
+            field = rest;
+        }
+    }
+    plain
+}
+
+/// Lets the owner write into every directory below. What it cannot change stays as it is.
+fn make_writable(directory: &Path) {
+    let _ = fs::set_permissions(directory, fs::Permissions::from_mode(0o700));
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        // The type of the entry itself: a link is not followed.
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            make_writable(&entry.path());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mount_points_are_read_with_their_blanks() {
+        let text = b"36 35 98:0 /mnt1 /srv/a\\040b\\134 rw - ext4 /dev/x rw\n\nshort line\n";
+        let found: Vec<_> = mount_points(text).collect();
+        assert_eq!(found, [Path::new("/srv/a b\\")]);
+        assert_eq!(unescape(b"\\9\\04"), b"\\9\\04");
+    }
+
+    #[test]
+    fn read_only_directories_are_made_writable_and_links_are_not_followed() {
+        let root = tempfile::tempdir().unwrap();
+        let release = root.path().join("release");
+        let outside = root.path().join("outside");
+        fs::create_dir_all(release.join("a/b")).unwrap();
+        fs::create_dir(&outside).unwrap();
+        std::os::unix::fs::symlink(&outside, release.join("a/link")).unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        let set = |path: &Path| fs::set_permissions(path, PermissionsExt::from_mode(0o555));
+        for path in [&release.join("a/b"), &release.join("a"), &outside] {
+            set(path).unwrap();
+        }
+        make_writable(&release);
+        assert_eq!(mode(&release.join("a/b")), 0o700);
+        assert_eq!(mode(&outside), 0o555);
+        erase(&release).unwrap();
+        assert!(!release.exists() && outside.exists());
+    }
+}
