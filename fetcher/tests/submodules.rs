@@ -63,7 +63,7 @@ impl Nested {
         let revision = repository.poll()?;
         repository.fetch(&revision, &mut |_| {})?;
         let into = self.work.path().join(name);
-        repository.check_out(&revision, &into, &mut |_| {})?;
+        repository.check_out(&revision, None, &into, &mut |_| {})?;
         Ok(into)
     }
 
