@@ -47,6 +47,7 @@ impl Repository {
             },
             options: RemoteOptions {
                 ssh: ssh_options(app),
+                https: app.https.clone(),
                 ..RemoteOptions::default()
             },
             path: mirror,

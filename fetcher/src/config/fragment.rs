@@ -28,6 +28,9 @@ pub struct Fragment {
     /// `[ssh]`
     #[serde(default)]
     pub ssh: Ssh,
+    /// `[https]`
+    #[serde(default)]
+    pub https: Https,
     /// `[verify]`
     #[serde(default)]
     pub verify: Verify,
@@ -57,6 +60,20 @@ pub struct Ssh {
     pub config: Option<PathBuf>,
     /// The socket of an agent.
     pub agent: Option<PathBuf>,
+}
+
+/// How https is spoken.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Https {
+    /// File that holds the token, on one line.
+    pub token_file: Option<PathBuf>,
+    /// The user name the token is sent with.
+    pub username: Option<String>,
+    /// The authorities a server's certificate may be signed by, as PEM.
+    pub ca_file: Option<PathBuf>,
+    /// `http://host:port` of a proxy.
+    pub proxy: Option<String>,
 }
 
 /// What a revision must be before it is taken.
@@ -146,6 +163,12 @@ impl Fragment {
                 known_hosts: self.ssh.known_hosts.or(d.ssh.known_hosts),
                 config: self.ssh.config.or(d.ssh.config),
                 agent: self.ssh.agent.or(d.ssh.agent),
+            },
+            https: Https {
+                token_file: self.https.token_file.or(d.https.token_file),
+                username: self.https.username.or(d.https.username),
+                ca_file: self.https.ca_file.or(d.https.ca_file),
+                proxy: self.https.proxy.or(d.https.proxy),
             },
             verify: Verify {
                 allowed_signers: self.verify.allowed_signers.or(d.verify.allowed_signers),

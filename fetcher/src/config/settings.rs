@@ -9,7 +9,8 @@ use pp_protocol::UnitName;
 use super::duration::Span;
 use super::error::ConfigError;
 use super::fragment::{Fragment, Hooks, Ssh};
-use crate::git::RepositoryUrl;
+use super::https;
+use crate::git::{HttpsOptions, RepositoryUrl};
 use crate::health::HealthUrl;
 
 /// One app.
@@ -27,6 +28,8 @@ pub struct App {
     pub interval: Duration,
     /// How ssh is called.
     pub ssh: Ssh,
+    /// How https is spoken.
+    pub https: HttpsOptions,
     /// Who may sign what is deployed; `None`: nobody need.
     pub allowed_signers: Option<PathBuf>,
     /// Only descendants of the live revision are taken.
@@ -160,6 +163,7 @@ impl App {
             follow: follow(fragment.branch, fragment.tag, fragment.reference).map_err(error)?,
             interval,
             ssh: fragment.ssh,
+            https: https::options(fragment.https).map_err(error)?,
             allowed_signers,
             fast_forward_only: fragment.verify.fast_forward_only.unwrap_or(true),
             deploy: Deploy {

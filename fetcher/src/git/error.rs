@@ -6,16 +6,19 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::failure::HostKey;
+use super::https::HttpsError;
 use super::ssh::PathRefused;
 
 /// Why a listing or a fetch failed. `remote` is the address without user or secret (rule 33).
 #[derive(Debug, Error)]
 pub enum RemoteError {
-    /// An https address.
-    #[error("{remote}: https is not supported yet; use an ssh address with a deploy key")]
-    Unsupported {
+    /// What can go wrong over https alone.
+    #[error("{remote}: {error}")]
+    Https {
         /// The address.
         remote: String,
+        /// What it is.
+        error: Box<HttpsError>,
     },
     /// A configured path ssh would not get unchanged.
     #[error(transparent)]
@@ -170,7 +173,8 @@ impl RemoteError {
     #[must_use]
     pub fn reason(&self) -> &'static str {
         match self {
-            Self::Unsupported { .. } | Self::Path(_) => "configuration",
+            Self::Https { error, .. } => error.reason(),
+            Self::Path(_) => "configuration",
             Self::Program { .. } => "program-missing",
             Self::HostKeyChanged { .. } => "host-key-changed",
             Self::HostKeyUnknown { .. } => "host-key-unknown",
@@ -192,6 +196,9 @@ impl RemoteError {
     /// Whether the network may be to blame, so that trying again soon is worth it.
     #[must_use]
     pub fn is_transient(&self) -> bool {
+        if let Self::Https { error, .. } = self {
+            return error.is_transient();
+        }
         matches!(
             self,
             Self::Unresolved { .. }
