@@ -51,6 +51,14 @@ pub enum RemoteError {
         /// The address.
         remote: String,
     },
+    /// No key is pinned for a jump host on the way.
+    #[error(
+        "{remote}: the host key of a jump host on the way is not known, and none is trusted on first sight: compare its fingerprint and pin it in the file that UserKnownHostsFile names in the jump host's block of the ssh configuration, which is all that ssh goes by there"
+    )]
+    JumpKeyUnknown {
+        /// The address.
+        remote: String,
+    },
     /// The server refuses our key.
     #[error(
         "{remote}: the server refuses our key ({said}): is the deploy key added at the forge, and may this user read its file?"
@@ -177,7 +185,7 @@ impl RemoteError {
             Self::Path(_) => "configuration",
             Self::Program { .. } => "program-missing",
             Self::HostKeyChanged { .. } => "host-key-changed",
-            Self::HostKeyUnknown { .. } => "host-key-unknown",
+            Self::HostKeyUnknown { .. } | Self::JumpKeyUnknown { .. } => "host-key-unknown",
             Self::Denied { .. } => "permission-denied",
             Self::Unresolved { .. } => "name-not-resolved",
             Self::Unreachable { .. } => "unreachable",

@@ -187,6 +187,7 @@ impl Ends {
                 }
             }
             Failure::HostKeyUnknown => RemoteError::HostKeyUnknown { remote },
+            Failure::JumpKeyUnknown => RemoteError::JumpKeyUnknown { remote },
             Failure::Denied => RemoteError::Denied { remote, said },
             Failure::Unresolved => RemoteError::Unresolved { remote, said },
             Failure::Unreachable => RemoteError::Unreachable { remote, said },
