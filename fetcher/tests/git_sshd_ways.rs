@@ -12,9 +12,10 @@ mod git_support;
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
+use git_support::agent::Agent;
 use git_support::sshd::{Sshd, keygen};
 use git_support::{Forge, group_members, nothing_left};
 use pp_fetcher::git::{Remote, RemoteError, RemoteOptions, RepositoryUrl, Wanted};
@@ -56,42 +57,6 @@ fn certify(authority: &Path, key: &Path, validity: &str) {
 fn fingerprint(key: &Path) -> String {
     let listed = run("ssh-keygen", &["-lf", key.to_str().unwrap()]);
     listed.split(' ').nth(1).unwrap().to_owned()
-}
-
-/// An agent, until it is dropped.
-struct Agent {
-    socket: PathBuf,
-    child: Child,
-}
-
-impl Agent {
-    fn with(directory: &Path, keys: &[&Path]) -> Self {
-        let socket = directory.join("agent.sock");
-        let child = Command::new("ssh-agent")
-            .args(["-D", "-a"])
-            .arg(&socket)
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        let until = Instant::now() + Duration::from_secs(5);
-        while !socket.exists() {
-            assert!(Instant::now() < until, "the agent does not start");
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        for key in keys {
-            let mut add = Command::new("ssh-add");
-            add.arg("-q").arg(key).env("SSH_AUTH_SOCK", &socket);
-            assert!(add.status().unwrap().success());
-        }
-        Self { socket, child }
-    }
-}
-
-impl Drop for Agent {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 #[test]
