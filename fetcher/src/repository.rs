@@ -50,6 +50,7 @@ impl Repository {
             },
             options: RemoteOptions {
                 ssh: ssh_options(&app.ssh),
+                https: app.https.clone(),
                 ..RemoteOptions::default()
             },
             submodules: app.submodules.clone(),
@@ -88,6 +89,7 @@ impl Repository {
             }
             let options = RemoteOptions {
                 ssh: ssh_options(&submodule.ssh),
+                https: submodule.https.clone(),
                 ..RemoteOptions::default()
             };
             let fetched =

@@ -120,6 +120,16 @@ fn what_cannot_be_is_refused_with_the_key_that_says_it() {
         ("interval = \"1s\"\n", "", "under five seconds"),
         (
             "",
+            "[https]\ntoken_file = \"x.token\"\n",
+            "`https.token_file` is x.token, not an absolute path",
+        ),
+        (
+            "",
+            "[https]\ntoken = \"x\"\n",
+            "unknown key `token`, expected one of `token_file`",
+        ),
+        (
+            "",
             "shared = [\"../other\"]\n",
             "`../other` leaves the release",
         ),

@@ -9,8 +9,8 @@
 mod git_support;
 
 use std::fs;
-use std::time::{Duration, Instant};
 
+use git_support::agent::Agent;
 use git_support::sshd::Sshd;
 use git_support::{Forge, nothing_left};
 use pp_fetcher::git::wire::Version;
@@ -43,31 +43,12 @@ fn a_deploy_key_an_alias_and_a_pinned_host_key_fetch_a_branch_in_version_2() {
 fn the_agent_is_used_when_it_is_named_and_only_then() {
     let Some(sshd) = Sshd::start() else { return };
     let forge = Forge::new();
-    let socket = sshd.at("agent.sock");
-    let mut agent = std::process::Command::new("ssh-agent")
-        .args(["-D", "-a"])
-        .arg(&socket)
-        .stdout(std::process::Stdio::null())
-        .spawn()
-        .unwrap();
-    let until = Instant::now() + Duration::from_secs(5);
-    while !socket.exists() && Instant::now() < until {
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    let added = std::process::Command::new("ssh-add")
-        .arg("-q")
-        .arg(sshd.at("user"))
-        .env("SSH_AUTH_SOCK", &socket)
-        .status()
-        .unwrap();
-    assert!(added.success());
+    let agent = Agent::with(sshd.dir.path(), &[&sshd.at("user")]);
     let mut options = sshd.options();
     options.ssh.identity = None;
     let without = Remote::connect(&sshd.url(&forge.repo()), &options).err();
-    options.ssh.agent = Some(socket);
+    options.ssh.agent = Some(agent.socket.clone());
     let with = Remote::connect(&sshd.url(&forge.repo()), &options);
-    agent.kill().unwrap();
-    agent.wait().unwrap();
     assert!(with.is_ok());
     assert!(
         matches!(without, Some(RemoteError::Denied { .. })),

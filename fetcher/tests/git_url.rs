@@ -64,6 +64,14 @@ fn the_forms_git_takes_are_taken() {
             },
             "https://forge.example:8443/me/x.git",
         ),
+        (
+            "https://[::1]:8443/my%20group/x/",
+            RepositoryUrl::Https {
+                host: "[::1]:8443".into(),
+                path: "/my%20group/x".into(),
+            },
+            "https://[::1]:8443/my%20group/x",
+        ),
     ] {
         let url = RepositoryUrl::parse(text).unwrap();
         assert_eq!(url, parsed, "{text}");
@@ -102,6 +110,18 @@ fn rule_27_what_could_pass_for_an_option_or_a_command_is_refused() {
         "ssh://host:99999/x",
         "file://host/x",
         "ssh://host/%zz",
+        "https://host",
+        "https://host/",
+        "https://host:0/x",
+        "https://host:99999/x",
+        "https://host:/x",
+        "https://::1/x",
+        "https://-host/x",
+        "https://ho st/x",
+        "https://host/a b",
+        "https://host/x?token=1",
+        "https://host/x#y",
+        "https://host/é",
         "host:",
         ":x",
         "",
@@ -119,6 +139,8 @@ fn rule_33_a_password_is_refused_and_not_repeated() {
     for text in [
         "ssh://git:hunter2@forge/x",
         "https://me:hunter2@forge/x",
+        "https://hunter2@forge/x",
+        "https://forge/x?private_token=hunter2",
         "git:hunter2@forge:x",
         "hunter2@forge",
     ] {

@@ -32,6 +32,9 @@ pub struct Fragment {
     /// `[[submodule]]`
     #[serde(default)]
     pub submodule: Vec<Written>,
+    /// `[https]`
+    #[serde(default)]
+    pub https: Https,
     /// `[verify]`
     #[serde(default)]
     pub verify: Verify,
@@ -61,6 +64,20 @@ pub struct Ssh {
     pub config: Option<PathBuf>,
     /// The socket of an agent.
     pub agent: Option<PathBuf>,
+}
+
+/// How https is spoken.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Https {
+    /// File that holds the token, on one line.
+    pub token_file: Option<PathBuf>,
+    /// The user name the token is sent with.
+    pub username: Option<String>,
+    /// The authorities a server's certificate may be signed by, as PEM.
+    pub ca_file: Option<PathBuf>,
+    /// `http://host:port` of a proxy.
+    pub proxy: Option<String>,
 }
 
 /// What a revision must be before it is taken.
@@ -162,6 +179,12 @@ impl Fragment {
             ssh: self.ssh.over(&d.ssh),
             // A submodule is one repository's: there is nothing to inherit.
             submodule: self.submodule,
+            https: Https {
+                token_file: self.https.token_file.or(d.https.token_file),
+                username: self.https.username.or(d.https.username),
+                ca_file: self.https.ca_file.or(d.https.ca_file),
+                proxy: self.https.proxy.or(d.https.proxy),
+            },
             verify: Verify {
                 allowed_signers: self.verify.allowed_signers.or(d.verify.allowed_signers),
                 fast_forward_only: self.verify.fast_forward_only.or(d.verify.fast_forward_only),

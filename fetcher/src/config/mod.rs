@@ -4,6 +4,7 @@
 pub mod duration;
 pub mod error;
 pub mod fragment;
+mod https;
 pub mod settings;
 pub mod submodule;
 

@@ -9,8 +9,9 @@ use pp_protocol::UnitName;
 use super::duration::Span;
 use super::error::ConfigError;
 use super::fragment::{Fragment, Hooks, Ssh};
+use super::https;
 use super::submodule::{self, Submodule};
-use crate::git::RepositoryUrl;
+use crate::git::{HttpsOptions, RepositoryUrl};
 use crate::health::HealthUrl;
 
 /// One app.
@@ -30,6 +31,8 @@ pub struct App {
     pub ssh: Ssh,
     /// Submodules that are deployed with it; a tree with any other is refused.
     pub submodules: Vec<Submodule>,
+    /// How https is spoken.
+    pub https: HttpsOptions,
     /// Who may sign what is deployed; `None`: nobody need.
     pub allowed_signers: Option<PathBuf>,
     /// Only descendants of the live revision are taken.
@@ -162,8 +165,10 @@ impl App {
             repository,
             follow: follow(fragment.branch, fragment.tag, fragment.reference).map_err(error)?,
             interval,
-            submodules: submodule::submodules(fragment.submodule, &fragment.ssh).map_err(error)?,
+            submodules: submodule::submodules(fragment.submodule, &fragment.ssh, &fragment.https)
+                .map_err(error)?,
             ssh: fragment.ssh,
+            https: https::options(fragment.https).map_err(error)?,
             allowed_signers,
             fast_forward_only: fragment.verify.fast_forward_only.unwrap_or(true),
             deploy: Deploy {

@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::fragment::Ssh;
-use crate::git::RepositoryUrl;
+use super::fragment::{Https, Ssh};
+use super::https;
 use crate::git::gitlink::PIN;
+use crate::git::{HttpsOptions, RepositoryUrl};
 
 /// Most submodules of one app: each costs a connection of its own when it changes.
 const MOST: usize = 32;
@@ -29,6 +30,10 @@ pub struct Written {
     /// `[submodule.ssh]`: what it leaves out is the app's.
     #[serde(default)]
     pub ssh: Ssh,
+    /// `[submodule.https]`: authorities and proxy are the app's if it leaves them out. The token is
+    /// not: it is for the app's own server.
+    #[serde(default)]
+    pub https: Https,
 }
 
 /// A submodule that is deployed.
@@ -40,6 +45,8 @@ pub struct Submodule {
     pub repository: RepositoryUrl,
     /// How ssh is called for it.
     pub ssh: Ssh,
+    /// How https is spoken for it.
+    pub https: HttpsOptions,
 }
 
 impl Submodule {
@@ -56,7 +63,11 @@ impl Submodule {
 ///
 /// # Errors
 /// What is wrong, with the key's name.
-pub(super) fn submodules(written: Vec<Written>, app: &Ssh) -> Result<Vec<Submodule>, String> {
+pub(super) fn submodules(
+    written: Vec<Written>,
+    app: &Ssh,
+    common: &Https,
+) -> Result<Vec<Submodule>, String> {
     if written.len() > MOST {
         return Err(format!("there are more than {MOST} `[[submodule]]`"));
     }
@@ -65,6 +76,7 @@ pub(super) fn submodules(written: Vec<Written>, app: &Ssh) -> Result<Vec<Submodu
         path,
         repository,
         ssh,
+        https,
     } in written
     {
         let shown = path.display();
@@ -86,10 +98,17 @@ pub(super) fn submodules(written: Vec<Written>, app: &Ssh) -> Result<Vec<Submodu
         let repository = RepositoryUrl::parse(&repository)
             .map_err(|why| format!("`submodule.repository` of `{shown}`: {why}"))?;
         let ssh = ssh.over(app);
+        let https = https::options(Https {
+            ca_file: https.ca_file.or_else(|| common.ca_file.clone()),
+            proxy: https.proxy.or_else(|| common.proxy.clone()),
+            ..https
+        })
+        .map_err(|why| format!("{why} (of the submodule `{shown}`)"))?;
         all.push(Submodule {
             path,
             repository,
             ssh,
+            https,
         });
     }
     all.sort_by_key(|submodule| depth(&submodule.path));

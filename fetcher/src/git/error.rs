@@ -6,16 +6,19 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::failure::HostKey;
+use super::https::HttpsError;
 use super::ssh::PathRefused;
 
 /// Why a listing or a fetch failed. `remote` is the address without user or secret (rule 33).
 #[derive(Debug, Error)]
 pub enum RemoteError {
-    /// An https address.
-    #[error("{remote}: https is not supported yet; use an ssh address with a deploy key")]
-    Unsupported {
+    /// What can go wrong over https alone.
+    #[error("{remote}: {error}")]
+    Https {
         /// The address.
         remote: String,
+        /// What it is.
+        error: Box<HttpsError>,
     },
     /// A configured path ssh would not get unchanged.
     #[error(transparent)]
@@ -45,6 +48,14 @@ pub enum RemoteError {
         "{remote}: the server's host key is not known, and none is trusted on first sight: pin it in the known_hosts file after comparing its fingerprint with the one the forge publishes"
     )]
     HostKeyUnknown {
+        /// The address.
+        remote: String,
+    },
+    /// No key is pinned for a jump host on the way.
+    #[error(
+        "{remote}: the host key of a jump host on the way is not known, and none is trusted on first sight: compare its fingerprint and pin it in the file that UserKnownHostsFile names in the jump host's block of the ssh configuration, which is all that ssh goes by there"
+    )]
+    JumpKeyUnknown {
         /// The address.
         remote: String,
     },
@@ -170,10 +181,11 @@ impl RemoteError {
     #[must_use]
     pub fn reason(&self) -> &'static str {
         match self {
-            Self::Unsupported { .. } | Self::Path(_) => "configuration",
+            Self::Https { error, .. } => error.reason(),
+            Self::Path(_) => "configuration",
             Self::Program { .. } => "program-missing",
             Self::HostKeyChanged { .. } => "host-key-changed",
-            Self::HostKeyUnknown { .. } => "host-key-unknown",
+            Self::HostKeyUnknown { .. } | Self::JumpKeyUnknown { .. } => "host-key-unknown",
             Self::Denied { .. } => "permission-denied",
             Self::Unresolved { .. } => "name-not-resolved",
             Self::Unreachable { .. } => "unreachable",
@@ -192,6 +204,9 @@ impl RemoteError {
     /// Whether the network may be to blame, so that trying again soon is worth it.
     #[must_use]
     pub fn is_transient(&self) -> bool {
+        if let Self::Https { error, .. } = self {
+            return error.is_transient();
+        }
         matches!(
             self,
             Self::Unresolved { .. }

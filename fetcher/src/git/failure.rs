@@ -14,6 +14,8 @@ pub enum Failure {
     HostKeyChanged(HostKey),
     /// No key of this server is pinned.
     HostKeyUnknown,
+    /// No key of a jump host on the way is pinned.
+    JumpKeyUnknown,
     /// The server refuses our key.
     Denied,
     /// The name has no address.
@@ -60,6 +62,10 @@ pub fn classify(ssh: bool, stderr: &[u8], code: Option<i32>) -> Failure {
         ]) && any(&["has changed", "revoked"])
         {
             return Failure::HostKeyChanged(host_key(&said));
+        }
+        // Two of them speak: the one to the jump host says why, ours that its connection has ended.
+        if any(&["host key verification failed"]) && any(&["connection closed"]) {
+            return Failure::JumpKeyUnknown;
         }
         if any(&["host key verification failed", "host key is known for"]) {
             return Failure::HostKeyUnknown;

@@ -35,12 +35,25 @@ fn a_server_cannot_pretend_that_its_host_key_has_changed() {
 
 #[test]
 fn each_text_of_ssh_and_git_has_its_kind() {
-    use Failure::{Denied, HostKeyUnknown, NoRepository, NotOwned, Other, Unreachable, Unresolved};
+    use Failure::{
+        Denied, HostKeyUnknown, JumpKeyUnknown, NoRepository, NotOwned, Other, Unreachable,
+        Unresolved,
+    };
     for (said, code, kind) in [
         (
             "No ED25519 host key is known for [127.0.0.1]:22 and you have requested strict checking.\r\nHost key verification failed.\r\n",
             255,
             HostKeyUnknown,
+        ),
+        (
+            "Host key verification failed.\r\nkex_exchange_identification: Connection closed by remote host\r\n",
+            255,
+            JumpKeyUnknown,
+        ),
+        (
+            "Host key verification failed.\r\nConnection closed by UNKNOWN port 65535\r\n",
+            255,
+            JumpKeyUnknown,
         ),
         (
             "git@github.com: Permission denied (publickey).\r\n",

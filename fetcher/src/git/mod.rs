@@ -1,15 +1,16 @@
 //! Git: one listing to see whether there is anything new, one fetch to get it.
 //!
 //! ```text
-//!  url ──▶ ssh | local ──▶ pipe ──▶ wire ──▶ remote ──▶ listing   which revision is wanted
-//!          (a command)     (process (v2, v0)        └──▶ fetch ──▶ mirror   (bare repository)
-//!                           group)
+//!  url ─┬▶ ssh | local ─▶ pipe ─┬▶ transport ─▶ wire ─▶ remote ─▶ listing   which revision is wanted
+//!       │  (a command)  (process │              (v2, v0)     └──▶ fetch ─▶ mirror   (bare repository)
+//!       │                group)  │
+//!       └▶ https ────────────────┘
 //! ```
 //!
 //! The transport is OpenSSH as the user has configured it, or `git upload-pack` for a repository on
-//! this machine: a process in a group of its own, with a deadline and a byte budget on its output.
-//! The protocol is spoken by us over that pipe; the pack goes to libgit2's indexer, which hashes
-//! and checks every object before the mirror takes it.
+//! this machine: a process in a group of its own; or a server that is asked over https. Each has a
+//! deadline and a byte budget. The protocol is spoken by us over whichever it is; the pack goes to
+//! libgit2's indexer, which hashes and checks every object before the mirror takes it.
 
 mod complete;
 pub mod error;
@@ -18,6 +19,7 @@ pub mod fetch;
 pub mod gitlink;
 pub mod glob;
 mod hostkey;
+pub mod https;
 pub mod listing;
 pub mod local;
 pub mod mirror;
@@ -28,12 +30,14 @@ pub mod repack;
 pub mod ssh;
 mod sweep;
 pub mod text;
+pub mod transport;
 pub mod url;
 pub mod wire;
 
 pub use error::RemoteError;
 pub use fetch::Fetched;
 pub use git2::Oid;
+pub use https::{HttpsError, HttpsOptions};
 pub use listing::{Listed, RemoteRef, Revision, Wanted};
 pub use mirror::Mirror;
 pub use options::RemoteOptions;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::https::HttpsOptions;
 use super::ssh::SshOptions;
 
 /// Everything about a conversation that is not the address.
@@ -10,9 +11,12 @@ use super::ssh::SshOptions;
 pub struct RemoteOptions {
     /// How ssh is run.
     pub ssh: SshOptions,
+    /// How https is spoken.
+    pub https: HttpsOptions,
     /// The git program that serves repositories of this machine.
     pub git: PathBuf,
-    /// From the start of the transport's process to its end; then its whole group is killed.
+    /// From the start of the transport to its end; then its whole process group is killed, or its
+    /// connection closed.
     pub deadline: Duration,
     /// Bytes taken from the remote in one conversation, the pack included.
     pub budget: u64,
@@ -22,6 +26,7 @@ impl Default for RemoteOptions {
     fn default() -> Self {
         Self {
             ssh: SshOptions::default(),
+            https: HttpsOptions::default(),
             git: "git".into(),
             deadline: Duration::from_secs(600),
             budget: 2 << 30,

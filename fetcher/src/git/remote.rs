@@ -1,19 +1,19 @@
 //! A conversation with a remote: connect once, list, fetch over the same connection.
 
-use std::process::Command;
-
 use super::error::RemoteError;
 use super::failure::{Failure, classify};
+use super::https::{Https, HttpsError};
 use super::listing::{Listed, Wanted};
 use super::options::RemoteOptions;
 use super::pipe::{Cut, Pipe};
+use super::transport::Transport;
 use super::url::RepositoryUrl;
 use super::wire::{self, Greeting, Wire, WireError};
 use super::{hostkey, local, text};
 
-/// An open conversation. Dropping it ends the transport's whole process group.
+/// An open conversation. Dropping it ends the transport: its whole process group, or its connection.
 pub struct Remote {
-    pub(super) wire: Wire<Pipe>,
+    pub(super) wire: Wire<Transport>,
     pub(super) greeting: Greeting,
     pub(super) ends: Ends,
 }
@@ -37,15 +37,8 @@ impl Remote {
             options: options.clone(),
             ssh: matches!(url, RepositoryUrl::Ssh { .. }),
         };
-        let command = command(url, options)?;
-        let pipe = Pipe::spawn(&command, options.deadline, options.budget);
-        let pipe = pipe.map_err(|source| RemoteError::Program {
-            remote: ends.remote.clone(),
-            program: command.get_program().into(),
-            package: if ends.ssh { "openssh-client" } else { "git" },
-            source,
-        })?;
-        let mut wire = Wire::new(pipe);
+        let transport = ends.open(url)?;
+        let mut wire = Wire::new(transport);
         match Greeting::read(&mut wire) {
             Ok(greeting) => Ok(Self {
                 wire,
@@ -85,9 +78,13 @@ impl Remote {
         self.greeting.version
     }
 
-    /// Number of the transport's process group, for tests that look for what is left of it.
+    /// Number of the transport's process group, for tests that look for what is left of it; 0 over
+    /// https, where no process is started.
     pub fn process_group(&mut self) -> u32 {
-        self.wire.stream().group()
+        match self.wire.stream() {
+            Transport::Pipe(pipe) => pipe.group(),
+            Transport::Https(_) => 0,
+        }
     }
 
     fn refs(&mut self, prefixes: &[&str]) -> Result<Vec<wire::refs::RemoteRef>, RemoteError> {
@@ -102,7 +99,44 @@ impl Remote {
 }
 
 impl Ends {
-    fn explain(&self, pipe: &mut Pipe, error: WireError) -> RemoteError {
+    /// Starts the transport.
+    fn open(&self, url: &RepositoryUrl) -> Result<Transport, RemoteError> {
+        let options = &self.options;
+        let command = match url {
+            RepositoryUrl::Ssh {
+                user,
+                host,
+                port,
+                path,
+            } => options.ssh.command(user.as_deref(), host, *port, path)?,
+            RepositoryUrl::File { path } => local::command(&options.git, path),
+            RepositoryUrl::Https { host, path } => {
+                let (deadline, budget) = (options.deadline, options.budget);
+                return match Https::new(host, path, &options.https, deadline, budget) {
+                    Ok(https) => Ok(Transport::Https(Box::new(https))),
+                    Err(error) => Err(self.https(error)),
+                };
+            }
+        };
+        match Pipe::spawn(&command, options.deadline, options.budget) {
+            Ok(pipe) => Ok(Transport::Pipe(pipe)),
+            Err(source) => Err(RemoteError::Program {
+                remote: self.remote.clone(),
+                program: command.get_program().into(),
+                package: if self.ssh { "openssh-client" } else { "git" },
+                source,
+            }),
+        }
+    }
+
+    fn https(&self, error: HttpsError) -> RemoteError {
+        RemoteError::Https {
+            remote: self.remote.clone(),
+            error: Box::new(error),
+        }
+    }
+
+    fn explain(&self, transport: &mut Transport, error: WireError) -> RemoteError {
         let remote = self.remote.clone();
         match error {
             WireError::Said(said) => match classify(false, said.as_bytes(), None) {
@@ -114,24 +148,30 @@ impl Ends {
             WireError::Malformed(what) => RemoteError::Protocol {
                 remote,
                 what,
-                said: said(&pipe.last_words().stderr),
+                said: said(&transport.said()),
             },
-            WireError::Io(error) => match pipe.cut() {
+            WireError::Io(error) => match transport.cut() {
                 Some(Cut::Deadline) => RemoteError::TimedOut {
                     remote,
                     deadline: self.options.deadline,
-                    said: said(&pipe.last_words().stderr),
+                    said: said(&transport.said()),
                 },
                 Some(Cut::Budget) => RemoteError::TooLarge {
                     remote,
                     budget: self.options.budget,
                 },
-                None => self.ended(pipe, &error),
+                None => match transport {
+                    Transport::Pipe(pipe) => self.ended(pipe, &error),
+                    Transport::Https(https) => match https.failure() {
+                        Some(error) => self.https(error),
+                        None => self.early(&error, String::new()),
+                    },
+                },
             },
         }
     }
 
-    /// The transport ended by itself, too early.
+    /// The process ended by itself, too early.
     fn ended(&self, pipe: &mut Pipe, error: &std::io::Error) -> RemoteError {
         let words = pipe.last_words();
         let remote = self.remote.clone();
@@ -147,17 +187,22 @@ impl Ends {
                 }
             }
             Failure::HostKeyUnknown => RemoteError::HostKeyUnknown { remote },
+            Failure::JumpKeyUnknown => RemoteError::JumpKeyUnknown { remote },
             Failure::Denied => RemoteError::Denied { remote, said },
             Failure::Unresolved => RemoteError::Unresolved { remote, said },
             Failure::Unreachable => RemoteError::Unreachable { remote, said },
             Failure::NoRepository => RemoteError::NoRepository { remote, said },
             Failure::NotOwned => RemoteError::NotOwned { remote },
             Failure::Other if !said.is_empty() => RemoteError::Server { remote, said },
-            Failure::Other => RemoteError::Protocol {
-                remote,
-                what: format!("the connection ended early ({error})"),
-                said,
-            },
+            Failure::Other => self.early(error, said),
+        }
+    }
+
+    fn early(&self, error: &std::io::Error, said: String) -> RemoteError {
+        RemoteError::Protocol {
+            remote: self.remote.clone(),
+            what: format!("the connection ended early ({error})"),
+            said,
         }
     }
 }
@@ -165,19 +210,4 @@ impl Ends {
 /// What the transport said, on one line.
 fn said(stderr: &[u8]) -> String {
     text::lines(stderr).join("; ")
-}
-
-fn command(url: &RepositoryUrl, options: &RemoteOptions) -> Result<Command, RemoteError> {
-    match url {
-        RepositoryUrl::Ssh {
-            user,
-            host,
-            port,
-            path,
-        } => Ok(options.ssh.command(user.as_deref(), host, *port, path)?),
-        RepositoryUrl::File { path } => Ok(local::command(&options.git, path)),
-        RepositoryUrl::Https { .. } => Err(RemoteError::Unsupported {
-            remote: url.to_string(),
-        }),
-    }
 }

@@ -30,7 +30,7 @@ pub enum RepositoryUrl {
     Https {
         /// Host and port as written.
         host: String,
-        /// The path, with its leading slash.
+        /// The path as written, with its leading slash.
         path: String,
     },
 }
@@ -226,14 +226,32 @@ fn https(rest: &str) -> Result<RepositoryUrl, UrlError> {
     if authority.contains('@') {
         return Err(part(
             "user",
-            "no user or password in the address: use a token file",
+            "no user or password in the address: write the token into a file and name it with token_file under [https]",
         ));
     }
-    let host = authority.split(':').next().unwrap_or_default();
-    checked_host(host)?;
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.contains(']') => (host, Some(port)),
+        _ => (authority, None),
+    };
+    if port.is_some_and(|port| !port.parse::<u16>().is_ok_and(|port| port != 0)) {
+        return Err(part("port", "it is no number from 1 to 65535"));
+    }
+    match host.strip_prefix('[').and_then(|h| h.strip_suffix(']')) {
+        Some(address) => checked_host(address)?,
+        None if host.contains(':') => return Err(part("host", "an IPv6 address stands in []")),
+        None => checked_host(host)?,
+    }
+    let fits = |c: char| c.is_ascii_graphic() && !matches!(c, '?' | '#' | '"' | '<' | '>' | '\\');
+    if !path.chars().all(fits) {
+        return Err(part(
+            "path",
+            "write blanks, ? and # and letters beyond ASCII as % and two hexadecimal digits",
+        ));
+    }
+    let path = checked_path(path.trim_end_matches('/'))?;
     Ok(RepositoryUrl::Https {
         host: authority.to_owned(),
-        path: format!("/{}", checked_path(path)?),
+        path: format!("/{path}"),
     })
 }
 

@@ -12,7 +12,10 @@ use crate::process::ask::AskError;
 #[derive(Debug, Error)]
 pub enum HostKeyError {
     /// A repository that is not reached by ssh.
-    #[error("{repository} is not reached by ssh: there is no host key to pin")]
+    #[error(
+        "{repository} is not reached by ssh: there is no host key to pin{}",
+        instead(repository)
+    )]
     NotSsh {
         /// Its address, as it may be shown.
         repository: String,
@@ -83,4 +86,12 @@ pub enum HostKeyError {
     /// No temporary file can be made.
     #[error("no temporary file: {0}\n  is there room in /tmp, and may this user write?")]
     NoRoom(std::io::Error),
+}
+
+fn instead(repository: &str) -> &'static str {
+    if repository.starts_with("https:") {
+        "\n  the server is known by its certificate: ca_file under [https] says which authorities count"
+    } else {
+        ""
+    }
 }

@@ -1,6 +1,7 @@
 //! Real repositories made by git itself, and fake ssh programs that misbehave.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
+pub mod agent;
 pub mod sshd;
 
 use std::fs;

@@ -25,6 +25,12 @@ impl Sshd {
 
     /// With more kinds of host keys, in files named `host_KIND`.
     pub fn start_with(kinds: &[&str]) -> Option<Self> {
+        Self::start_as(kinds, |_| String::new())
+    }
+
+    /// With what `more` adds to its configuration, knowing its directory. Of an option that is given
+    /// twice, sshd takes the first, and what is added stands first.
+    pub fn start_as(kinds: &[&str], more: impl FnOnce(&Path) -> String) -> Option<Self> {
         if !Path::new(PROGRAM).exists() {
             eprintln!("SKIPPED: {PROGRAM} is missing; install openssh-server to run this test");
             return None;
@@ -41,6 +47,7 @@ impl Sshd {
             .local_addr()
             .unwrap()
             .port();
+        let first = more(dir.path());
         let config = format!(
             "ListenAddress 127.0.0.1\nPort {port}\nHostKey {host}\nAuthorizedKeysFile {keys}\n\
              StrictModes no\nUsePAM no\nPidFile none\nPermitRootLogin yes\n\
@@ -48,12 +55,12 @@ impl Sshd {
             host = at("host").display(),
             keys = at("authorized_keys").display(),
         );
-        let more = kinds.iter().map(|kind| {
+        let kinds = kinds.iter().map(|kind| {
             let file = at(&format!("host_{kind}"));
             keygen_of(&file, kind);
             format!("HostKey {}\n", file.display())
         });
-        let config = config + &more.collect::<String>();
+        let config = first + &config + &kinds.collect::<String>();
         fs::write(at("sshd_config"), config).unwrap();
         fs::write(
             at("ssh_config"),
@@ -61,7 +68,9 @@ impl Sshd {
         )
         .unwrap();
         let child = Command::new(PROGRAM)
-            .args(["-D", "-e", "-f"])
+            .args(["-D", "-E"])
+            .arg(at("log"))
+            .arg("-f")
             .arg(at("sshd_config"))
             .stderr(Stdio::null())
             .spawn()
@@ -85,6 +94,11 @@ impl Sshd {
 
     pub fn at(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
+    }
+
+    /// What it has logged.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.at("log")).unwrap_or_default()
     }
 
     pub fn new_key(&self, name: &str) {
@@ -115,7 +129,7 @@ impl Drop for Sshd {
     }
 }
 
-fn keygen(path: &Path) {
+pub fn keygen(path: &Path) {
     keygen_of(path, "ed25519");
 }
 

@@ -38,6 +38,11 @@ impl Greeting {
     /// [`WireError`]; [`WireError::ObjectFormat`] for a repository that is not SHA-1.
     pub fn read<S: Read + Write>(wire: &mut Wire<S>) -> Result<Self, WireError> {
         let mut line = data(wire.receive()?);
+        // Over https the service is named first, in a message of its own; in version 2 it need not.
+        if line.as_deref() == Some(b"# service=git-upload-pack") {
+            while data(wire.receive()?).is_some() {}
+            line = data(wire.receive()?);
+        }
         if line.as_deref() == Some(b"version 2") {
             return Self::version_2(wire);
         }

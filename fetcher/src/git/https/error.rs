@@ -1,0 +1,192 @@
+//! Why a conversation over https failed: what happened, why, and what to do.
+
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+use super::token::TokenError;
+
+/// Why it failed. The address stands before it in what a person sees.
+#[derive(Debug, Error)]
+pub enum HttpsError {
+    /// There is no token to send.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// The authorities cannot be read.
+    #[error(
+        "the authorities to trust cannot be read from {}: {why}; install ca-certificates, or name the forge's own authority with ca_file under [https], as PEM",
+        file.display()
+    )]
+    Roots {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A name without an address.
+    #[error(
+        "the host's name cannot be resolved ({why}): check the address and the resolver{}",
+        by(proxy)
+    )]
+    Unresolved {
+        /// What the resolver said.
+        why: String,
+        /// The proxy, whose name it may be.
+        proxy: Option<String>,
+    },
+    /// No connection, or it broke.
+    #[error(
+        "the server cannot be reached or the connection broke ({why}): tried again at the next poll{}",
+        by(proxy)
+    )]
+    Unreachable {
+        /// What the kernel or the library said.
+        why: String,
+        /// The proxy that was asked for the connection.
+        proxy: Option<String>,
+    },
+    /// The proxy does not connect us.
+    #[error(
+        "the proxy {proxy} does not let us through ({why}): ask whoever runs it, or change proxy under [https]"
+    )]
+    Proxy {
+        /// The proxy.
+        proxy: String,
+        /// What it said.
+        why: String,
+    },
+    /// Nobody we trust has signed the certificate.
+    #[error(
+        "the server's certificate is signed by nobody that {} lists; nothing was sent. If the forge has an authority of its own, name its certificate with ca_file under [https]; if it has a public certificate, somebody is between us and it",
+        roots.display()
+    )]
+    UnknownAuthority {
+        /// The authorities that are trusted.
+        roots: PathBuf,
+    },
+    /// The certificate is not good, for another reason.
+    #[error("the server's certificate is refused: {why}; nothing was sent")]
+    Certificate {
+        /// What is wrong with it, and what to do.
+        why: String,
+    },
+    /// No TLS with this server.
+    #[error(
+        "no encrypted connection with the server ({why}): does it speak https (TLS 1.2 or 1.3) on this port?"
+    )]
+    Tls {
+        /// What the library said.
+        why: String,
+    },
+    /// The server wants to know who we are, or knows and refuses.
+    #[error("{}", refused(*status, *token))]
+    Denied {
+        /// 401 or 403.
+        status: u16,
+        /// Whether a token was sent.
+        token: bool,
+    },
+    /// No such repository for us.
+    #[error("{}", missing(*token))]
+    NoRepository {
+        /// Whether a token was sent.
+        token: bool,
+    },
+    /// A redirection that is not followed.
+    #[error(
+        "the server sends us to {to}, where nothing was sent: only a repository that moved on the same server is followed. If you trust that address, make it the app's repository"
+    )]
+    Redirected {
+        /// Where to, without user and query.
+        to: String,
+    },
+    /// A status that is no answer.
+    #[error("the server answers with status {status}{}", advice(*status))]
+    Status {
+        /// The status.
+        status: u16,
+    },
+    /// A server of something else.
+    #[error(
+        "there is no git server at this address: the answer is {found}, not {wanted}. Check the address; git's smart protocol is needed, files alone do not do"
+    )]
+    NotGit {
+        /// The content type that came.
+        found: String,
+        /// The one that git has.
+        wanted: &'static str,
+    },
+    /// An answer that is no HTTP.
+    #[error("the answer is not HTTP ({why}): check host and port")]
+    NotHttp {
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+impl HttpsError {
+    /// A word that stays the same from version to version, for programs and for the history.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Token(_) | Self::Roots { .. } => "configuration",
+            Self::Unresolved { .. } => "name-not-resolved",
+            Self::Unreachable { .. } => "unreachable",
+            Self::Proxy { .. } => "proxy",
+            Self::UnknownAuthority { .. } | Self::Certificate { .. } => "certificate",
+            Self::Tls { .. } => "tls",
+            Self::Denied { .. } => "permission-denied",
+            Self::NoRepository { .. } => "no-repository",
+            Self::Redirected { .. } => "redirected",
+            Self::Status { .. } => "server-error",
+            Self::NotGit { .. } | Self::NotHttp { .. } => "protocol",
+        }
+    }
+
+    /// Whether the network or the server's load may be to blame, so that trying again soon is
+    /// worth it.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Unresolved { .. }
+            | Self::Unreachable { .. }
+            | Self::Proxy { .. }
+            | Self::Tls { .. }
+            | Self::NotHttp { .. } => true,
+            Self::Status { status } => *status >= 500 || *status == 429,
+            _ => false,
+        }
+    }
+}
+
+fn by(proxy: &Option<String>) -> String {
+    match proxy {
+        Some(proxy) => format!("; it was asked for through the proxy {proxy}"),
+        None => String::new(),
+    }
+}
+
+fn refused(status: u16, token: bool) -> String {
+    match (status, token) {
+        (401, true) => "the server refuses our token (status 401): has it expired or been revoked? Have a new one made at the forge and write it into token_file".into(),
+        (401, false) => "the server wants to know who we are (status 401), and no token is configured: write one into a file and name it with token_file under [https]. Some forges answer so where there is no such repository, too".into(),
+        (_, true) => format!("the server knows our token and does not let it read this repository (status {status}): give it the right to read the contents, or is this address blocked at the forge?"),
+        (_, false) => format!("the server does not let us read this repository (status {status}), and no token is configured: name one with token_file under [https]"),
+    }
+}
+
+fn missing(token: bool) -> &'static str {
+    if token {
+        "there is no such repository, or our token may not see it: check the path and which repositories the token is for"
+    } else {
+        "there is no such repository, or it is not public and no token is configured: check the path, or name a token with token_file under [https]"
+    }
+}
+
+fn advice(status: u16) -> &'static str {
+    match status {
+        429 => ": too many requests; poll less often",
+        500.. => ": it has trouble of its own; tried again at the next poll",
+        _ => ": that is none a git server gives; check the address",
+    }
+}

@@ -1,0 +1,135 @@
+//! The token: read from a file that is not everybody's, and never shown (rule 33).
+
+use std::fmt;
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use nix::fcntl::OFlag;
+use thiserror::Error;
+use ureq::http::HeaderValue;
+use zeroize::Zeroizing;
+
+/// Largest token file in bytes; tokens are a line of some hundred at most.
+const LONGEST: u64 = 4096;
+
+/// Permission bits that let everybody read or replace the token.
+const OTHERS: u32 = 0o006;
+
+/// A secret. It is wiped when it is dropped, and its Debug output says nothing.
+pub struct Token(Zeroizing<String>);
+
+/// Why there is no token.
+#[derive(Debug, Error)]
+pub enum TokenError {
+    /// It cannot be opened or read.
+    #[error(
+        "the token file {} cannot be read: {source}; it must exist and be readable by the user pp-fetcher runs as",
+        path.display()
+    )]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the kernel said.
+        source: std::io::Error,
+    },
+    /// Everybody may read or write it.
+    #[error(
+        "the token file {0} is open to everybody (mode {mode:04o}) and is not used: chmod 600 {0}, and have a new token made at the forge if others use this host",
+        path.display()
+    )]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// It does not hold one token.
+    #[error("the token file {} {what}: write the token into it, on one line and nothing else", path.display())]
+    Content {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: &'static str,
+    },
+}
+
+impl Token {
+    /// Reads the one line of `path`.
+    ///
+    /// # Errors
+    /// [`TokenError`]; what the file holds is not repeated.
+    pub fn read(path: &Path) -> Result<Self, TokenError> {
+        let unreadable = |source| TokenError::Unreadable {
+            path: path.to_owned(),
+            source,
+        };
+        let content = |what| TokenError::Content {
+            path: path.to_owned(),
+            what,
+        };
+        // A FIFO in its place must not hold us up.
+        let file = File::options()
+            .read(true)
+            .custom_flags(OFlag::O_NONBLOCK.bits())
+            .open(path)
+            .map_err(unreadable)?;
+        let about = file.metadata().map_err(unreadable)?;
+        if !about.is_file() {
+            return Err(content("is no regular file"));
+        }
+        let mode = about.permissions().mode() & 0o7777;
+        if mode & OTHERS != 0 {
+            return Err(TokenError::Open {
+                path: path.to_owned(),
+                mode,
+            });
+        }
+        let mut text = Zeroizing::new(String::new());
+        let read = file.take(LONGEST + 1).read_to_string(&mut text);
+        match read {
+            Err(e) if e.kind() == std::io::ErrorKind::InvalidData => {
+                return Err(content("holds bytes that no token has"));
+            }
+            read => read.map_err(unreadable)?,
+        };
+        if text.len() as u64 > LONGEST {
+            return Err(content("is too large for a token"));
+        }
+        let line = text.trim_end_matches(['\n', '\r']);
+        if line.trim().is_empty() {
+            return Err(content("is empty"));
+        }
+        if line.contains(['\n', '\r']) {
+            return Err(content("has more than one line"));
+        }
+        if !line.bytes().all(|b| b.is_ascii_graphic()) {
+            return Err(content(
+                "holds blanks or other characters that no token has",
+            ));
+        }
+        Ok(Self(Zeroizing::new(line.to_owned())))
+    }
+
+    /// The value of the header that shows it, marked as one that is never printed.
+    pub(super) fn header(&self, username: &str) -> Option<HeaderValue> {
+        let pair = Zeroizing::new(format!("{username}:{}", *self.0));
+        let basic = Zeroizing::new(format!("Basic {}", BASE64_STANDARD.encode(&*pair)));
+        let mut value = HeaderValue::from_str(&basic).ok()?;
+        value.set_sensitive(true);
+        Some(value)
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(…)")
+    }
+}
+
+#[cfg(test)]
+#[path = "token_tests.rs"]
+mod tests;

@@ -1,0 +1,68 @@
+//! What carries a conversation: a process behind a pipe, or requests over https.
+
+use std::io::{self, Read, Write};
+use std::time::Instant;
+
+use super::https::Https;
+use super::pipe::{Cut, Pipe};
+
+/// One of the two. Both end at a deadline and at a byte budget.
+pub enum Transport {
+    /// ssh, or git on this machine.
+    Pipe(Pipe),
+    /// A server that is asked request by request.
+    Https(Box<Https>),
+}
+
+impl Transport {
+    /// When everything ends.
+    #[must_use]
+    pub fn deadline(&self) -> Instant {
+        match self {
+            Self::Pipe(pipe) => pipe.deadline(),
+            Self::Https(https) => https.deadline(),
+        }
+    }
+
+    /// Why reading or writing was cut off, if it was by us.
+    #[must_use]
+    pub fn cut(&self) -> Option<Cut> {
+        match self {
+            Self::Pipe(pipe) => pipe.cut(),
+            Self::Https(https) => https.cut(),
+        }
+    }
+
+    /// What the process has said on stderr when it ended; nothing over https, which has none.
+    pub(super) fn said(&mut self) -> Vec<u8> {
+        match self {
+            Self::Pipe(pipe) => pipe.last_words().stderr,
+            Self::Https(_) => Vec::new(),
+        }
+    }
+}
+
+impl Read for Transport {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Pipe(pipe) => pipe.read(buffer),
+            Self::Https(https) => https.read(buffer),
+        }
+    }
+}
+
+impl Write for Transport {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Pipe(pipe) => pipe.write(bytes),
+            Self::Https(https) => https.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Pipe(pipe) => pipe.flush(),
+            Self::Https(https) => https.flush(),
+        }
+    }
+}
