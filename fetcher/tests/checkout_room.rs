@@ -1,6 +1,10 @@
 //! Rule 32: bytes and inodes are looked at before a checkout writes anything, and a copy of the live
 //! release takes as much as a fresh one.
-#![allow(clippy::unwrap_used, reason = "a test stops where it is wrong")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test stops where it is wrong"
+)]
 
 mod git_support;
 
