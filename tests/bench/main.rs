@@ -1,8 +1,11 @@
-//! Ours against the old way, on one host, in turns: figures to keep in `results/`.
+//! Figures to keep in `results/`, which each run writes anew; `--rounds N` for other than fifteen.
 //!
-//! `PP_DEBS=… cargo run --release -p pp-tests --bin bench` measures and writes
-//! `tests/bench/results/` anew; `--rounds N` for other than fifteen.
+//! - `PP_DEBS=… cargo run --release -p pp-tests --bin bench`: ours against the old way, on one
+//!   booted host, in turns.
+//! - `cargo run --release -p pp-tests --bin bench checkout`: our checkout against git's, without a
+//!   host. `TMPDIR` says where; half a gigabyte of memory (`/dev/shm`) leaves the disk out of it.
 
+mod checkout;
 mod idle;
 mod push_to_served;
 mod record;
@@ -13,21 +16,41 @@ use anyhow::{Context, Result, bail};
 use pp_tests::host::Host;
 use record::Record;
 
+const OLD_WAY: &str = "Ours against the old way";
+
 fn main() -> Result<()> {
-    let rounds = rounds()?;
+    let mut arguments: Vec<_> = std::env::args().skip(1).collect();
+    let only_checkout = arguments.first().is_some_and(|first| first == "checkout");
+    if only_checkout {
+        arguments.remove(0);
+    }
+    let rounds = rounds(&arguments)?;
+    if only_checkout {
+        return checkout::measure(rounds);
+    }
     let host = Host::start()?;
-    let mut record = Record::new(rounds);
+    let mut record = Record::new(
+        OLD_WAY,
+        &format!(
+            "Both on one host in a directory, in turns, {rounds} rounds; milliseconds, medians with the\n\
+             least and the most in parentheses. Debian 12, {}. The old way: a shell poller with `git fetch`,\n\
+             a checkout in place, a sudoers rule (`tests/fixtures/old-way/`). `tests/bench/` measures this.",
+            record::machine()
+        ),
+        rounds,
+    );
     push_to_served::measure(&host, rounds, &mut record)?;
     restart::measure(&host, rounds, &mut record)?;
     idle::measure(&host, &mut record)?;
-    record.write()
+    record.write("old-way")
 }
 
-fn rounds() -> Result<usize> {
-    let mut arguments = std::env::args().skip(1);
-    match (arguments.next().as_deref(), arguments.next()) {
-        (None, _) => Ok(15),
-        (Some("--rounds"), Some(number)) => number.parse().context("--rounds takes a number"),
-        _ => bail!("usage: bench [--rounds N]"),
+fn rounds(arguments: &[String]) -> Result<usize> {
+    match arguments {
+        [] => Ok(15),
+        [option, number] if option == "--rounds" => {
+            number.parse().context("--rounds takes a number")
+        }
+        _ => bail!("usage: bench [checkout] [--rounds N]"),
     }
 }

@@ -16,19 +16,16 @@ pub(crate) struct Record {
 }
 
 impl Record {
-    pub(crate) fn new(rounds: usize) -> Self {
-        let machine = machine();
-        let markdown = format!(
-            "# Ours against the old way\n\n\
-             Both on one host in a directory, in turns, {rounds} rounds; milliseconds, medians with the\n\
-             least and the most in parentheses. {machine}. The old way: a shell poller with `git fetch`,\n\
-             a checkout in place, a sudoers rule (`tests/fixtures/old-way/`). `tests/bench/` measures this.\n"
-        );
+    /// An empty one, whose text begins with a title and what was compared how.
+    pub(crate) fn new(title: &str, text: &str, rounds: usize) -> Self {
         let json = Map::from_iter([
-            ("machine".to_owned(), json!(machine)),
+            ("machine".to_owned(), json!(machine())),
             ("rounds".to_owned(), json!(rounds)),
         ]);
-        Self { markdown, json }
+        Self {
+            markdown: format!("# {title}\n\n{text}\n"),
+            json,
+        }
     }
 
     /// A heading, and a sentence that says what is compared.
@@ -64,19 +61,26 @@ impl Record {
         self.keep(what, &figures(sample));
     }
 
+    /// A row of one way's wall time and how many times less another's is.
+    pub(crate) fn against(&mut self, what: &str, sample: &Sample, best: &Sample) {
+        let ratio = sample.median() / best.median();
+        self.row(&format!("| {what} | {} | {ratio:.2} |", cell(sample)));
+        self.keep(what, &figures(sample));
+    }
+
     /// A row of a figure that is measured once, in its own unit.
     pub(crate) fn once(&mut self, what: &str, value: u64, unit: &str) {
         self.row(&format!("| {what} | {value} {unit} |"));
         self.keep(what, &json!({ "value": value, "unit": unit }));
     }
 
-    /// Writes both files.
-    pub(crate) fn write(self) -> Result<()> {
+    /// Writes both files of that name.
+    pub(crate) fn write(self, name: &str) -> Result<()> {
         let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("bench/results");
         std::fs::create_dir_all(&dir)?;
         let json = serde_json::to_string_pretty(&Value::Object(self.json))? + "\n";
-        for (name, text) in [("old-way.md", self.markdown), ("old-way.json", json)] {
-            let path = dir.join(name);
+        for (ending, text) in [("md", self.markdown), ("json", json)] {
+            let path = dir.join(format!("{name}.{ending}"));
             std::fs::write(&path, text)
                 .with_context(|| format!("cannot write {}", path.display()))?;
         }
@@ -109,11 +113,11 @@ fn figures(sample: &Sample) -> Value {
     json!({ "median_ms": round(sample.median()), "least_ms": round(sample.least()), "most_ms": round(sample.most()) })
 }
 
-fn machine() -> String {
+pub(crate) fn machine() -> String {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     format!(
-        "Debian 12, {cores} cores, Linux {}",
+        "{cores} cores, Linux {}",
         kernel.split('-').next().unwrap_or_default().trim()
     )
 }
