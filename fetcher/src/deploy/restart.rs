@@ -71,7 +71,8 @@ pub fn check_permitted(restarter: &dyn Restarter, app: &App) -> Result<(), Failu
     }
 }
 
-/// Restarts and reloads what `app` says, in order.
+/// Restarts and reloads what `app` says, in order. `note` is told whenever the restarter makes us
+/// wait: a deploy that stands still without a word looks like one that hangs.
 ///
 /// Returns a sentence for each unit of which nobody knows what came of it: the probe finds out.
 ///
@@ -82,10 +83,11 @@ pub fn restart_all(
     host: &dyn Host,
     app: &App,
     phase: Phase,
+    note: &mut dyn FnMut(&str),
 ) -> Result<Vec<String>, Failure> {
     let mut unknown = Vec::new();
     for (verb, unit) in orders(app) {
-        let answer = patiently(restarter, host, verb, unit);
+        let answer = patiently(restarter, host, verb, unit, note);
         unknown.extend(read(answer, verb, unit, phase)?);
     }
     Ok(unknown)
@@ -96,16 +98,26 @@ fn patiently(
     host: &dyn Host,
     verb: Verb,
     unit: &UnitName,
+    note: &mut dyn FnMut(&str),
 ) -> Result<Answer, ClientError> {
     let give_up = host.now() + PATIENCE;
     loop {
         match restarter.act(verb, unit)? {
             Answer::Busy(wait) if host.now() + wait < give_up => {
+                let seconds = in_seconds(wait);
+                note(&format!(
+                    "waiting {seconds} s for the restarter's limit on {unit}"
+                ));
                 host.sleep(wait.max(Duration::from_millis(50)));
             }
             answer => return Ok(answer),
         }
     }
+}
+
+/// Whole seconds, never fewer than it takes.
+fn in_seconds(wait: Duration) -> u64 {
+    wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
 }
 
 /// `Ok(Some(note))` where nobody knows what came of it: then the probe has to find out.
@@ -129,8 +141,11 @@ fn read(
             surroundings(format!("the restarter refused to {} {unit}", verb.as_str()))
         }
         Ok(Answer::Busy(wait)) => surroundings(format!(
-            "too many restarts of {unit}; the restarter takes the next one in {} s",
-            wait.as_secs()
+            "too many restarts of {unit}: the restarter takes the next one in {} s, and a deploy \
+             waits {} s at most\n  an administrator sets the limit in \
+             /etc/pp-restarter/policy.d/*.toml",
+            in_seconds(wait),
+            PATIENCE.as_secs()
         )),
         Err(error) if error.outcome_unknown() => Ok(Some(error.to_string())),
         Err(error) => surroundings(unreachable(&error)),
