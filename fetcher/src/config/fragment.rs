@@ -119,6 +119,8 @@ pub struct Hooks {
     pub deployed: Option<PathBuf>,
     /// After one that failed.
     pub failed: Option<PathBuf>,
+    /// When either is ended.
+    pub timeout: Option<Span>,
 }
 
 impl Fragment {
@@ -172,6 +174,7 @@ impl Fragment {
             hooks: Hooks {
                 deployed: self.hooks.deployed.or(d.hooks.deployed),
                 failed: self.hooks.failed.or(d.hooks.failed),
+                timeout: self.hooks.timeout.or(d.hooks.timeout),
             },
         }
     }
