@@ -38,7 +38,7 @@ fn a_deploy_waits_for_the_restarters_limit_and_says_how_long() {
     assert_eq!(world.served(), Some(two));
     assert_eq!(
         waits(&world),
-        ["waiting 8 s for the restarter's limit on todo.service"]
+        ["waiting 7.2 s for the restarter's limit on todo.service"]
     );
     assert!(world.waited() - before >= Duration::from_millis(7_200));
 }
@@ -62,7 +62,7 @@ fn the_way_back_waits_for_it_too() {
     assert_eq!(world.served(), Some(one));
     assert_eq!(
         waits(&world),
-        ["waiting 3 s for the restarter's limit on todo.service"]
+        ["waiting 3.0 s for the restarter's limit on todo.service"]
     );
 }
 
@@ -77,7 +77,8 @@ fn a_limit_that_is_out_of_reach_is_not_the_revisions_fault() {
     let attempt = world.attempt();
     let reason = attempt.reason.unwrap();
     assert!(
-        reason.contains("the restarter takes the next one in 300 s") && reason.contains("policy.d"),
+        reason.contains("the restarter takes the next one in 5 min 00 s")
+            && reason.contains("policy.d"),
         "{reason}"
     );
     assert_eq!(waits(&world), Vec::<String>::new());

@@ -8,6 +8,7 @@ use pp_protocol::{Answer, Client, ClientError, Grant, Outcome, Report, UnitName,
 use super::failure::Failure;
 use super::journal::Phase;
 use crate::config::App;
+use crate::config::duration::human;
 use crate::health::Host;
 
 /// How long we wait, all in all, while the restarter says "too many": its default limit lets one
@@ -104,20 +105,15 @@ fn patiently(
     loop {
         match restarter.act(verb, unit)? {
             Answer::Busy(wait) if host.now() + wait < give_up => {
-                let seconds = in_seconds(wait);
+                let time = human(wait);
                 note(&format!(
-                    "waiting {seconds} s for the restarter's limit on {unit}"
+                    "waiting {time} for the restarter's limit on {unit}"
                 ));
                 host.sleep(wait.max(Duration::from_millis(50)));
             }
             answer => return Ok(answer),
         }
     }
-}
-
-/// Whole seconds, never fewer than it takes.
-fn in_seconds(wait: Duration) -> u64 {
-    wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
 }
 
 /// `Ok(Some(note))` where nobody knows what came of it: then the probe has to find out.
@@ -141,11 +137,11 @@ fn read(
             surroundings(format!("the restarter refused to {} {unit}", verb.as_str()))
         }
         Ok(Answer::Busy(wait)) => surroundings(format!(
-            "too many restarts of {unit}: the restarter takes the next one in {} s, and a deploy \
-             waits {} s at most\n  an administrator sets the limit in \
+            "too many restarts of {unit}: the restarter takes the next one in {}, and a deploy \
+             waits {} at most\n  an administrator sets the limit in \
              /etc/pp-restarter/policy.d/*.toml",
-            in_seconds(wait),
-            PATIENCE.as_secs()
+            human(wait),
+            human(PATIENCE)
         )),
         Err(error) if error.outcome_unknown() => Ok(Some(error.to_string())),
         Err(error) => surroundings(unreachable(&error)),
