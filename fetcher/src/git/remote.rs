@@ -126,6 +126,7 @@ impl Ends {
                     remote,
                     budget: self.options.budget,
                 },
+                Some(Cut::Stopped) => RemoteError::Stopped { remote },
                 None => self.ended(pipe, &error),
             },
         }
