@@ -1,7 +1,11 @@
 //! Rule 34: what a hook does, or fails to do, changes nothing about the deploy it is told of. With
 //! the real program; the app has no unit and no health URL, so that the hooks are all that happens.
 
-#![allow(clippy::unwrap_used, reason = "a test stops where it is wrong")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test stops where it is wrong"
+)]
 
 mod program;
 
