@@ -3,13 +3,22 @@
 use std::path::Path;
 use std::time::Duration;
 
+use crate::config::App;
+use crate::config::duration::{Span, human};
 use crate::deploy::build::Facts;
 use crate::deploy::{Deployment, Journal};
 use crate::process::{Ended, Script};
 use crate::state::{Attempt, Outcome};
 
-/// Time a hook has. It holds the app's lock, so it must not take long.
+/// Time a hook has unless told otherwise. It holds the app's lock, so it must not take long.
 const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Time the hooks of `app` have.
+#[must_use]
+pub fn timeout(app: &App) -> Duration {
+    let set = app.hooks.timeout.as_ref();
+    set.map_or(TIMEOUT, |Span(duration)| *duration)
+}
 
 /// Runs the hook for `attempt`'s outcome, if there is one.
 pub fn tell(deployment: &Deployment<'_>, attempt: &Attempt, journal: &mut Journal<'_>) {
@@ -45,14 +54,14 @@ pub fn tell(deployment: &Deployment<'_>, attempt: &Attempt, journal: &mut Journa
         program: directory.join(hook),
         directory,
         environment,
-        timeout: TIMEOUT,
+        timeout: timeout(app),
         log: &deployment.dir.log(attempt.attempt),
     };
     let how = match script.run() {
         Ok(Ended::Well) => return,
         Ok(Ended::Exit(code)) => format!("ended with exit code {code}"),
         Ok(Ended::Signal(signal)) => format!("was ended by signal {signal}"),
-        Ok(Ended::TimedOut) => format!("was ended after {} s", TIMEOUT.as_secs()),
+        Ok(Ended::TimedOut) => format!("was ended after {} (hooks.timeout)", human(timeout(app))),
         Ok(Ended::Stopped) => "was ended, as pp-fetcher was told to stop".to_owned(),
         Err(error) => format!("cannot be run: {error}"),
     };

@@ -9,8 +9,9 @@
 mod program;
 
 use std::fs::{self, File};
+use std::path::PathBuf;
 use std::process::Child;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -73,4 +74,55 @@ fn an_idle_service_ends_at_once() {
     std::thread::sleep(Duration::from_millis(500));
     signal(&service, Signal::SIGTERM);
     assert_eq!(service.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn a_forge_that_stalls_does_not_hold_up_the_end() {
+    let home = Home::new();
+    app(&home, "one");
+    let bin = home.path().join("bin");
+    fs::create_dir(&bin).unwrap();
+    // Written by another process: what this one has open for writing while it forks cannot be run.
+    let stalls = format!(
+        "#!/bin/sh\\necho $$ >{}/log\\nexec sleep 7800\\n",
+        home.path().display()
+    );
+    let write =
+        format!("printf '{stalls}' >git && chmod 755 git && touch ../log && chmod 666 ../log");
+    let mut sh = std::process::Command::new("sh");
+    assert!(
+        sh.args(["-c", &write])
+            .current_dir(&bin)
+            .status()
+            .unwrap()
+            .success()
+    );
+    let mut command = home.fetcher(&["run"]);
+    let path = std::env::var("PATH").unwrap();
+    command.env("PATH", format!("{}:{path}", bin.display()));
+    let output = command.stdout(std::process::Stdio::piped());
+    let service = output.spawn().unwrap();
+    home.wait_for("\n");
+    let pid = fs::read_to_string(home.path().join("log")).unwrap();
+    let stalled = PathBuf::from(format!("/proc/{}", pid.trim()));
+    assert!(stalled.exists());
+
+    signal(&service, Signal::SIGTERM);
+    let began = Instant::now();
+    let output = service.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert!(
+        began.elapsed() < Duration::from_secs(60),
+        "{:?}",
+        began.elapsed()
+    );
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        said.contains("told to stop before the server had answered"),
+        "{said}"
+    );
+    assert!(!stalled.exists(), "it was ended and reaped");
+    let state = fs::read(home.path().join("state/one/state.json")).unwrap();
+    let state: serde_json::Value = serde_json::from_slice(&state).unwrap();
+    assert!(state["trouble"].is_null(), "it is no trouble: {state}");
 }

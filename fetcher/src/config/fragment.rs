@@ -140,6 +140,8 @@ pub struct Hooks {
     pub deployed: Option<PathBuf>,
     /// After one that failed.
     pub failed: Option<PathBuf>,
+    /// When either is ended.
+    pub timeout: Option<Span>,
 }
 
 impl Ssh {
@@ -210,6 +212,7 @@ impl Fragment {
             hooks: Hooks {
                 deployed: self.hooks.deployed.or(d.hooks.deployed),
                 failed: self.hooks.failed.or(d.hooks.failed),
+                timeout: self.hooks.timeout.or(d.hooks.timeout),
             },
         }
     }

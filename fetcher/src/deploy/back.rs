@@ -73,8 +73,14 @@ impl Deployment<'_> {
                 .switch(previous)
                 .map_err(|e| Failure::surroundings(Phase::BackSwitch, e.to_string()))
         })?;
-        let unknown = journal.step(Phase::BackRestart, || {
-            restart_all(self.restarter, self.host, self.app, Phase::BackRestart)
+        let unknown = journal.step_noting(Phase::BackRestart, |note| {
+            restart_all(
+                self.restarter,
+                self.host,
+                self.app,
+                Phase::BackRestart,
+                note,
+            )
         })?;
         unknown.iter().for_each(|what| journal.note(what));
         journal.step(Phase::BackProbe, || {

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::failure::Failure;
 use super::pipeline::Deployment;
 use crate::state::Trouble;
+use crate::stop;
 
 /// Longest time between two tries, unless the app's own interval is longer.
 const LONGEST: Duration = Duration::from_secs(3600);
@@ -52,8 +53,11 @@ impl Deployment<'_> {
         self.state.trouble.clone().filter(waits)
     }
 
-    /// One more failure that is not the revision's fault.
+    /// One more failure that is not the revision's fault; being told to stop is none.
     pub(super) fn count_trouble(&mut self, failure: &Failure) {
+        if stop::told() {
+            return;
+        }
         let now = (self.clock)();
         let before = self.state.trouble.take();
         let (since, count) = before.map_or((now, 0), |t| (t.since, t.count));

@@ -152,9 +152,34 @@ impl<'a> Journal<'a> {
         phase: Phase,
         work: impl FnOnce(&mut (dyn FnMut(Progress) + Send)) -> Result<T, E>,
     ) -> Result<T, E> {
+        self.timed(phase, |reporter, app| {
+            work(&mut |progress| reporter.progress(app, phase, &progress))
+        })
+    }
+
+    /// Does a step that has something worth a line to say before it ends, and writes down how long
+    /// it took.
+    ///
+    /// # Errors
+    /// What the step says.
+    pub fn step_noting<T, E>(
+        &mut self,
+        phase: Phase,
+        work: impl FnOnce(&mut dyn FnMut(&str)) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.timed(phase, |reporter, app| {
+            work(&mut |text| reporter.note(app, text))
+        })
+    }
+
+    fn timed<T, E>(
+        &mut self,
+        phase: Phase,
+        work: impl FnOnce(&mut dyn Reporter, &str) -> Result<T, E>,
+    ) -> Result<T, E> {
         let began = Instant::now();
         crash::point("before", phase.as_str());
-        let result = work(&mut |progress| self.reporter.progress(self.app, phase, &progress));
+        let result = work(self.reporter, self.app);
         crash::point("after", phase.as_str());
         let took = began.elapsed();
         let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);

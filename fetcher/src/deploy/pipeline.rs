@@ -242,8 +242,8 @@ impl Deployment<'_> {
                 .switch(&trying.release)
                 .map_err(|e| Failure::surroundings(Phase::Switch, e.to_string()))
         })?;
-        let unknown = journal.step(Phase::Restart, || {
-            restart_all(self.restarter, self.host, self.app, Phase::Restart)
+        let unknown = journal.step_noting(Phase::Restart, |note| {
+            restart_all(self.restarter, self.host, self.app, Phase::Restart, note)
         })?;
         unknown.iter().for_each(|what| journal.note(what));
         journal.step(Phase::Probe, || {

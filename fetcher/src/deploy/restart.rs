@@ -8,6 +8,7 @@ use pp_protocol::{Answer, Client, ClientError, Grant, Outcome, Report, UnitName,
 use super::failure::Failure;
 use super::journal::Phase;
 use crate::config::App;
+use crate::config::duration::human;
 use crate::health::Host;
 
 /// How long we wait, all in all, while the restarter says "too many": its default limit lets one
@@ -71,7 +72,8 @@ pub fn check_permitted(restarter: &dyn Restarter, app: &App) -> Result<(), Failu
     }
 }
 
-/// Restarts and reloads what `app` says, in order.
+/// Restarts and reloads what `app` says, in order. `note` is told whenever the restarter makes us
+/// wait: a deploy that stands still without a word looks like one that hangs.
 ///
 /// Returns a sentence for each unit of which nobody knows what came of it: the probe finds out.
 ///
@@ -82,10 +84,11 @@ pub fn restart_all(
     host: &dyn Host,
     app: &App,
     phase: Phase,
+    note: &mut dyn FnMut(&str),
 ) -> Result<Vec<String>, Failure> {
     let mut unknown = Vec::new();
     for (verb, unit) in orders(app) {
-        let answer = patiently(restarter, host, verb, unit);
+        let answer = patiently(restarter, host, verb, unit, note);
         unknown.extend(read(answer, verb, unit, phase)?);
     }
     Ok(unknown)
@@ -96,11 +99,16 @@ fn patiently(
     host: &dyn Host,
     verb: Verb,
     unit: &UnitName,
+    note: &mut dyn FnMut(&str),
 ) -> Result<Answer, ClientError> {
     let give_up = host.now() + PATIENCE;
     loop {
         match restarter.act(verb, unit)? {
             Answer::Busy(wait) if host.now() + wait < give_up => {
+                let time = human(wait);
+                note(&format!(
+                    "waiting {time} for the restarter's limit on {unit}"
+                ));
                 host.sleep(wait.max(Duration::from_millis(50)));
             }
             answer => return Ok(answer),
@@ -129,8 +137,11 @@ fn read(
             surroundings(format!("the restarter refused to {} {unit}", verb.as_str()))
         }
         Ok(Answer::Busy(wait)) => surroundings(format!(
-            "too many restarts of {unit}; the restarter takes the next one in {} s",
-            wait.as_secs()
+            "too many restarts of {unit}: the restarter takes the next one in {}, and a deploy \
+             waits {} at most\n  an administrator sets the limit in \
+             /etc/pp-restarter/policy.d/*.toml",
+            human(wait),
+            human(PATIENCE)
         )),
         Err(error) if error.outcome_unknown() => Ok(Some(error.to_string())),
         Err(error) => surroundings(unreachable(&error)),

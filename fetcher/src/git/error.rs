@@ -117,6 +117,14 @@ pub enum RemoteError {
         /// What the transport had said by then.
         said: String,
     },
+    /// We were told to stop in the middle of it.
+    #[error(
+        "{remote}: pp-fetcher was told to stop before the server had answered; the next poll asks again"
+    )]
+    Stopped {
+        /// The address.
+        remote: String,
+    },
     /// More bytes than the budget.
     #[error(
         "{remote}: the server sent more than the {budget} bytes allowed: raise the limit if the repository is really that large"
@@ -191,6 +199,7 @@ impl RemoteError {
             Self::Unreachable { .. } => "unreachable",
             Self::NoRepository { .. } => "no-repository",
             Self::NotOwned { .. } => "not-owned",
+            Self::Stopped { .. } => "stopped",
             Self::TimedOut { .. } => "timed-out",
             Self::TooLarge { .. } | Self::TooManyRefs { .. } => "too-large",
             Self::ObjectFormat { .. } => "object-format",

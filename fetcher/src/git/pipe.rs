@@ -17,6 +17,8 @@ use nix::sys::signal::{Signal, killpg};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
 
+use crate::stop;
+
 /// Most that is kept of what the process says on stderr. The rest is read and forgotten, so that a
 /// process that talks much does not block.
 const MOST_HEARD: usize = 16 * 1024;
@@ -42,6 +44,8 @@ pub enum Cut {
     Deadline,
     /// More bytes came than the budget allows.
     Budget,
+    /// We were told to stop: a forge that stalls must not hold up the end of the service.
+    Stopped,
 }
 
 /// A running transport. Reading and writing end at the deadline; reading ends at the budget.
@@ -217,6 +221,11 @@ impl Pipe {
                 self.cut = Some(Cut::Deadline);
                 self.end();
                 return Err(io::ErrorKind::TimedOut.into());
+            }
+            if stop::told() {
+                self.cut = Some(Cut::Stopped);
+                self.end();
+                return Err(io::Error::other("told to stop"));
             }
             let mut fds = Vec::with_capacity(2);
             match (&self.stdin, write) {

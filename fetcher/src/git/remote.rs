@@ -160,6 +160,7 @@ impl Ends {
                     remote,
                     budget: self.options.budget,
                 },
+                Some(Cut::Stopped) => RemoteError::Stopped { remote },
                 None => match transport {
                     Transport::Pipe(pipe) => self.ended(pipe, &error),
                     Transport::Https(https) => match https.failure() {

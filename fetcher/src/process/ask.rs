@@ -82,6 +82,9 @@ pub fn ask(command: &Command, input: &[u8], deadline: Duration) -> Result<Ran, A
                 deadline,
             });
         }
+        (Some(Cut::Stopped), _) => {
+            return Err(unclear("pp-fetcher was told to stop".to_owned()));
+        }
         (Some(Cut::Budget), _) => return Err(unclear("it does not stop talking".to_owned())),
         (None, Err(error)) => return Err(unclear(error.to_string())),
         (None, Ok(_)) => {}

@@ -36,7 +36,7 @@ pub fn run(
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
     tell(&[NotifyState::Ready]);
     loop {
-        tell(&[NotifyState::Status(&status(&config.apps))]);
+        tell(&[NotifyState::Status(&status(&config))]);
         let signal = until_signal(&config.apps, &mut signals, &poll);
         if signal != SIGHUP {
             return Ok(());
@@ -86,12 +86,19 @@ fn tell(states: &[NotifyState<'_>]) {
     let _ = sd_notify::notify(states);
 }
 
-fn status(apps: &[App]) -> String {
-    if apps.is_empty() {
-        return "idle: no app is configured in apps.d".to_owned();
+/// What `systemctl status` shows.
+fn status(config: &Config) -> String {
+    let names: Vec<_> = config.apps.iter().map(|app| app.name.as_str()).collect();
+    let polled = if names.is_empty() {
+        "idle: no app to poll in apps.d".to_owned()
+    } else {
+        format!("polling {}", names.join(", "))
+    };
+    match config.broken.len() {
+        0 => polled,
+        1 => format!("{polled}; 1 file has a mistake, see the journal"),
+        n => format!("{polled}; {n} files have a mistake, see the journal"),
     }
-    let names: Vec<_> = apps.iter().map(|app| app.name.as_str()).collect();
-    format!("polling {}", names.join(", "))
 }
 
 /// A random share of `most`. The seed of a hash map is random enough for that.

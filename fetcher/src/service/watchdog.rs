@@ -9,8 +9,9 @@ use sd_notify::NotifyState;
 
 use super::rest::Rest;
 use crate::config::App;
+use crate::hooks;
 
-/// What a pass may take beside the build and the probes: the fetch's 10 min, restarts forth and
+/// What a pass may take beside its scripts and the probes: the fetch's 10 min, restarts forth and
 /// back at 200 s each, waiting for the restarter's limit, and as much again.
 const BESIDE: Duration = Duration::from_secs(45 * 60);
 
@@ -23,7 +24,8 @@ pub struct Watchdog {
 impl Watchdog {
     /// Does `work` for `app`, under watch.
     pub fn during(&self, app: &App, work: impl FnOnce()) {
-        let most = app.deploy.build_timeout + 2 * (app.health.within + app.health.steady) + BESIDE;
+        let scripts = app.deploy.build_timeout + hooks::timeout(app);
+        let most = scripts + 2 * (app.health.within + app.health.steady) + BESIDE;
         self.passes()
             .insert(app.name.clone(), Instant::now() + most);
         work();

@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -70,6 +71,10 @@ pub struct World {
     pub running: RefCell<Option<PathBuf>>,
     pub restarts: Cell<u32>,
     pub listings: Cell<u32>,
+    /// What the restarter makes of the next requests, last one first: "too many", or `None`, it obeys.
+    pub busy: RefCell<Vec<Option<Duration>>>,
+    /// What was worth a line.
+    pub notes: Arc<Mutex<Vec<String>>>,
     clock: Cell<Duration>,
 }
 
@@ -94,6 +99,8 @@ impl World {
             running: RefCell::default(),
             restarts: Cell::new(0),
             listings: Cell::new(0),
+            busy: RefCell::default(),
+            notes: Arc::default(),
             clock: Cell::new(Duration::ZERO),
         }
     }
@@ -130,7 +137,7 @@ impl World {
             panic!("nobody else is here")
         };
         let mut source = Forge(self);
-        let mut lines = Untold;
+        let mut lines = Notes(Arc::clone(&self.notes));
         let mut deployment = Deployment {
             app: &self.app,
             layout: self.layout(),
@@ -203,6 +210,11 @@ impl World {
             .and_then(|name| layout.revision_of(&name))
     }
 
+    /// How much time has been waited for, all in all.
+    pub fn waited(&self) -> Duration {
+        self.clock.get()
+    }
+
     /// The version of the running process.
     fn version(&self) -> Version {
         let running = self.running.borrow();
@@ -217,12 +229,14 @@ impl World {
     }
 }
 
-struct Untold;
+struct Notes(Arc<Mutex<Vec<String>>>);
 
-impl Reporter for Untold {
+impl Reporter for Notes {
     fn begins(&mut self, _: &str, _: &str, _: &str) {}
     fn step(&mut self, _: &str, _: Phase, _: Duration, _: bool) {}
-    fn note(&mut self, _: &str, _: &str) {}
+    fn note(&mut self, _: &str, text: &str) {
+        self.0.lock().unwrap().push(text.to_owned());
+    }
 }
 
 struct Forge<'a>(&'a World);
@@ -300,6 +314,9 @@ impl Restarter for World {
     }
 
     fn act(&self, _: Verb, _: &UnitName) -> Result<Answer, ClientError> {
+        if let Some(Some(wait)) = self.busy.borrow_mut().pop() {
+            return Ok(Answer::Busy(wait));
+        }
         let n = self.restarts.get() + 1;
         self.restarts.set(n);
         *self.running.borrow_mut() = fs::canonicalize(self.layout().current_link()).ok();

@@ -26,13 +26,20 @@ fi
 
 # 3. The database, which is in shared/ and is the one that serves right now. The old code runs on
 #    the new tables until the switch, and again should this release be taken back; so add in one
-#    release, remove in a later one. Going back undoes no migration. Keep a copy while it is small:
-if [ -f db.sqlite3 ]; then
+#    release, remove in a later one. A new column is null=True (or has a db_default, Django 5.0):
+#    the old code leaves it out when it adds a row. Going back undoes no migration. The settings.py
+#    of this example makes requests wait for a migration instead of failing. A copy is kept while
+#    it is small. Both files are made here, since SQLite makes them 0644 whatever the umask.
+if [ -L db.sqlite3 ]; then
+	copy=$PP_SHARED/db.sqlite3.before-last-deploy
+	for file in "$PP_SHARED/db.sqlite3" "$copy"; do
+		[ -e "$file" ] || : >"$file"
+	done
 	python3 -c 'import sqlite3, sys
 source, copy = map(sqlite3.connect, sys.argv[1:])
-source.backup(copy)' db.sqlite3 "$PP_SHARED/db.sqlite3.before-last-deploy"
+source.backup(copy)' db.sqlite3 "$copy"
 fi
 "$python" manage.py migrate --noinput
 
-# 4. Files that nginx serves. settings.py has: STATIC_ROOT = os.environ.get("STATIC_ROOT", …)
+# 4. Files that nginx serves. settings.py has the STATIC_ROOT of [deploy.env].
 "$python" manage.py collectstatic --noinput --verbosity 0

@@ -14,8 +14,17 @@ const DEPLOY: &str = example!("deploy.sh");
 const SOCKET_UNIT: &str = example!("systemd-socket/gunicorn.todo_django.service");
 const SOCKET: &str = example!("systemd-socket/gunicorn.todo_django.socket");
 
+const SETTINGS: &str = concat!(
+    example!("settings.py"),
+    "\n",
+    include_str!("../../fixtures/django/todo/settings.py")
+);
 const VIEWS: &str = include_str!("../../fixtures/django/todo/views.py");
+const MODELS: &str = include_str!("../../fixtures/django/todo/models.py");
 const WSGI: &str = include_str!("../../fixtures/django/todo/wsgi.py");
+
+/// A column as releases are to add it: null, for the code before does not know of it.
+const FIELD: &str = "models.CharField(max_length=200, null=True, db_index=True)";
 
 /// One version of the project; what is not broken on purpose works.
 #[derive(Debug, Clone)]
@@ -24,6 +33,7 @@ pub struct Django {
     deploy: String,
     wsgi: String,
     views: String,
+    migrations: u32,
 }
 
 pub(super) fn kind(name: &str) -> Kind {
@@ -65,7 +75,16 @@ impl Django {
             deploy: DEPLOY.to_owned(),
             wsgi: WSGI.to_owned(),
             views: VIEWS.to_owned(),
+            migrations: 0,
         }
+    }
+
+    /// It has this many migrations after the first: each adds a column to the table that is written
+    /// to all the time, and an index on it.
+    #[must_use]
+    pub fn migrations(mut self, migrations: u32) -> Self {
+        self.migrations = migrations;
+        self
     }
 
     /// It builds, gunicorn starts and says READY, and no worker can import it.
@@ -100,25 +119,47 @@ impl Django {
     }
 }
 
+fn migration(number: u32) -> String {
+    match number {
+        0 => "0001_initial".to_owned(),
+        _ => format!("{:04}_note{number}", number + 1),
+    }
+}
+
+/// The line of the model that a migration is about.
+fn column(number: u32) -> String {
+    format!("    note{number} = {FIELD}\n")
+}
+
+fn added(number: u32) -> String {
+    let before = migration(number - 1);
+    format!(
+        "from django.db import migrations, models\n\n\n\
+         class Migration(migrations.Migration):\n    \
+             dependencies = [(\"todo\", \"{before}\")]\n    \
+             operations = [migrations.AddField(\"Item\", \"note{number}\", {FIELD})]\n"
+    )
+}
+
 impl From<Django> for Tree {
     fn from(django: Django) -> Self {
-        Tree::default()
-            .program("manage.py", include_str!("../../fixtures/django/manage.py"))
+        let columns = (1..=django.migrations).map(column);
+        let models = std::iter::once(MODELS.to_owned()).chain(columns);
+        let mut tree = Tree::default();
+        for number in 1..=django.migrations {
+            let path = format!("todo/migrations/{}.py", migration(number));
+            tree = tree.file(&path, added(number));
+        }
+        tree.program("manage.py", include_str!("../../fixtures/django/manage.py"))
             .program("deploy.sh", django.deploy)
-            .file(
-                "todo/settings.py",
-                include_str!("../../fixtures/django/todo/settings.py"),
-            )
+            .file("todo/settings.py", SETTINGS)
             .file(
                 "todo/urls.py",
                 include_str!("../../fixtures/django/todo/urls.py"),
             )
             .file("todo/wsgi.py", django.wsgi)
             .file("todo/__init__.py", "")
-            .file(
-                "todo/models.py",
-                include_str!("../../fixtures/django/todo/models.py"),
-            )
+            .file("todo/models.py", models.collect::<String>())
             .file("todo/views.py", django.views)
             .file(
                 "todo/version.py",

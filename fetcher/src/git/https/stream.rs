@@ -10,6 +10,7 @@ use super::error::HttpsError;
 use super::token::Token;
 use super::{HttpsOptions, failure, redirect, roots};
 use crate::git::pipe::Cut;
+use crate::stop;
 
 /// Most redirections followed; a repository seldom moves twice.
 const MOST_REDIRECTS: usize = 4;
@@ -202,6 +203,12 @@ impl Read for Https {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.cut.is_some() || self.failed.is_some() {
             return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        // Seen between two reads: a server that stalls is waited for until the deadline.
+        if stop::told() {
+            self.answer = None;
+            self.cut = Some(Cut::Stopped);
+            return Err(io::Error::other("told to stop"));
         }
         if self.answer.is_none() {
             self.greet()?;

@@ -1,4 +1,8 @@
 //! Requests all the time, and what became of each: how a deploy is felt by those who are served.
+//!
+//! - [`writers`]: clients that write as well, and remember what was acknowledged.
+
+pub mod writers;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
