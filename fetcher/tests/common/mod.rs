@@ -220,7 +220,7 @@ impl World {
 struct Untold;
 
 impl Reporter for Untold {
-    fn begins(&mut self, _: &str, _: &str, _: &str) {}
+    fn begins(&mut self, _: &str, _: &Revision, _: &str) {}
     fn step(&mut self, _: &str, _: Phase, _: Duration, _: bool) {}
     fn note(&mut self, _: &str, _: &str) {}
 }
