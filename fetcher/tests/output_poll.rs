@@ -92,3 +92,16 @@ fn a_reader_that_leaves_ends_nothing() {
     }
     assert!(stage.path("root/current").exists());
 }
+
+#[test]
+fn another_programs_journal_is_not_ours() {
+    let mut stage = Stage::new(BUILD);
+    stage.push(&[SCRIPT], "The first version");
+    let mut command = stage.command(&["poll"]);
+    let output = command.env("JOURNAL_STREAM", "1:1").output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        text.starts_with("20") && text.contains("Z todo: good"),
+        "{text}"
+    );
+}

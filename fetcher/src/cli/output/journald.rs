@@ -31,9 +31,7 @@ impl Journald {
     /// The journal, if standard output is connected to it and its socket can be reached.
     #[must_use]
     pub fn connected() -> Option<Self> {
-        let named = std::env::var("JOURNAL_STREAM").ok()?;
-        let stdout = fstat(std::io::stdout().as_fd()).ok()?;
-        if !is_stream(&named, stdout.st_dev, stdout.st_ino) {
+        if !stdout_is_journal() {
             return None;
         }
         let layer = tracing_journald::layer().ok()?;
@@ -55,6 +53,16 @@ impl Journald {
             revision: None,
         }
     }
+}
+
+/// Whether standard output is connected to the journal. A program that a service starts inherits the
+/// variable, whatever its output is connected to.
+pub(super) fn stdout_is_journal() -> bool {
+    let Ok(named) = std::env::var("JOURNAL_STREAM") else {
+        return false;
+    };
+    fstat(std::io::stdout().as_fd())
+        .is_ok_and(|stdout| is_stream(&named, stdout.st_dev, stdout.st_ino))
 }
 
 /// Whether `JOURNAL_STREAM` names the file with this device and inode.

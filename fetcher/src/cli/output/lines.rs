@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::style::Look;
+use super::journald::stdout_is_journal;
+use super::style::{Look, Tone};
 use super::words::{self, Sentence};
 use super::{Ended, Voice, say};
 use crate::config::duration::human;
@@ -23,9 +24,8 @@ impl Lines {
     /// Lines for standard output: with the time where nobody else adds it.
     #[must_use]
     pub fn stdout() -> Self {
-        let journal = std::env::var_os("JOURNAL_STREAM").is_some();
         Self {
-            stamped: !std::io::stdout().is_terminal() && !journal,
+            stamped: !std::io::stdout().is_terminal() && !stdout_is_journal(),
             look: Look::stdout(),
         }
     }
@@ -56,7 +56,7 @@ impl Reporter for Lines {
         if well {
             self.line(app, &format!("  {phase:<12} {took:>8}"));
         } else {
-            let failed = self.look.paint(super::style::Tone::Bad, "failed");
+            let failed = self.look.paint(Tone::Bad, "failed");
             self.line(app, &format!("  {phase:<12} {took:>8}  {failed}"));
         }
     }
