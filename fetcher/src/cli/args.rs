@@ -1,10 +1,13 @@
 //! The one definition that the parser, the help, the manual page and the completions come from.
 
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use clap::{Args, CommandFactory, Parser, Subcommand};
+use anstream::ColorChoice;
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
+use super::help;
+use super::output::level::Quiet;
 use crate::deploy::Urge;
 use crate::{config, state};
 
@@ -12,18 +15,71 @@ use crate::{config, state};
 /// if the app is not well.
 #[derive(Debug, Parser)]
 #[command(name = "pp-fetcher", version, arg_required_else_help = true)]
+#[command(max_term_width = 100, after_long_help = help::OUTPUT)]
 pub struct Arguments {
-    /// Where the configuration is
-    #[arg(long, global = true, value_name = "DIR", default_value = config::DIRECTORY)]
-    pub config: PathBuf,
+    /// Where the configuration is, instead of /etc/pp-fetcher
+    // No default for the parser: it would name the option in the usage line of every mistake.
+    #[arg(long, global = true, value_name = "DIR")]
+    config: Option<PathBuf>,
 
-    /// Where the state of each app is
-    #[arg(long, global = true, value_name = "DIR", default_value = state::store::DIRECTORY)]
-    pub state: PathBuf,
+    /// Where the state of each app is, instead of /var/lib/pp-fetcher
+    #[arg(long, global = true, value_name = "DIR")]
+    state: Option<PathBuf>,
+
+    /// When there is colour
+    #[arg(long, global = true, value_name = "WHEN")]
+    color: Option<When>,
 
     /// What to do
     #[command(subcommand)]
     pub command: Command,
+}
+
+impl Arguments {
+    /// Where the configuration is.
+    #[must_use]
+    pub fn config(&self) -> &Path {
+        self.config
+            .as_deref()
+            .unwrap_or(Path::new(config::DIRECTORY))
+    }
+
+    /// Where the state of each app is.
+    #[must_use]
+    pub fn state(&self) -> &Path {
+        let usual = Path::new(state::store::DIRECTORY);
+        self.state.as_deref().unwrap_or(usual)
+    }
+
+    /// When there is colour.
+    #[must_use]
+    pub fn color(&self) -> When {
+        self.color.unwrap_or_default()
+    }
+}
+
+/// When there is colour.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum When {
+    /// On a terminal, unless NO_COLOR is set; so it is when nothing is said
+    #[default]
+    Auto,
+    /// Into a file or a pipe as well
+    Always,
+    /// Not at all
+    Never,
+}
+
+impl When {
+    /// From now on it is so.
+    pub(super) fn apply(self) {
+        let choice = match self {
+            Self::Auto => ColorChoice::Auto,
+            Self::Always => ColorChoice::Always,
+            Self::Never => ColorChoice::Never,
+        };
+        choice.write_global();
+    }
 }
 
 /// What to do.
@@ -33,10 +89,13 @@ pub enum Command {
     ///
     /// Exit status: 0 nothing new, or all deployed, or another pass is at work; 1 an app failed;
     /// 2 the command line or the configuration is wrong.
+    #[command(after_long_help = help::POLL)]
     Poll(Poll),
     /// The service: every app at its interval
-    Run,
+    #[command(after_long_help = help::RUN)]
+    Run(Quiet),
     /// What is live, since when, and what is held back
+    #[command(after_long_help = help::STATUS)]
     Status {
         /// Only this app
         #[arg(value_name = "APP")]
@@ -46,6 +105,7 @@ pub enum Command {
         json: bool,
     },
     /// Every attempt to deploy an app
+    #[command(after_long_help = help::HISTORY)]
     History {
         /// The app
         #[arg(value_name = "APP")]
@@ -155,6 +215,9 @@ pub struct Poll {
     /// One JSON object a line, one line an app
     #[arg(long)]
     pub json: bool,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "a comment here would replace that of `poll`")]
+    pub quiet: Quiet,
 }
 
 impl Poll {

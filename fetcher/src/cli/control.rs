@@ -3,8 +3,10 @@
 use jiff::Timestamp;
 
 use super::args::Arguments;
-use super::output::{Lines, paused};
-use super::{FAILED, OK, USAGE, load, poll, select};
+use super::output::level::{Level, well};
+use super::output::words::paused;
+use super::output::{Output, say};
+use super::{FAILED, OK, USAGE, load, select};
 use crate::config::{App, duration};
 use crate::pass::{Done, Error, rollback as roll_back, with};
 use crate::state::{Pause, State};
@@ -12,9 +14,14 @@ use crate::state::{Pause, State};
 /// `pp-fetcher rollback APP [RELEASE]`.
 pub fn rollback(arguments: &Arguments, app: &str, release: Option<&str>) -> u8 {
     on(arguments, app, |app| {
-        let mut lines = Lines::stdout();
-        let done = roll_back(app, &arguments.state, release, &mut lines);
-        u8::from(!poll::tell(app, &lines, done))
+        let output = Output::choose(Level::All);
+        let mut voice = output.voice();
+        let ended = roll_back(app, arguments.state(), release, &mut *voice);
+        if matches!(ended, Ok(Done::Busy)) {
+            return busy(app);
+        }
+        voice.ended(&app.name, &ended);
+        u8::from(!well(&ended))
     })
 }
 
@@ -63,7 +70,7 @@ pub fn pause(arguments: &Arguments, app: &str, reason: &str, until: Option<&str>
         until,
     };
     change(arguments, app, |state| {
-        let told = paused(&pause);
+        let told = paused(app, &pause).text();
         state.paused = Some(pause);
         told
     })
@@ -89,7 +96,7 @@ fn attempt(
     change: impl FnOnce(&mut State) -> Result<String, String>,
 ) -> u8 {
     on(arguments, app, |app| {
-        let changed = with(app, &arguments.state, |deployment| {
+        let changed = with(app, arguments.state(), |deployment| {
             let told = change(&mut deployment.state);
             if told.is_ok() {
                 deployment.dir.save(&deployment.state)?;
@@ -103,20 +110,14 @@ fn attempt(
 fn report(app: &App, changed: Result<Done<Result<String, String>>, Error>) -> u8 {
     match changed {
         Ok(Done::Came(Ok(told))) => {
-            println!("{}: {told}", app.name);
+            say(&format!("{}: {told}\n", app.name));
             OK
         }
         Ok(Done::Came(Err(why))) => {
             eprintln!("pp-fetcher: {}: {why}", app.name);
             USAGE
         }
-        Ok(Done::Busy) => {
-            eprintln!(
-                "pp-fetcher: a pass over {} is at work: try again when it is done",
-                app.name
-            );
-            FAILED
-        }
+        Ok(Done::Busy) => busy(app),
         Err(error) => {
             eprintln!("pp-fetcher: {}: {error}", app.name);
             FAILED
@@ -124,8 +125,17 @@ fn report(app: &App, changed: Result<Done<Result<String, String>>, Error>) -> u8
     }
 }
 
+/// What was asked for was not done: somebody has to ask again.
+fn busy(app: &App) -> u8 {
+    eprintln!(
+        "pp-fetcher: a pass over {} is at work: try again when it is done",
+        app.name
+    );
+    FAILED
+}
+
 pub(super) fn on(arguments: &Arguments, app: &str, work: impl FnOnce(&App) -> u8) -> u8 {
-    match load(&arguments.config).and_then(|config| select(config, &[app.to_owned()])) {
+    match load(arguments.config()).and_then(|config| select(config, &[app.to_owned()])) {
         Ok(apps) => apps.first().map_or(USAGE, work),
         Err(code) => code,
     }

@@ -3,6 +3,8 @@
 use serde::Serialize;
 
 use super::args::Arguments;
+use super::output::style::Look;
+use super::output::{say, words};
 use super::status::SCHEMA;
 use super::{FAILED, OK, load, select};
 use crate::config::duration::human;
@@ -17,10 +19,10 @@ struct Document<'a> {
 
 /// Prints the attempts of one app, the oldest first.
 pub fn history(arguments: &Arguments, app: &str, json: bool) -> u8 {
-    if let Err(code) = load(&arguments.config).and_then(|c| select(c, &[app.to_owned()])) {
+    if let Err(code) = load(arguments.config()).and_then(|c| select(c, &[app.to_owned()])) {
         return code;
     }
-    let attempts = match StateDir::new(&arguments.state, app).history().read() {
+    let attempts = match StateDir::new(arguments.state(), app).history().read() {
         Ok(attempts) => attempts,
         Err(error) => {
             eprintln!("pp-fetcher: the history of {app} cannot be read: {error}");
@@ -33,21 +35,18 @@ pub fn history(arguments: &Arguments, app: &str, json: bool) -> u8 {
             app,
             attempts: &attempts,
         };
-        println!(
-            "{}",
-            serde_json::to_string_pretty(&document).unwrap_or_default()
-        );
+        let text = serde_json::to_string_pretty(&document).unwrap_or_default();
+        say(&format!("{text}\n"));
     } else if attempts.is_empty() {
-        println!("{app}: no attempt yet");
+        say(&format!("{app}: no attempt yet\n"));
     } else {
-        attempts
-            .iter()
-            .for_each(|attempt| print!("{}", told(attempt)));
+        let look = Look::stdout();
+        say(&attempts.iter().map(|a| told(a, look)).collect::<String>());
     }
     OK
 }
 
-fn told(attempt: &Attempt) -> String {
+fn told(attempt: &Attempt, look: Look) -> String {
     let phases: Vec<_> = attempt
         .phases
         .iter()
@@ -57,7 +56,7 @@ fn told(attempt: &Attempt) -> String {
         "#{} {}  {}  {}\n    {} \u{2014} {}\n    {}: {}\n",
         attempt.attempt,
         attempt.started_at.strftime("%Y-%m-%d %H:%M:%S UTC"),
-        attempt.outcome.as_str(),
+        look.paint(words::tone(attempt.outcome), attempt.outcome.as_str()),
         attempt.revision.short(),
         attempt.subject,
         attempt.author,

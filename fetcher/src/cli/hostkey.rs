@@ -5,6 +5,7 @@ use std::io::{BufRead, IsTerminal};
 
 use super::args::Arguments;
 use super::control::on;
+use super::output::say;
 use super::{FAILED, OK, USAGE};
 use crate::config::App;
 use crate::hostkey::{Change, HostKeyError, Marker, Offered, Pinned, Survey, survey};
@@ -13,7 +14,7 @@ use crate::hostkey::{Change, HostKeyError, Marker, Offered, Pinned, Survey, surv
 pub fn show(arguments: &Arguments, app: &str) -> u8 {
     on(arguments, app, |app| match survey(app) {
         Ok(survey) => {
-            print!("{}", told(app, &survey));
+            say(&told(app, &survey));
             u8::from(!is_pinned(&survey))
         }
         Err(error) => failed(app, &error),
@@ -37,14 +38,22 @@ pub fn pin(arguments: &Arguments, app: &str, fingerprint: Option<&str>) -> u8 {
         let file = survey.place.file.display().to_string();
         let name = survey.place.name.clone();
         match survey.pin(&confirmed) {
-            Ok(Change::None) => println!("{}: {confirmed} is pinned in {file} already", app.name),
+            Ok(Change::None) => say(&format!(
+                "{}: {confirmed} is pinned in {file} already\n",
+                app.name
+            )),
             Ok(Change::Pinned { replaced }) => {
-                println!("{}: pinned {confirmed} for {name} in {file}", app.name);
+                say(&format!(
+                    "{}: pinned {confirmed} for {name} in {file}\n",
+                    app.name
+                ));
                 for old in replaced {
                     let Pinned {
                         kind, fingerprint, ..
                     } = old;
-                    println!("  no longer pinned, since it is not offered: {kind} {fingerprint}");
+                    say(&format!(
+                        "  no longer pinned, since it is not offered: {kind} {fingerprint}\n"
+                    ));
                 }
             }
             Err(error) => return failed(app, &error),

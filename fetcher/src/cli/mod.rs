@@ -2,9 +2,9 @@
 
 pub mod args;
 pub mod control;
+mod help;
 pub mod history;
 pub mod hostkey;
-mod json;
 pub mod logs;
 pub mod output;
 pub mod poll;
@@ -33,8 +33,9 @@ pub const USAGE: u8 = 2;
 pub fn run(arguments: &Arguments) -> ExitCode {
     // As the old way has it: what one member of the group makes, another can change.
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o002));
+    arguments.color().apply();
     let code = match &arguments.command {
-        Command::Poll(_) | Command::Run | Command::Rollback { .. } if geteuid().is_root() => {
+        Command::Poll(_) | Command::Run(_) | Command::Rollback { .. } if geteuid().is_root() => {
             eprintln!(
                 "pp-fetcher: this runs build scripts, so not as root: as the user of the apps, with\n  \
                  runuser -u gunicorn -- pp-fetcher …"
@@ -42,7 +43,7 @@ pub fn run(arguments: &Arguments) -> ExitCode {
             USAGE
         }
         Command::Poll(options) => poll::poll(arguments, options),
-        Command::Run => service::run(arguments),
+        Command::Run(quiet) => service::run(arguments, *quiet),
         Command::Status { app, json } => status::status(arguments, app.as_deref(), *json),
         Command::History { app, json } => history::history(arguments, app, *json),
         Command::Logs { app, attempt } => logs::logs(arguments, app, *attempt),

@@ -4,12 +4,14 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::args::Arguments;
-use super::output::first_line;
-use super::table::Table;
+use super::output::say;
+use super::output::style::{Look, Tone};
+use super::output::words::{self, first_line};
+use super::table::{Cell, Table};
 use super::{FAILED, OK, load, select};
 use crate::config::App;
 use crate::config::duration::human;
-use crate::state::{Attempt, Kept, Outcome, Quarantine, State, StateDir, Trouble};
+use crate::state::{Attempt, Kept, Outcome, Pause, Quarantine, State, StateDir, Trouble};
 
 /// Version of the JSON that `status --json` and `history --json` print.
 pub const SCHEMA: u32 = 1;
@@ -22,6 +24,7 @@ struct Status {
     live: Option<Kept>,
     quarantined: Vec<Quarantine>,
     trouble: Option<Trouble>,
+    paused: Option<Pause>,
     last: Option<Attempt>,
     /// Why nothing else is known.
     error: Option<String>,
@@ -37,6 +40,8 @@ enum Condition {
     New,
     /// The latest revision is held back; an earlier one is live.
     Quarantined,
+    /// Nothing new is deployed, because somebody said so.
+    Paused,
     /// The last polls ended in an error.
     Failing,
     /// Not well, and no way back.
@@ -54,7 +59,7 @@ struct Document<'a> {
 /// Prints the status of one app or all.
 pub fn status(arguments: &Arguments, app: Option<&str>, json: bool) -> u8 {
     let names: Vec<String> = app.into_iter().map(str::to_owned).collect();
-    let apps = match load(&arguments.config).and_then(|config| select(config, &names)) {
+    let apps = match load(arguments.config()).and_then(|config| select(config, &names)) {
         Ok(apps) => apps,
         Err(code) => return code,
     };
@@ -65,12 +70,10 @@ pub fn status(arguments: &Arguments, app: Option<&str>, json: bool) -> u8 {
             apps: &all,
         };
         // Only strings and numbers: this cannot fail.
-        println!(
-            "{}",
-            serde_json::to_string_pretty(&document).unwrap_or_default()
-        );
+        let text = serde_json::to_string_pretty(&document).unwrap_or_default();
+        say(&format!("{text}\n"));
     } else {
-        print!("{}", table(&all, Timestamp::now()));
+        say(&table(&all, Timestamp::now(), Look::stdout()));
     }
     if all.iter().any(|s| s.state == Condition::Unreadable) {
         FAILED
@@ -80,12 +83,15 @@ pub fn status(arguments: &Arguments, app: Option<&str>, json: bool) -> u8 {
 }
 
 fn look(app: &App, arguments: &Arguments) -> Status {
-    let dir = StateDir::new(&arguments.state, &app.name);
+    let dir = StateDir::new(arguments.state(), &app.name);
     let last = dir.history().read().ok().and_then(|mut all| all.pop());
     let (state, error) = match dir.load() {
         Ok(state) => (state, None),
         Err(error) => (State::default(), Some(error.to_string())),
     };
+    // A pause whose time is over holds nothing back.
+    let paused = state.paused.filter(|pause| pause.holds(Timestamp::now()));
+    let state = State { paused, ..state };
     let condition = if error.is_some() {
         Condition::Unreadable
     } else {
@@ -97,6 +103,7 @@ fn look(app: &App, arguments: &Arguments) -> Status {
         live: state.live,
         quarantined: state.quarantined,
         trouble: state.trouble,
+        paused: state.paused,
         last,
         error,
     }
@@ -106,6 +113,7 @@ fn condition(state: &State, last: Option<&Attempt>) -> Condition {
     let held = |attempt: &Attempt| state.quarantine_of(&attempt.revision).is_some();
     match last {
         Some(attempt) if attempt.outcome == Outcome::Stuck => Condition::Stuck,
+        _ if state.paused.is_some() => Condition::Paused,
         _ if state.trouble.is_some() => Condition::Failing,
         Some(attempt) if held(attempt) => Condition::Quarantined,
         Some(attempt) if attempt.outcome != Outcome::Good => Condition::Failing,
@@ -114,7 +122,18 @@ fn condition(state: &State, last: Option<&Attempt>) -> Condition {
     }
 }
 
-fn table(all: &[Status], now: Timestamp) -> String {
+impl Condition {
+    fn tone(self) -> Tone {
+        match self {
+            Self::Ok => Tone::Good,
+            Self::New => Tone::Plain,
+            Self::Quarantined | Self::Paused => Tone::Held,
+            Self::Failing | Self::Stuck | Self::Unreadable => Tone::Bad,
+        }
+    }
+}
+
+fn table(all: &[Status], now: Timestamp, look: Look) -> String {
     let mut table = Table::new(["APP", "STATE", "LIVE", "SINCE", "LAST ATTEMPT"]);
     let mut notes = String::new();
     for status in all {
@@ -139,13 +158,20 @@ fn table(all: &[Status], now: Timestamp) -> String {
                 )
             },
         );
-        table.row([&status.app, &state, live, &since, &last]);
+        let tone = status.last.as_ref().map(|last| words::tone(last.outcome));
+        table.row([
+            status.app.as_str().into(),
+            Cell::new(status.state.tone(), state),
+            live.into(),
+            since.as_str().into(),
+            Cell::new(tone.unwrap_or(Tone::Plain), last),
+        ]);
         notes.push_str(&note(status, now));
     }
     if all.is_empty() {
         return "no app is configured\n".to_owned();
     }
-    format!("{table}{notes}")
+    format!("{}{notes}", table.shown(look))
 }
 
 /// What the table has no room for: why an app is not as it should be.
@@ -154,6 +180,10 @@ fn note(status: &Status, now: Timestamp) -> String {
     let held = || status.last.as_ref().and_then(|last| last.reason.as_deref());
     let why = match status.state {
         Condition::Ok | Condition::New => return String::new(),
+        Condition::Paused => status
+            .paused
+            .as_ref()
+            .map_or_else(String::new, |pause| words::paused(app, pause).text()),
         Condition::Unreadable => status.error.clone().unwrap_or_default(),
         Condition::Failing if status.trouble.is_some() => {
             status.trouble.as_ref().map_or_else(String::new, |t| {
@@ -169,15 +199,19 @@ fn note(status: &Status, now: Timestamp) -> String {
             held().unwrap_or_default().to_owned()
         }
     };
-    let more = format!("`pp-fetcher history {app}` shows every attempt");
-    format!(
-        "\n{app}: {}\n  {more}\n",
-        if why.is_empty() {
-            "?"
-        } else {
-            first_line(&why)
-        }
-    )
+    let why = match status.state {
+        // What to do is said there too.
+        Condition::Unreadable => &why,
+        _ => first_line(&why),
+    };
+    let more = match status.state {
+        Condition::Quarantined => format!(
+            "it is held back until something newer comes, or `pp-fetcher retry {app}`\n  \
+             `pp-fetcher history {app}` shows every attempt"
+        ),
+        _ => format!("`pp-fetcher history {app}` shows every attempt"),
+    };
+    format!("\n{app}: {why}\n  {more}\n")
 }
 
 /// `3 min 05 s ago`.

@@ -1,41 +1,69 @@
 //! Columns as wide as what is in them.
 
-use std::fmt;
+use super::output::style::{Look, Tone};
 
 /// A table of text, its first row the headings.
 pub(super) struct Table<const N: usize> {
-    rows: Vec<[String; N]>,
+    rows: Vec<[Cell; N]>,
+}
+
+/// Text, and how it is meant.
+pub(super) struct Cell {
+    tone: Tone,
+    text: String,
+}
+
+impl Cell {
+    pub(super) fn new(tone: Tone, text: impl Into<String>) -> Self {
+        Self {
+            tone,
+            text: text.into(),
+        }
+    }
+}
+
+impl From<&str> for Cell {
+    fn from(text: &str) -> Self {
+        Self::new(Tone::Plain, text)
+    }
 }
 
 impl<const N: usize> Table<N> {
     pub(super) fn new(headings: [&str; N]) -> Self {
         Self {
-            rows: vec![headings.map(str::to_owned)],
+            rows: vec![headings.map(Cell::from)],
         }
     }
 
-    pub(super) fn row(&mut self, cells: [&str; N]) {
-        self.rows.push(cells.map(str::to_owned));
+    pub(super) fn row(&mut self, cells: [Cell; N]) {
+        self.rows.push(cells);
     }
-}
 
-impl<const N: usize> fmt::Display for Table<N> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    /// The lines, as this reader sees them.
+    pub(super) fn shown(&self, look: Look) -> String {
         let mut widths = [0; N];
         for row in &self.rows {
             for (width, cell) in widths.iter_mut().zip(row) {
-                *width = (*width).max(cell.chars().count());
+                *width = (*width).max(cell.text.chars().count());
             }
         }
+        let mut lines = String::new();
         for row in &self.rows {
-            let cells = row
-                .iter()
-                .zip(widths)
-                .map(|(cell, width)| format!("{cell:<width$}"));
-            let line = cells.collect::<Vec<_>>().join("  ");
-            writeln!(f, "{}", line.trim_end())?;
+            let mut line = String::new();
+            // What stands between two texts; at the end of a line there is none.
+            let mut gap = 0;
+            for (cell, width) in row.iter().zip(widths) {
+                if !cell.text.is_empty() {
+                    line.push_str(&" ".repeat(gap));
+                    line.push_str(&look.paint(cell.tone, &cell.text));
+                    gap = 0;
+                }
+                gap += width - cell.text.chars().count() + 2;
+            }
+            lines.push_str(&line);
+            lines.push('\n');
         }
-        Ok(())
+        lines
     }
 }
 
@@ -46,10 +74,10 @@ mod tests {
     #[test]
     fn columns_line_up_and_no_line_ends_in_blanks() {
         let mut table = Table::new(["APP", "X"]);
-        table.row(["todo_django", ""]);
-        table.row(["b", "ok"]);
+        table.row(["todo_django", ""].map(Cell::from));
+        table.row(["b", "ok"].map(Cell::from));
         assert_eq!(
-            table.to_string(),
+            table.shown(Look::plain()),
             "APP          X\ntodo_django\nb            ok\n"
         );
     }

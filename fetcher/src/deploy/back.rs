@@ -40,8 +40,9 @@ impl Deployment<'_> {
     ) -> Result<Verdict, StateError> {
         let reason = trying.going_back.clone().unwrap_or_default();
         let Some(previous) = trying.previous.clone() else {
-            let reason =
-                format!("{reason}\n  it is the first release: there is none to go back to");
+            let reason = format!(
+                "{reason}\n  it is the first release, and there is none to go back to: push a commit that mends it"
+            );
             self.state.trying = None;
             return self.conclude(draft, Outcome::Stuck, Some(reason), journal);
         };

@@ -5,8 +5,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::failure::Failure;
-use super::journal::Phase;
+use super::journal::{Phase, Progress};
 use crate::config::{App, duration};
+use crate::git::text;
 use crate::process::environment::{self, Environment};
 use crate::process::{Ended, Script};
 use crate::release::Layout;
@@ -47,12 +48,17 @@ impl Facts<'_> {
     }
 }
 
-/// Runs the build script, if there is one; its output goes to `log`.
+/// Runs the build script, if there is one; its output goes to `log`, and now and then its latest
+/// line to `tick`.
 ///
 /// # Errors
 /// It is not there, cannot be run, ended badly or took too long: the revision's fault, and
 /// nothing has been switched.
-pub fn build(facts: &Facts<'_>, log: &Path) -> Result<(), Failure> {
+pub fn build(
+    facts: &Facts<'_>,
+    log: &Path,
+    tick: &mut (dyn FnMut(Progress) + Send),
+) -> Result<(), Failure> {
     let Some(written) = &facts.app.deploy.build else {
         return Ok(());
     };
@@ -67,7 +73,7 @@ pub fn build(facts: &Facts<'_>, log: &Path) -> Result<(), Failure> {
     };
     let fail = |how: String| {
         let tail = tail(log)
-            .map(|tail| format!("; its last lines:\n{tail}"))
+            .map(|tail| format!("\n  its last lines:\n{tail}"))
             .unwrap_or_default();
         Err(Failure::revision(
             Phase::Build,
@@ -78,7 +84,7 @@ pub fn build(facts: &Facts<'_>, log: &Path) -> Result<(), Failure> {
             ),
         ))
     };
-    match run.run() {
+    match run.run_telling(&mut |line| tick(Progress::Build(line))) {
         Ok(Ended::Well) => Ok(()),
         Ok(Ended::Exit(code)) => fail(format!("ended with exit code {code}")),
         Ok(Ended::Signal(signal)) => fail(format!("was ended by signal {signal}")),
@@ -109,9 +115,9 @@ fn script(release: &Path, written: &Path) -> Result<PathBuf, Failure> {
             written.display()
         )),
         Err(error) => refuse(format!(
-            "the build script {}: {error}\n  `deploy.build` of {} names it",
-            written.display(),
-            "the app's file"
+            "the build script {} is not in the release: {error}\n  `deploy.build` of the app's file \
+             names it: commit it, or take that line out",
+            written.display()
         )),
     }
 }
@@ -120,13 +126,15 @@ fn script(release: &Path, written: &Path) -> Result<PathBuf, Failure> {
 fn tail(log: &Path) -> Option<String> {
     const LINES: usize = 5;
     const WIDTH: usize = 200;
-    let text = fs::read(log).ok()?;
-    let end = text.get(text.len().saturating_sub(16 * 1024)..)?;
-    let end = String::from_utf8_lossy(end);
-    let clean = |line: &str| {
-        let printable = line.chars().filter(|c| !c.is_control()).take(WIDTH);
-        format!("    | {}", printable.collect::<String>())
-    };
-    let lines: Vec<_> = end.lines().rev().take(LINES).map(clean).collect();
-    (!lines.is_empty()).then(|| lines.into_iter().rev().collect::<Vec<_>>().join("\n"))
+    let log = fs::read(log).ok()?;
+    let end = log.get(log.len().saturating_sub(16 * 1024)..)?;
+    let cut = |line: String| line.chars().take(WIDTH).collect::<String>();
+    let lines: Vec<_> = end
+        .split(|byte| *byte == b'\n')
+        .map(text::kept)
+        .filter(|line| !line.trim().is_empty())
+        .map(|line| format!("    | {}", cut(line)))
+        .collect();
+    let lines = lines.get(lines.len().saturating_sub(LINES)..)?;
+    (!lines.is_empty()).then(|| lines.join("\n"))
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use crate::crash;
+use crate::revision::Revision;
 use crate::state::history::PhaseTime;
 
 /// A step of the pipeline.
@@ -91,7 +92,9 @@ pub enum Progress {
 /// Who is told what happens, while it happens.
 pub trait Reporter: Send {
     /// An attempt begins.
-    fn begins(&mut self, app: &str, revision: &str, subject: &str);
+    fn begins(&mut self, app: &str, revision: &Revision, subject: &str);
+    /// A step begins; whether it leads to an attempt may not be known yet.
+    fn starts(&mut self, _app: &str, _phase: Phase) {}
     /// A step has come this far; told often, so it must cost little.
     fn progress(&mut self, _app: &str, _phase: Phase, _progress: &Progress) {}
     /// A step ended, well or not.
@@ -123,7 +126,7 @@ impl<'a> Journal<'a> {
     }
 
     /// An attempt begins: what was done so far is told now, and every later step as it ends.
-    pub fn begin(&mut self, revision: &str, subject: &str) {
+    pub fn begin(&mut self, revision: &Revision, subject: &str) {
         self.loud = true;
         self.reporter.begins(self.app, revision, subject);
         for (phase, took) in &self.before {
@@ -178,6 +181,7 @@ impl<'a> Journal<'a> {
         work: impl FnOnce(&mut dyn Reporter, &str) -> Result<T, E>,
     ) -> Result<T, E> {
         let began = Instant::now();
+        self.reporter.starts(self.app, phase);
         crash::point("before", phase.as_str());
         let result = work(self.reporter, self.app);
         crash::point("after", phase.as_str());

@@ -127,7 +127,7 @@ impl Deployment<'_> {
             Ok(commit) => (commit.author.clone(), commit.subject.clone()),
             Err(_) => (String::new(), String::new()),
         };
-        journal.begin(revision.short(), &subject);
+        journal.begin(&revision, &subject);
         let started_at = (self.clock)();
         let release = self.layout.new_name(started_at, &revision);
         let mut draft = Draft {
@@ -211,8 +211,8 @@ impl Deployment<'_> {
             previous: draft.previous.as_ref(),
             release: &release,
         };
-        journal.step(Phase::Build, || {
-            build::build(&facts, &self.dir.log(trying.attempt))?;
+        journal.step_telling(Phase::Build, |tick| {
+            build::build(&facts, &self.dir.log(trying.attempt), tick)?;
             self.sync(trying, Phase::Build)
         })
     }

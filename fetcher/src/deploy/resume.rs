@@ -20,7 +20,7 @@ impl Deployment<'_> {
         let switched = self.layout.current().ok().flatten().as_deref() == Some(&trying.release);
         if trying.going_back.is_some() {
             journal.begin(
-                trying.revision.short(),
+                &trying.revision,
                 "going back, as an earlier attempt could not",
             );
             return self.finish_going_back(draft, &trying, journal).map(Some);
@@ -32,10 +32,7 @@ impl Deployment<'_> {
             .iter()
             .any(|kept| kept.release == trying.release);
         if switched || made_before {
-            journal.begin(
-                trying.revision.short(),
-                "going on where an attempt was cut short",
-            );
+            journal.begin(&trying.revision, "going on where an attempt was cut short");
             let brought_up = self.bring_up(&trying, journal);
             return self.settle(draft, trying, brought_up, journal).map(Some);
         }

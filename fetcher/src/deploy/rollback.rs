@@ -10,13 +10,16 @@ use crate::state::{Kept, Trying};
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum NoWayBack {
     /// Only one release was ever good, or the others are gone.
-    #[error("there is no earlier good release on disk")]
+    #[error(
+        "there is no earlier good release on disk, so nothing was changed\n  push a commit that mends \
+         what is live: it is deployed by the next poll"
+    )]
     NoEarlier,
     /// That one is live.
-    #[error("{0} is the live release")]
+    #[error("{0} is the live release, so there is nothing to change")]
     Live(String),
     /// Not a good release of this app.
-    #[error("{wanted} is not a good release on disk; there is {}", there_is(.known))]
+    #[error("{wanted} is not a good release on disk, so nothing was changed; there is {}", there_is(.known))]
     Unknown {
         /// What was asked for.
         wanted: String,
@@ -75,7 +78,7 @@ impl Deployment<'_> {
         let previous = self.layout.current().ok().flatten();
         let left = self.state.live.as_ref().map(|live| live.revision.clone());
         let subject = format!("rolled back by hand to {}", target.release);
-        journal.begin(target.revision.short(), &subject);
+        journal.begin(&target.revision, &subject);
         if let Some(left) = &left {
             let reason = format!("left by hand for {}", target.release);
             self.state.quarantine(left, &reason, started_at);

@@ -30,6 +30,18 @@ pub fn lines(bytes: &[u8]) -> Vec<String> {
         .collect()
 }
 
+/// One line of output with its blanks as they are, fit for a terminal: what moves the cursor, colours
+/// the screen or turns the direction of writing is left out.
+#[must_use]
+pub fn kept(bytes: &[u8]) -> String {
+    let fit = |c: &char| matches!(c, ' ' | '\t') || !hostile(*c);
+    let text = String::from_utf8_lossy(bytes);
+    anstream::adapter::strip_str(&text)
+        .flat_map(str::chars)
+        .filter(fit)
+        .collect()
+}
+
 /// Characters that move the cursor, colour the screen or turn the direction of writing.
 fn hostile(c: char) -> bool {
     c.is_control()
@@ -46,6 +58,15 @@ mod tests {
         assert_eq!(line(b"a\x1b[31mred\x07\r\nb\0c"), "a [31mred b c");
         assert_eq!(line("safe\u{202e}fdp.exe".as_bytes()), "safe fdp.exe");
         assert_eq!(line(b"\xff\xfe"), "\u{fffd}\u{fffd}");
+    }
+
+    #[test]
+    fn rule_19_output_keeps_its_blanks_and_nothing_else_that_cannot_be_seen() {
+        assert_eq!(kept(b"  a\t\x1b[31mred\x07\r"), "  a\tred");
+        assert_eq!(
+            kept("safe\u{202e}fdp.exe\u{9b}2J".as_bytes()),
+            "safefdp.exe2J"
+        );
     }
 
     #[test]

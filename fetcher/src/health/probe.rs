@@ -47,7 +47,7 @@ pub fn probe(host: &dyn Host, app: &App, release: &Path) -> Result<(), String> {
                 }
                 match watch.observe(elapsed, seen) {
                     Verdict::Well => return Ok(()),
-                    Verdict::NotWell(why) => return Err(why),
+                    Verdict::NotWell(why) => return Err(advised(app, &why)),
                     Verdict::Wait => {}
                 }
             }
@@ -56,6 +56,21 @@ pub fn probe(host: &dyn Host, app: &App, release: &Path) -> Result<(), String> {
             Err(_) => {}
         }
         host.sleep(INTERVAL);
+    }
+}
+
+/// With the command that shows what the app itself has to say.
+fn advised(app: &App, why: &str) -> String {
+    let units: Vec<_> = app
+        .restart
+        .iter()
+        .map(|unit| format!("-u {unit}"))
+        .collect();
+    if units.is_empty() {
+        why.to_owned()
+    } else {
+        let units = units.join(" ");
+        format!("{why}\n  `journalctl {units} -n 50` shows what it said")
     }
 }
 

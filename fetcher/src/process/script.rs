@@ -1,7 +1,7 @@
 //! One run of a script: its own process group, a deadline, its output in a bounded log.
 
 use std::fs::File;
-use std::io::{self, ErrorKind, PipeReader, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -13,6 +13,7 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
 use super::environment::Environment;
+use super::latest::Latest;
 use crate::stop;
 
 /// Most bytes of output kept: enough for any build people read, little enough for any disk.
@@ -60,6 +61,15 @@ impl Script<'_> {
     /// # Errors
     /// It could not be started, or its log not be written.
     pub fn run(&self) -> io::Result<Ended> {
+        self.run_telling(&mut |_| ())
+    }
+
+    /// The same, and tells `tell` the latest line of its output, a few times a second at most. The
+    /// script never waits for that.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub fn run_telling(&self, tell: &mut dyn FnMut(String)) -> io::Result<Ended> {
         let log = File::options().append(true).create(true).open(self.log)?;
         let (reader, writer) = io::pipe()?;
         let mut command = Command::new(&self.program);
@@ -74,9 +84,11 @@ impl Script<'_> {
         let mut child = spawn(command.process_group(0))?;
         // The pipe ends when the script's side of it does; ours must not hold it open.
         drop(command);
-        let copied = copy_in_background(reader, log);
+        let latest = Latest::default();
+        let copied = copy_in_background(latest.listen(reader), log);
         let group = Pid::from_raw(i32::try_from(child.id()).unwrap_or(i32::MAX));
-        let ended = wait(&mut child, group, Instant::now() + self.timeout);
+        let deadline = Instant::now() + self.timeout;
+        let ended = wait(&mut child, group, deadline, &mut latest.telling(tell));
         // What it left running would hold the pipe, or the release, for ever.
         let _ = killpg(group, Signal::SIGKILL);
         // A process that left the group may still hold the pipe: its output is not waited for.
@@ -99,8 +111,18 @@ fn spawn(command: &mut Command) -> io::Result<Child> {
     }
 }
 
-fn wait(child: &mut Child, group: Pid, deadline: Instant) -> io::Result<Ended> {
-    if let Some(status) = wait_until(child, deadline, &stop::told)? {
+/// `each` is called every [`TICK`] while it runs.
+fn wait(
+    child: &mut Child,
+    group: Pid,
+    deadline: Instant,
+    each: &mut dyn FnMut(),
+) -> io::Result<Ended> {
+    let give_up = &mut || {
+        each();
+        stop::told()
+    };
+    if let Some(status) = wait_until(child, deadline, give_up)? {
         return Ok(reading(status));
     }
     let why = if stop::told() {
@@ -109,7 +131,7 @@ fn wait(child: &mut Child, group: Pid, deadline: Instant) -> io::Result<Ended> {
         Ended::TimedOut
     };
     let _ = killpg(group, Signal::SIGTERM);
-    if wait_until(child, Instant::now() + GRACE, &|| false)?.is_none() {
+    if wait_until(child, Instant::now() + GRACE, &mut || false)?.is_none() {
         let _ = killpg(group, Signal::SIGKILL);
         child.wait()?;
     }
@@ -119,7 +141,7 @@ fn wait(child: &mut Child, group: Pid, deadline: Instant) -> io::Result<Ended> {
 fn wait_until(
     child: &mut Child,
     deadline: Instant,
-    give_up: &dyn Fn() -> bool,
+    give_up: &mut dyn FnMut() -> bool,
 ) -> io::Result<Option<ExitStatus>> {
     loop {
         if let Some(status) = child.try_wait()? {
@@ -142,7 +164,7 @@ fn reading(status: ExitStatus) -> Ended {
 }
 
 /// Copies at most [`LOG_LIMIT`] bytes and reads the rest away, so that the script never waits.
-fn copy_in_background(mut from: PipeReader, mut to: File) -> mpsc::Receiver<()> {
+fn copy_in_background(mut from: impl Read + Send + 'static, mut to: File) -> mpsc::Receiver<()> {
     let (done, finished) = mpsc::channel();
     thread::spawn(move || {
         let kept = io::copy(&mut (&mut from).take(LOG_LIMIT), &mut to).unwrap_or_default();

@@ -108,7 +108,10 @@ impl Layout {
                     link.display()
                 )));
             }
-            Err(e) => return Err(e),
+            Err(e) => {
+                let what = format!("{} cannot be read: {e}", link.display());
+                return Err(io::Error::new(e.kind(), what));
+            }
         };
         let name = target
             .strip_prefix("releases")

@@ -28,7 +28,7 @@ pub struct StateDir {
 #[derive(Debug, Error)]
 pub enum StateError {
     /// The file or its directory cannot be read or written.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {source}{}", path.display(), advice(source))]
     Io {
         /// The file or directory.
         path: PathBuf,
@@ -60,6 +60,15 @@ pub enum StateError {
         /// Its version.
         found: u32,
     },
+}
+
+fn advice(error: &std::io::Error) -> &'static str {
+    match error.kind() {
+        std::io::ErrorKind::PermissionDenied => {
+            "\n  it belongs to the user that pp-fetcher runs as: runuser -u gunicorn -- pp-fetcher \u{2026}"
+        }
+        _ => "",
+    }
 }
 
 impl StateDir {

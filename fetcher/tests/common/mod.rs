@@ -232,7 +232,7 @@ impl World {
 struct Notes(Arc<Mutex<Vec<String>>>);
 
 impl Reporter for Notes {
-    fn begins(&mut self, _: &str, _: &str, _: &str) {}
+    fn begins(&mut self, _: &str, _: &Revision, _: &str) {}
     fn step(&mut self, _: &str, _: Phase, _: Duration, _: bool) {}
     fn note(&mut self, _: &str, text: &str) {
         self.0.lock().unwrap().push(text.to_owned());

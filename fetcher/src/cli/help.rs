@@ -1,0 +1,87 @@
+//! What is said below `--help` and in the manual pages: a section each, named by its first line.
+
+/// Of `pp-fetcher`: where its output goes.
+pub(super) const OUTPUT: &str = "\
+Output:
+What is worth keeping goes to standard output, complaints about the command line and the
+configuration to standard error.
+
+On a terminal ended steps stay as lines, and what is under way is drawn below them on standard
+error: objects fetched, files written, the build's latest line. There is colour unless NO_COLOR
+is set. With TERM=dumb, or when either output is no terminal, there are plain lines alone; those
+in a file or a pipe begin with the time.
+
+As a service, when standard output is the journal, everything is a record with fields: see
+pp-fetcher-run(1).";
+
+/// Of `pp-fetcher poll`: levels and JSON.
+pub(super) const POLL: &str = "\
+Levels:
+Without -q, a line for each app where there is nothing to do, which says why; a line for each
+step of a deploy, and one for what came of it, with the reason if it failed.
+-q   nothing where there is nothing to do; deploys and failures as above
+-qq  failures, each with its reason, and nothing else: for a cron that mails what it is told
+
+With --json, one object a line and one line an app, at its end:
+  app      its name
+  result   nothing    what is followed is live: revision
+           held       what is followed is quarantined: quarantine, with revision, reason and at
+           paused     pause, with reason, since and until
+           waiting    after failures, it is too early: trouble, with reason, since, last and count
+           busy       another pass is at work
+           attempted  attempt, with attempt, started_at, revision, previous, author, subject,
+                      signed_by, outcome, reason, release, and phases, each with phase and ms
+           error      nothing could be attempted: error
+An attempt's outcome is good, refused, failed, rolled-back or stuck. With --dry-run too, there is
+`would` instead: deploy (revision, live), fail (revision, why), go-on (revision), do-nothing (and
+a result as above), busy or error (error).
+Keys may be added; those that are here stay as they are.";
+
+/// Of `pp-fetcher run`: the journal.
+pub(super) const RUN: &str = "\
+Journal:
+As a service every line is a record of its own. These fields do not change:
+  PP_EVENT        begins, step, note or ended
+  PP_APP          the app
+  PP_PHASE        of a step: poll, fetch, verify, checkout, shared, build, switch, restart, probe,
+                  back-switch, back-restart or back-probe
+  PP_REVISION     all digits of the revision, where it is known
+  PP_RELEASE      the release's directory name, at the end of an attempt that came so far
+  PP_ATTEMPT      the attempt's number, at its end
+  PP_OUTCOME      of a step: good or failed; of a pass, at its end: good, refused, failed,
+                  rolled-back, stuck, nothing, held, paused, waiting, busy or error
+  PP_DURATION_MS  of a step, or of all of an attempt's steps
+  MESSAGE         the same in words
+  PRIORITY        err: it failed or went back; debug: there was nothing to do; info: all else
+
+journalctl -u pp-fetcher -p info               what was done, without polls that found nothing
+journalctl -u pp-fetcher -p err                what failed
+journalctl PP_APP=todo PP_EVENT=ended -o json  what each pass over todo came to";
+
+/// Of `pp-fetcher status`: its JSON.
+pub(super) const STATUS: &str = "\
+JSON:
+One object with schema (1) and apps, each with
+  app          its name
+  state        ok, new, quarantined, paused, failing, stuck or unreadable
+  live         revision, release and deployed_at of what is live, or null
+  quarantined  what is held back, each with revision, reason and at
+  trouble      failures in a row before any attempt: reason, since, last and count, or null
+  paused       reason, since and until (null: until `resume`), or null
+  last         the last attempt, as in pp-fetcher-history(1), or null
+  error        why nothing else is known, or null
+Keys may be added; those that are here stay as they are until schema is another number.";
+
+/// Of `pp-fetcher history`: its JSON.
+pub(super) const HISTORY: &str = "\
+JSON:
+One object with schema (1), app and attempts, the oldest first, each with
+  attempt     its number
+  started_at  when it began
+  revision    what was to be deployed; previous: what was live before, or null
+  author      of the commit, and its subject; signed_by: who signed it, or null
+  outcome     good, refused, failed, rolled-back or stuck
+  reason      why it ended so, or null
+  release     the release's directory name, or null
+  phases      each with phase and ms
+Keys may be added; those that are here stay as they are until schema is another number.";

@@ -1,0 +1,271 @@
+//! The journal: one record for everything that happens, with fields that do not change.
+//!
+//! Every record has `PP_EVENT` (`begins`, `step`, `note` or `ended`) and `PP_APP`; the others as far
+//! as they apply: `PP_PHASE`, `PP_REVISION` (all its digits), `PP_RELEASE`, `PP_OUTCOME`,
+//! `PP_ATTEMPT`, `PP_DURATION_MS`. `MESSAGE` is the sentence that a terminal shows.
+//!
+//! `PRIORITY`: `err` what failed or went back, `debug` a pass with nothing to do, else `info`.
+
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use nix::sys::stat::fstat;
+use tracing::dispatcher::{Dispatch, with_default};
+use tracing::{debug, error, info};
+use tracing_journald::{Priority, PriorityMappings};
+use tracing_subscriber::layer::SubscriberExt;
+
+use super::level::well;
+use super::{Ended, Voice, words};
+use crate::config::duration::human;
+use crate::deploy::{Phase, Reporter, Verdict};
+use crate::pass::Done;
+use crate::revision::Revision;
+use crate::state::Attempt;
+
+/// The journal that our standard output goes to.
+#[derive(Debug, Clone)]
+pub struct Journald(Dispatch);
+
+impl Journald {
+    /// The journal, if standard output is connected to it and its socket can be reached.
+    #[must_use]
+    pub fn connected() -> Option<Self> {
+        if !stdout_is_journal() {
+            return None;
+        }
+        let layer = tracing_journald::layer().ok()?;
+        let layer = layer
+            .with_field_prefix(Some("PP".into()))
+            .with_syslog_identifier("pp-fetcher".into())
+            .with_priority_mappings(PriorityMappings {
+                info: Priority::Informational,
+                debug: Priority::Debug,
+                ..PriorityMappings::new()
+            });
+        // Not for the whole process: what libraries have to say is not part of what we promise.
+        Some(Self(tracing_subscriber::registry().with(layer).into()))
+    }
+
+    pub(super) fn voice(&self) -> Recorder {
+        Recorder {
+            journal: self.0.clone(),
+            revision: None,
+        }
+    }
+}
+
+/// Whether standard output is connected to the journal. A program that a service starts inherits the
+/// variable, whatever its output is connected to.
+pub(super) fn stdout_is_journal() -> bool {
+    let Ok(named) = std::env::var("JOURNAL_STREAM") else {
+        return false;
+    };
+    fstat(std::io::stdout().as_fd())
+        .is_ok_and(|stdout| is_stream(&named, stdout.st_dev, stdout.st_ino))
+}
+
+/// Whether `JOURNAL_STREAM` names the file with this device and inode.
+fn is_stream(named: &str, device: u64, inode: u64) -> bool {
+    named.split_once(':').is_some_and(|(d, i)| {
+        d.parse() == Ok::<u64, std::num::ParseIntError>(device) && i.parse() == Ok(inode)
+    })
+}
+
+/// One app's records.
+pub(super) struct Recorder {
+    journal: Dispatch,
+    revision: Option<Revision>,
+}
+
+/// What a record says.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Record<'a> {
+    event: &'static str,
+    app: &'a str,
+    phase: Option<&'static str>,
+    revision: Option<&'a str>,
+    release: Option<&'a str>,
+    attempt: Option<u64>,
+    outcome: Option<&'static str>,
+    took: Option<Duration>,
+    message: String,
+}
+
+/// How much a record matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Weight {
+    Error,
+    Info,
+    Debug,
+}
+
+impl Recorder {
+    fn write(&self, weight: Weight, record: &Record<'_>) {
+        let Record {
+            event,
+            app,
+            phase,
+            revision,
+            release,
+            attempt,
+            outcome,
+            took,
+            message,
+        } = record;
+        let duration_ms = took.map(|took| u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
+        macro_rules! write {
+            ($level:ident) => {
+                $level!(
+                    event,
+                    app,
+                    phase,
+                    revision,
+                    release,
+                    attempt,
+                    outcome,
+                    duration_ms,
+                    "{message}"
+                )
+            };
+        }
+        with_default(&self.journal, || match weight {
+            Weight::Error => write!(error),
+            Weight::Info => write!(info),
+            Weight::Debug => write!(debug),
+        });
+    }
+
+    fn revision(&self) -> Option<&str> {
+        self.revision.as_ref().map(Revision::as_str)
+    }
+}
+
+impl Reporter for Recorder {
+    fn begins(&mut self, app: &str, revision: &Revision, subject: &str) {
+        self.revision = Some(revision.clone());
+        let record = Record {
+            event: "begins",
+            app,
+            revision: self.revision(),
+            message: format!("{app}: {}", words::deploying(revision, subject)),
+            ..Record::default()
+        };
+        self.write(Weight::Info, &record);
+    }
+
+    fn step(&mut self, app: &str, phase: Phase, took: Duration, well: bool) {
+        let how = if well { "" } else { " failed" };
+        let record = Record {
+            event: "step",
+            app,
+            phase: Some(phase.as_str()),
+            revision: self.revision(),
+            outcome: Some(if well { "good" } else { "failed" }),
+            took: Some(took),
+            message: format!("{app}: {phase}{how}, {}", human(took)),
+            ..Record::default()
+        };
+        self.write(if well { Weight::Info } else { Weight::Error }, &record);
+    }
+
+    fn note(&mut self, app: &str, text: &str) {
+        let record = Record {
+            event: "note",
+            app,
+            revision: self.revision(),
+            message: format!("{app}: {text}"),
+            ..Record::default()
+        };
+        self.write(Weight::Info, &record);
+    }
+}
+
+impl Voice for Recorder {
+    fn ended(&mut self, app: &str, ended: &Ended) {
+        let (weight, record) = end(app, ended);
+        self.write(weight, &record);
+    }
+}
+
+/// The record of a pass's end.
+fn end<'a>(app: &'a str, ended: &'a Ended) -> (Weight, Record<'a>) {
+    let attempt: Option<&Attempt> = match ended {
+        Ok(Done::Came(Verdict::Attempted(attempt))) => Some(attempt),
+        _ => None,
+    };
+    let revision = match ended {
+        Ok(Done::Came(Verdict::Nothing(revision))) => Some(revision),
+        Ok(Done::Came(Verdict::Held(quarantine))) => Some(&quarantine.revision),
+        _ => attempt.map(|attempt| &attempt.revision),
+    };
+    let weight = match (well(ended), attempt) {
+        (false, _) => Weight::Error,
+        (true, Some(_)) => Weight::Info,
+        (true, None) => Weight::Debug,
+    };
+    let record = Record {
+        event: "ended",
+        app,
+        revision: revision.map(Revision::as_str),
+        release: attempt.and_then(|attempt| attempt.release.as_deref()),
+        attempt: attempt.map(|attempt| attempt.attempt),
+        outcome: Some(words::outcome(ended)),
+        took: attempt.map(Attempt::total),
+        message: format!("{app}: {}", words::ended(app, ended).text()),
+        ..Record::default()
+    };
+    (weight, record)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_journal_is_told_apart_from_another_file() {
+        assert!(is_stream("9:1234", 9, 1234));
+        for named in ["9:1235", "8:1234", "9", "", "a:b", "9:1234:"] {
+            assert!(!is_stream(named, 9, 1234), "{named}");
+        }
+    }
+
+    #[test]
+    fn a_pass_with_nothing_to_do_is_recorded_for_who_looks_closely() {
+        let revision = Revision::parse(&"1".repeat(40)).unwrap();
+        let ended = Ok(Done::Came(Verdict::Nothing(revision.clone())));
+        let (weight, record) = end("todo", &ended);
+        let wanted = Record {
+            event: "ended",
+            app: "todo",
+            revision: Some(revision.as_str()),
+            outcome: Some("nothing"),
+            message: "todo: nothing new, 111111111111 is live".to_owned(),
+            ..Record::default()
+        };
+        assert_eq!((weight, record), (Weight::Debug, wanted));
+        assert_eq!(end("todo", &Ok(Done::Busy)).0, Weight::Debug);
+    }
+
+    #[test]
+    fn what_went_back_is_an_error_with_all_its_fields() {
+        let attempt: Attempt = serde_json::from_str(&format!(
+            r#"{{"attempt":7,"started_at":"2026-11-22T10:00:00Z","revision":"{}","previous":null,
+                "author":"Ada","subject":"a","outcome":"rolled-back","reason":"probe: 500",
+                "release":"r","phases":[{{"phase":"probe","ms":1500}}]}}"#,
+            "2".repeat(40)
+        ))
+        .unwrap();
+        let ended = Ok(Done::Came(Verdict::Attempted(Box::new(attempt))));
+        let (weight, record) = end("todo", &ended);
+        assert_eq!(weight, Weight::Error);
+        assert_eq!(record.outcome, Some("rolled-back"));
+        assert_eq!((record.attempt, record.release), (Some(7), Some("r")));
+        assert_eq!(record.took, Some(Duration::from_millis(1500)));
+        assert!(
+            record.message.ends_with("\n  probe: 500"),
+            "{}",
+            record.message
+        );
+    }
+}

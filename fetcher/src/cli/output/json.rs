@@ -1,0 +1,138 @@
+//! What `poll --json` prints: one object a line.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::{Ended, Voice, say};
+use crate::deploy::foresee::Foreseen;
+use crate::deploy::{Phase, Reporter, Verdict};
+use crate::pass::{Done, Error};
+use crate::revision::Revision;
+use crate::state::{Attempt, Pause, Quarantine, Trouble};
+
+#[derive(Serialize)]
+struct Line<'a> {
+    app: &'a str,
+    #[serde(flatten)]
+    result: Result<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "result", rename_all = "kebab-case")]
+enum Result<'a> {
+    /// Another pass is at work.
+    Busy,
+    /// The live revision is what is followed.
+    Nothing { revision: &'a Revision },
+    /// What is followed is quarantined.
+    Held { quarantine: &'a Quarantine },
+    /// The app is paused.
+    Paused { pause: &'a Pause },
+    /// The last polls failed, and it is too early to try again.
+    Waiting { trouble: &'a Trouble },
+    /// An attempt was made.
+    Attempted { attempt: &'a Attempt },
+    /// Nothing could be attempted.
+    Error { error: String },
+}
+
+#[derive(Serialize)]
+struct Would<'a> {
+    app: &'a str,
+    #[serde(flatten)]
+    would: Foretold<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "would", rename_all = "kebab-case")]
+enum Foretold<'a> {
+    /// Another pass is at work.
+    Busy,
+    /// An attempt was cut short.
+    GoOn { revision: &'a Revision },
+    /// Nothing, and why: the same objects as those of a pass.
+    DoNothing {
+        #[serde(flatten)]
+        why: Result<'a>,
+    },
+    /// It would be deployed.
+    Deploy {
+        revision: &'a Revision,
+        live: Option<&'a Revision>,
+    },
+    /// It would be tried, and could not be deployed.
+    Fail { revision: &'a Revision, why: String },
+    /// The forge cannot be asked.
+    Error { error: String },
+}
+
+impl<'a> From<&'a Verdict> for Result<'a> {
+    fn from(verdict: &'a Verdict) -> Self {
+        match verdict {
+            Verdict::Nothing(revision) => Self::Nothing { revision },
+            Verdict::Held(quarantine) => Self::Held { quarantine },
+            Verdict::Paused(pause) => Self::Paused { pause },
+            Verdict::Waiting(trouble) => Self::Waiting { trouble },
+            Verdict::Attempted(attempt) => Self::Attempted { attempt },
+        }
+    }
+}
+
+fn line(app: &str, ended: &Ended) -> String {
+    let result = match ended {
+        Ok(Done::Busy) => Result::Busy,
+        Ok(Done::Came(verdict)) => verdict.into(),
+        Err(error) => Result::Error {
+            error: error.to_string(),
+        },
+    };
+    written(&Line { app, result })
+}
+
+/// One app's line of a dry run.
+pub fn foretold(app: &str, foreseen: &std::result::Result<Done<Foreseen>, Error>) {
+    let would = match foreseen {
+        Ok(Done::Busy) => Foretold::Busy,
+        Ok(Done::Came(Foreseen::GoOn(revision))) => Foretold::GoOn { revision },
+        Ok(Done::Came(Foreseen::Nothing(verdict))) => Foretold::DoNothing {
+            why: verdict.into(),
+        },
+        Ok(Done::Came(Foreseen::Deploy {
+            revision,
+            obstacle: Some(why),
+            ..
+        })) => Foretold::Fail {
+            revision,
+            why: why.to_string(),
+        },
+        Ok(Done::Came(Foreseen::Deploy { revision, live, .. })) => Foretold::Deploy {
+            revision,
+            live: live.as_ref(),
+        },
+        Err(error) => Foretold::Error {
+            error: error.to_string(),
+        },
+    };
+    say(&format!("{}\n", written(&Would { app, would })));
+}
+
+fn written(line: &impl Serialize) -> String {
+    // Only strings and numbers: this cannot fail.
+    serde_json::to_string(line).unwrap_or_default()
+}
+
+/// Says nothing until the end, and then all of it in one line.
+pub(super) struct Json;
+
+impl Reporter for Json {
+    fn begins(&mut self, _app: &str, _revision: &Revision, _subject: &str) {}
+    fn step(&mut self, _app: &str, _phase: Phase, _took: Duration, _well: bool) {}
+    fn note(&mut self, _app: &str, _text: &str) {}
+}
+
+impl Voice for Json {
+    fn ended(&mut self, app: &str, ended: &Ended) {
+        say(&format!("{}\n", line(app, ended)));
+    }
+}

@@ -1,0 +1,73 @@
+//! One line for everything that happens: for a log file, a pipe, a terminal that only types.
+
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::journald::stdout_is_journal;
+use super::style::{Look, Tone};
+use super::words::{self, Sentence};
+use super::{Ended, Voice, say};
+use crate::config::duration::human;
+use crate::deploy::{Phase, Reporter};
+use crate::revision::Revision;
+
+/// Writes one line for everything that happens.
+#[derive(Debug, Clone)]
+pub struct Lines {
+    stamped: bool,
+    look: Look,
+}
+
+impl Lines {
+    /// Lines for standard output: with the time where nobody else adds it.
+    #[must_use]
+    pub fn stdout() -> Self {
+        Self {
+            stamped: !std::io::stdout().is_terminal() && !stdout_is_journal(),
+            look: Look::stdout(),
+        }
+    }
+
+    /// Writes a line about `app`.
+    pub fn line(&self, app: &str, text: &str) {
+        let stamp = if self.stamped {
+            format!("{} ", Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ"))
+        } else {
+            String::new()
+        };
+        say(&format!("{stamp}{app}: {text}\n"));
+    }
+
+    /// Writes a sentence about `app`.
+    pub fn sentence(&self, app: &str, sentence: &Sentence) {
+        self.line(app, &sentence.shown(self.look));
+    }
+}
+
+impl Reporter for Lines {
+    fn begins(&mut self, app: &str, revision: &Revision, subject: &str) {
+        self.line(app, &words::deploying(revision, subject));
+    }
+
+    fn step(&mut self, app: &str, phase: Phase, took: Duration, well: bool) {
+        let took = human(took);
+        if well {
+            self.line(app, &format!("  {phase:<12} {took:>8}"));
+        } else {
+            let failed = self.look.paint(Tone::Bad, "failed");
+            self.line(app, &format!("  {phase:<12} {took:>8}  {failed}"));
+        }
+    }
+
+    fn note(&mut self, app: &str, text: &str) {
+        self.line(app, &format!("  {text}"));
+    }
+}
+
+impl Voice for Lines {
+    fn ended(&mut self, app: &str, ended: &Ended) {
+        self.sentence(app, &words::ended(app, ended));
+    }
+}

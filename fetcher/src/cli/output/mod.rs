@@ -1,0 +1,148 @@
+//! What a pass says, and to whom: a terminal, a log file, the journal, a program.
+//!
+//! - [`level`]: how much is said. [`words`]: the sentences, the same wherever they go.
+//! - [`style`]: colour and marks. [`lines`]: a line for everything; [`terminal`]: the same, with
+//!   what is under way below it; [`journald`]: records with fields; [`json`]: one object an app.
+//!
+//! What is worth keeping goes to standard output, so that `>>log` and `| tee` keep all of it. What
+//! is drawn while a step is under way goes to standard error and leaves no trace.
+
+pub mod journald;
+pub mod json;
+pub mod level;
+pub mod lines;
+pub mod style;
+pub mod terminal;
+pub mod words;
+
+use std::io::{IsTerminal, Write};
+use std::time::Duration;
+
+use crate::deploy::{Phase, Progress, Reporter, Verdict};
+use crate::pass::{Done, Error};
+use crate::revision::Revision;
+use journald::Journald;
+use level::Level;
+use lines::Lines;
+use style::Look;
+use terminal::Screen;
+
+/// What a pass came to.
+pub type Ended = Result<Done<Verdict>, Error>;
+
+/// Who is told of one app's pass: what happens meanwhile, and what it came to.
+pub trait Voice: Reporter {
+    /// The pass is over.
+    fn ended(&mut self, app: &str, ended: &Ended);
+}
+
+/// Where a pass is told; shared by the apps that are worked on at the same time.
+#[derive(Debug)]
+pub struct Output {
+    to: To,
+    level: Level,
+}
+
+#[derive(Debug)]
+enum To {
+    Lines(Lines),
+    Screen(Screen),
+    Journal(Journald),
+    Json,
+}
+
+impl Output {
+    /// Chosen by what standard output is connected to.
+    #[must_use]
+    pub fn choose(level: Level) -> Self {
+        let to = if let Some(journal) = Journald::connected() {
+            To::Journal(journal)
+        } else if Screen::possible() {
+            To::Screen(Screen::new(Look::stdout()))
+        } else {
+            To::Lines(Lines::stdout())
+        };
+        Self { to, level }
+    }
+
+    /// One JSON object a line, for programs.
+    #[must_use]
+    pub fn json(level: Level) -> Self {
+        Self {
+            to: To::Json,
+            level,
+        }
+    }
+
+    /// The voice for one app's pass.
+    #[must_use]
+    pub fn voice(&self) -> Box<dyn Voice + '_> {
+        let inner: Box<dyn Voice> = match &self.to {
+            To::Lines(lines) => Box::new(lines.clone()),
+            To::Screen(screen) => Box::new(screen.voice()),
+            To::Journal(journal) => Box::new(journal.voice()),
+            To::Json => Box::new(json::Json),
+        };
+        Box::new(Hushed {
+            inner,
+            level: self.level,
+        })
+    }
+}
+
+/// A voice that leaves out what its level does not want.
+struct Hushed {
+    inner: Box<dyn Voice>,
+    level: Level,
+}
+
+impl Reporter for Hushed {
+    fn begins(&mut self, app: &str, revision: &Revision, subject: &str) {
+        if self.level.tells_steps() {
+            self.inner.begins(app, revision, subject);
+        }
+    }
+
+    fn starts(&mut self, app: &str, phase: Phase) {
+        self.inner.starts(app, phase);
+    }
+
+    fn progress(&mut self, app: &str, phase: Phase, progress: &Progress) {
+        self.inner.progress(app, phase, progress);
+    }
+
+    fn step(&mut self, app: &str, phase: Phase, took: Duration, well: bool) {
+        if self.level.tells_steps() {
+            self.inner.step(app, phase, took, well);
+        }
+    }
+
+    fn note(&mut self, app: &str, text: &str) {
+        if self.level.tells_steps() {
+            self.inner.note(app, text);
+        }
+    }
+}
+
+impl Voice for Hushed {
+    fn ended(&mut self, app: &str, ended: &Ended) {
+        if self.level.tells(ended) {
+            self.inner.ended(app, ended);
+        }
+    }
+}
+
+/// Writes to standard output. A reader that has seen enough (`| head`) must not end a deploy, nor
+/// make us complain.
+pub fn say(text: &str) {
+    let mut stdout = std::io::stdout().lock();
+    let _ = stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush());
+}
+
+/// Whether both outputs are a terminal that can do more than type.
+fn on_a_screen() -> bool {
+    let dumb = std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
+    !dumb && std::io::stdout().is_terminal() && std::io::stderr().is_terminal()
+}

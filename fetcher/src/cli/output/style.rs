@@ -1,0 +1,111 @@
+//! Colour and marks: green is good, red has failed, yellow holds something back.
+
+use std::io::stdout;
+
+use anstream::{AutoStream, ColorChoice};
+use anstyle::{AnsiColor, Style};
+
+/// What a word means for whoever reads it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tone {
+    /// Nothing in particular.
+    Plain,
+    /// As it should be.
+    Good,
+    /// Held back, paused, gone back: somebody may want to look.
+    Held,
+    /// Failed.
+    Bad,
+}
+
+/// How text is shown to this reader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Look {
+    colour: bool,
+    /// More than ASCII can be shown.
+    pub unicode: bool,
+}
+
+impl Look {
+    /// As standard output, `--color`, `NO_COLOR`, `CLICOLOR`, `CLICOLOR_FORCE` and the locale have it.
+    #[must_use]
+    pub fn stdout() -> Self {
+        Self {
+            colour: AutoStream::choice(&stdout()) != ColorChoice::Never,
+            unicode: unicode(|name| std::env::var(name).ok()),
+        }
+    }
+
+    /// Without colour.
+    #[must_use]
+    pub fn plain() -> Self {
+        Self {
+            colour: false,
+            unicode: true,
+        }
+    }
+
+    /// `text` in the colour of `tone`.
+    #[must_use]
+    pub fn paint(self, tone: Tone, text: &str) -> String {
+        let colour = match tone {
+            Tone::Plain => return text.to_owned(),
+            Tone::Good => AnsiColor::Green,
+            Tone::Held => AnsiColor::Yellow,
+            Tone::Bad => AnsiColor::Red,
+        };
+        if !self.colour || text.is_empty() {
+            return text.to_owned();
+        }
+        let style = Style::new().fg_color(Some(colour.into()));
+        format!("{style}{text}{style:#}")
+    }
+
+    /// The mark of a step that has ended.
+    #[must_use]
+    pub fn mark(self, well: bool) -> String {
+        match (well, self.unicode) {
+            (true, true) => self.paint(Tone::Good, "\u{2713}"),
+            (true, false) => self.paint(Tone::Good, "+"),
+            (false, true) => self.paint(Tone::Bad, "\u{2717}"),
+            (false, false) => self.paint(Tone::Bad, "x"),
+        }
+    }
+}
+
+/// Whether the locale's characters are Unicode: the first of these that is set decides.
+fn unicode(variable: impl Fn(&str) -> Option<String>) -> bool {
+    let set = |name| variable(name).filter(|value| !value.is_empty());
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(set);
+    let locale = locale.unwrap_or_default().to_ascii_lowercase();
+    locale.contains("utf-8") || locale.contains("utf8")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_locale_decides_whether_marks_are_more_than_ascii() {
+        let of = |lc_all: &str, lang: &str| {
+            unicode(|name| match name {
+                "LC_ALL" => Some(lc_all.to_owned()),
+                "LANG" => Some(lang.to_owned()),
+                _ => None,
+            })
+        };
+        assert!(of("", "de_DE.UTF-8") && of("C.utf8", "C"));
+        assert!(!of("C", "de_DE.UTF-8") && !of("", "POSIX") && !of("", ""));
+    }
+
+    #[test]
+    fn without_colour_text_stays_as_it_is() {
+        assert_eq!(Look::plain().paint(Tone::Bad, "failed"), "failed");
+        let colour = Look {
+            colour: true,
+            unicode: false,
+        };
+        assert_eq!(colour.mark(false), "\u{1b}[31mx\u{1b}[0m");
+        assert_eq!(colour.paint(Tone::Plain, "x"), "x");
+    }
+}

@@ -1,0 +1,163 @@
+//! A terminal: ended steps as lines, and below them what is under way, one line an app.
+//!
+//! Nothing is switched on that would have to be switched off again (no hidden cursor, no other
+//! screen): a program that is killed leaves a line behind and nothing else.
+
+use std::fmt;
+use std::time::Duration;
+
+use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressStyle};
+
+use super::style::Look;
+use super::words;
+use super::{Ended, Voice, on_a_screen, say};
+use crate::config::duration::human;
+use crate::deploy::{Phase, Progress, Reporter};
+use crate::git::text;
+use crate::revision::Revision;
+
+/// How often what is under way is drawn when nothing comes of it.
+const BEAT: Duration = Duration::from_millis(100);
+
+/// The terminal, shared by the apps that are worked on.
+pub struct Screen {
+    all: MultiProgress,
+    look: Look,
+}
+
+impl fmt::Debug for Screen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Screen").field("look", &self.look).finish()
+    }
+}
+
+impl Screen {
+    /// Whether there is a terminal to draw on.
+    #[must_use]
+    pub fn possible() -> bool {
+        on_a_screen()
+    }
+
+    /// Lines to standard output, what is under way to standard error.
+    #[must_use]
+    pub fn new(look: Look) -> Self {
+        Self {
+            all: MultiProgress::new(),
+            look,
+        }
+    }
+
+    pub(super) fn voice(&self) -> Live {
+        Live {
+            all: self.all.clone(),
+            look: self.look,
+            bar: None,
+            counted: false,
+        }
+    }
+}
+
+/// One app's lines, and its line of what is under way.
+pub(super) struct Live {
+    all: MultiProgress,
+    look: Look,
+    bar: Option<ProgressBar>,
+    /// The bar knows how much there is in all.
+    counted: bool,
+}
+
+impl Live {
+    fn line(&self, app: &str, text: &str) {
+        self.all.suspend(|| say(&format!("{app}: {text}\n")));
+    }
+
+    fn clear(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+            self.all.remove(&bar);
+        }
+    }
+
+    fn spinner(&self, rest: &str) -> ProgressStyle {
+        let (ticks, bar) = if self.look.unicode {
+            (
+                "\u{280b}\u{2819}\u{2839}\u{2838}\u{283c}\u{2834}\u{2826}\u{2827}\u{2807}\u{280f} ",
+                "\u{2501}\u{2578}\u{2500}",
+            )
+        } else {
+            ("-\\|/ ", "=>-")
+        };
+        // A template that does not hold together is a mistake of ours, which costs a bar, not a deploy.
+        ProgressStyle::with_template(&format!("{{prefix}}: {{spinner}} {rest}"))
+            .unwrap_or_else(|_| ProgressStyle::default_spinner())
+            .tick_chars(ticks)
+            .progress_chars(bar)
+    }
+
+    fn count(&mut self, phase: Phase, what: &str, done: u64, of: u64) {
+        let Some(bar) = &self.bar else { return };
+        if !self.counted && of > 0 {
+            let rest = format!("{phase:<12} {{bar:24}} {{pos}}/{{len}} {what} {{wide_msg}}");
+            bar.set_style(self.spinner(&rest));
+            self.counted = true;
+        }
+        bar.set_length(of);
+        bar.set_position(done);
+    }
+}
+
+impl Reporter for Live {
+    fn begins(&mut self, app: &str, revision: &Revision, subject: &str) {
+        self.line(app, &words::deploying(revision, subject));
+    }
+
+    fn starts(&mut self, app: &str, phase: Phase) {
+        self.clear();
+        let bar = self.all.add(ProgressBar::new_spinner());
+        bar.set_style(self.spinner(&format!("{phase:<12} {{elapsed:>8}} {{wide_msg}}")));
+        bar.set_prefix(app.to_owned());
+        bar.enable_steady_tick(BEAT);
+        self.bar = Some(bar);
+        self.counted = false;
+    }
+
+    fn progress(&mut self, _app: &str, phase: Phase, progress: &Progress) {
+        match progress {
+            Progress::Fetch { bytes, objects, of } => {
+                self.count(phase, "objects", *objects, *of);
+                if let Some(bar) = &self.bar {
+                    bar.set_message(HumanBytes(*bytes).to_string());
+                }
+            }
+            Progress::Checkout { files, of } => self.count(phase, "files", *files, *of),
+            Progress::Build(line) => {
+                if let Some(bar) = &self.bar {
+                    bar.set_message(text::kept(line.as_bytes()).trim().to_owned());
+                }
+            }
+        }
+    }
+
+    fn step(&mut self, app: &str, phase: Phase, took: Duration, well: bool) {
+        self.clear();
+        let mark = self.look.mark(well);
+        self.line(app, &format!("{mark} {phase:<12} {:>8}", human(took)));
+    }
+
+    fn note(&mut self, app: &str, text: &str) {
+        self.line(app, &format!("  {text}"));
+    }
+}
+
+impl Voice for Live {
+    fn ended(&mut self, app: &str, ended: &Ended) {
+        self.clear();
+        self.line(app, &words::ended(app, ended).shown(self.look));
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}

@@ -1,0 +1,192 @@
+//! The sentences about a pass, the same wherever they go.
+
+use super::Ended;
+use super::style::{Look, Tone};
+use crate::config::duration::human;
+use crate::deploy::Verdict;
+use crate::deploy::foresee::Foreseen;
+use crate::pass::Done;
+use crate::revision::Revision;
+use crate::state::{Attempt, Outcome, Pause};
+
+/// A sentence, perhaps of several lines, whose first words say how it is meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sentence {
+    tone: Tone,
+    head: String,
+    rest: String,
+}
+
+impl Sentence {
+    fn new(tone: Tone, head: impl Into<String>, rest: impl Into<String>) -> Self {
+        Self {
+            tone,
+            head: head.into(),
+            rest: rest.into(),
+        }
+    }
+
+    /// As text.
+    #[must_use]
+    pub fn text(&self) -> String {
+        format!("{}{}", self.head, self.rest)
+    }
+
+    /// As it is shown to this reader.
+    #[must_use]
+    pub fn shown(&self, look: Look) -> String {
+        format!("{}{}", look.paint(self.tone, &self.head), self.rest)
+    }
+}
+
+/// An attempt begins.
+#[must_use]
+pub fn deploying(revision: &Revision, subject: &str) -> String {
+    format!("deploying {} \u{201c}{subject}\u{201d}", revision.short())
+}
+
+/// What a pass came to, or why it came to nothing.
+#[must_use]
+pub fn ended(app: &str, ended: &Ended) -> Sentence {
+    match ended {
+        Ok(Done::Busy) => Sentence::new(Tone::Plain, "", BUSY),
+        Ok(Done::Came(verdict)) => told(app, verdict),
+        Err(error) => Sentence::new(Tone::Bad, "failed", format!(": {error}")),
+    }
+}
+
+const BUSY: &str = "another pass is at work, left to it";
+
+/// The word for what a pass came to, as programs read it.
+#[must_use]
+pub fn outcome(ended: &Ended) -> &'static str {
+    match ended {
+        Ok(Done::Busy) => "busy",
+        Ok(Done::Came(Verdict::Nothing(_))) => "nothing",
+        Ok(Done::Came(Verdict::Held(_))) => "held",
+        Ok(Done::Came(Verdict::Paused(_))) => "paused",
+        Ok(Done::Came(Verdict::Waiting(_))) => "waiting",
+        Ok(Done::Came(Verdict::Attempted(attempt))) => attempt.outcome.as_str(),
+        Err(_) => "error",
+    }
+}
+
+/// What a pass came to, in a line or a few.
+#[must_use]
+pub fn told(app: &str, verdict: &Verdict) -> Sentence {
+    match verdict {
+        Verdict::Nothing(revision) => Sentence::new(
+            Tone::Plain,
+            "",
+            format!("nothing new, {} is live", revision.short()),
+        ),
+        Verdict::Held(quarantine) => Sentence::new(
+            Tone::Held,
+            format!("nothing new, {} is held back", quarantine.revision.short()),
+            format!(
+                " since {}, until something newer comes or `pp-fetcher retry {app}`: {}",
+                quarantine.at.strftime("%Y-%m-%d %H:%M UTC"),
+                first_line(&quarantine.reason)
+            ),
+        ),
+        Verdict::Paused(pause) => paused(app, pause),
+        Verdict::Waiting(trouble) => Sentence::new(
+            Tone::Held,
+            "not asked again yet",
+            format!(
+                " after {} failures in a row; a poll that names the app asks at once: {}",
+                trouble.count,
+                first_line(&trouble.reason)
+            ),
+        ),
+        Verdict::Attempted(attempt) => attempted(attempt),
+    }
+}
+
+/// What a pass would do, in a line or a few.
+#[must_use]
+pub fn foreseen(app: &str, foreseen: &Foreseen) -> String {
+    match foreseen {
+        Foreseen::GoOn(revision) => {
+            format!(
+                "would go on with the attempt at {} that was cut short",
+                revision.short()
+            )
+        }
+        Foreseen::Nothing(verdict) => format!("would do nothing: {}", told(app, verdict).text()),
+        Foreseen::Deploy {
+            revision,
+            obstacle: Some(why),
+            ..
+        } => {
+            format!("would try {} and fail: {why}", revision.short())
+        }
+        Foreseen::Deploy { revision, live, .. } => {
+            let live = live.as_ref().map_or("nothing", |live| live.short());
+            format!("would deploy {}, {live} is live", revision.short())
+        }
+    }
+}
+
+/// A pause, in a line.
+#[must_use]
+pub fn paused(app: &str, pause: &Pause) -> Sentence {
+    let until = pause.until.map_or_else(
+        || format!("`pp-fetcher resume {app}` ends it"),
+        |until| format!("until {}", until.strftime("%Y-%m-%d %H:%M UTC")),
+    );
+    Sentence::new(
+        Tone::Held,
+        "paused",
+        format!(": {} ({until})", pause.reason),
+    )
+}
+
+fn attempted(attempt: &Attempt) -> Sentence {
+    let (new, total) = (attempt.revision.short(), human(attempt.total()));
+    let before = attempt.previous.as_ref().map_or_else(
+        || "nothing was live before".to_owned(),
+        |old| format!("{} serves on", old.short()),
+    );
+    let again = attempt
+        .previous
+        .as_ref()
+        .map_or("nothing", |old| old.short());
+    let reason = attempt.reason.as_deref().unwrap_or_default();
+    let (head, rest) = match attempt.outcome {
+        Outcome::Good => ("good", format!("{new} is live after {total}")),
+        Outcome::Refused => (
+            "refused",
+            format!("{new} was not accepted, {before}\n  {reason}"),
+        ),
+        Outcome::Failed => (
+            "failed",
+            format!("{new} was not deployed, {before}\n  {reason}"),
+        ),
+        Outcome::RolledBack => (
+            "rolled back",
+            format!("{new} was not well, {again} serves again ({total})\n  {reason}"),
+        ),
+        Outcome::Stuck => (
+            "STUCK",
+            format!("{new} is not well and could not be taken back\n  {reason}"),
+        ),
+    };
+    Sentence::new(tone(attempt.outcome), head, format!(": {rest}"))
+}
+
+/// How an outcome is meant.
+#[must_use]
+pub fn tone(outcome: Outcome) -> Tone {
+    match outcome {
+        Outcome::Good => Tone::Good,
+        Outcome::RolledBack => Tone::Held,
+        Outcome::Refused | Outcome::Failed | Outcome::Stuck => Tone::Bad,
+    }
+}
+
+/// The first line of a text of several.
+#[must_use]
+pub fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or_default()
+}

@@ -1,0 +1,180 @@
+//! Scenes with the real program: what is typed, and what a person then sees.
+
+#![allow(dead_code, unreachable_pub, reason = "every suite uses its part")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test stops where it is wrong"
+)]
+
+#[path = "../program/mod.rs"]
+mod program;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+pub use program::Home;
+
+/// An app `todo` with a repository that anybody may read, and what was typed so far.
+pub struct Stage {
+    pub home: Home,
+    typed: String,
+    commits: u32,
+}
+
+impl Stage {
+    /// The app's file has `more` at its end.
+    pub fn new(more: &str) -> Self {
+        let stage = Self {
+            home: Home::new(),
+            typed: String::new(),
+            commits: 0,
+        };
+        stage.configure(more);
+        stage.git(&["init", "-q", "-b", "main", "forge"]);
+        stage
+    }
+
+    pub fn configure(&self, more: &str) {
+        let text = format!(
+            "repository = \"file://{0}/forge\"\n[deploy]\nroot = \"{0}/root\"\n{more}",
+            self.home.path().display()
+        );
+        self.home.app("todo", &text);
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.home.path().join(name)
+    }
+
+    /// Pushes a commit with these files; those that begin with `#!` can be executed.
+    pub fn push(&mut self, files: &[(&str, &str)], subject: &str) -> String {
+        let forge = self.path("forge");
+        for (name, content) in files {
+            let file = forge.join(name);
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(&file, content).unwrap();
+            let mode = if content.starts_with("#!") {
+                0o755
+            } else {
+                0o644
+            };
+            fs::set_permissions(&file, PermissionsExt::from_mode(mode)).unwrap();
+        }
+        self.git(&["-C", "forge", "add", "-A"]);
+        self.commits += 1;
+        self.git(&["-C", "forge", "commit", "-q", "-m", subject]);
+        self.git(&["-C", "forge", "rev-parse", "HEAD"])
+    }
+
+    /// git as the repository's owner, the same author and time on every machine.
+    pub fn git(&self, args: &[&str]) -> String {
+        let when = format!("2026-01-0{}T12:00:00Z", 1 + self.commits % 9);
+        let mut command = self.home.command("git");
+        command.args([
+            "-c",
+            "user.name=Ada Example",
+            "-c",
+            "user.email=ada@example.org",
+        ]);
+        command.args(["-c", "core.autocrlf=false", "-c", "init.templateDir="]);
+        command.args(args).env("GIT_CONFIG_NOSYSTEM", "1");
+        command
+            .env("GIT_AUTHOR_DATE", &when)
+            .env("GIT_COMMITTER_DATE", when);
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "git {args:?}: {output:?}");
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
+    /// A command of the program, its environment like cron's.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = self.home.fetcher(arguments);
+        command.env_clear().env("HOME", self.home.path());
+        command.env("PATH", "/usr/bin:/bin").env("LANG", "C.UTF-8");
+        command
+    }
+
+    /// Types a command and writes down what comes of it.
+    pub fn types(&mut self, line: &str) -> Output {
+        let arguments: Vec<&str> = words(line);
+        let output = self.command(&arguments).output().unwrap();
+        self.saw(line, &output);
+        output
+    }
+
+    /// The same without `--config` and `--state`, which a usage line would name.
+    pub fn types_bare(&mut self, line: &str) -> Output {
+        let mut command = self.home.command(self.home.path().join("pp-fetcher"));
+        command.env_clear().args(words(line));
+        let output = command.output().unwrap();
+        self.saw(line, &output);
+        output
+    }
+
+    /// Writes down a command that was run elsewhere.
+    pub fn saw(&mut self, line: &str, output: &Output) {
+        let out = String::from_utf8_lossy(&output.stdout);
+        let err = String::from_utf8_lossy(&output.stderr);
+        self.typed.push_str(&format!("$ pp-fetcher {line}\n{out}"));
+        if !err.is_empty() {
+            self.typed.push_str(&format!("[on standard error]\n{err}"));
+        }
+        let code = output.status.code();
+        self.typed.push_str(&format!(
+            "[exit {}]\n\n",
+            code.map_or("by a signal".into(), |c| c.to_string())
+        ));
+    }
+
+    /// What was seen is what was seen before, apart from times, durations and this directory.
+    pub fn is_as_before(&self, name: &str) {
+        as_before(name, &self.typed, self.home.path());
+    }
+}
+
+/// The words of a line; a quoted one may hold blanks.
+fn words(line: &str) -> Vec<&str> {
+    let mut words = Vec::new();
+    for (number, piece) in line.split('"').enumerate() {
+        if number % 2 == 1 {
+            words.push(piece);
+        } else {
+            words.extend(piece.split_whitespace());
+        }
+    }
+    words
+}
+
+/// A duration.
+const TOOK: &str = r"(\d+ ms|\d+\.\d s|\d+ min \d\d s)\b";
+
+/// `text` is as the snapshot `name` has it, apart from what is never the same twice.
+pub fn as_before(name: &str, text: &str, directory: &Path) {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/snapshots"));
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    for (what, instead) in [
+        (&*escape(&directory.display().to_string()), "/HOME"),
+        (r"\d{8}T\d{6}Z-[0-9a-f]+", "[RELEASE]"),
+        (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "[TIME]"),
+        (r"\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)? UTC", "[TIME]"),
+        (r#""ms": ?\d+"#, "\"ms\":[MS]"),
+        (&format!(r"\({TOOK}"), "([TOOK]"),
+        (&format!(r"(?m)^    {TOOK}:"), "    [TOOK]:"),
+        (&format!(r" +{TOOK}"), " [TOOK]"),
+        // How wide a column is depends on how long something took.
+        (r"\[TOOK\] ago +#", "[TOOK] ago  #"),
+        (r"SINCE +LAST", "SINCE  LAST"),
+    ] {
+        settings.add_filter(what, instead);
+    }
+    settings.bind(|| insta::assert_snapshot!(name, text));
+}
+
+fn escape(path: &str) -> String {
+    path.replace('.', r"\.")
+}
