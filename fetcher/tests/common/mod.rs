@@ -70,6 +70,8 @@ pub struct World {
     pub running: RefCell<Option<PathBuf>>,
     pub restarts: Cell<u32>,
     pub listings: Cell<u32>,
+    /// The live release that the last checkout was shown.
+    pub beside: RefCell<Option<PathBuf>>,
     clock: Cell<Duration>,
 }
 
@@ -94,6 +96,7 @@ impl World {
             running: RefCell::default(),
             restarts: Cell::new(0),
             listings: Cell::new(0),
+            beside: RefCell::default(),
             clock: Cell::new(Duration::ZERO),
         }
     }
@@ -264,10 +267,11 @@ impl Source for Forge<'_> {
     fn check_out(
         &mut self,
         revision: &Revision,
-        _: Option<&Path>,
+        live: Option<&Path>,
         into: &Path,
         _: &mut (dyn FnMut(Progress) + Send),
     ) -> Result<(), SourceError> {
+        *self.0.beside.borrow_mut() = live.map(Path::to_owned);
         let version = self.0.versions.borrow()[revision].clone();
         fs::create_dir(into).unwrap();
         for (name, content) in version.files {
