@@ -41,6 +41,29 @@ fn a_first_deploy_then_an_update_then_nothing() {
 }
 
 #[test]
+fn a_release_is_made_beside_the_one_that_was_found_good_and_no_other() {
+    let world = World::new("");
+    world.push('1', good());
+    world.attempt();
+    assert_eq!(*world.beside.borrow(), None);
+    let live = |world: &World| world.layout().release(&world.state().live.unwrap().release);
+    let first = live(&world);
+    let ill = Version {
+        status: Some(500),
+        ..good()
+    };
+    for digit in ['2', '3'] {
+        world.push(digit, ill.clone());
+        assert_eq!(world.attempt().outcome, Outcome::RolledBack);
+        assert_eq!(world.beside.borrow().as_ref(), Some(&first));
+    }
+    world.push('4', good());
+    assert_eq!(world.attempt().outcome, Outcome::Good);
+    assert_eq!(world.beside.borrow().as_ref(), Some(&first));
+    assert_ne!(live(&world), first);
+}
+
+#[test]
 fn a_no_op_asks_once_and_writes_nothing() {
     let world = World::new("");
     world.push('1', good());

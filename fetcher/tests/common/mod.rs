@@ -75,6 +75,8 @@ pub struct World {
     pub busy: RefCell<Vec<Option<Duration>>>,
     /// What was worth a line.
     pub notes: Arc<Mutex<Vec<String>>>,
+    /// The live release that the last checkout was shown.
+    pub beside: RefCell<Option<PathBuf>>,
     clock: Cell<Duration>,
 }
 
@@ -101,6 +103,7 @@ impl World {
             listings: Cell::new(0),
             busy: RefCell::default(),
             notes: Arc::default(),
+            beside: RefCell::default(),
             clock: Cell::new(Duration::ZERO),
         }
     }
@@ -278,10 +281,11 @@ impl Source for Forge<'_> {
     fn check_out(
         &mut self,
         revision: &Revision,
-        _: Option<&Path>,
+        live: Option<&Path>,
         into: &Path,
         _: &mut (dyn FnMut(Progress) + Send),
     ) -> Result<(), SourceError> {
+        *self.0.beside.borrow_mut() = live.map(Path::to_owned);
         let version = self.0.versions.borrow()[revision].clone();
         fs::create_dir(into).unwrap();
         for (name, content) in version.files {
