@@ -83,6 +83,25 @@ fn a_branch_is_listed_and_fetched_in_version_2_over_one_connection() {
 }
 
 #[test]
+fn a_connection_that_the_server_ends_without_a_word_is_opened_anew() {
+    let forge = Forge::new();
+    let root = forge.dir.path().to_owned();
+    let server = Server::start(move |request, stream| {
+        backend(&root, request, stream);
+        false
+    });
+    for _ in 0..10 {
+        fetch(&server.url("/repo"), &server.options(), &forge.mirror()).unwrap();
+        forge.commit("app.py", &server.seen().len().to_string(), "next");
+    }
+    let seen = server.seen();
+    assert!(
+        seen.iter().skip(1).all(|r| r.connection > 0),
+        "none is kept"
+    );
+}
+
+#[test]
 fn a_server_that_speaks_only_version_0_is_listed_and_fetched_from() {
     let forge = Forge::new();
     forge.git(&["tag", "-a", "-m", "one", "v1.0.0"]);
