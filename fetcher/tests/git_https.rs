@@ -14,6 +14,7 @@ mod https;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use git_support::Forge;
 use https::{Server, backend, reply};
@@ -80,6 +81,48 @@ fn a_branch_is_listed_and_fetched_in_version_2_over_one_connection() {
     assert!(seen.iter().all(|r| r.header("authorization").is_none()));
     let agent = seen[0].header("user-agent").unwrap();
     assert!(agent.starts_with("git/pp-fetcher-"), "{agent}");
+}
+
+#[test]
+fn a_connection_that_the_server_ends_without_a_word_is_opened_anew() {
+    let forge = Forge::new();
+    let root = forge.dir.path().to_owned();
+    let server = Server::start(move |request, stream| {
+        backend(&root, request, stream);
+        false
+    });
+    for _ in 0..10 {
+        fetch(&server.url("/repo"), &server.options(), &forge.mirror()).unwrap();
+        forge.commit("app.py", &server.seen().len().to_string(), "next");
+    }
+    let seen = server.seen();
+    assert!(
+        seen.iter().skip(1).all(|r| r.connection > 0),
+        "none is kept"
+    );
+}
+
+#[test]
+fn a_request_that_a_kept_connection_ends_on_is_sent_once_more_and_not_twice() {
+    let forge = Forge::new();
+    for (silent, asked) in [(1, 2), (9, 2)] {
+        let root = forge.dir.path().to_owned();
+        let posts = AtomicUsize::new(0);
+        let server = Server::start(move |request, stream| {
+            if request.method == "POST" && posts.fetch_add(1, Ordering::SeqCst) < silent {
+                return false;
+            }
+            backend(&root, request, stream)
+        });
+        let mut remote = connect(&server.url("/repo"), &server.options()).unwrap();
+        let listed = remote.list(&Wanted::Branch("main".into()));
+        match listed {
+            Ok(_) => assert_eq!(silent, 1),
+            Err(error) => assert_eq!((silent, error.reason()), (9, "unreachable"), "{error}"),
+        }
+        let posts = server.seen().iter().filter(|r| r.method == "POST").count();
+        assert_eq!(posts, asked);
+    }
 }
 
 #[test]

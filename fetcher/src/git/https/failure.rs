@@ -14,6 +14,18 @@ pub(super) fn is_deadline(error: &Error) -> bool {
     matches!(error, Error::Timeout(Timeout::Global))
 }
 
+/// Whether a connection that was open has turned out to be ended by the server.
+pub(super) fn is_stale(error: &Error) -> bool {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    let ended = [
+        BrokenPipe,
+        ConnectionAborted,
+        ConnectionReset,
+        UnexpectedEof,
+    ];
+    matches!(error, Error::Io(error) if ended.contains(&error.kind()))
+}
+
 /// The kind of `error`.
 pub(super) fn classify(error: Error, options: &HttpsOptions) -> HttpsError {
     let proxy = options.proxy.as_ref().map(|proxy| shown(proxy.uri()));

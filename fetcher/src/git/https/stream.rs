@@ -124,6 +124,17 @@ impl Https {
     fn ask(&mut self) -> io::Result<()> {
         self.finish();
         let asked = std::mem::take(&mut self.asked);
+        let response = match self.post(&asked) {
+            // A server may end a connection that it had promised to keep, and what we ask changes
+            // nothing there.
+            Err(error) if failure::is_stale(&error) => self.post(&asked),
+            other => other,
+        };
+        let response = response.map_err(|e| self.broken(e))?;
+        self.take(response, RESULT)
+    }
+
+    fn post(&self, asked: &[u8]) -> Result<Response<Body>, ureq::Error> {
         let url = format!("{}/git-upload-pack", self.base);
         let request = self.agent.post(&url).config();
         let mut request = request.timeout_global(Some(self.remaining())).build();
@@ -132,8 +143,7 @@ impl Https {
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(REQUEST));
             headers.insert(header::ACCEPT, HeaderValue::from_static(RESULT));
         }
-        let response = request.send(&asked[..]).map_err(|e| self.broken(e))?;
-        self.take(response, RESULT)
+        request.send(asked)
     }
 
     /// Says which protocol we want and who we are.
