@@ -80,6 +80,7 @@ unit_tests() {
 	cargo test --workspace --locked --exclude pp-tests &&
 		cargo test --locked -p pp-tests --lib &&
 		cargo test --locked -p pp-restarter --features selftest --test sandbox &&
+		cargo test --locked -p pp-fetcher --features selftest --test contained &&
 		cargo test --locked -p pp-fetcher --features failpoints --test crash
 }
 

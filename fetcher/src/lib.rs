@@ -5,6 +5,8 @@
 //! - [`cli`]: the commands. [`config`]: what they are told. [`pass`]: one pass with real drivers.
 //! - [`repository`]: git as the pipeline's source. [`git`]: listing, fetching, the mirror.
 //!   [`verify`]: who signed a revision. [`checkout`]: its files, written safely.
+//! - [`worker`]: the process in which foreign data is unpacked, and what it may touch. [`proof`]: what
+//!   it says, proven by the names of git's objects.
 //! - [`release`]: directories and the link that is switched. [`space`]: room for them. [`process`]: other people's programs.
 //! - [`health`]: whether the app is well. [`state`]: what is remembered. [`hooks`]: who is told.
 //! - [`hostkey`]: host keys shown and pinned by hand.
@@ -21,6 +23,7 @@ pub mod hooks;
 pub mod hostkey;
 pub mod pass;
 pub mod process;
+pub mod proof;
 pub mod release;
 pub mod repository;
 pub mod revision;
@@ -29,3 +32,4 @@ pub mod space;
 pub mod state;
 pub mod stop;
 pub mod verify;
+pub mod worker;

@@ -7,5 +7,13 @@ use clap::Parser;
 fn main() -> ExitCode {
     #[cfg(feature = "failpoints")]
     let _from_the_environment = fail::FailScenario::setup();
+    // Before the command line is looked at: not a command, and in no help.
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments
+        .next()
+        .is_some_and(|first| first == pp_fetcher::worker::WORD)
+    {
+        return pp_fetcher::worker::serve::main(&arguments.collect::<Vec<_>>());
+    }
     pp_fetcher::cli::run(&pp_fetcher::cli::args::Arguments::parse())
 }

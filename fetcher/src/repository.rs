@@ -1,25 +1,36 @@
 //! Git behind the pipeline's [`Source`]: a remote repository and our mirror of it.
+//!
+//! Whatever touches foreign data in C runs in a process of its own ([`crate::worker`]); here is what
+//! asks it, and proves what it says.
 
+mod submodules;
+
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Once;
 
-use git2::Oid;
-
-use crate::checkout::{self, Budget, CheckoutError};
+use crate::checkout::Budget;
 use crate::config::App;
 use crate::config::fragment::Ssh;
 use crate::config::settings::Follow;
 use crate::config::submodule::Submodule;
 use crate::deploy::Progress;
 use crate::deploy::source::{Commit, Source, SourceError};
-use crate::git::mirror::MirrorError;
+use crate::git::fetch::LAST;
 use crate::git::{
-    Mirror, Remote, RemoteError, RemoteOptions, RepositoryUrl, SshOptions, Wanted, listing, repack,
+    Mirror, Oid, Remote, RemoteError, RemoteOptions, RepositoryUrl, SshOptions, Wanted, listing,
+    skeleton, text,
 };
+use crate::proof::{self, Id, Kind, descent, written};
 use crate::revision::Revision;
 use crate::space::{self, Need};
 use crate::verify::{self, Keygen, SignedObject};
+use crate::worker::serve::Role;
+use crate::worker::{Client, OURSELVES, WorkerError};
+
+/// Most tags that stand for tags.
+const MOST_TAGS: usize = 16;
 
 /// One app's repository.
 pub struct Repository {
@@ -29,11 +40,21 @@ pub struct Repository {
     options: RemoteOptions,
     submodules: Vec<Submodule>,
     path: PathBuf,
-    mirror: Option<Mirror>,
+    program: PathBuf,
+    /// The worker that has the mirror open, from the fetch to the checkout.
+    worker: Option<Client>,
     /// The conversation that the listing came from: a fetch goes on with it.
     polled: Option<(Remote, listing::Revision)>,
-    /// What the last fetch has brought: the ref and the object it pointed to.
-    fetched: Option<listing::Revision>,
+    /// What the last fetch has brought.
+    fetched: Option<Fetched>,
+}
+
+/// What a fetch has brought, proven by the names in the listing.
+struct Fetched {
+    found: listing::Revision,
+    /// The tag object it was found as, if it was one.
+    tag: Option<Vec<u8>>,
+    commit: Vec<u8>,
 }
 
 impl Repository {
@@ -55,60 +76,129 @@ impl Repository {
             },
             submodules: app.submodules.clone(),
             path: mirror,
-            mirror: None,
+            program: OURSELVES.into(),
+            worker: None,
             polled: None,
             fetched: None,
         }
     }
 
-    /// The mirror; a damaged one is set aside and begun again, the releases are not touched.
-    fn mirror(&mut self) -> Result<&Mirror, SourceError> {
-        let mirror = match self.mirror.take() {
-            Some(mirror) => mirror,
-            None => open(&self.path).map_err(surroundings)?,
+    /// With another program as the worker than this one: for tests, which are another one.
+    #[must_use]
+    pub fn with_worker(mut self, program: impl Into<PathBuf>) -> Self {
+        self.program = program.into();
+        self
+    }
+
+    /// The worker that has the mirror open, started if need be; a damaged mirror is set aside and begun
+    /// again, the releases are not touched. One that has failed is not asked again.
+    fn asked<T>(
+        &mut self,
+        ask: impl FnOnce(&mut Client) -> Result<T, WorkerError>,
+    ) -> Result<T, WorkerError> {
+        let mut worker = match self.worker.take() {
+            Some(worker) => worker,
+            None => self.open()?,
         };
-        Ok(self.mirror.insert(mirror))
+        let answer = ask(&mut worker)?;
+        self.worker = Some(worker);
+        Ok(answer)
+    }
+
+    fn open(&self) -> Result<Client, WorkerError> {
+        let failed =
+            |error: crate::git::mirror::MirrorError| WorkerError::Failed(error.to_string());
+        let role = Role::Mirror(self.path.clone());
+        skeleton::provide(&self.path).map_err(failed)?;
+        let worker = match Client::start(&self.program, &role) {
+            Err(WorkerError::Broken(_)) => {
+                Mirror::set_aside(&self.path).map_err(failed)?;
+                skeleton::provide(&self.path).map_err(failed)?;
+                Client::start(&self.program, &role)
+            }
+            other => other,
+        }?;
+        told(&worker);
+        Ok(worker)
+    }
+
+    /// Fetches, and proves what came by the names that the listing gave.
+    fn receive(
+        &mut self,
+        mut remote: Remote,
+        found: listing::Revision,
+        tick: &mut (dyn FnMut(Progress) + Send),
+    ) -> Result<Fetched, WorkerError> {
+        self.asked(|worker| {
+            remote.fetch_into(worker, &found, LAST, &mut |now| {
+                tick(Progress::Fetch {
+                    bytes: now.bytes,
+                    objects: now.indexed as u64,
+                    of: now.total as u64,
+                });
+            })?;
+            let elsewhere = || {
+                WorkerError::Failed(format!(
+                    "the tag {} does not point at the commit that was listed",
+                    text::line(found.reference.as_bytes())
+                ))
+            };
+            let (mut at, mut outermost) = (id(found.id)?, None);
+            for _ in 0..MOST_TAGS {
+                if at == id(found.commit)? {
+                    break;
+                }
+                let tag = worker.object(at, Kind::Tag)?;
+                at = proof::commit::tag(&tag).ok_or_else(elsewhere)?.target;
+                outermost.get_or_insert(tag);
+            }
+            if at != id(found.commit)? {
+                return Err(elsewhere());
+            }
+            Ok(Fetched {
+                commit: worker.object(at, Kind::Commit)?,
+                tag: outermost,
+                found,
+            })
+        })
+    }
+
+    /// Has the files written, and compares them with what the commit names when nobody writes any more.
+    fn write(
+        &mut self,
+        revision: Id,
+        live: Option<&Path>,
+        into: &Path,
+        tick: &mut (dyn FnMut(Progress) + Send),
+    ) -> Result<(), WorkerError> {
+        // Whoever unpacked the pack is not to see the release.
+        self.worker = None;
+        let role = Role::CheckOut {
+            mirror: self.path.clone(),
+            into: into.to_owned(),
+            live: live.map(Path::to_owned),
+        };
+        let mut worker = Client::start(&self.program, &role)?;
+        let submodules: BTreeSet<_> = self.submodules.iter().map(|s| s.path.clone()).collect();
+        worker.check_out(revision, &submodules, &mut |now| {
+            tick(Progress::Checkout {
+                files: now.done,
+                of: now.of,
+            });
+        })?;
+        let most = Budget::default().entries;
+        let get = &mut |id, kind| worker.object(id, kind);
+        let tree = written::gather(revision, &submodules, most, get, WorkerError::Differs)?;
+        worker.end();
+        written::check(into, &tree).map_err(WorkerError::Differs)
     }
 }
 
-/// Submodules of one repository.
-impl Repository {
-    /// Gets the commits that `revision` wants of its submodules, each from where the configuration
-    /// says it is. One that has not changed costs nothing.
-    fn fetch_submodules(&mut self, revision: Oid) -> Result<(), SourceError> {
-        let submodules = self.submodules.clone();
-        for submodule in &submodules {
-            let mirror = self.mirror()?;
-            // Outer ones come first, so what leads to an inner one is here.
-            let wanted = mirror.gitlink(revision, &submodule.path);
-            let Some(commit) = wanted.map_err(surroundings)? else {
-                continue;
-            };
-            if mirror.pinned(&submodule.pin()) == Some(commit) {
-                continue;
-            }
-            let options = RemoteOptions {
-                ssh: ssh_options(&submodule.ssh),
-                https: submodule.https.clone(),
-                ..RemoteOptions::default()
-            };
-            let fetched =
-                Remote::connect(&submodule.repository, &options).and_then(|mut remote| {
-                    remote.fetch_submodule(mirror, commit, &submodule.pin(), &mut |_| {})
-                });
-            fetched.map_err(|error| {
-                let path = submodule.path.display();
-                let unknown = matches!(&error, RemoteError::Server { said, .. } if said.contains("not our ref"));
-                let mend = if unknown {
-                    "\n  its repository has no such commit: push it there"
-                } else {
-                    ""
-                };
-                let told = advised(&error, &self.app).what;
-                SourceError::surroundings(format!("the submodule {path} at {commit}: {told}{mend}"))
-            })?;
-        }
-        Ok(())
+/// Says once what the kernel cannot enforce.
+fn told(worker: &Client) {
+    static ONCE: Once = Once::new();
+    if let Some(lacking) = worker.lacking() {
+        ONCE.call_once(|| eprintln!("pp-fetcher: {lacking}"));
     }
 }
 
@@ -136,16 +226,6 @@ fn advised(error: &RemoteError, app: &str) -> SourceError {
     SourceError::surroundings(format!("{error}{advice}"))
 }
 
-fn open(path: &Path) -> Result<Mirror, MirrorError> {
-    match Mirror::open_or_create(path) {
-        Err(MirrorError::Broken { .. }) => {
-            Mirror::set_aside(path)?;
-            Mirror::open_or_create(path)
-        }
-        other => other,
-    }
-}
-
 impl Source for Repository {
     fn poll(&mut self) -> Result<Revision, SourceError> {
         let remote = Remote::connect(&self.url, &self.options);
@@ -165,41 +245,36 @@ impl Source for Repository {
         wanted: &Revision,
         tick: &mut (dyn FnMut(Progress) + Send),
     ) -> Result<Commit, SourceError> {
-        let (mut remote, found) = self.polled.take().ok_or_else(|| {
+        let (remote, found) = self.polled.take().ok_or_else(|| {
             SourceError::surroundings("a fetch without a poll before it: please report this")
         })?;
-        let mirror = self.mirror()?;
-        // How large the pack is, nobody says beforehand; without the reserve it is not begun.
-        space::check(mirror.path(), Need::default()).map_err(surroundings)?;
-        let fetched = remote
-            .fetch(mirror, &found, &mut |now| {
-                tick(Progress::Fetch {
-                    bytes: now.bytes,
-                    objects: now.indexed as u64,
-                    of: now.total as u64,
-                });
-            })
-            .map_err(surroundings)?;
-        if fetched.commit.to_string() != wanted.as_str() {
-            return Err(SourceError::surroundings(format!(
-                "the tag {} does not point at the commit that was listed",
-                found.reference
-            )));
+        if found.commit.to_string() != wanted.as_str() {
+            let what = "a fetch of something else than was listed: please report this";
+            return Err(SourceError::surroundings(what));
         }
-        let info = mirror.commit_info(fetched.commit).map_err(surroundings)?;
-        self.fetch_submodules(fetched.commit)?;
-        self.fetched = Some(found);
-        Ok(Commit {
-            author: info.author,
-            subject: info.subject,
-        })
+        // How large the pack is, nobody says beforehand; without the reserve it is not begun.
+        let disk = self.path.parent().unwrap_or(Path::new("."));
+        space::check(disk, Need::default()).map_err(surroundings)?;
+        let fetched = self.receive(remote, found, tick).map_err(blamed)?;
+        self.fetch_submodules(fetched.found.commit)?;
+        let commit = read(&fetched.commit).map_err(blamed)?;
+        let info = Commit {
+            author: text::line(commit.author),
+            subject: text::line(commit.subject),
+        };
+        self.fetched = Some(fetched);
+        Ok(info)
     }
 
     fn descends(&mut self, from: &Revision, to: &Revision) -> Result<bool, SourceError> {
-        let (from, to) = (id(from)?, id(to)?);
-        let mirror = self.mirror()?;
-        // A new history does not bring the old one along.
-        Ok(mirror.contains(from) && mirror.is_ancestor(from, to).map_err(surroundings)?)
+        let (from, to) = (named(from)?, named(to)?);
+        let shown = self.asked(|worker| {
+            let chain = worker.chain(from, to)?;
+            let shown =
+                descent::shown(from, to, &chain, &mut |id| worker.object(id, Kind::Commit))?;
+            Ok(shown)
+        });
+        shown.map_err(blamed)
     }
 
     fn signer(
@@ -207,14 +282,14 @@ impl Source for Repository {
         revision: &Revision,
         allowed_signers: &Path,
     ) -> Result<String, SourceError> {
-        let id = id(revision)?;
         // Which tag stood for the commit is known from the listing only.
-        let followed = self.fetched.clone().filter(|found| found.commit == id);
-        let followed = followed.ok_or_else(|| {
-            SourceError::surroundings("a signature without a fetch before it: please report this")
-        })?;
-        let mirror = self.mirror()?;
-        let signer = SignedObject::of(mirror, &followed)
+        let followed = self.fetched.as_ref();
+        let followed = followed.filter(|f| f.found.commit.to_string() == revision.as_str());
+        let Some(Fetched { found, tag, commit }) = followed else {
+            let what = "a signature without a fetch before it: please report this";
+            return Err(SourceError::surroundings(what));
+        };
+        let signer = SignedObject::of(found, tag.as_deref(), commit)
             .and_then(|object| verify::check(&object, allowed_signers, &Keygen::default()));
         let signer = signer.map_err(|error| SourceError {
             blame: error.blame(),
@@ -230,49 +305,51 @@ impl Source for Repository {
         into: &Path,
         tick: &mut (dyn FnMut(Progress) + Send),
     ) -> Result<(), SourceError> {
-        let id = id(revision)?;
+        let revision = named(revision)?;
         fs::create_dir(into)
             .map_err(|e| SourceError::surroundings(format!("{}: {e}", into.display())))?;
-        let budget = Budget {
-            submodules: self.submodules.iter().map(|s| s.path.clone()).collect(),
-            ..Budget::default()
-        };
-        let mirror = self.mirror()?;
-        // Several threads write, one listener hears.
-        let tick = Mutex::new(tick);
-        let progress = |now: checkout::Progress| {
-            let mut tick = tick.lock().unwrap_or_else(PoisonError::into_inner);
-            tick(Progress::Checkout {
-                files: now.files,
-                of: now.of,
-            });
-        };
-        match checkout::check_out(mirror, id, live, into, &budget, &progress) {
-            Ok(_) => Ok(()),
-            Err(error @ CheckoutError::Refused { .. }) => {
-                Err(SourceError::revision(error.to_string()))
-            }
-            Err(error) => Err(surroundings(error)),
-        }
+        self.write(revision, live, into, tick).map_err(|error| {
+            // The worker may not remove the directory itself; a leftover would be swept with the
+            // other `.new-…`.
+            let _ = fs::remove_dir_all(into);
+            blamed(error)
+        })
     }
 
     fn keep(&mut self, live: &Revision) -> Result<(), SourceError> {
-        self.mirror()?
-            .pin("live", id(live)?)
-            .map_err(surroundings)?;
-        if let Some(mirror) = self.mirror.take() {
-            self.mirror = Some(mirror.repack(repack::MANY).map_err(surroundings)?);
-        }
-        Ok(())
+        let live = named(live)?;
+        let kept = self.asked(|worker| worker.keep(live));
+        self.worker = None;
+        kept.map_err(blamed)
     }
 }
 
-fn id(revision: &Revision) -> Result<Oid, SourceError> {
-    Oid::from_str(revision.as_str()).map_err(surroundings)
+fn read(commit: &[u8]) -> Result<proof::commit::Commit<'_>, WorkerError> {
+    let none = || WorkerError::Failed("the commit is not one as git writes them".to_owned());
+    proof::commit::commit(commit).ok_or_else(none)
+}
+
+fn id(oid: Oid) -> Result<Id, WorkerError> {
+    let none = || WorkerError::Failed("the name of an object is of another length".to_owned());
+    Id::from_bytes(oid.as_bytes()).ok_or_else(none)
+}
+
+fn named(revision: &Revision) -> Result<Id, SourceError> {
+    Id::parse(revision.as_str().as_bytes())
+        .ok_or_else(|| SourceError::surroundings("a revision is 40 hexadecimal digits"))
 }
 
 fn revision(id: Oid) -> Result<Revision, SourceError> {
     Revision::parse(&id.to_string()).map_err(SourceError::surroundings)
+}
+
+/// A tree that is refused is the revision's own fault. That the worker crashed, or lied, may be the
+/// host's: it is tried again, later and later.
+fn blamed(error: WorkerError) -> SourceError {
+    match error {
+        WorkerError::Tree(what) => SourceError::revision(what),
+        other => surroundings(other),
+    }
 }
 
 fn surroundings(error: impl std::fmt::Display) -> SourceError {

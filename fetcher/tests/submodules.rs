@@ -59,7 +59,8 @@ impl Nested {
     /// Polls, fetches, checks out; gives the release.
     fn deploy(&self, submodules: &[(&str, &Forge)], name: &str) -> Result<PathBuf, SourceError> {
         let app = self.configured(submodules);
-        let mut repository = Repository::new(&app, self.work.path().join("mirror.git"));
+        let mut repository = Repository::new(&app, self.work.path().join("mirror.git"))
+            .with_worker(env!("CARGO_BIN_EXE_pp-fetcher"));
         let revision = repository.poll()?;
         repository.fetch(&revision, &mut |_| {})?;
         let into = self.work.path().join(name);
@@ -146,7 +147,7 @@ fn a_commit_that_was_never_pushed_is_told_with_the_submodule() {
     let other = Forge::new();
     let error = nested.deploy(&[("libs/theme", &other)], "one").unwrap_err();
     assert!(
-        error.what.starts_with("the submodule libs/theme at ")
+        error.what.starts_with("the submodule libs/theme: ")
             && error.what.contains("push it there"),
         "{}",
         error.what

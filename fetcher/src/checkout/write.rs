@@ -10,8 +10,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use git2::{Odb, Repository};
-use nix::fcntl::{OFlag, openat};
-use nix::sys::stat::{FchmodatFlags, Mode, fchmod, fchmodat, fstat, mkdirat};
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, OFlag, openat};
+use nix::sys::stat::{FchmodatFlags, Mode, fchmod, fchmodat, fstat, fstatat, mkdirat};
 use nix::unistd::symlinkat;
 
 use super::error::{CheckoutError, Refusal, io_at};
@@ -94,15 +95,23 @@ fn directories(plan: &Plan, root: &File, into: &Path) -> Result<(), CheckoutErro
     for directory in &plan.directories {
         let failed = |e: nix::Error| io_at("make the directory", &into.join(directory))(e.into());
         mkdirat(root, directory, mode).map_err(failed)?;
-        fchmodat(
-            root,
-            directory,
-            mode | inherited,
-            FchmodatFlags::FollowSymlink,
-        )
-        .map_err(failed)?;
+        let flags = AtFlags::AT_SYMLINK_NOFOLLOW;
+        let made = fstatat(root, directory, flags).map_err(failed)?;
+        if Mode::from_bits_truncate(made.st_mode) != mode | inherited {
+            let follow = FchmodatFlags::FollowSymlink;
+            allowed(fchmodat(root, directory, mode | inherited, follow)).map_err(failed)?;
+        }
     }
     Ok(())
+}
+
+/// A contained process may change no mode; it has no umask, so only a default ACL can have made another
+/// one, and that is then what its owner wants.
+fn allowed(changed: nix::Result<()>) -> nix::Result<()> {
+    match changed {
+        Err(Errno::EPERM) => Ok(()),
+        other => other,
+    }
 }
 
 /// What the threads share.
@@ -188,7 +197,10 @@ impl Work<'_> {
             opened.write_all(object.data()).map_err(failed)?;
         }
         // Not left to the umask: the group must be able to write.
-        fchmod(&opened, mode).map_err(|e| failed(e.into()))?;
+        let made = fstat(&opened).map_err(|e| failed(e.into()))?;
+        if Mode::from_bits_truncate(made.st_mode) != mode {
+            allowed(fchmod(&opened, mode)).map_err(|e| failed(e.into()))?;
+        }
         let files = self.done.fetch_add(1, Ordering::Relaxed) + 1;
         (self.progress)(Progress {
             files,

@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::fragment::{Https, Ssh};
 use super::https;
-use crate::git::gitlink::PIN;
+use crate::git::mirror::SUBMODULE;
 use crate::git::{HttpsOptions, RepositoryUrl};
 
 /// Most submodules of one app: each costs a connection of its own when it changes.
@@ -55,7 +55,7 @@ impl Submodule {
     pub fn pin(&self) -> String {
         let path = self.path.as_os_str().as_bytes();
         let hex = path.iter().map(|byte| format!("{byte:02x}"));
-        std::iter::once(PIN.to_owned()).chain(hex).collect()
+        std::iter::once(SUBMODULE.to_owned()).chain(hex).collect()
     }
 }
 

@@ -1,34 +1,23 @@
-//! One revision with all it needs, from the remote into the mirror.
+//! One revision with all it needs, from the remote into a store: the mirror, or the process that
+//! has it open.
 
-use std::cell::Cell;
-use std::fs;
-use std::io::Write;
-use std::path::Path;
 use std::time::Instant;
 
-use git2::{Indexer, Oid};
+use git2::Oid;
 
 use super::error::RemoteError;
 use super::listing::Revision;
-use super::mirror::{Mirror, at};
+use super::mirror::{Mirror, MirrorError};
+pub use super::receive::Progress;
+use super::receive::{BrokenOff, NotTaken, Pack};
 use super::remote::Remote;
-use super::sweep::INCOMING;
-use super::{complete, text, wire};
+use super::text;
+use super::transport::Transport;
+use super::wire::{self, Wire, WireError};
 
 /// Name of the pin on what was fetched last, so that the next fetch builds on it whatever became
 /// of it.
-const LAST: &str = "last-fetched";
-
-/// How far a fetch has come, for a progress bar.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Progress {
-    /// Bytes of the pack so far.
-    pub bytes: u64,
-    /// Objects in the pack; 0 until its header has come.
-    pub total: usize,
-    /// Objects indexed so far.
-    pub indexed: usize,
-}
+pub const LAST: &str = "last-fetched";
 
 /// What a fetch has brought.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,10 +30,38 @@ pub struct Fetched {
     pub objects: usize,
 }
 
+/// Where a revision is fetched into.
+pub trait Store {
+    /// Why it cannot be.
+    type Error: From<RemoteError>;
+
+    /// The commits to name to the server as here already, those of what is kept as `pin`; none if `id`
+    /// itself is here.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn haves(&mut self, id: Oid, pin: &str) -> Result<Option<Vec<Oid>>, Self::Error>;
+
+    /// Takes the pack that is to bring `id`.
+    ///
+    /// # Errors
+    /// [`NotTaken`]; the store is then as it was.
+    fn receive(
+        &mut self,
+        id: Oid,
+        pack: &mut dyn Pack,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Progress, NotTaken<Self::Error>>;
+
+    /// Keeps `id`, which is here now, as `pin` for the next fetch to build on, and names its commit.
+    ///
+    /// # Errors
+    /// It is not here, or no commit.
+    fn keep_as(&mut self, id: Oid, pin: &str) -> Result<Oid, Self::Error>;
+}
+
 impl Remote {
-    /// Gets `revision` into `mirror`. The mirror changes only when the whole pack has been hashed
-    /// and found complete; until then it lies in a directory of its own, which the next
-    /// [`Mirror::open_or_create`] removes if we are killed.
+    /// Gets `revision` into `mirror`, in this process.
     ///
     /// # Errors
     /// [`RemoteError`]; the mirror is then as it was.
@@ -54,124 +71,47 @@ impl Remote {
         revision: &Revision,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Fetched, RemoteError> {
-        let haves = mirror.haves(None)?;
-        self.fetch_as(LAST, mirror, revision, &haves, progress)
+        self.fetch_into(&mut InProcess(mirror), revision, LAST, progress)
     }
 
-    /// Gets a submodule's commit into the app's `mirror`, and pins it as `pin`.
+    /// Gets `revision` into `store`, which keeps it as `pin`.
     ///
     /// # Errors
-    /// [`RemoteError`]; the mirror is then as it was.
-    pub fn fetch_submodule(
+    /// What the remote or the store says; the store is then as it was.
+    pub fn fetch_into<S: Store>(
         &mut self,
-        mirror: &Mirror,
-        commit: Oid,
-        pin: &str,
-        progress: &mut dyn FnMut(Progress),
-    ) -> Result<Fetched, RemoteError> {
-        let haves = mirror.haves(Some(pin))?;
-        let revision = Revision {
-            reference: String::new(),
-            id: commit,
-            commit,
-        };
-        self.fetch_as(pin, mirror, &revision, &haves, progress)
-    }
-
-    fn fetch_as(
-        &mut self,
-        pin: &str,
-        mirror: &Mirror,
+        store: &mut S,
         revision: &Revision,
-        haves: &[Oid],
+        pin: &str,
         progress: &mut dyn FnMut(Progress),
-    ) -> Result<Fetched, RemoteError> {
+    ) -> Result<Fetched, S::Error> {
         let mut seen = Progress::default();
-        if !mirror.contains(revision.id) {
-            let asked = wire::pack::request(&mut self.wire, &mut self.greeting, revision.id, haves);
+        if let Some(haves) = store.haves(revision.id, pin)? {
+            let asked =
+                wire::pack::request(&mut self.wire, &mut self.greeting, revision.id, &haves);
             asked.map_err(|error| self.failed(error))?;
-            seen = self.receive(mirror, revision, progress)?;
+            let mut pack = OffTheWire {
+                deadline: self.wire.stream().deadline(),
+                wire: &mut self.wire,
+                error: None,
+            };
+            let received = store.receive(revision.id, &mut pack, progress);
+            let error = pack.error;
+            seen = received.map_err(|why| match (why, error) {
+                (NotTaken::Failed(error), _) => error,
+                (_, Some(error)) => self.failed(error).into(),
+                (NotTaken::Refused(why), None) => self.refused(&why).into(),
+                (NotTaken::BrokenOff | NotTaken::Late, None) => self.late().into(),
+            })?;
         }
-        let commit = mirror.commit_of(revision.id)?;
-        mirror.pin(pin, commit)?;
         Ok(Fetched {
-            commit,
+            commit: store.keep_as(revision.id, pin)?,
             bytes: seen.bytes,
             objects: seen.total,
         })
     }
 
-    /// Receives, indexes, verifies and accepts one pack.
-    fn receive(
-        &mut self,
-        mirror: &Mirror,
-        revision: &Revision,
-        progress: &mut dyn FnMut(Progress),
-    ) -> Result<Progress, RemoteError> {
-        let incoming = tempfile::Builder::new()
-            .prefix(INCOMING)
-            .tempdir_in(mirror.path())
-            .map_err(at("create a directory in", mirror.path()))?;
-        let packs = incoming.path().join("pack");
-        fs::create_dir(&packs).map_err(at("create", &packs))?;
-        let (checksum, seen) = self.index(mirror, &packs, progress)?;
-        progress(seen);
-        let complete = complete::check(mirror, incoming.path(), revision.id);
-        complete.map_err(|why| self.refused(&why))?;
-        mirror.accept(&packs, &checksum)?;
-        Ok(seen)
-    }
-
-    /// Feeds the pack to libgit2's indexer, which hashes every object, and gives the pack's name.
-    fn index(
-        &mut self,
-        mirror: &Mirror,
-        packs: &Path,
-        progress: &mut dyn FnMut(Progress),
-    ) -> Result<(String, Progress), RemoteError> {
-        let deadline = self.wire.stream().deadline();
-        let seen = Cell::new(Progress::default());
-        // Deltas may build on what is here already, and resolving them comes after the last byte:
-        // so the deadline is kept here too.
-        let mut report = |now: git2::Progress<'_>| {
-            seen.set(Progress {
-                total: now.total_objects(),
-                indexed: now.indexed_objects(),
-                ..seen.get()
-            });
-            progress(seen.get());
-            Instant::now() < deadline
-        };
-        let odb = mirror.repository().odb();
-        let odb = odb.map_err(|error| self.refused(error.message()))?;
-        // Without libgit2's own check of completeness: it takes submodules for missing objects.
-        let mut indexer = Indexer::new(Some(&odb), packs, 0o444, false)
-            .map_err(|error| self.refused(error.message()))?;
-        indexer.progress(&mut report);
-        loop {
-            let chunk = match wire::pack::next_chunk(&mut self.wire) {
-                Ok(Some(chunk)) => chunk,
-                Ok(None) => break,
-                Err(error) => return Err(self.failed(error)),
-            };
-            let bytes = seen.get().bytes + chunk.len() as u64;
-            seen.set(Progress {
-                bytes,
-                ..seen.get()
-            });
-            if indexer.write_all(chunk).is_err() {
-                return Err(self.stopped(&git2::Error::last_error(-1)));
-            }
-        }
-        let checksum = indexer.commit().map_err(|error| self.stopped(&error))?;
-        Ok((checksum, seen.get()))
-    }
-
-    /// The indexer has stopped: at the deadline, or because it does not like the pack.
-    fn stopped(&mut self, error: &git2::Error) -> RemoteError {
-        if Instant::now() < self.wire.stream().deadline() {
-            return self.refused(error.message());
-        }
+    fn late(&self) -> RemoteError {
         RemoteError::TimedOut {
             remote: self.ends.remote.clone(),
             deadline: self.ends.options.deadline,
@@ -184,5 +124,81 @@ impl Remote {
             remote: self.ends.remote.clone(),
             why: text::line(why.as_bytes()),
         }
+    }
+}
+
+/// A pack as it comes from the server.
+struct OffTheWire<'a> {
+    wire: &'a mut Wire<Transport>,
+    deadline: Instant,
+    error: Option<WireError>,
+}
+
+impl Pack for OffTheWire<'_> {
+    fn next(&mut self) -> Result<Option<&[u8]>, BrokenOff> {
+        match wire::pack::next_chunk(self.wire) {
+            Ok(chunk) => Ok(chunk),
+            Err(error) => {
+                self.error = Some(error);
+                Err(BrokenOff)
+            }
+        }
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        Some(self.deadline)
+    }
+}
+
+/// The mirror, opened by this very process.
+struct InProcess<'a>(&'a Mirror);
+
+impl Store for InProcess<'_> {
+    type Error = RemoteError;
+
+    fn haves(&mut self, id: Oid, pin: &str) -> Result<Option<Vec<Oid>>, RemoteError> {
+        Ok(self.0.lacks(id, pin)?)
+    }
+
+    fn receive(
+        &mut self,
+        id: Oid,
+        pack: &mut dyn Pack,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Progress, NotTaken<RemoteError>> {
+        let received = self.0.receive(id, pack, progress);
+        received.map_err(|why| match why {
+            NotTaken::BrokenOff => NotTaken::BrokenOff,
+            NotTaken::Late => NotTaken::Late,
+            NotTaken::Refused(why) => NotTaken::Refused(why),
+            NotTaken::Failed(error) => NotTaken::Failed(error.into()),
+        })
+    }
+
+    fn keep_as(&mut self, id: Oid, pin: &str) -> Result<Oid, RemoteError> {
+        Ok(self.0.keep_as(id, pin)?)
+    }
+}
+
+impl Mirror {
+    /// What to tell the server is here already if `id` is to be fetched; none if it is here.
+    ///
+    /// # Errors
+    /// The mirror cannot be read.
+    pub fn lacks(&self, id: Oid, pin: &str) -> Result<Option<Vec<Oid>>, MirrorError> {
+        if self.contains(id) {
+            return Ok(None);
+        }
+        self.haves(pin).map(Some)
+    }
+
+    /// Pins the commit of `id`, which has just been fetched, as `pin`, and names it.
+    ///
+    /// # Errors
+    /// [`MirrorError::Object`].
+    pub fn keep_as(&self, id: Oid, pin: &str) -> Result<Oid, MirrorError> {
+        let commit = self.commit_of(id)?;
+        self.pin(pin, commit)?;
+        Ok(commit)
     }
 }

@@ -1,21 +1,23 @@
 //! The bare repository that holds what was fetched. All of it is for the holder of the app's lock:
 //! nothing here guards against a second process.
 
-use std::collections::HashSet;
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use git2::{
-    ErrorCode, ObjectType, Oid, Repository, RepositoryInitMode, RepositoryInitOptions, Sort,
-};
+use git2::{ErrorCode, ObjectType, Oid, Repository, Sort};
 use jiff::Timestamp;
 use thiserror::Error;
 
-use super::{gitlink, sweep, text};
+use super::{skeleton, sweep, text};
 
 /// Where pins live. Nothing else in the mirror is a ref.
 const PINS: &str = "refs/pp/";
+
+/// What the pins of submodules begin with.
+pub const SUBMODULE: &str = "submodule-";
 
 /// Most commits named to the server as already here.
 const MOST_HAVES: usize = 256;
@@ -79,9 +81,15 @@ impl Mirror {
     /// # Errors
     /// [`MirrorError::Broken`] if it is damaged: the caller decides on [`Mirror::set_aside`].
     pub fn open_or_create(path: &Path) -> Result<Self, MirrorError> {
-        if !exists(path)? {
-            create(path)?;
-        }
+        skeleton::provide(path)?;
+        Self::open(path)
+    }
+
+    /// Opens the mirror at `path`, as [`Mirror::open_or_create`] does; it must be there.
+    ///
+    /// # Errors
+    /// [`MirrorError::Broken`] if it is damaged.
+    pub fn open(path: &Path) -> Result<Self, MirrorError> {
         sweep::sweep(path)?;
         // Every object was hashed when it was received; hashing it again at each reading would cost
         // a checkout a third of its time. A damaged one still fails, by zlib's own checksum.
@@ -118,6 +126,19 @@ impl Mirror {
         fs::rename(path, &aside).map_err(at("rename", path))?;
         sync_dir(parent)?;
         Ok(aside)
+    }
+
+    /// Opens the mirror at `path` where nothing of it may be changed: nothing is swept.
+    ///
+    /// # Errors
+    /// [`MirrorError::Broken`] if it is damaged.
+    pub fn open_to_read(path: &Path) -> Result<Self, MirrorError> {
+        git2::opts::strict_hash_verification(false);
+        let repository = Repository::open_bare(path).map_err(|error| broken(path, &error))?;
+        Ok(Self {
+            path: path.to_owned(),
+            repository,
+        })
     }
 
     /// Where it is.
@@ -163,6 +184,57 @@ impl Mirror {
         Ok(old == new || descends.map_err(|error| self.missing(new, &error))?)
     }
 
+    /// The commits that lead from `new` back to `old`, both included, each a parent of the one before
+    /// it; none if `old` is not among the ancestors of `new`, or not here.
+    ///
+    /// # Errors
+    /// [`MirrorError::Object`] if a commit cannot be read.
+    pub fn chain(&self, old: Oid, new: Oid) -> Result<Option<Vec<Oid>>, MirrorError> {
+        // A new history does not bring the old one along.
+        if !self.contains(old) || !self.is_ancestor(old, new)? {
+            return Ok(None);
+        }
+        let mut child_of = HashMap::new();
+        let mut left = VecDeque::from([new]);
+        while let Some(id) = left.pop_front() {
+            if id == old {
+                break;
+            }
+            let commit = self.repository.find_commit(id);
+            let commit = commit.map_err(|error| self.missing(id, &error))?;
+            for parent in commit.parent_ids() {
+                if let Entry::Vacant(place) = child_of.entry(parent) {
+                    place.insert(id);
+                    left.push_back(parent);
+                }
+            }
+        }
+        let mut chain = vec![old];
+        let mut last = old;
+        while let Some(&child) = child_of.get(&last).filter(|_| last != new) {
+            chain.push(child);
+            last = child;
+        }
+        chain.reverse();
+        Ok(Some(chain))
+    }
+
+    /// The content of a commit, a tag or a tree.
+    ///
+    /// # Errors
+    /// [`MirrorError::Object`]: it is not here, of another kind, or longer than `most`.
+    pub fn object(&self, id: Oid, most: usize) -> Result<Vec<u8>, MirrorError> {
+        let read = || -> Result<Vec<u8>, git2::Error> {
+            let odb = self.repository.odb()?;
+            let (length, kind) = odb.read_header(id)?;
+            if length > most || kind == ObjectType::Blob {
+                return Err(git2::Error::from_str("it is a file, or too long"));
+            }
+            Ok(odb.read(id)?.data().to_vec())
+        };
+        read().map_err(|error| self.missing(id, &error))
+    }
+
     /// What is shown of a commit.
     ///
     /// # Errors
@@ -199,13 +271,14 @@ impl Mirror {
         self.repository.refname_to_id(&format!("{PINS}{name}")).ok()
     }
 
-    /// The pinned commits, or the one that is pinned under a name, and some of their history, newest
-    /// first, to tell the server.
-    pub(super) fn haves(&self, pin: Option<&str>) -> Result<Vec<Oid>, MirrorError> {
-        let mut haves = match pin {
-            // The app's server is told nothing of the submodules' history, and the other way round.
-            None => self.pins(|name| !name.starts_with(gitlink::PIN))?,
-            Some(pin) => self.pins(|name| name == pin)?,
+    /// What is pinned of the repository whose fetches are kept as `pin`, and some of its history, newest
+    /// first, to tell its server. The app's server is told nothing of a submodule's history, and the
+    /// other way round.
+    pub(super) fn haves(&self, pin: &str) -> Result<Vec<Oid>, MirrorError> {
+        let mut haves = if pin.starts_with(SUBMODULE) {
+            self.pins(|name| name == pin)?
+        } else {
+            self.pins(|name| !name.starts_with(SUBMODULE))?
         };
         let walk = || -> Result<Vec<Oid>, git2::Error> {
             let mut walk = self.repository.revwalk()?;
@@ -284,40 +357,6 @@ impl Mirror {
     }
 }
 
-/// Makes an empty mirror under a temporary name and gives it its own when it is whole.
-fn create(path: &Path) -> Result<(), MirrorError> {
-    let parent = path.parent().unwrap_or(Path::new("."));
-    let new = tempfile::Builder::new()
-        .prefix(".mirror-new-")
-        .tempdir_in(parent)
-        .map_err(at("create a directory in", parent))?;
-    let bare = new.path().join("bare");
-    let mut options = RepositoryInitOptions::new();
-    options
-        .bare(true)
-        .external_template(false)
-        .mode(RepositoryInitMode::SHARED_GROUP);
-    let made = Repository::init_opts(&bare, &options)
-        .and_then(|r| r.config())
-        // Refs are synced by libgit2, packs by us.
-        .and_then(|mut config| config.set_bool("core.fsyncObjectFiles", true));
-    made.map_err(|error| MirrorError::Io {
-        what: "make the mirror",
-        path: path.to_owned(),
-        source: io::Error::other(text::line(error.message().as_bytes())),
-    })?;
-    fs::rename(&bare, path).map_err(at("rename", path))?;
-    sync_dir(parent)
-}
-
-fn exists(path: &Path) -> Result<bool, MirrorError> {
-    match fs::symlink_metadata(path) {
-        Ok(_) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(at("look at", path)(error)),
-    }
-}
-
 fn broken(path: &Path, error: &git2::Error) -> MirrorError {
     let class = if error.code() == ErrorCode::Owner {
         "it belongs to another user"
@@ -330,7 +369,7 @@ fn broken(path: &Path, error: &git2::Error) -> MirrorError {
     }
 }
 
-fn sync_dir(path: &Path) -> Result<(), MirrorError> {
+pub(super) fn sync_dir(path: &Path) -> Result<(), MirrorError> {
     let directory = File::open(path).map_err(at("open", path))?;
     directory.sync_all().map_err(at("sync", path))
 }

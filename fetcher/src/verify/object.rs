@@ -1,9 +1,9 @@
-//! What is signed, out of the mirror: the followed tag if it is signed, or else the commit.
-
-use git2::{ErrorCode, Oid};
+//! What is signed: the followed tag if it is, or else the commit. Out of bytes that are proven by
+//! their names.
 
 use super::error::VerifyError;
-use crate::git::{Mirror, Revision, text};
+use crate::git::{Revision, text};
+use crate::proof::commit as proof;
 
 /// A signed text and its signature, both as they are in the repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,76 +25,77 @@ const ARMOURS: [(&str, &str); 4] = [
 ];
 
 impl SignedObject {
-    /// What vouches for `followed`, which has been fetched into `mirror`.
+    /// What vouches for `followed`: the bytes of the tag object that it was found as, if it was one,
+    /// and of the commit.
     ///
     /// A tag's signature is the one that counts, good or bad; a tag without one leaves it to the
     /// commit, as a branch does.
     ///
     /// # Errors
     /// An object cannot be read, or the tag was signed under another name than it was found.
-    pub fn of(mirror: &Mirror, followed: &Revision) -> Result<Self, VerifyError> {
-        if followed.id == followed.commit {
-            let what = format!("the commit {}", short(followed.commit));
-            return Self::of_commit(mirror, followed.commit, what);
-        }
-        let tag = Self::of_tag(mirror, followed)?;
+    pub fn of(followed: &Revision, tag: Option<&[u8]>, commit: &[u8]) -> Result<Self, VerifyError> {
+        let Some(tag) = tag else {
+            return Self::of_commit(commit, format!("the commit {}", short(followed)));
+        };
+        let tag = Self::of_tag(followed, tag)?;
         if !tag.signature.is_empty() {
             return Ok(tag);
         }
         let what = format!(
             "the commit {} ({} is not signed)",
-            short(followed.commit),
+            short(followed),
             tag.what
         );
-        Self::of_commit(mirror, followed.commit, what)
+        Self::of_commit(commit, what)
     }
 
-    fn of_commit(mirror: &Mirror, id: Oid, what: String) -> Result<Self, VerifyError> {
-        let repository = mirror.repository();
-        let failed = |error: git2::Error| unreadable(what.clone(), &error);
-        let commit = repository.find_commit(id).map_err(failed)?;
-        let signed = match commit.header_field_bytes("gpgsig") {
-            Ok(_) => repository.extract_signature(&id, None).map(Some),
-            Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
-            Err(error) => Err(error),
+    fn of_commit(raw: &[u8], what: String) -> Result<Self, VerifyError> {
+        let (payload, signature, signatures) = unsigned(raw);
+        let bad = |said: &str| {
+            let (what, said) = (what.clone(), said.to_owned());
+            Err(VerifyError::Bad { what, said })
         };
-        let Some((signature, payload)) = signed.map_err(failed)? else {
+        if signatures > 1 {
+            return bad("the commit has more than one signature");
+        }
+        if signature.is_empty() {
             return Ok(Self {
                 what,
                 payload: Vec::new(),
                 signature: Vec::new(),
             });
+        }
+        // Whatever is taken for a signature and left out: the signed text must name the very files and
+        // parents that are deployed.
+        let same = |read: &proof::Commit<'_>| {
+            proof::commit(&payload)
+                .is_some_and(|signed| signed.tree == read.tree && signed.parents == read.parents)
         };
-        // libgit2 leaves out every line that looks like a signature's, wherever it stands. So that
-        // nothing depends on which, the signed text must name the very files and parents that are
-        // deployed.
-        let head = std::iter::once(format!("tree {}\n", commit.tree_id()));
-        let head = head.chain(commit.parent_ids().map(|id| format!("parent {id}\n")));
-        let head: String = head.chain(["author ".to_owned()]).collect();
-        if !payload.starts_with(head.as_bytes()) {
-            let said = "the signed text names other files or parents than the commit".to_owned();
-            return Err(VerifyError::Bad { what, said });
+        match proof::commit(raw) {
+            None => return Err(unreadable(what)),
+            Some(read) if !same(&read) => {
+                return bad("the signed text names other files or parents than the commit");
+            }
+            Some(_) => {}
         }
         Ok(Self {
             what,
-            payload: payload.to_vec(),
-            signature: signature.to_vec(),
+            payload,
+            signature,
         })
     }
 
-    fn of_tag(mirror: &Mirror, followed: &Revision) -> Result<Self, VerifyError> {
+    fn of_tag(followed: &Revision, raw: &[u8]) -> Result<Self, VerifyError> {
         let name = followed.reference.strip_prefix("refs/tags/");
         let what = format!(
             "the tag {}",
             text::line(name.unwrap_or(&followed.reference).as_bytes())
         );
-        let failed = |error: git2::Error| unreadable(what.clone(), &error);
-        let repository = mirror.repository();
-        let tag = repository.find_tag(followed.id).map_err(failed)?;
-        let signed_as = tag.name_bytes();
-        let odb = repository.odb().map_err(failed)?;
-        let object = odb.read(followed.id).map_err(failed)?;
-        let (payload, signature) = split(object.data());
+        let signed_as = match proof::tag(raw) {
+            Some(tag) => tag.name,
+            None => return Err(unreadable(what)),
+        };
+        let (payload, signature) = split(raw);
         // A ref is not part of what is signed: without this, whoever can push could show an old
         // tag under a new name.
         if !signature.is_empty() && name.is_some_and(|name| name.as_bytes() != signed_as) {
@@ -130,6 +131,40 @@ impl SignedObject {
     }
 }
 
+/// A commit's text without its signature, the signature, and how many there are. As git has it: the
+/// header `gpgsig` and the lines that go on with it, the one for the other hash left out too.
+fn unsigned(raw: &[u8]) -> (Vec<u8>, Vec<u8>, usize) {
+    let (mut payload, mut signature, mut count) = (Vec::with_capacity(raw.len()), Vec::new(), 0);
+    let mut rest = raw;
+    let (mut ours, mut other) = (false, false);
+    while !rest.is_empty() {
+        let end = rest.iter().position(|&b| b == b'\n');
+        let (line, after) = rest.split_at(end.map_or(rest.len(), |end| end + 1));
+        if line == b"\n" {
+            payload.extend(rest);
+            break;
+        }
+        rest = after;
+        let goes_on = line.strip_prefix(b" ");
+        match (line.strip_prefix(b"gpgsig "), goes_on) {
+            (Some(first), _) => {
+                count += 1;
+                (ours, other) = (true, false);
+                signature.extend(first);
+            }
+            (None, Some(more)) if ours => signature.extend(more),
+            (None, Some(_)) if other => {}
+            (None, _) => {
+                (ours, other) = (false, line.starts_with(b"gpgsig"));
+                if !other {
+                    payload.extend(line);
+                }
+            }
+        }
+    }
+    (payload, signature, count)
+}
+
 /// A tag's text and the signature after it. As git has it: what follows the last line that begins
 /// an armour is the signature.
 fn split(text: &[u8]) -> (&[u8], &[u8]) {
@@ -151,16 +186,16 @@ fn armour(text: &[u8]) -> Option<&'static str> {
     found.map(|(_, kind)| *kind)
 }
 
-fn short(id: Oid) -> String {
-    let mut text = id.to_string();
+fn short(followed: &Revision) -> String {
+    let mut text = followed.commit.to_string();
     text.truncate(12);
     text
 }
 
-fn unreadable(what: String, error: &git2::Error) -> VerifyError {
+fn unreadable(what: String) -> VerifyError {
     VerifyError::Object {
         what,
-        why: text::line(error.message().as_bytes()),
+        why: "it is not one as git writes them".to_owned(),
     }
 }
 
@@ -178,6 +213,24 @@ mod tests {
         assert_eq!(
             split(b"object x\n\nmessage\n"),
             (&b"object x\n\nmessage\n"[..], &b""[..])
+        );
+    }
+
+    #[test]
+    fn a_commit_is_parted_from_its_signature_as_git_does() {
+        let head = "tree x\nauthor a <a> 1 +0\n";
+        let rest = "encoding x\n\nmessage\ngpgsig no\n more\n";
+        let signed = format!("{head}gpgsig first\n second\n \n third\ngpgsig-sha256 a\n b\n{rest}");
+        let (payload, signature, count) = unsigned(signed.as_bytes());
+        assert_eq!(String::from_utf8(payload).unwrap(), format!("{head}{rest}"));
+        assert_eq!(signature, b"first\nsecond\n\nthird\n");
+        assert_eq!(count, 1);
+        let twice = format!("{head}gpgsig a\ngpgsig b\n{rest}");
+        assert_eq!(unsigned(twice.as_bytes()).2, 2);
+        let plain = format!("{head}{rest}");
+        assert_eq!(
+            unsigned(plain.as_bytes()),
+            (plain.into_bytes(), Vec::new(), 0)
         );
     }
 

@@ -109,6 +109,7 @@ impl Signing {
         let fragment = toml::from_str(&text).unwrap();
         let app = App::new("todo", Path::new("todo.toml"), fragment).unwrap();
         Repository::new(&app, self.forge.mirror_path())
+            .with_worker(env!("CARGO_BIN_EXE_pp-fetcher"))
     }
 
     /// Who signed what is followed.

@@ -1,0 +1,71 @@
+//! An empty mirror, made of plain files and directories: nothing is read, and no libgit2 is needed.
+
+use std::fs::{self, File, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use super::mirror::{MirrorError, at, sync_dir};
+
+/// As git's own `init --bare --shared` has it. Refs are synced by libgit2, packs by us.
+const CONFIG: &str = "[core]\n\
+    \trepositoryformatversion = 0\n\
+    \tfilemode = true\n\
+    \tbare = true\n\
+    \tsharedrepository = 1\n\
+    \tfsyncObjectFiles = true\n";
+
+const DIRECTORIES: [&str; 7] = [
+    "objects",
+    "objects/info",
+    "objects/pack",
+    "refs",
+    "refs/heads",
+    "refs/tags",
+    "info",
+];
+
+/// Sees to it that there is something at `path`: what is there already, or an empty mirror.
+///
+/// # Errors
+/// [`MirrorError::Io`].
+pub fn provide(path: &Path) -> Result<(), MirrorError> {
+    match fs::symlink_metadata(path) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => create(path),
+        Err(error) => Err(at("look at", path)(error)),
+    }
+}
+
+/// Makes an empty mirror under a temporary name and gives it its own when it is whole.
+fn create(path: &Path) -> Result<(), MirrorError> {
+    let parent = path.parent().unwrap_or(Path::new("."));
+    let new = tempfile::Builder::new()
+        .prefix(".mirror-new-")
+        .tempdir_in(parent)
+        .map_err(at("create a directory in", parent))?;
+    let bare = new.path().join("bare");
+    directory(&bare)?;
+    for name in DIRECTORIES {
+        directory(&bare.join(name))?;
+    }
+    file(&bare.join("config"), CONFIG)?;
+    file(&bare.join("HEAD"), "ref: refs/heads/master\n")?;
+    sync_dir(&bare)?;
+    fs::rename(&bare, path).map_err(at("rename", path))?;
+    sync_dir(parent)
+}
+
+/// One that the group may write as well, whatever the umask, as all of an app's directories.
+fn directory(path: &Path) -> Result<(), MirrorError> {
+    fs::create_dir(path).map_err(at("create", path))?;
+    fs::set_permissions(path, Permissions::from_mode(0o2775)).map_err(at("set the mode of", path))
+}
+
+fn file(path: &Path, text: &str) -> Result<(), MirrorError> {
+    let mut file = File::create_new(path).map_err(at("create", path))?;
+    file.write_all(text.as_bytes()).map_err(at("write", path))?;
+    file.set_permissions(Permissions::from_mode(0o664))
+        .map_err(at("set the mode of", path))?;
+    file.sync_all().map_err(at("sync", path))
+}
