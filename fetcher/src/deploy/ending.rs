@@ -18,15 +18,21 @@ impl Deployment<'_> {
         draft.release = Some(trying.release.clone());
         match ended {
             Ok(()) => self.good(draft, trying, journal),
-            Err(failure) if failure.phase.is_after_switch() => {
+            Err(failure) if failure.phase.is_after_switch() && self.has_left(&trying) => {
                 self.go_back(draft, trying, &failure, journal)
             }
             Err(failure) => {
-                self.discard(&trying)?;
+                self.discard(&trying);
                 draft.release = None;
                 self.abandon(draft, &failure, journal)
             }
         }
+    }
+
+    /// Whether `current` is no longer what it was before the attempt. Where it cannot be read it
+    /// counts as changed.
+    fn has_left(&self, trying: &Trying) -> bool {
+        self.layout.current().ok() != Some(trying.previous.clone())
     }
 
     fn good(
@@ -51,11 +57,25 @@ impl Deployment<'_> {
         if let Err(error) = self.source.keep(&live) {
             journal.note(&format!("the mirror could not be tidied: {}", error.what));
         }
-        let gone = self.layout.prune(&mut self.state, self.app.deploy.keep);
-        if !gone.is_empty() {
-            self.save()?;
-        }
+        self.tidy(journal);
         Ok(verdict)
+    }
+
+    /// Removes and forgets superfluous releases. The deploy is good and written down: nothing that
+    /// goes wrong here changes that.
+    fn tidy(&mut self, journal: &mut Journal<'_>) {
+        let remembered = self.state.earlier.len();
+        let on_disk = self.layout.on_disk();
+        if self.state.live.iter().any(|l| on_disk.contains(&l.release)) {
+            // What a crash has removed and not forgotten would take the place of one to go back to.
+            self.state.earlier.retain(|e| on_disk.contains(&e.release));
+        }
+        self.layout.prune(&mut self.state, self.app.deploy.keep);
+        if self.state.earlier.len() != remembered
+            && let Err(error) = self.save()
+        {
+            journal.note(&format!("what was pruned is not written down: {error}"));
+        }
     }
 
     /// Ends an attempt that has switched nothing.
@@ -106,7 +126,15 @@ impl Deployment<'_> {
         if let Err(error) = self.dir.history().append(&attempt) {
             journal.note(&format!("the history cannot be written: {error}"));
         }
-        self.save()?;
+        if let Err(error) = self.save() {
+            // The error says that nothing can be written; how the attempt ended is to be known too.
+            let outcome = attempt.outcome.as_str();
+            let reason = attempt.reason.as_deref().unwrap_or_default();
+            journal.note(&format!(
+                "{outcome}, which cannot be written down: {reason}"
+            ));
+            return Err(error);
+        }
         Ok(Verdict::Attempted(Box::new(attempt)))
     }
 }

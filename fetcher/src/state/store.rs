@@ -9,7 +9,7 @@ use thiserror::Error;
 use super::history::History;
 use super::lock::{self, Locked};
 use super::record::{SCHEMA, State};
-use crate::crash;
+use crate::{crash, space};
 
 /// Where the state of every app is unless told otherwise.
 pub const DIRECTORY: &str = "/var/lib/pp-fetcher";
@@ -28,7 +28,7 @@ pub struct StateDir {
 #[derive(Debug, Error)]
 pub enum StateError {
     /// The file or its directory cannot be read or written.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {source}{}", path.display(), space::advice(source))]
     Io {
         /// The file or directory.
         path: PathBuf,
