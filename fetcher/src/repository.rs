@@ -183,8 +183,9 @@ impl Source for Repository {
         tick: &mut (dyn FnMut(Progress) + Send),
     ) -> Result<(), SourceError> {
         let id = id(revision)?;
-        fs::create_dir(into)
-            .map_err(|e| SourceError::surroundings(format!("{}: {e}", into.display())))?;
+        fs::create_dir(into).map_err(|e| {
+            SourceError::surroundings(format!("{}: {e}{}", into.display(), space::advice(&e)))
+        })?;
         let mirror = self.mirror()?;
         // Several threads write, one listener hears.
         let tick = Mutex::new(tick);

@@ -50,8 +50,10 @@ fn fault_build_hangs_and_ignores_sigterm() {
         "trap '' TERM\nsleep 600 &\nwhile :; do sleep 1; done",
     );
     let said = site.poll();
-    said.ended(1)
-        .has(&["was ended after 1.0 s (build_timeout)", "nothing was switched"]);
+    said.ended(1).has(&[
+        "was ended after 1.0 s (build_timeout)",
+        "nothing was switched",
+    ]);
     site.converges("one");
 }
 

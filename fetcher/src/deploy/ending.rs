@@ -110,6 +110,9 @@ impl Deployment<'_> {
         reason: Option<String>,
         journal: &mut Journal<'_>,
     ) -> Result<Verdict, StateError> {
+        if outcome != Outcome::Stuck {
+            self.layout.stay();
+        }
         let attempt = Attempt {
             attempt: draft.attempt,
             started_at: draft.started_at,

@@ -122,7 +122,7 @@ impl StateDir {
             what,
         };
         match fs::metadata(&path) {
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(State::default()),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(self.first()),
             Err(source) => return Err(StateError::Io { path, source }),
             Ok(found) if found.len() > LARGEST => return Err(unreadable("too large".into())),
             Ok(_) => {}
@@ -140,6 +140,17 @@ impl StateDir {
             });
         }
         serde_json::from_slice(&bytes).map_err(|e| unreadable(e.to_string()))
+    }
+
+    /// The state where there is none. Numbers go on where the history ends, so that a state that was
+    /// moved away does not give two attempts one number and one log.
+    fn first(&self) -> State {
+        let attempts = self.history().read().unwrap_or_default();
+        let last = attempts.iter().map(|attempt| attempt.attempt).max();
+        State {
+            next_attempt: last.unwrap_or_default().saturating_add(1),
+            ..State::default()
+        }
     }
 
     /// Writes the state: a new file, fsynced, renamed over the old one, the directory fsynced.
