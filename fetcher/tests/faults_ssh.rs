@@ -122,7 +122,7 @@ fn fault_ssh_ends_in_the_middle_of_a_pack() {
     let repository = distant.site.home.path().join("todo.git");
     // Enough for the listing, not for the pack.
     let cut = format!(
-        "timeout --foreground 3 git upload-pack '{}' | head -c 20000\nexit 255",
+        "timeout --foreground 3 git upload-pack '{}' | dd bs=1 count=20000 2>/dev/null\nexit 255",
         repository.display()
     );
     distant.ssh(&cut);

@@ -53,7 +53,10 @@ impl Deployment<'_> {
         match self.bring_back(&previous, journal) {
             Ok(()) => {
                 self.state.trying = None;
-                self.conclude(draft, Outcome::RolledBack, Some(reason), journal)
+                let verdict = self.conclude(draft, Outcome::RolledBack, Some(reason), journal)?;
+                // Of those that failed only the latest is kept, however many come in a row.
+                self.tidy(journal);
+                Ok(verdict)
             }
             Err(worse) => {
                 // What was being tried stays written down: the next poll goes on going back.

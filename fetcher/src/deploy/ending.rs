@@ -61,9 +61,9 @@ impl Deployment<'_> {
         Ok(verdict)
     }
 
-    /// Removes and forgets superfluous releases. The deploy is good and written down: nothing that
+    /// Removes and forgets superfluous releases. How the attempt ended is written down: nothing that
     /// goes wrong here changes that.
-    fn tidy(&mut self, journal: &mut Journal<'_>) {
+    pub(super) fn tidy(&mut self, journal: &mut Journal<'_>) {
         let remembered = self.state.earlier.len();
         let on_disk = self.layout.on_disk();
         if self.state.live.iter().any(|l| on_disk.contains(&l.release)) {
