@@ -181,7 +181,7 @@ impl Case {
             "{at}: the next push"
         );
         invariants::at_rest(&host);
-        invariants::few_are_kept(&host);
+        invariants::tidied(&host);
         true
     }
 }

@@ -103,7 +103,7 @@ fn fault_mirror_pack_empty() {
     spoilt(|mirror| {
         packs(mirror, "pack")
             .iter()
-            .for_each(|pack| overwrite(pack, Vec::clear))
+            .for_each(|pack| overwrite(pack, Vec::clear));
     });
 }
 
@@ -129,7 +129,7 @@ fn fault_mirror_index_missing() {
     spoilt(|mirror| {
         packs(mirror, "idx")
             .iter()
-            .for_each(|idx| fs::remove_file(idx).unwrap())
+            .for_each(|idx| fs::remove_file(idx).unwrap());
     });
 }
 
@@ -138,7 +138,7 @@ fn fault_mirror_pack_missing() {
     spoilt(|mirror| {
         packs(mirror, "pack")
             .iter()
-            .for_each(|pack| fs::remove_file(pack).unwrap())
+            .for_each(|pack| fs::remove_file(pack).unwrap());
     });
 }
 

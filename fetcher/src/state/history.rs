@@ -154,7 +154,7 @@ mod tests {
         history.append(&attempt).unwrap();
         let mut file = OpenOptions::new().append(true).open(&history.path).unwrap();
         file.write_all(b"{\"attempt\":2,\"star").unwrap();
-        assert_eq!(history.read().unwrap(), [attempt.clone()]);
+        assert_eq!(history.read().unwrap(), vec![attempt.clone()]);
         let next = Attempt {
             attempt: 3,
             ..attempt.clone()

@@ -4,6 +4,7 @@
 //! - [`always`]: at every moment, a SIGKILL included.
 //! - [`nothing_runs`]: when a poll has ended, however it ended.
 //! - [`at_rest`]: when a poll has ended well.
+//! - [`tidied`]: when a deploy has ended well.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -178,9 +179,10 @@ pub fn at_rest(site: &Site) {
     );
 }
 
-/// After a deploy that nothing interrupted: `keep`, which is 2, and the last one that failed. A kill
-/// between a deploy's end and its tidying leaves the tidying to the next deploy.
-pub fn few_are_kept(site: &Site) {
+/// After a deploy that nothing interrupted: `keep`, which is 2, and the last one that failed are all
+/// there is, and nothing lies about in the mirror. A kill between a deploy's end and its tidying
+/// leaves the tidying to the next deploy: a poll that finds nothing new writes nothing.
+pub fn tidied(site: &Site) {
     let state = site.state();
     let releases = site.layout().on_disk();
     let gone = |release: &&String| !releases.contains(release);
@@ -192,32 +194,38 @@ pub fn few_are_kept(site: &Site) {
         .collect();
     assert!(gone.is_empty(), "remembered and gone: {gone:?}");
     assert!(releases.len() <= 3, "{releases:?}");
+    assert_eq!(leftovers_of_the_mirror(site), Vec::<PathBuf>::new());
 }
 
-/// Temporary names of ours, and locks and half-received packs in the mirror.
+/// Temporary names of ours.
 fn leftovers(site: &Site) -> Vec<PathBuf> {
-    let mut found = Vec::new();
     let own = [
         site.root(),
         site.root().join("releases"),
         site.state_path(""),
     ];
-    let mirror = [
-        "mirror.git",
-        "mirror.git/objects/pack",
-        "mirror.git/refs",
-        "mirror.git/refs/pp",
-    ];
-    for directory in own
-        .into_iter()
-        .chain(mirror.map(|name| site.state_path(name)))
+    temporary(&own)
+}
+
+/// Locks and half-received packs.
+fn leftovers_of_the_mirror(site: &Site) -> Vec<PathBuf> {
+    let places = ["", "objects/pack", "refs", "refs/pp"];
+    let mirror = places.map(|name| site.state_path("mirror.git").join(name));
+    temporary(&mirror)
+}
+
+fn temporary(directories: &[PathBuf]) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in directories
+        .iter()
+        .flat_map(fs::read_dir)
+        .flatten()
+        .flatten()
     {
-        for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
-            let name = entry.file_name().to_string_lossy().into_owned();
-            let temporary = [".", "incoming-", "pack_git2_", "tmp_"];
-            if temporary.iter().any(|start| name.starts_with(start)) || name.ends_with(".lock") {
-                found.push(entry.path());
-            }
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let starts = [".", "incoming-", "pack_git2_", "tmp_"];
+        if starts.iter().any(|start| name.starts_with(start)) || name.ends_with(".lock") {
+            found.push(entry.path());
         }
     }
     found

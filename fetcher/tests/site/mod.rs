@@ -195,7 +195,7 @@ impl Site {
         let said = self.poll();
         assert_eq!(self.served().as_deref(), Some("next"), "{said:?}");
         invariants::at_rest(self);
-        invariants::few_are_kept(self);
+        invariants::tidied(self);
     }
 
     pub fn root(&self) -> PathBuf {
