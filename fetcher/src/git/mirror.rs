@@ -263,6 +263,9 @@ impl Mirror {
         // Walking the refs passes over one that is no ref, and writing it again then fails for ever.
         for entry in fs::read_dir(self.path.join(PINS)).into_iter().flatten() {
             let entry = entry.map_err(at("read", &self.path))?;
+            if entry.file_type().is_ok_and(|t| t.is_dir()) {
+                continue;
+            }
             let name = format!("{PINS}{}", entry.file_name().to_string_lossy());
             let found = self.repository.refname_to_id(&name);
             found.map_err(|error| broken(&self.path, &error))?;
