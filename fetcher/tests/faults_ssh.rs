@@ -146,14 +146,3 @@ fn fault_ssh_cannot_log_in() {
         .has(&["failed: poll: forge:", "ermission"]);
     distant.converges();
 }
-
-/// Takes as long as the program's own time-out for a conversation: not for every day.
-#[test]
-#[ignore = "waits for the whole time-out of a conversation, ten minutes"]
-fn fault_ssh_stalls_for_ever() {
-    let distant = Distant::new();
-    distant.ssh("printf '000eversion'; trap '' TERM; sleep 3600");
-    distant.site.push("two", "200", "");
-    distant.poll().ended(1).has(&["failed: poll: forge:"]);
-    distant.converges();
-}
