@@ -137,9 +137,9 @@ fn rule_34_a_failing_hook_never_fails_a_deploy() {
         well_all_the_same(&host, &format!("version {n}"), why);
     }
     fs::remove_file(host.at("hook")).unwrap();
-    well_all_the_same(&host, "without a hook", "cannot be run: No such file");
+    well_all_the_same(&host, "without a hook", "was not run: No such file");
     fs::write(host.at("hook"), "not a program").unwrap();
-    well_all_the_same(&host, "with a text", "cannot be run: Permission denied");
+    well_all_the_same(&host, "with a text", "was not run: Permission denied");
 }
 
 /// Pushes a version and demands that it is deployed, whatever its hook does.

@@ -84,7 +84,7 @@ fn a_limit_that_is_out_of_reach_is_not_the_revisions_fault() {
     assert_eq!(waits(&world), Vec::<String>::new());
     assert!(world.state().quarantine_of(&two).is_none());
     // The process of the release before was never touched: it serves, and is told apart by that.
-    assert_eq!(world.attempt().outcome, Outcome::RolledBack);
+    assert_eq!(attempt.outcome, Outcome::RolledBack);
     assert_eq!(world.served(), Some(one));
     assert!(
         matches!(world.try_pass().unwrap(), Verdict::Attempted(a) if a.outcome == Outcome::Good)
