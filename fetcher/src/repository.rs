@@ -111,8 +111,10 @@ impl Repository {
         let role = Role::Mirror(self.path.clone());
         skeleton::provide(&self.path).map_err(failed)?;
         let worker = match Client::start(&self.program, &role) {
-            Err(WorkerError::Broken(_)) => {
-                Mirror::set_aside(&self.path).map_err(failed)?;
+            Err(WorkerError::Broken(why)) => {
+                let aside = Mirror::set_aside(&self.path).map_err(failed)?;
+                let aside = aside.display();
+                eprintln!("pp-fetcher: {}: {why}; that was done, the damaged one is {aside}", self.app);
                 skeleton::provide(&self.path).map_err(failed)?;
                 Client::start(&self.program, &role)
             }
