@@ -114,7 +114,10 @@ impl Repository {
             Err(WorkerError::Broken(why)) => {
                 let aside = Mirror::set_aside(&self.path).map_err(failed)?;
                 let aside = aside.display();
-                eprintln!("pp-fetcher: {}: {why}; that was done, the damaged one is {aside}", self.app);
+                eprintln!(
+                    "pp-fetcher: {}: {why}; that was done, the damaged one is {aside}",
+                    self.app
+                );
                 skeleton::provide(&self.path).map_err(failed)?;
                 Client::start(&self.program, &role)
             }
