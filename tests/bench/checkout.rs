@@ -1,5 +1,6 @@
 //! Our checkout, from the object database and beside the live release, against git's own.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,6 +10,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail, ensure};
 use pp_fetcher::checkout::{Budget, CheckedOut, check_out};
 use pp_fetcher::git::{Mirror, Oid, Remote, RemoteOptions, RepositoryUrl, Wanted};
+use pp_fetcher::proof::{Id, written};
 
 use crate::record::{self, Record};
 use crate::sample::Sample;
@@ -16,7 +18,7 @@ use crate::sample::Sample;
 const FILES: u64 = 30_000;
 const CHANGED: u64 = 10;
 
-/// Four ways to the same tree, in turns.
+/// Ways to the same tree, in turns.
 pub(crate) fn measure(rounds: usize) -> Result<()> {
     let directory = tempfile::tempdir()?;
     let at = directory.path();
@@ -26,6 +28,7 @@ pub(crate) fn measure(rounds: usize) -> Result<()> {
     ensure!(live.copied == 0, "there was nothing to copy from");
     let kept = at.join("live");
     let (mut beside, mut fresh) = (Sample::default(), Sample::default());
+    let mut proven = Sample::default();
     let (mut git, mut workers) = (Sample::default(), Sample::default());
     for round in 0..rounds {
         println!("round {}", round + 1);
@@ -33,6 +36,10 @@ pub(crate) fn measure(rounds: usize) -> Result<()> {
             let done = b.ours(b.second, Some(&kept), "new")?;
             ensure!(done.copied == FILES - CHANGED, "{done:?}");
             Ok(())
+        })?;
+        bench.time(&mut proven, |b| {
+            b.ours(b.second, Some(&kept), "new")?;
+            b.prove(b.second, "new")
         })?;
         bench.time(&mut fresh, |b| b.ours(b.second, None, "new").map(drop))?;
         bench.time(&mut git, |b| b.worktree(1))?;
@@ -44,7 +51,8 @@ pub(crate) fn measure(rounds: usize) -> Result<()> {
         &format!(
             "{FILES} files, {mib} MiB, {CHANGED} of them changed; warm cache, in turns, {rounds} rounds;\n\
              milliseconds, medians with the least and the most in parentheses. {}, {}.\n\
-             Ours looks at the whole tree first, sets modes and ends with `syncfs`; git's does not.\n\
+             Ours looks at the whole tree first, sets modes and ends with `syncfs`; git's does not. A deploy also\n\
+             reads every file back in a second process and compares it with the commit: the second line.\n\
              `cargo run --release -p pp-tests --bin bench checkout` measures this.",
             record::machine(),
             file_system(at)?
@@ -58,6 +66,7 @@ pub(crate) fn measure(rounds: usize) -> Result<()> {
     record.columns(&["way", "wall", "ratio"]);
     for (what, sample) in [
         ("ours, beside the live release", &beside),
+        ("the same, read back and compared", &proven),
         ("ours, from the object database alone", &fresh),
         ("`git worktree add`", &git),
         ("`git worktree add`, `checkout.workers=2`", &workers),
@@ -128,6 +137,19 @@ impl Bench {
             &budget,
             &|_| {},
         )?)
+    }
+
+    /// Compares what was written with what the commit names, as a deploy does.
+    fn prove(&self, commit: Oid, name: &str) -> Result<()> {
+        let commit = Id::from_bytes(commit.as_bytes()).context("a commit's name")?;
+        let get = &mut |id: Id, _| -> Result<Vec<u8>> {
+            Ok(self
+                .mirror
+                .object(Oid::from_bytes(id.as_bytes())?, 16 << 20)?)
+        };
+        let differs = |what: written::Differs| anyhow::anyhow!("{}: {}", what.path, what.how);
+        let tree = written::gather(commit, &BTreeSet::new(), FILES * 2, get, differs)?;
+        written::check(&self.at.join(name), &tree).map_err(differs)
     }
 
     fn worktree(&self, workers: u32) -> Result<()> {

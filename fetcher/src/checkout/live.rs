@@ -1,5 +1,5 @@
 //! Files taken over from the live release instead of being inflated from the object database:
-//! three times as quick, and proved by their content.
+//! quicker (`tests/bench/results/checkout.md`), and proved by their content.
 //!
 //! Nothing about the live release is believed, neither its names nor its time stamps. A release is
 //! the app's to write in, a mapping that writes shows in no time stamp until the kernel gets round
