@@ -9,6 +9,7 @@ libc6-dev|headers for it
 pkg-config|finds Debian's zlib for it
 libfaketime|sets the clock back in the fetcher's tests
 zlib1g-dev|Debian's zlib
+python3|maps a file of a release into memory, in the fetcher's tests
 git|makes repositories for tests
 openssh-client|the fetcher's transport
 openssh-server|an sshd for the fetcher's tests

@@ -10,8 +10,10 @@ mod git_support;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use git_support::Forge;
+use git_support::sshd::Sshd;
 use pp_fetcher::config::{App, load};
 use pp_fetcher::deploy::source::{Source, SourceError};
 use pp_fetcher::repository::Repository;
@@ -42,13 +44,19 @@ impl Nested {
 
     /// The app as configured with `submodules`.
     fn configured(&self, submodules: &[(&str, &Forge)]) -> App {
+        let table = |(path, forge): &(&str, &Forge)| {
+            let repository = forge.repo().display().to_string();
+            format!("[[submodule]]\npath = \"{path}\"\nrepository = \"{repository}\"\n")
+        };
+        self.written(&submodules.iter().map(table).collect::<String>())
+    }
+
+    /// The app with these tables in its file.
+    fn written(&self, tables: &str) -> App {
         let dir = self.work.path().join("etc");
         fs::create_dir_all(dir.join("apps.d")).unwrap();
         let mut text = format!("repository = \"{}\"\n", self.app.repo().display());
-        for (path, forge) in submodules {
-            let repository = forge.repo().display().to_string();
-            text += &format!("[[submodule]]\npath = \"{path}\"\nrepository = \"{repository}\"\n");
-        }
+        text += tables;
         text += "[deploy]\nroot = \"/srv/todo\"\n";
         fs::write(dir.join("apps.d/todo.toml"), text).unwrap();
         let config = load(&dir).unwrap();
@@ -58,8 +66,11 @@ impl Nested {
 
     /// Polls, fetches, checks out; gives the release.
     fn deploy(&self, submodules: &[(&str, &Forge)], name: &str) -> Result<PathBuf, SourceError> {
-        let app = self.configured(submodules);
-        let mut repository = Repository::new(&app, self.work.path().join("mirror.git"))
+        self.deploy_as(&self.configured(submodules), name)
+    }
+
+    fn deploy_as(&self, app: &App, name: &str) -> Result<PathBuf, SourceError> {
+        let mut repository = Repository::new(app, self.work.path().join("mirror.git"))
             .with_worker(env!("CARGO_BIN_EXE_pp-fetcher"));
         let revision = repository.poll()?;
         repository.fetch(&revision, &mut |_| {})?;
@@ -151,6 +162,62 @@ fn a_commit_that_was_never_pushed_is_told_with_the_submodule() {
             && error.what.contains("push it there"),
         "{}",
         error.what
+    );
+}
+
+#[test]
+fn a_submodule_has_a_key_and_a_host_of_its_own() {
+    let Some(sshd) = Sshd::start() else { return };
+    let nested = Nested::new();
+    let table = |path: &str, forge: &Forge, known_hosts: &str| {
+        format!(
+            "[[submodule]]\npath = \"{path}\"\nrepository = \"forge:{}\"\n[submodule.ssh]\n\
+             identity = \"{}\"\nconfig = \"{}\"\nknown_hosts = \"{}\"\n",
+            forge.repo().display(),
+            sshd.at("user").display(),
+            sshd.at("ssh_config").display(),
+            sshd.at(known_hosts).display(),
+        )
+    };
+    let both = |known_hosts: &str| {
+        let theme = table("libs/theme", &nested.theme, known_hosts);
+        theme + &table("libs/theme/deep", &nested.deep, known_hosts)
+    };
+    // Rule 24 holds for each of them, and the mend names the one.
+    let unknown = nested.written(&both("nobody_pinned"));
+    let error = nested.deploy_as(&unknown, "one").unwrap_err();
+    assert!(
+        error
+            .what
+            .contains("`pp-fetcher hostkey show todo --submodule libs/theme`"),
+        "{}",
+        error.what
+    );
+    let release = nested.deploy_as(&nested.written(&both("known_hosts")), "two");
+    let release = release.unwrap();
+    assert_eq!(read(&release, "libs/theme/deep/deep.css"), "deep 1\n");
+
+    let shown = |submodule: &str| {
+        let etc = nested.work.path().join("etc");
+        Command::new(env!("CARGO_BIN_EXE_pp-fetcher"))
+            .args(["hostkey", "show", "todo", "--submodule", submodule])
+            .arg("--config")
+            .arg(etc)
+            .output()
+            .unwrap()
+    };
+    let output = shown("libs/theme");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && said.contains("SHA256:"),
+        "{said}"
+    );
+    let output = shown("libs/other");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        said.contains("configured: libs/theme, libs/theme/deep"),
+        "{said}"
     );
 }
 

@@ -185,6 +185,9 @@ pub enum Hostkey {
         /// The app
         #[arg(value_name = "APP")]
         app: String,
+        /// The server of this submodule instead
+        #[arg(long, value_name = "PATH")]
+        submodule: Option<PathBuf>,
     },
     /// Pin the key that the server offers, in place of those it no longer does
     ///
@@ -197,6 +200,9 @@ pub enum Hostkey {
         /// The fingerprint that the forge publishes
         #[arg(long, value_name = "SHA256:…")]
         fingerprint: Option<String>,
+        /// The server of this submodule instead
+        #[arg(long, value_name = "PATH")]
+        submodule: Option<PathBuf>,
     },
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 use std::io::{BufRead, IsTerminal};
+use std::path::Path;
 
 use super::args::Arguments;
 use super::control::on;
@@ -10,20 +11,63 @@ use super::{FAILED, OK, USAGE};
 use crate::config::App;
 use crate::hostkey::{Change, HostKeyError, Marker, Offered, Pinned, Survey, survey};
 
-/// `pp-fetcher hostkey show APP`.
-pub fn show(arguments: &Arguments, app: &str) -> u8 {
-    on(arguments, app, |app| match survey(app) {
-        Ok(survey) => {
-            say(&told(app, &survey));
-            u8::from(!is_pinned(&survey))
+/// `pp-fetcher hostkey show APP [--submodule …]`.
+pub fn show(arguments: &Arguments, app: &str, submodule: Option<&Path>) -> u8 {
+    on(arguments, app, |app| {
+        let app = &match meant(app, submodule) {
+            Ok(app) => app,
+            Err(code) => return code,
+        };
+        match survey(app) {
+            Ok(survey) => {
+                say(&told(app, &survey));
+                u8::from(!is_pinned(&survey))
+            }
+            Err(error) => failed(app, &error),
         }
-        Err(error) => failed(app, &error),
     })
 }
 
-/// `pp-fetcher hostkey pin APP [--fingerprint …]`.
-pub fn pin(arguments: &Arguments, app: &str, fingerprint: Option<&str>) -> u8 {
+/// The app as if the submodule, if one is named, were its repository.
+fn meant(app: &App, submodule: Option<&Path>) -> Result<App, u8> {
+    let mut meant = app.clone();
+    if let Some(path) = submodule {
+        let Some(found) = app.submodules.iter().find(|one| one.path == path) else {
+            let known: Vec<_> = app
+                .submodules
+                .iter()
+                .map(|one| one.path.display().to_string())
+                .collect();
+            eprintln!(
+                "pp-fetcher: {}: no submodule {} is configured (configured: {})",
+                app.name,
+                path.display(),
+                if known.is_empty() {
+                    "none".to_owned()
+                } else {
+                    known.join(", ")
+                }
+            );
+            return Err(USAGE);
+        };
+        meant.repository = found.repository.clone();
+        meant.ssh = found.ssh.clone();
+    }
+    Ok(meant)
+}
+
+/// `pp-fetcher hostkey pin APP [--fingerprint …] [--submodule …]`.
+pub fn pin(
+    arguments: &Arguments,
+    app: &str,
+    fingerprint: Option<&str>,
+    submodule: Option<&Path>,
+) -> u8 {
     on(arguments, app, |app| {
+        let app = &match meant(app, submodule) {
+            Ok(app) => app,
+            Err(code) => return code,
+        };
         let survey = match survey(app) {
             Ok(survey) => survey,
             Err(error) => return failed(app, &error),

@@ -52,10 +52,14 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         Command::AcceptRewrite { app, revision } => {
             control::accept_rewrite(arguments, app, revision)
         }
-        Command::Hostkey(Hostkey::Show { app }) => hostkey::show(arguments, app),
-        Command::Hostkey(Hostkey::Pin { app, fingerprint }) => {
-            hostkey::pin(arguments, app, fingerprint.as_deref())
+        Command::Hostkey(Hostkey::Show { app, submodule }) => {
+            hostkey::show(arguments, app, submodule.as_deref())
         }
+        Command::Hostkey(Hostkey::Pin {
+            app,
+            fingerprint,
+            submodule,
+        }) => hostkey::pin(arguments, app, fingerprint.as_deref(), submodule.as_deref()),
         Command::Pause { app, reason, until } => {
             control::pause(arguments, app, reason, until.as_deref())
         }

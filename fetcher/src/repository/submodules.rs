@@ -58,7 +58,9 @@ impl Repository {
             });
         fetched.map(|_| ()).map_err(|error| {
             let what = match &error {
-                WorkerError::Remote(remote) => advised(remote, &self.app).what,
+                WorkerError::Remote(remote) => {
+                    advised(remote, &format!("{} --submodule {path}", self.app)).what
+                }
                 other => other.to_string(),
             };
             let mend = if unknown(&error) {
