@@ -81,7 +81,8 @@ unit_tests() {
 		cargo test --locked -p pp-tests --lib &&
 		cargo test --locked -p pp-restarter --features selftest --test sandbox &&
 		cargo test --locked -p pp-fetcher --features selftest --test contained &&
-		cargo test --locked -p pp-fetcher --features failpoints --test crash
+		PP_KILLS=${PP_KILLS:-500} cargo test --locked -p pp-fetcher --test random_kills -- --nocapture &&
+		cargo test --locked -p pp-fetcher --features failpoints --test crash --test faults_full
 }
 
 lab() {

@@ -7,6 +7,7 @@ TOOLS="
 gcc|links, and compiles the libgit2 that the git2 crate carries
 libc6-dev|headers for it
 pkg-config|finds Debian's zlib for it
+libfaketime|sets the clock back in the fetcher's tests
 zlib1g-dev|Debian's zlib
 git|makes repositories for tests
 openssh-client|the fetcher's transport

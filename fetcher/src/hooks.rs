@@ -63,7 +63,7 @@ pub fn tell(deployment: &Deployment<'_>, attempt: &Attempt, journal: &mut Journa
         Ok(Ended::Signal(signal)) => format!("was ended by signal {signal}"),
         Ok(Ended::TimedOut) => format!("was ended after {} (hooks.timeout)", human(timeout(app))),
         Ok(Ended::Stopped) => "was ended, as pp-fetcher was told to stop".to_owned(),
-        Err(error) => format!("cannot be run: {error}"),
+        Err(error) => format!("was not run: {error}"),
     };
     journal.note(&format!(
         "the hook {} {how}; the deploy is not changed by that (output: {})",

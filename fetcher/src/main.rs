@@ -5,6 +5,9 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
+    if let Some(code) = pp_fetcher::process::keeper::main() {
+        return code;
+    }
     #[cfg(feature = "failpoints")]
     let _from_the_environment = fail::FailScenario::setup();
     // Before the command line is looked at: not a command, and in no help.

@@ -306,8 +306,9 @@ impl Source for Repository {
         tick: &mut (dyn FnMut(Progress) + Send),
     ) -> Result<(), SourceError> {
         let revision = named(revision)?;
-        fs::create_dir(into)
-            .map_err(|e| SourceError::surroundings(format!("{}: {e}", into.display())))?;
+        fs::create_dir(into).map_err(|e| {
+            SourceError::surroundings(format!("{}: {e}{}", into.display(), space::advice(&e)))
+        })?;
         self.write(revision, live, into, tick).map_err(|error| {
             // The worker may not remove the directory itself; a leftover would be swept with the
             // other `.new-…`.

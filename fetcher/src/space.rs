@@ -86,6 +86,29 @@ pub fn check(path: &Path, need: Need) -> Result<(), NoRoom> {
     Ok(())
 }
 
+/// What to do about an error of the disk itself: lines to put after what the system said, or
+/// nothing.
+#[must_use]
+pub fn advice(error: &std::io::Error) -> &'static str {
+    use std::io::ErrorKind::{QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    match error.kind() {
+        StorageFull => {
+            "\n  make room there: `df -h` and `df -i` show whether bytes or inodes are used up"
+        }
+        QuotaExceeded => "\n  the quota of the user that pp-fetcher runs as is used up",
+        ReadOnlyFilesystem => {
+            "\n  that file system is mounted read-only: `dmesg` says whether the kernel did it after an error"
+        }
+        _ => "",
+    }
+}
+
+/// Whether there is less room around `path` than is always to stay free.
+#[must_use]
+pub fn is_full(path: &Path) -> Option<NoRoom> {
+    check(path, Need::default()).err()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,8 +2,7 @@
 //! a build that fails and a rollback. At each point `current` resolves to one whole release that was
 //! good or is being tried; the next polls bring the app to where it would have been without.
 //!
-//! The program, git, the directories and the build are real. There is no systemd here: the app has
-//! no unit, and its health URL is answered by this test out of the release that `current` leads to.
+//! What must hold is in `site/invariants.rs`.
 
 #![allow(
     clippy::unwrap_used,
@@ -12,17 +11,12 @@
     reason = "a test stops where it is wrong"
 )]
 
-mod program;
+mod site;
 
-use std::fs;
-use std::io::{Read, Write};
-use std::net::TcpListener;
 use std::os::unix::process::ExitStatusExt;
-use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::thread;
 
-use program::Home;
+use site::{Site, invariants};
 
 /// Every place at which the program can be killed. That none is missing, and that each is reached
 /// in some scenario, is a test of its own below.
@@ -82,150 +76,22 @@ const SCENARIOS: [Scenario; 5] = [
     Scenario::Rollback,
 ];
 
-/// One app on one host.
-struct Host {
-    home: Home,
-}
-
-impl Host {
-    /// A host on which nothing was ever pushed.
-    fn new() -> Self {
-        let host = Self { home: Home::new() };
-        host.configure();
-        host.git(&["init", "-q", "--bare", "-b", "main", "todo.git"]);
-        host.git(&["init", "-q", "-b", "main", "work"]);
-        host
-    }
-
-    /// Another one that is exactly like this one.
-    fn copy(&self) -> Self {
-        let home = Home::new();
-        let mut copy = Command::new("cp");
-        copy.arg("-a")
-            .arg("--")
-            .arg(self.home.path().join("."))
-            .arg(home.path());
-        assert!(copy.status().unwrap().success());
-        let host = Self { home };
-        host.configure();
-        host
-    }
-
-    fn configure(&self) {
-        let port = serve(self.home.path().join("root/current/status"));
-        let at = self.home.path().display();
-        self.home.app(
-            "todo",
-            &format!(
-                "repository = \"file://{at}/todo.git\"\n[deploy]\nroot = \"{at}/root\"\nkeep = 2\n\
-                 build = \"build\"\nshared = [\"data\"]\n\
-                 [health]\nurl = \"http://127.0.0.1:{port}/\"\nwithin = \"500ms\"\nsteady = \"0s\"\n"
-            ),
-        );
-    }
-
-    fn git(&self, arguments: &[&str]) {
-        let mut git = self.home.command("git");
-        git.args(["-c", "user.name=Ada", "-c", "user.email=ada@example.org"]);
-        let output = git.args(arguments).output().unwrap();
-        assert!(
-            output.status.success(),
-            "{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-    }
-
-    /// Pushes a version: what its health URL answers, and how its build ends.
-    fn push(&self, name: &str, status: &str, build: &str) {
-        let work = self.home.path().join("work");
-        let script = format!("#!/bin/sh\necho {name} >built\nexit {build}\n");
-        for (file, text) in [("name", name), ("status", status), ("build", &script)] {
-            fs::write(work.join(file), text).unwrap();
-        }
-        for n in 0..20 {
-            fs::write(work.join(format!("file{n}")), format!("{name} {n}\n")).unwrap();
-        }
-        self.git(&["-C", "work", "add", "-A"]);
-        self.git(&["-C", "work", "update-index", "--chmod=+x", "build"]);
-        self.git(&["-C", "work", "commit", "-q", "-m", name]);
-        self.git(&["-C", "work", "push", "-q", "../todo.git", "HEAD:main"]);
-    }
-
-    /// Runs the program; whether it was killed at `point`.
-    fn run(&self, arguments: &[&str], point: Option<&str>) -> bool {
-        let mut command = self.home.fetcher(arguments);
-        if let Some(point) = point {
-            // `2*x`: the second time. fail counts down before it acts: `1*off->return`.
-            let action = match point.split_once('*') {
-                Some((_, name)) => format!("{name}=1*off->return"),
-                None => format!("{point}=return"),
-            };
-            command.env("FAILPOINTS", action);
-        }
-        let output = command.output().unwrap();
-        output.status.signal() == Some(9)
-    }
-
-    fn poll(&self) {
-        self.run(&["poll", "todo"], None);
-    }
-
-    /// The version that `current` serves, after looking whether it is whole.
-    fn served(&self) -> Option<String> {
-        let current = self.home.path().join("root/current");
-        current.symlink_metadata().ok()?;
-        let name = fs::read_to_string(current.join("name")).expect("current leads to a release");
-        for n in 0..20 {
-            let text = fs::read_to_string(current.join(format!("file{n}"))).unwrap();
-            assert_eq!(
-                text,
-                format!("{name} {n}\n"),
-                "the release is whole and of one revision"
-            );
-        }
-        let built = fs::read_to_string(current.join("built")).unwrap();
-        assert_eq!(built.trim(), name, "it was built before it was switched to");
-        assert_eq!(
-            fs::read_to_string(current.join("REVISION")).unwrap().len(),
-            41
-        );
-        assert!(current.join("data").is_dir());
-        Some(name)
-    }
-
-    fn leftovers(&self) -> Vec<PathBuf> {
-        let hidden = |path: &Path| path.file_name().unwrap().to_string_lossy().starts_with('.');
-        ["root", "root/releases", "state/todo"]
-            .iter()
-            .flat_map(|d| fs::read_dir(self.home.path().join(d)).into_iter().flatten())
-            .map(|entry| entry.unwrap().path())
-            .filter(|path| hidden(path))
-            .collect()
-    }
-}
-
-/// Answers every request with the status in `file`, or 503.
-fn serve(file: PathBuf) -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    thread::spawn(move || {
-        for mut peer in listener.incoming().flatten() {
-            let _ = peer.read(&mut [0; 1024]);
-            let status = fs::read_to_string(&file).unwrap_or_else(|_| "503".into());
-            let _ = write!(
-                peer,
-                "HTTP/1.1 {} x\r\nContent-Length: 0\r\n\r\n",
-                status.trim()
-            );
-        }
-    });
-    port
+/// Runs the program; whether it was killed at `point`.
+fn run_to(site: &Site, arguments: &[&str], point: &str) -> bool {
+    // `2*x`: the second time. fail counts down before it acts: `1*off->return`.
+    let action = match point.split_once('*') {
+        Some((_, name)) => format!("{name}=1*off->return"),
+        None => format!("{point}=return"),
+    };
+    let mut command = site.home.fetcher(arguments);
+    let output = command.env("FAILPOINTS", action).output().unwrap();
+    output.status.signal() == Some(9)
 }
 
 /// A host at the beginning of a scenario, and what may be expected of it.
 struct Case {
     scenario: Scenario,
-    host: Host,
+    host: Site,
     /// What is killed.
     command: &'static [&'static str],
     /// What may serve after the kill.
@@ -236,30 +102,30 @@ struct Case {
 
 impl Case {
     fn new(scenario: Scenario) -> Self {
-        let host = Host::new();
+        let host = Site::new();
         let poll: &[&str] = &["poll", "todo"];
         if scenario != Scenario::FirstDeploy {
             for name in ["zero", "one", "two"] {
-                host.push(name, "200", "0");
+                host.push(name, "200", "");
                 host.poll();
                 assert_eq!(host.served().as_deref(), Some(name));
             }
         }
         let (command, meanwhile, finally) = match scenario {
             Scenario::FirstDeploy => {
-                host.push("one", "200", "0");
+                host.push("one", "200", "");
                 (poll, vec![None, Some("one")], "one")
             }
             Scenario::Update => {
-                host.push("three", "200", "0");
+                host.push("three", "200", "");
                 (poll, vec![Some("two"), Some("three")], "three")
             }
             Scenario::TakenBack => {
-                host.push("three", "500", "0");
+                host.push("three", "500", "");
                 (poll, vec![Some("two"), Some("three")], "two")
             }
             Scenario::BuildFails => {
-                host.push("three", "200", "1");
+                host.push("three", "200", "exit 1");
                 (poll, vec![Some("two")], "two")
             }
             Scenario::Rollback => {
@@ -279,10 +145,11 @@ impl Case {
     /// One cell of the matrix; whether the point was reached.
     fn killed_at(&self, point: &str) -> bool {
         let host = self.host.copy();
-        if !host.run(self.command, Some(point)) {
+        if !run_to(&host, self.command, point) {
             return false;
         }
         let at = format!("{:?} killed at {point}", self.scenario);
+        invariants::always(&host);
         let served = host.served();
         assert!(
             self.meanwhile.contains(&served.as_deref()),
@@ -296,21 +163,24 @@ impl Case {
                 point, "before-state",
                 "{at}: it was written down, and is lost"
             );
-            host.run(self.command, None);
+            host.run(self.command);
         }
         assert_eq!(
             host.served().as_deref(),
             Some(self.finally),
             "{at}: in the end"
         );
-        assert_eq!(host.leftovers(), Vec::<PathBuf>::new(), "{at}: leftovers");
-        host.push("four", "200", "0");
+        invariants::always(&host);
+        invariants::nothing_runs(&host);
+        host.push("four", "200", "");
         host.poll();
         assert_eq!(
             host.served().as_deref(),
             Some("four"),
             "{at}: the next push"
         );
+        invariants::at_rest(&host);
+        invariants::tidied(&host);
         true
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use git2::Oid;
 use thiserror::Error;
 
-use crate::space::NoRoom;
+use crate::space::{self, NoRoom};
 
 /// Why there is no checkout.
 #[derive(Debug, Error)]
@@ -42,7 +42,7 @@ pub enum CheckoutError {
     #[error("{} is not empty: a checkout goes into a fresh directory only", .0.display())]
     NotEmpty(PathBuf),
     /// The file system.
-    #[error("cannot {what} {}: {source}", path.display())]
+    #[error("cannot {what} {}: {source}{}", path.display(), space::advice(source))]
     Io {
         /// What was tried.
         what: &'static str,

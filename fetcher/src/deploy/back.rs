@@ -1,8 +1,10 @@
 //! The way back: the previous release serves again.
 
+use std::path::{Path, PathBuf};
+
 use super::failure::Failure;
 use super::journal::{Journal, Phase};
-use super::pipeline::{Deployment, Draft, Verdict};
+use super::pipeline::{Deployment, Draft, Verdict, unswitched};
 use super::restart::restart_all;
 use crate::health::probe::probe;
 use crate::state::{Outcome, StateError, Trying};
@@ -24,7 +26,10 @@ impl Deployment<'_> {
         self.hold_against(&trying.revision, failure);
         trying.going_back = Some(failure.to_string());
         self.state.trying = Some(trying.clone());
-        self.save()?;
+        // Those who are served come first, the books second.
+        if let Err(error) = self.save() {
+            journal.note(&format!("going back all the same: {error}"));
+        }
         self.finish_going_back(draft, &trying, journal)
     }
 
@@ -72,9 +77,9 @@ impl Deployment<'_> {
         journal.step(Phase::BackSwitch, || {
             self.layout
                 .switch(previous)
-                .map_err(|e| Failure::surroundings(Phase::BackSwitch, e.to_string()))
+                .map_err(|e| unswitched(Phase::BackSwitch, &e))
         })?;
-        let unknown = journal.step_noting(Phase::BackRestart, |note| {
+        let restarted = journal.step_noting(Phase::BackRestart, |note| {
             restart_all(
                 self.restarter,
                 self.host,
@@ -82,11 +87,32 @@ impl Deployment<'_> {
                 Phase::BackRestart,
                 note,
             )
-        })?;
-        unknown.iter().for_each(|what| journal.note(what));
+        });
+        match restarted {
+            Ok(unknown) => unknown.iter().for_each(|what| journal.note(what)),
+            // Where the restarter took on neither restart, the old processes were never touched.
+            Err(failure) if self.runs_from(&release) => journal.note(&format!(
+                "the units still run from {previous}: {}",
+                failure.what
+            )),
+            Err(failure) => return Err(failure),
+        }
         journal.step(Phase::BackProbe, || {
             probe(self.host, self.app, &release)
                 .map_err(|why| Failure::surroundings(Phase::BackProbe, why))
+        })
+    }
+
+    /// Whether every unit is seen to work in `release`; not where that cannot be seen.
+    fn runs_from(&self, release: &Path) -> bool {
+        let Ok(release) = release.canonicalize() else {
+            return false;
+        };
+        let mut units = self.app.restart.iter();
+        let there = |cwd: &PathBuf| cwd.starts_with(&release);
+        units.all(|unit| {
+            let seen = self.host.unit(unit).ok();
+            seen.is_some_and(|seen| seen.active == "active" && seen.cwd.iter().any(there))
         })
     }
 }

@@ -9,9 +9,10 @@ use super::journal::{Phase, Progress};
 use crate::config::{App, duration};
 use crate::git::text;
 use crate::process::environment::{self, Environment};
-use crate::process::{Ended, Script};
+use crate::process::{Ended, RunError, Script};
 use crate::release::Layout;
 use crate::revision::Revision;
+use crate::space;
 
 /// What the scripts of an attempt are told about it, as `PP_…` variables.
 #[derive(Debug, Clone)]
@@ -75,14 +76,17 @@ pub fn build(
         let tail = tail(log)
             .map(|tail| format!("\n  its last lines:\n{tail}"))
             .unwrap_or_default();
-        Err(Failure::revision(
-            Phase::Build,
-            format!(
-                "{} {how}, nothing was switched{tail}\n  all of its output: {}",
-                written.display(),
-                log.display()
-            ),
-        ))
+        let mut what = format!(
+            "{} {how}, nothing was switched{tail}\n  all of its output: {}",
+            written.display(),
+            log.display()
+        );
+        // What a build does on a full disk says nothing about the revision.
+        if let Some(full) = [facts.release, log].iter().find_map(|p| space::is_full(p)) {
+            what.push_str(&format!("\n  the disk is full: {full}"));
+            return Err(Failure::surroundings(Phase::Build, what));
+        }
+        Err(Failure::revision(Phase::Build, what))
     };
     match run.run_telling(&mut |line| tick(Progress::Build(line))) {
         Ok(Ended::Well) => Ok(()),
@@ -93,12 +97,16 @@ pub fn build(
             duration::human(timeout)
         )),
         Ok(Ended::Stopped) => Err(Failure::stopped(Phase::Build)),
-        Err(error) => Err(Failure::revision(
+        Err(RunError::Program(error)) => Err(Failure::revision(
             Phase::Build,
             format!(
                 "{} cannot be run: {error}\n  is its first line, such as #!/bin/sh, right?",
                 program.display()
             ),
+        )),
+        Err(error) => Err(Failure::surroundings(
+            Phase::Build,
+            format!("{} was not run: {error}", written.display()),
         )),
     }
 }

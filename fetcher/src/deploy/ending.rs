@@ -23,7 +23,7 @@ impl Deployment<'_> {
         draft.release = Some(trying.release.clone());
         match ended {
             Ok(()) => self.good(draft, trying, journal),
-            Err(failure) if failure.phase.is_after_switch() => {
+            Err(failure) if failure.phase.is_after_switch() && self.has_left(&trying) => {
                 self.go_back(draft, trying, &failure, journal)
             }
             Err(failure) if self.worth_a_look(&failure) => {
@@ -32,11 +32,17 @@ impl Deployment<'_> {
                 self.abandon(draft, &failure, journal)
             }
             Err(failure) => {
-                self.discard(&trying)?;
+                self.discard(&trying);
                 draft.release = None;
                 self.abandon(draft, &failure, journal)
             }
         }
+    }
+
+    /// Whether `current` is no longer what it was before the attempt. Where it cannot be read it
+    /// counts as changed.
+    fn has_left(&self, trying: &Trying) -> bool {
+        self.layout.current().ok() != Some(trying.previous.clone())
     }
 
     fn good(
@@ -85,12 +91,18 @@ impl Deployment<'_> {
         failure
     }
 
-    /// Removes the releases that need not stay. Nothing depends on it.
+    /// Removes and forgets the releases that need not stay. Nothing depends on it.
     pub(super) fn tidy(&mut self, failed: Failed<'_>, journal: &mut Journal<'_>) {
+        let remembered = self.state.earlier.len();
+        let on_disk = self.layout.on_disk();
+        if self.state.live.iter().any(|l| on_disk.contains(&l.release)) {
+            // What a crash has removed and not forgotten would take the place of one to go back to.
+            self.state.earlier.retain(|e| on_disk.contains(&e.release));
+        }
         let keep = self.app.deploy.keep;
         let pruned = self.layout.prune(&mut self.state, keep, failed);
         pruned.left.iter().for_each(|what| journal.note(what));
-        if !pruned.gone.is_empty()
+        if self.state.earlier.len() != remembered
             && let Err(error) = self.save()
         {
             journal.note(&format!(
@@ -131,6 +143,9 @@ impl Deployment<'_> {
         reason: Option<String>,
         journal: &mut Journal<'_>,
     ) -> Result<Verdict, StateError> {
+        if outcome != Outcome::Stuck {
+            self.layout.stay();
+        }
         let attempt = Attempt {
             attempt: draft.attempt,
             started_at: draft.started_at,
@@ -147,7 +162,15 @@ impl Deployment<'_> {
         if let Err(error) = self.dir.history().append(&attempt) {
             journal.note(&format!("the history cannot be written: {error}"));
         }
-        self.save()?;
+        if let Err(error) = self.save() {
+            // The error says that nothing can be written; how the attempt ended is to be known too.
+            let outcome = attempt.outcome.as_str();
+            let reason = attempt.reason.as_deref().unwrap_or_default();
+            journal.note(&format!(
+                "{outcome}, which cannot be written down: {reason}"
+            ));
+            return Err(error);
+        }
         self.tidy(
             match &attempt.release {
                 Some(name) if outcome != Outcome::Good => Failed::This(name),

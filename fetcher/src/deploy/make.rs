@@ -8,6 +8,7 @@ use super::pipeline::Deployment;
 use crate::crash;
 use crate::release::Layout;
 use crate::release::prune::Failed;
+use crate::space;
 use crate::state::Trying;
 
 impl Deployment<'_> {
@@ -40,10 +41,11 @@ impl Deployment<'_> {
     ) -> Result<(), Failure> {
         let disk = |what: String| Failure::surroundings(Phase::Checkout, what);
         self.layout.create().map_err(|(path, e)| {
-            disk(format!(
-                "{}: {e}\n  the directory must be writable for the user that pp-fetcher runs as",
-                path.display()
-            ))
+            let advice = match space::advice(&e) {
+                "" => "\n  the directory must be writable for the user that pp-fetcher runs as",
+                advice => advice,
+            };
+            disk(format!("{}: {e}{advice}", path.display()))
         })?;
         let unfinished = self.layout.unfinished(&trying.release);
         let release = self.layout.release(&trying.release);
@@ -58,7 +60,7 @@ impl Deployment<'_> {
                 Layout::write_revision(&unfinished, &trying.revision)
                     .and_then(|()| fs::rename(&unfinished, &release))
                     .and_then(|()| fs::File::open(self.layout.releases())?.sync_all())
-                    .map_err(|e| disk(format!("{}: {e}", release.display())))
+                    .map_err(|e| disk(format!("{}: {e}{}", release.display(), space::advice(&e))))
             });
         written.inspect_err(|_| {
             // Half a release is worth nothing; what stays is swept by the next poll.

@@ -18,7 +18,7 @@ use crate::release::Layout;
 use crate::release::prune::Failed;
 use crate::revision::Revision;
 use crate::state::{Attempt, Pause, Quarantine, State, StateDir, StateError, Trouble, Trying};
-use crate::stop;
+use crate::{space, stop};
 
 /// One app with everything a pass over it needs. Made under the app's lock.
 pub struct Deployment<'a> {
@@ -192,7 +192,8 @@ impl Deployment<'_> {
             self.layout
                 .link_shared(&release, &self.app.deploy.shared)
                 .map_err(|(path, e)| {
-                    let what = format!("the shared path {}: {e}", path.display());
+                    let (path, advice) = (path.display(), space::advice(&e));
+                    let what = format!("the shared path {path}: {e}{advice}");
                     Failure::surroundings(Phase::Shared, what)
                 })?;
             // A build goes on writing.
@@ -240,7 +241,7 @@ impl Deployment<'_> {
         journal.step(Phase::Switch, || {
             self.layout
                 .switch(&trying.release)
-                .map_err(|e| Failure::surroundings(Phase::Switch, e.to_string()))
+                .map_err(|e| unswitched(Phase::Switch, &e))
         })?;
         let unknown = journal.step_noting(Phase::Restart, |note| {
             restart_all(self.restarter, self.host, self.app, Phase::Restart, note)
@@ -272,9 +273,14 @@ impl Deployment<'_> {
             .map(Verdict::Held)
     }
 
-    fn trouble<T>(&mut self, failure: Failure) -> Result<T, PassError> {
+    fn trouble<T>(&mut self, mut failure: Failure) -> Result<T, PassError> {
         self.count_trouble(&failure);
-        self.save()?;
+        // What went wrong first is what has to be known first.
+        if let Err(error) = self.save() {
+            failure
+                .what
+                .push_str(&format!("\n  and that cannot be written down: {error}"));
+        }
         Err(failure.into())
     }
 
@@ -287,7 +293,15 @@ impl Deployment<'_> {
         }
     }
 
+    /// # Errors
+    /// The disk; the state before is then still there, whole.
     pub(super) fn save(&self) -> Result<(), StateError> {
         self.dir.save(&self.state)
     }
+}
+
+/// `current` could not be replaced.
+pub(super) fn unswitched(phase: Phase, error: &std::io::Error) -> Failure {
+    let advice = space::advice(error);
+    Failure::surroundings(phase, format!("`current` stays as it is: {error}{advice}"))
 }

@@ -16,6 +16,8 @@ impl Deployment<'_> {
         let Some(trying) = self.state.trying.clone() else {
             return Ok(None);
         };
+        // What cannot be written down is not gone on with: every poll would restart the app.
+        self.save()?;
         let draft = self.draft_of(&trying);
         let switched = self.layout.current().ok().flatten().as_deref() == Some(&trying.release);
         if trying.going_back.is_some() {
@@ -26,29 +28,30 @@ impl Deployment<'_> {
             return self.finish_going_back(draft, &trying, journal).map(Some);
         }
         // A rollback's target was made long ago: there is nothing to undo, only to go on with.
-        let made_before = self
-            .state
-            .earlier
-            .iter()
-            .any(|kept| kept.release == trying.release);
-        if switched || made_before {
+        if switched || self.was_made_before(&trying) {
             journal.begin(&trying.revision, "going on where an attempt was cut short");
             let brought_up = self.bring_up(&trying, journal);
             return self.settle(draft, trying, brought_up, journal).map(Some);
         }
-        self.discard(&trying)?;
+        self.discard(&trying);
+        self.save()?;
         Ok(None)
     }
 
-    /// Undoes an attempt that has switched nothing.
-    ///
-    /// # Errors
-    /// The state cannot be written.
-    pub(super) fn discard(&mut self, trying: &Trying) -> Result<(), StateError> {
+    /// Undoes an attempt that has switched nothing. The state is the caller's to save.
+    pub(super) fn discard(&mut self, trying: &Trying) {
+        self.state.trying = None;
+        if self.was_made_before(trying) {
+            return;
+        }
         // What cannot be removed now is swept, or pruned as a failed release.
         let _ = self.layout.remove(&trying.release);
-        self.state.trying = None;
-        self.save()
+    }
+
+    /// Whether what is tried is a release that was good once: a rollback's target.
+    fn was_made_before(&self, trying: &Trying) -> bool {
+        let mut earlier = self.state.earlier.iter();
+        earlier.any(|kept| kept.release == trying.release)
     }
 
     fn draft_of(&self, trying: &Trying) -> Draft {

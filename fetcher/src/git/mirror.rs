@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use thiserror::Error;
 
 use super::{skeleton, sweep, text};
+use crate::space;
 
 /// Where pins live. Nothing else in the mirror is a ref.
 const PINS: &str = "refs/pp/";
@@ -34,7 +35,7 @@ pub enum MirrorError {
         why: String,
     },
     /// The file system.
-    #[error("cannot {what} {}: {source}", path.display())]
+    #[error("cannot {what} {}: {source}{}", path.display(), space::advice(source))]
     Io {
         /// What was tried.
         what: &'static str,
@@ -341,6 +342,16 @@ impl Mirror {
     /// pins are readable commits with readable trees.
     fn check(&self) -> Result<(), MirrorError> {
         sweep::check_packs(&self.path)?;
+        // Walking the refs passes over one that is no ref, and writing it again then fails for ever.
+        for entry in fs::read_dir(self.path.join(PINS)).into_iter().flatten() {
+            let entry = entry.map_err(at("read", &self.path))?;
+            if entry.file_type().is_ok_and(|t| t.is_dir()) {
+                continue;
+            }
+            let name = format!("{PINS}{}", entry.file_name().to_string_lossy());
+            let found = self.repository.refname_to_id(&name);
+            found.map_err(|error| broken(&self.path, &error))?;
+        }
         for pin in self.pins(|_| true)? {
             let tree = self.repository.find_commit(pin).and_then(|c| c.tree());
             tree.map_err(|error| broken(&self.path, &error))?;

@@ -2,28 +2,31 @@
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
+use thiserror::Error;
 
 use super::environment::Environment;
+use super::keeper;
 use super::latest::Latest;
-use crate::stop;
+use crate::{space, stop};
 
 /// Most bytes of output kept: enough for any build people read, little enough for any disk.
 const LOG_LIMIT: u64 = 16 * 1024 * 1024;
 
 /// From SIGTERM to SIGKILL.
-const GRACE: Duration = Duration::from_secs(5);
+pub(super) const GRACE: Duration = Duration::from_secs(5);
 
 /// How often a running script is looked at. A build takes seconds; this is never what it waits for.
-const TICK: Duration = Duration::from_millis(10);
+pub(super) const TICK: Duration = Duration::from_millis(10);
 
 /// What is run.
 #[derive(Debug)]
@@ -55,12 +58,31 @@ pub enum Ended {
     Stopped,
 }
 
+/// Why a script was not run.
+#[derive(Debug, Error)]
+pub enum RunError {
+    /// The program is not there or is none.
+    #[error("{0}")]
+    Program(#[source] io::Error),
+    /// Its log cannot be written.
+    #[error("its log {}: {source}{}", path.display(), space::advice(source))]
+    Log {
+        /// The log.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The host has no more descriptors, processes or memory.
+    #[error("{0}")]
+    System(#[from] io::Error),
+}
+
 impl Script<'_> {
-    /// Runs it to its end. Whatever it left in its process group is ended too.
+    /// Runs it to its end. Whatever it started and left is ended too.
     ///
     /// # Errors
     /// It could not be started, or its log not be written.
-    pub fn run(&self) -> io::Result<Ended> {
+    pub fn run(&self) -> Result<Ended, RunError> {
         self.run_telling(&mut |_| ())
     }
 
@@ -69,37 +91,49 @@ impl Script<'_> {
     ///
     /// # Errors
     /// As [`Self::run`].
-    pub fn run_telling(&self, tell: &mut dyn FnMut(String)) -> io::Result<Ended> {
-        let log = File::options().append(true).create(true).open(self.log)?;
+    pub fn run_telling(&self, tell: &mut dyn FnMut(String)) -> Result<Ended, RunError> {
+        let log = File::options().append(true).create(true).open(self.log);
+        let log = log.map_err(|source| RunError::Log {
+            path: self.log.to_owned(),
+            source,
+        })?;
         let (reader, writer) = io::pipe()?;
-        let mut command = Command::new(&self.program);
+        let (mut command, keeper) = keeper::command(&self.program)?;
         command
             .current_dir(self.directory)
             .env_clear()
             .envs(&self.environment);
-        command
-            .stdin(Stdio::null())
-            .stdout(writer.try_clone()?)
-            .stderr(writer);
-        let mut child = spawn(command.process_group(0))?;
+        command.stdout(writer.try_clone()?).stderr(writer);
+        let mut child = spawn(command.process_group(0)).map_err(RunError::Program)?;
         // The pipe ends when the script's side of it does; ours must not hold it open.
         drop(command);
         let latest = Latest::default();
         let copied = copy_in_background(latest.listen(reader), log);
         let group = Pid::from_raw(i32::try_from(child.id()).unwrap_or(i32::MAX));
-        let deadline = Instant::now() + self.timeout;
-        let ended = wait(&mut child, group, deadline, &mut latest.telling(tell));
+        let ended = wait(
+            &mut child,
+            group,
+            keeper.as_ref(),
+            Instant::now() + self.timeout,
+            &mut latest.telling(tell),
+        );
         // What it left running would hold the pipe, or the release, for ever.
         let _ = killpg(group, Signal::SIGKILL);
         // A process that left the group may still hold the pipe: its output is not waited for.
         let _ = copied.recv_timeout(Duration::from_secs(1));
-        ended
+        Ok(match (ended?, keeper) {
+            (Waited::Told(why), _) => why,
+            (Waited::Ended(status), None) => reading(status),
+            (Waited::Ended(status), Some(ours)) => {
+                reading(keeper::said(ours, status).map_err(RunError::Program)?)
+            }
+        })
     }
 }
 
 /// Starts it. Another app's thread that is just starting a process may for a moment hold the file
 /// open that we have written, and then it cannot be executed (ETXTBSY): that passes.
-fn spawn(command: &mut Command) -> io::Result<Child> {
+pub(super) fn spawn(command: &mut Command) -> io::Result<Child> {
     let deadline = Instant::now() + Duration::from_secs(2);
     loop {
         match command.spawn() {
@@ -111,31 +145,44 @@ fn spawn(command: &mut Command) -> io::Result<Child> {
     }
 }
 
+/// How the wait for a process of ours ended.
+enum Waited {
+    Ended(ExitStatus),
+    Told(Ended),
+}
+
 /// `each` is called every [`TICK`] while it runs.
 fn wait(
     child: &mut Child,
     group: Pid,
+    keeper: Option<&UnixStream>,
     deadline: Instant,
     each: &mut dyn FnMut(),
-) -> io::Result<Ended> {
+) -> io::Result<Waited> {
     let give_up = &mut || {
         each();
         stop::told()
     };
     if let Some(status) = wait_until(child, deadline, give_up)? {
-        return Ok(reading(status));
+        return Ok(Waited::Ended(status));
     }
     let why = if stop::told() {
         Ended::Stopped
     } else {
         Ended::TimedOut
     };
-    let _ = killpg(group, Signal::SIGTERM);
-    if wait_until(child, Instant::now() + GRACE, &mut || false)?.is_none() {
+    // A keeper does the rest itself, and is only killed if it fails to.
+    let grace = if keeper.is_some_and(|mut keeper| keeper.write_all(b"e").is_ok()) {
+        3 * GRACE
+    } else {
+        let _ = killpg(group, Signal::SIGTERM);
+        GRACE
+    };
+    if wait_until(child, Instant::now() + grace, &mut || false)?.is_none() {
         let _ = killpg(group, Signal::SIGKILL);
         child.wait()?;
     }
-    Ok(why)
+    Ok(Waited::Told(why))
 }
 
 fn wait_until(
@@ -168,13 +215,14 @@ fn copy_in_background(mut from: impl Read + Send + 'static, mut to: File) -> mps
     let (done, finished) = mpsc::channel();
     thread::spawn(move || {
         let kept = io::copy(&mut (&mut from).take(LOG_LIMIT), &mut to).unwrap_or_default();
-        if kept == LOG_LIMIT {
+        // All of it is read, so that the script never waits for us.
+        let cut = io::copy(&mut from, &mut io::sink()).unwrap_or_default();
+        if kept == LOG_LIMIT && cut > 0 {
             let _ = writeln!(
                 to,
-                "\n[the rest of the output was not kept: {LOG_LIMIT} bytes are]"
+                "\n[{cut} more bytes of output were not kept: a log holds {LOG_LIMIT} bytes]"
             );
         }
-        let _ = io::copy(&mut from, &mut io::sink());
         let _ = done.send(());
     });
     finished
@@ -246,7 +294,7 @@ mod tests {
     fn endless_output_is_cut_and_does_not_stop_the_script() {
         let (ended, log) = run("head -c 50000000 /dev/zero; exit 4", LONG);
         assert_eq!(ended, Ended::Exit(4));
-        assert!(log.len() < 17 * 1024 * 1024 && log.ends_with("bytes are]\n"));
+        assert!(log.len() < 17 * 1024 * 1024 && log.ends_with("bytes]\n"));
     }
 
     /// Whether the process whose id is the log's first line goes on running. One that was killed is

@@ -15,6 +15,9 @@ const UNFINISHED: &str = ".new-";
 /// Prefix of a link that is about to become `current`.
 pub(super) const NEXT_LINK: &str = ".current-";
 
+/// The old link's other name. The sweep leaves it: an attempt that was cut short may need it.
+const BACK_LINK: &str = ".current-back";
+
 /// The file in a release that says what it was made of.
 const REVISION_FILE: &str = "REVISION";
 
@@ -54,6 +57,12 @@ impl Layout {
     #[must_use]
     pub fn current_link(&self) -> PathBuf {
         self.root.join("current")
+    }
+
+    /// What `current` was before the last switch, until that has proved good.
+    #[must_use]
+    pub fn back_link(&self) -> PathBuf {
+        self.root.join(BACK_LINK)
     }
 
     /// Where releases are.
@@ -159,7 +168,9 @@ impl Layout {
         };
         // What cannot be removed is in nobody's way: its name is never used again.
         for link in leftovers(&self.root, NEXT_LINK) {
-            let _ = fs::remove_file(link);
+            if link != self.back_link() {
+                let _ = fs::remove_file(link);
+            }
         }
         for unfinished in leftovers(&self.releases(), UNFINISHED) {
             let _ = erase(&unfinished);

@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::{MetadataExt, symlink};
+use std::path::Path;
 
 use nix::unistd::syncfs;
 
@@ -36,7 +37,16 @@ impl Layout {
         if !self.release(release).is_dir() {
             return Err(io::Error::other(format!("the release {release} is gone")));
         }
-        let next = self.next_link(release)?;
+        let next = match self.next_link(release) {
+            Ok(next) => {
+                // A second name of the old link: with it the way back takes no room on the disk.
+                let _ = fs::remove_file(self.back_link());
+                let _ = fs::hard_link(self.current_link(), self.back_link());
+                next
+            }
+            Err(_) if self.leads_back_to(release) => self.back_link(),
+            Err(error) => return Err(error),
+        };
         crash::point("before", "rename");
         fs::rename(&next, self.current_link()).inspect_err(|_| {
             let _ = fs::remove_file(&next);
@@ -49,6 +59,16 @@ impl Layout {
                 "`current` should point at {release} and points at {other:?}"
             ))),
         }
+    }
+
+    /// Forgets the way back: the attempt that might have needed it has ended.
+    pub fn stay(&self) {
+        let _ = fs::remove_file(self.back_link());
+    }
+
+    fn leads_back_to(&self, release: &str) -> bool {
+        let target = fs::read_link(self.back_link());
+        target.is_ok_and(|target| target == Path::new("releases").join(release))
     }
 
     /// A link of its own for each switch, so that a leftover can never be renamed by mistake.
@@ -86,6 +106,7 @@ mod tests {
                 .contains("gone")
         );
         assert_eq!(layout.current().unwrap().as_deref(), Some("two"));
+        layout.stay();
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 3);
     }
 }

@@ -1,7 +1,7 @@
 //! `history.jsonl`: every attempt, one JSON object a line, only ever appended to.
 
 use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -78,9 +78,14 @@ impl History {
         let mut line = serde_json::to_vec(attempt)?;
         line.push(b'\n');
         let mut file = OpenOptions::new()
+            .read(true)
             .append(true)
             .create(true)
             .open(&self.path)?;
+        // A crash or a full disk may have cut the last line: this one must not be glued to it.
+        if ends_in_the_middle(&mut file)? {
+            line.insert(0, b'\n');
+        }
         // One write, so that a crash leaves a whole line or a torn last one, which reading skips.
         file.write_all(&line)?;
         crash::point("after", "history");
@@ -108,6 +113,17 @@ impl History {
         }
         Ok(attempts)
     }
+}
+
+/// Whether the last line has no end.
+fn ends_in_the_middle(file: &mut File) -> std::io::Result<bool> {
+    if file.metadata()?.len() == 0 {
+        return Ok(false);
+    }
+    let mut last = [0];
+    file.seek(SeekFrom::End(-1))?;
+    file.read_exact(&mut last)?;
+    Ok(last != *b"\n")
 }
 
 #[cfg(test)]
@@ -138,7 +154,13 @@ mod tests {
         history.append(&attempt).unwrap();
         let mut file = OpenOptions::new().append(true).open(&history.path).unwrap();
         file.write_all(b"{\"attempt\":2,\"star").unwrap();
-        assert_eq!(history.read().unwrap(), [attempt]);
+        assert_eq!(history.read().unwrap(), vec![attempt.clone()]);
+        let next = Attempt {
+            attempt: 3,
+            ..attempt.clone()
+        };
+        history.append(&next).unwrap();
+        assert_eq!(history.read().unwrap(), [attempt, next]);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use thiserror::Error;
 use super::history::History;
 use super::lock::{self, Locked};
 use super::record::{SCHEMA, State};
-use crate::crash;
+use crate::{crash, space};
 
 /// Where the state of every app is unless told otherwise.
 pub const DIRECTORY: &str = "/var/lib/pp-fetcher";
@@ -67,7 +67,7 @@ fn advice(error: &std::io::Error) -> &'static str {
         std::io::ErrorKind::PermissionDenied => {
             "\n  it belongs to the user that pp-fetcher runs as: runuser -u gunicorn -- pp-fetcher \u{2026}"
         }
-        _ => "",
+        _ => space::advice(error),
     }
 }
 
@@ -131,7 +131,7 @@ impl StateDir {
             what,
         };
         match fs::metadata(&path) {
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(State::default()),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(self.first()),
             Err(source) => return Err(StateError::Io { path, source }),
             Ok(found) if found.len() > LARGEST => return Err(unreadable("too large".into())),
             Ok(_) => {}
@@ -149,6 +149,17 @@ impl StateDir {
             });
         }
         serde_json::from_slice(&bytes).map_err(|e| unreadable(e.to_string()))
+    }
+
+    /// The state where there is none. Numbers go on where the history ends, so that a state that was
+    /// moved away does not give two attempts one number and one log.
+    fn first(&self) -> State {
+        let attempts = self.history().read().unwrap_or_default();
+        let last = attempts.iter().map(|attempt| attempt.attempt).max();
+        State {
+            next_attempt: last.unwrap_or_default().saturating_add(1),
+            ..State::default()
+        }
     }
 
     /// Writes the state: a new file, fsynced, renamed over the old one, the directory fsynced.

@@ -26,12 +26,17 @@ impl Home {
             fs::create_dir(home.path().join(name)).unwrap();
             open_to_all(&home.path().join(name));
         }
-        // Somebody else may not be able to reach where it was built. Copied by another process, as one
-        // that this one has open for writing while it forks could not be executed for a moment.
-        let mut copy = Command::new("cp");
-        copy.arg(env!("CARGO_BIN_EXE_pp-fetcher"))
-            .arg(home.path().join("pp-fetcher"));
-        assert!(copy.status().unwrap().success());
+        // Somebody else may not be able to reach where it was built. A link where that is possible: it
+        // is large. Otherwise copied by another process, as one that this one has open for writing
+        // while it forks could not be executed for a moment.
+        let (built, here) = (
+            env!("CARGO_BIN_EXE_pp-fetcher"),
+            home.path().join("pp-fetcher"),
+        );
+        if fs::hard_link(built, &here).is_err() {
+            let mut copy = Command::new("cp");
+            assert!(copy.arg(built).arg(here).status().unwrap().success());
+        }
         home
     }
 

@@ -1,0 +1,193 @@
+//! The process between us and a script. It adopts whatever the script leaves behind, however that
+//! has hidden (`setsid`, a second fork, a clean environment), and ends with nothing of it left: when
+//! the script has ended, when we say so, and when we are gone, killed by SIGKILL included.
+//!
+//! It is this very program, started again. Its standard input is a socket to us: what we send means
+//! "end it", its end means that we are gone, and what comes back is how the script ended.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
+use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::sys::prctl::set_child_subreaper;
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
+use signal_hook::consts::{SIGINT, SIGTERM};
+
+use super::script::{GRACE, TICK, spawn};
+
+/// The first argument of a keeper; nobody else's.
+const ARGUMENT: &str = "--keep-script";
+
+/// How long it goes on killing what comes after what it has killed.
+const SWEEPING: Duration = Duration::from_secs(5);
+
+/// This program, also after a newer one has been installed in its place.
+const SELF: &str = "/proc/self/exe";
+
+/// Set by [`main`]: only then [`SELF`] is this program, and not a test of it.
+static THERE: AtomicBool = AtomicBool::new(false);
+
+/// Is a keeper, if the command line says so. Otherwise keepers may be started from now on.
+#[must_use]
+pub fn main() -> Option<ExitCode> {
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments.next().is_none_or(|first| first != ARGUMENT) {
+        THERE.store(true, Ordering::Relaxed);
+        return None;
+    }
+    match arguments.next().map(keep) {
+        Some(Ok(())) => Some(ExitCode::SUCCESS),
+        // Only we start it, and we see how it ends.
+        _ => Some(ExitCode::FAILURE),
+    }
+}
+
+/// The command that runs `program`, kept where a keeper can be had, and our end of the socket then.
+///
+/// # Errors
+/// No socket can be made.
+pub(super) fn command(program: &Path) -> io::Result<(Command, Option<UnixStream>)> {
+    if !THERE.load(Ordering::Relaxed) {
+        let mut command = Command::new(program);
+        command.stdin(Stdio::null());
+        return Ok((command, None));
+    }
+    let (ours, theirs) = UnixStream::pair()?;
+    let mut command = Command::new(SELF);
+    command.arg0("pp-fetcher").arg(ARGUMENT).arg(program);
+    command.stdin(OwnedFd::from(theirs));
+    Ok((command, Some(ours)))
+}
+
+/// What a keeper that has ended said of its script.
+///
+/// # Errors
+/// The script could not be started.
+pub(super) fn said(mut ours: UnixStream, keeper: ExitStatus) -> io::Result<ExitStatus> {
+    let mut report = Vec::new();
+    // What it had to say is in the socket; its own children must not keep us waiting.
+    ours.set_nonblocking(true)?;
+    let _ = ours.read_to_end(&mut report);
+    let mut words = report.splitn(2, |byte| *byte == b' ');
+    let kind = words.next().unwrap_or_default();
+    let number = words.next().and_then(|n| std::str::from_utf8(n).ok());
+    let number = number.and_then(|n| n.trim().parse().ok());
+    match (kind, number) {
+        (b"ended", Some(raw)) => Ok(ExitStatus::from_raw(raw)),
+        (b"error", Some(errno)) => Err(io::Error::from_raw_os_error(errno)),
+        // It was killed by somebody.
+        _ => Ok(keeper),
+    }
+}
+
+fn keep(program: OsString) -> io::Result<()> {
+    let mut us = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
+    us.set_nonblocking(true)?;
+    set_child_subreaper(true)?;
+    // Whoever means the script ends it through us; a handler, as an ignored signal is inherited.
+    for signal in [SIGTERM, SIGINT] {
+        signal_hook::flag::register(signal, Arc::default())?;
+    }
+    let mut command = Command::new(program);
+    command.stdin(Stdio::null()).process_group(0);
+    let report = match spawn(&mut command) {
+        Ok(mut script) => {
+            let status = watch(&mut script, &mut us)?;
+            sweep();
+            format!("ended {}\n", status.into_raw())
+        }
+        Err(error) => format!("error {}\n", error.raw_os_error().unwrap_or_default()),
+    };
+    // Gone is who was to know, if this fails.
+    let _ = us.write_all(report.as_bytes());
+    Ok(())
+}
+
+/// Waits for the script's end, and ends it if that is asked for.
+fn watch(script: &mut Child, us: &mut UnixStream) -> io::Result<ExitStatus> {
+    let group = Pid::from_raw(i32::try_from(script.id()).unwrap_or(i32::MAX));
+    let mut kill_at = None;
+    loop {
+        if let Some(status) = script.try_wait()? {
+            return Ok(status);
+        }
+        match us.read(&mut [0]) {
+            Ok(0) => kill_at = Some(Instant::now()),
+            Ok(_) => {
+                let _ = killpg(group, Signal::SIGTERM);
+                kill_at = Some(Instant::now() + GRACE);
+            }
+            Err(e) if e.kind() == ErrorKind::WouldBlock => {}
+            Err(_) => kill_at = Some(Instant::now()),
+        }
+        if kill_at.is_some_and(|at| Instant::now() >= at) {
+            let _ = killpg(group, Signal::SIGKILL);
+        }
+        thread::sleep(TICK);
+    }
+}
+
+/// Kills every descendant until there is none. Whose parent ends becomes our child.
+fn sweep() {
+    let until = Instant::now() + SWEEPING;
+    loop {
+        for pid in descendants() {
+            let _ = kill(pid, Signal::SIGKILL);
+        }
+        loop {
+            match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+                Ok(WaitStatus::StillAlive) => break,
+                Err(Errno::ECHILD) => return,
+                Ok(_) | Err(_) => {}
+            }
+        }
+        if Instant::now() >= until {
+            // Another user's, by setuid, or stuck in the kernel: the log is the place to say so.
+            println!("[pp-fetcher: could not be ended: {:?}]", descendants());
+            return;
+        }
+        thread::sleep(TICK);
+    }
+}
+
+/// Everything below us.
+fn descendants() -> Vec<Pid> {
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let all: Vec<(i32, i32)> = processes
+        .filter_map(|process| {
+            let pid = process.file_name().to_str()?.parse().ok()?;
+            Some((pid, parent(&process.path())?))
+        })
+        .collect();
+    let mut found = vec![nix::unistd::getpid().as_raw()];
+    let mut next = 0;
+    while let Some(&above) = found.get(next) {
+        found.extend(
+            all.iter()
+                .filter(|(_, up)| *up == above)
+                .map(|(pid, _)| *pid),
+        );
+        next += 1;
+    }
+    found.into_iter().skip(1).map(Pid::from_raw).collect()
+}
+
+/// The parent in `/proc/PID/stat`; the name before it may hold anything.
+fn parent(process: &Path) -> Option<i32> {
+    let stat = fs::read(process.join("stat")).ok()?;
+    let stat = String::from_utf8_lossy(&stat);
+    let (_, after_name) = stat.rsplit_once(')')?;
+    after_name.split_whitespace().nth(1)?.parse().ok()
+}
