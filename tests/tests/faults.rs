@@ -488,10 +488,7 @@ fn fault_fifty_polls_at_once_beside_the_service(host: &Host) -> Result<()> {
     );
     let (attempts, last) = (app.history()?, app.last()?);
     assert_eq!(attempts.len(), 2, "one deploy: {attempts:?}");
-    assert_eq!(
-        (&*last.outcome, &last.revision),
-        ("good", &next)
-    );
+    assert_eq!((&*last.outcome, &last.revision), ("good", &next));
     let journal = host
         .lab()
         .journal(&["-u", FETCHER, "-o", "cat", "-g", "crowd: good"])?;
