@@ -159,7 +159,6 @@ fn fault_restarter_gone_when_a_sick_release_is_to_be_taken_back(host: &Host) -> 
     })?;
     let last = app.last()?;
     let reason = last.reason.unwrap();
-    println!("doomed: {reason}");
     assert_eq!(last.outcome, "stuck", "{reason}");
     for words in [
         "answers 500",

@@ -147,7 +147,6 @@ pub(crate) fn taken_back(app: &App<'_>, good: &str, bad: &str, why: &[&str]) -> 
         "{last:?}"
     );
     let reason = last.reason.unwrap();
-    println!("{}: {reason}", app.name());
     for words in why {
         assert!(reason.contains(words), "{words:?} is not in: {reason}");
     }
