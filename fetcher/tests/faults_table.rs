@@ -6,13 +6,16 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-/// The fault suites, one after the other.
+/// The fault suites, one after the other; the last is the one that runs on a booted host.
 fn suites() -> String {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let lab = tests.join("../../tests/tests/faults.rs");
     let files = fs::read_dir(tests).unwrap().flatten();
     let suites = files.filter(|file| file.file_name().to_string_lossy().starts_with("faults_"));
     suites
-        .map(|file| fs::read_to_string(file.path()).unwrap())
+        .map(|file| file.path())
+        .chain([lab])
+        .map(|path| fs::read_to_string(path).unwrap())
         .collect()
 }
 

@@ -1,6 +1,6 @@
 //! The way back: the previous release serves again.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::failure::Failure;
 use super::journal::{Journal, Phase};
@@ -91,7 +91,7 @@ impl Deployment<'_> {
         match restarted {
             Ok(unknown) => unknown.iter().for_each(|what| journal.note(what)),
             // Where the restarter took on neither restart, the old processes were never touched.
-            Err(failure) if self.runs_from(&release) => journal.note(&format!(
+            Err(failure) if self.runs_from(previous) => journal.note(&format!(
                 "the units still run from {previous}: {}",
                 failure.what
             )),
@@ -103,16 +103,18 @@ impl Deployment<'_> {
         })
     }
 
-    /// Whether every unit is seen to work in `release`; not where that cannot be seen.
-    fn runs_from(&self, release: &Path) -> bool {
-        let Ok(release) = release.canonicalize() else {
+    /// Whether every unit is seen to work in `release`; not where that cannot be seen, or where no
+    /// unit is restarted at all.
+    pub(super) fn runs_from(&self, release: &str) -> bool {
+        let Ok(release) = self.layout.release(release).canonicalize() else {
             return false;
         };
-        let mut units = self.app.restart.iter();
+        let units = &self.app.restart;
         let there = |cwd: &PathBuf| cwd.starts_with(&release);
-        units.all(|unit| {
+        let runs = |unit| {
             let seen = self.host.unit(unit).ok();
             seen.is_some_and(|seen| seen.active == "active" && seen.cwd.iter().any(there))
-        })
+        };
+        !units.is_empty() && units.iter().all(runs)
     }
 }

@@ -248,7 +248,13 @@ impl Deployment<'_> {
         })?;
         unknown.iter().for_each(|what| journal.note(what));
         journal.step(Phase::Probe, || {
-            probe(self.host, self.app, &release).map_err(|why| Failure::revision(Phase::Probe, why))
+            probe(self.host, self.app, &release).map_err(|why| match &trying.previous {
+                // A restart that never was says nothing about the revision.
+                Some(previous) if !unknown.is_empty() && self.runs_from(previous) => {
+                    not_restarted(previous, &unknown)
+                }
+                _ => Failure::revision(Phase::Probe, why),
+            })
         })
     }
 
@@ -298,6 +304,16 @@ impl Deployment<'_> {
     pub(super) fn save(&self) -> Result<(), StateError> {
         self.dir.save(&self.state)
     }
+}
+
+/// The restarter did not say what came of the restart, and nothing did.
+fn not_restarted(previous: &str, unknown: &[String]) -> Failure {
+    let what = format!(
+        "{}\n  the units were not restarted, they still run from {previous}\n  \
+         `systemctl status pp-restarter.service` shows what became of the restarter",
+        unknown.join("\n  ")
+    );
+    Failure::surroundings(Phase::Probe, what)
 }
 
 /// `current` could not be replaced.

@@ -15,6 +15,10 @@ use crate::health::Host;
 /// through every 15 s.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// What to do about a unit that is not allowed.
+const HOW_TO_ALLOW: &str = "an administrator allows it in /etc/pp-restarter/policy.d/*.toml, and \
+                            `pp-restart --list` shows what is allowed";
+
 /// Whoever restarts units for us.
 pub trait Restarter {
     /// Everything it would do for us.
@@ -65,8 +69,7 @@ pub fn check_permitted(restarter: &dyn Restarter, app: &App) -> Result<(), Failu
         None => Ok(()),
         Some((verb, unit)) => Err(fail(format!(
             "the restarter does not let this user {} {unit}, so nothing was deployed\n  \
-             an administrator allows it in /etc/pp-restarter/policy.d/*.toml, and \
-             `pp-restart --list` shows what is allowed",
+             {HOW_TO_ALLOW}",
             verb.as_str()
         ))),
     }
@@ -134,7 +137,11 @@ fn read(
             }
         },
         Ok(Answer::Denied) => {
-            surroundings(format!("the restarter refused to {} {unit}", verb.as_str()))
+            // It was allowed before the switch: the policy has changed since.
+            surroundings(format!(
+                "the restarter refused to {} {unit}\n  {HOW_TO_ALLOW}",
+                verb.as_str()
+            ))
         }
         Ok(Answer::Busy(wait)) => surroundings(format!(
             "too many restarts of {unit}: the restarter takes the next one in {}, and a deploy \

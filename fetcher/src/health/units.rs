@@ -46,8 +46,11 @@ async fn ask(name: &UnitName) -> zbus::Result<UnitSeen> {
             .body()
             .deserialize()
     };
+    // First, so that a state that only passes is never read with the job that ends it already gone.
+    let (job, _): (u32, OwnedObjectPath) = get(UNIT, "Job").await?.try_into()?;
     Ok(UnitSeen {
         name: name.to_string(),
+        in_job: job != 0,
         active: get(UNIT, "ActiveState").await?.try_into()?,
         sub: get(UNIT, "SubState").await?.try_into()?,
         result: get(SERVICE, "Result").await?.try_into()?,

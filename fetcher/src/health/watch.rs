@@ -21,6 +21,8 @@ pub struct Observation {
 pub struct UnitSeen {
     /// Its name.
     pub name: String,
+    /// Whether systemd still has something to do with it: a restart under way, say.
+    pub in_job: bool,
     /// `ActiveState`, in systemd's words.
     pub active: String,
     /// `SubState`.
@@ -123,7 +125,8 @@ impl<'a> Watch<'a> {
 
     fn unit_fault(&self, unit: &UnitSeen, first: Option<&UnitSeen>) -> Option<Fault> {
         let name = &unit.name;
-        if unit.active == "failed" {
+        // A restart whose stop took too long is `failed` for a moment, before its start.
+        if unit.active == "failed" && !unit.in_job {
             return Some(Fault::Final(format!("{name} failed ({})", unit.result)));
         }
         // The count outlives a restart that finds the unit waiting to be started again, as a socket

@@ -7,6 +7,7 @@ const RELEASE: &str = "/srv/todo/releases/2";
 fn unit() -> UnitSeen {
     UnitSeen {
         name: "todo.service".into(),
+        in_job: false,
         active: "active".into(),
         sub: "running".into(),
         result: "success".into(),
@@ -78,6 +79,23 @@ fn an_app_that_only_answers_errors_is_given_up_when_its_time_is_over() {
     let mut watch = watch();
     assert_eq!(watch.observe(at(29), see(unit(), Ok(500))), Verdict::Wait);
     assert!(reason(watch.observe(at(30), see(unit(), Ok(500)))).contains("500 instead of 200"));
+}
+
+#[test]
+fn a_unit_that_failed_to_stop_in_time_is_waited_for_while_its_restart_goes_on() {
+    let mut watch = watch();
+    let between = UnitSeen {
+        in_job: true,
+        active: "failed".into(),
+        main_pid: 0,
+        cwd: None,
+        ..unit()
+    };
+    assert_eq!(
+        watch.observe(at(0), see(between, Err("refused"))),
+        Verdict::Wait
+    );
+    assert_eq!(watch.observe(at(1), see(unit(), Ok(200))), Verdict::Wait);
 }
 
 #[test]

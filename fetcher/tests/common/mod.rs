@@ -349,6 +349,7 @@ impl Host for World {
             result: if crashed { "exit-code" } else { "success" }.into(),
             main_pid: self.restarts.get(),
             restarts: 0,
+            in_job: false,
             invocation: vec![1],
             cwd: self.running.borrow().clone(),
         })
