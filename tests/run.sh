@@ -80,13 +80,16 @@ deny() {
 	"$deny" --locked check "$@"
 }
 
+# Each of them, also after one that has failed.
 unit_tests() {
-	cargo test --workspace --locked --exclude pp-tests -- --show-output &&
-		cargo test --locked -p pp-tests --lib &&
-		cargo test --locked -p pp-restarter --features selftest --test sandbox &&
-		cargo test --locked -p pp-fetcher --features selftest --test contained &&
-		PP_KILLS=${PP_KILLS:-500} cargo test --locked -p pp-fetcher --test random_kills -- --nocapture &&
-		cargo test --locked -p pp-fetcher --features failpoints --test crash --test faults_full -- --show-output
+	local result=0
+	cargo test --workspace --locked --exclude pp-tests --no-fail-fast -- --show-output || result=1
+	cargo test --locked -p pp-tests --lib || result=1
+	cargo test --locked -p pp-restarter --features selftest --test sandbox || result=1
+	cargo test --locked -p pp-fetcher --features selftest --test contained || result=1
+	PP_KILLS=${PP_KILLS:-500} cargo test --locked -p pp-fetcher --test random_kills -- --nocapture || result=1
+	cargo test --locked -p pp-fetcher --features failpoints --test crash --test faults_full -- --show-output || result=1
+	return $result
 }
 
 lab() {

@@ -115,7 +115,10 @@ fn the_shipped_configuration_names_the_true_defaults() {
 
 #[test]
 fn the_page_explains_every_key_there_is() {
-    for table in ["", "ssh", "verify", "deploy", "restart", "health", "hooks"] {
+    let tables = [
+        "", "ssh", "https", "verify", "deploy", "restart", "health", "hooks",
+    ];
+    for table in tables.into_iter().chain(["[submodule]"]) {
         let text = if table.is_empty() {
             "nonsense = 1".to_owned()
         } else {
@@ -129,6 +132,7 @@ fn the_page_explains_every_key_there_is() {
             let shown = [
                 format!("*{key}* ("),
                 format!("# [{key}]"),
+                format!("# [[{key}]]"),
                 format!("*\\[{table}.{key}\\]* ("),
             ];
             assert!(
