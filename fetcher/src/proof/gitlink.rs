@@ -5,16 +5,7 @@ use std::path::Path;
 
 use super::commit;
 use super::object::{Id, Kind};
-use super::tree::{Entry, tree};
-
-/// What an entry is, in its mode.
-pub const KIND: u32 = 0o170_000;
-
-/// An entry that stands for a commit of another repository.
-pub const GITLINK: u32 = 0o160_000;
-
-/// An entry that is a directory.
-pub const DIRECTORY: u32 = 0o040_000;
+use super::tree::{DIRECTORY, Entry, GITLINK, tree};
 
 /// The commit that `revision` wants at `path`, if a submodule is there. The path may lead through
 /// other submodules, whose commits `get` has to give as well; it gives an object's bytes, proven by
@@ -36,7 +27,7 @@ pub fn at<E>(
         let Some(entry) = entries.into_iter().find(named) else {
             return Ok(None);
         };
-        let kind = entry.mode & KIND;
+        let kind = entry.kind();
         if names.peek().is_none() {
             return Ok((kind == GITLINK).then_some(entry.id));
         }

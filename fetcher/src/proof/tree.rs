@@ -13,6 +13,26 @@ pub struct Entry {
     pub id: Id,
 }
 
+/// [`Entry::kind`] of a directory.
+pub const DIRECTORY: u32 = 0o040_000;
+
+/// [`Entry::kind`] of a file.
+pub const FILE: u32 = 0o100_000;
+
+/// [`Entry::kind`] of a symbolic link.
+pub const LINK: u32 = 0o120_000;
+
+/// [`Entry::kind`] of a submodule: it stands for a commit of another repository.
+pub const GITLINK: u32 = 0o160_000;
+
+impl Entry {
+    /// What it is: the mode without the permissions.
+    #[must_use]
+    pub fn kind(&self) -> u32 {
+        self.mode & 0o170_000
+    }
+}
+
 /// Reads a tree; none if it is none.
 #[must_use]
 pub fn tree(raw: &[u8]) -> Option<Vec<Entry>> {

@@ -11,9 +11,9 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use super::gitlink::{self, DIRECTORY, GITLINK, KIND};
+use super::gitlink;
 use super::object::{Id, Kind};
-use super::tree::{Entry, tree};
+use super::tree::{DIRECTORY, Entry, FILE, GITLINK, LINK, tree};
 use crate::checkout::{link, name};
 
 /// Most threads that read files back.
@@ -83,7 +83,7 @@ fn from_tree<E>(
             let path = path.join(OsStr::from_bytes(&entry.name));
             // The refusals of the checkout, which the one who did it may have left out.
             name::check(&entry.name).map_err(|why| bad(differs(&path, why)))?;
-            match entry.mode & KIND {
+            match entry.kind() {
                 DIRECTORY => left.push((path, entry.id)),
                 GITLINK if submodules.contains(&path) => {
                     let tree = gitlink::tree_of(entry.id, get)?;
@@ -103,9 +103,6 @@ fn from_tree<E>(
     }
     Ok(Tree(all))
 }
-
-const FILE: u32 = 0o100_000;
-const LINK: u32 = 0o120_000;
 
 /// Compares the directory `at` with `tree`. Nobody may be writing to it any more.
 ///
@@ -142,7 +139,7 @@ pub fn check(at: &Path, tree: &Tree) -> Result<(), Differs> {
 fn one(path: &Path, entry: &Entry, depth: usize) -> Result<bool, String> {
     let found = fs::symlink_metadata(path).map_err(|e| e.to_string())?;
     let mode = found.mode();
-    match entry.mode & KIND {
+    match entry.kind() {
         DIRECTORY | GITLINK if found.is_dir() && mode & 0o5000 == 0 => Ok(false),
         FILE if found.is_file() => {
             if found.nlink() != 1 {
