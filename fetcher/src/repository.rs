@@ -19,8 +19,8 @@ use crate::deploy::Progress;
 use crate::deploy::source::{Commit, Source, SourceError};
 use crate::git::fetch::LAST;
 use crate::git::{
-    Mirror, Oid, Remote, RemoteError, RemoteOptions, RepositoryUrl, SshOptions, Wanted, listing,
-    skeleton, text,
+    HttpsOptions, Mirror, Oid, Remote, RemoteError, RemoteOptions, RepositoryUrl, SshOptions,
+    Wanted, listing, skeleton, text,
 };
 use crate::proof::{self, Id, Kind, descent, written};
 use crate::revision::Revision;
@@ -69,11 +69,7 @@ impl Repository {
                 Follow::Tag(pattern) => Wanted::TagGlob(pattern.clone()),
                 Follow::Ref(name) => Wanted::Ref(name.clone()),
             },
-            options: RemoteOptions {
-                ssh: ssh_options(&app.ssh),
-                https: app.https.clone(),
-                ..RemoteOptions::default()
-            },
+            options: remote_options(&app.ssh, &app.https),
             submodules: app.submodules.clone(),
             path: mirror,
             program: OURSELVES.into(),
@@ -204,6 +200,15 @@ fn told(worker: &Client) {
     static ONCE: Once = Once::new();
     if let Some(lacking) = worker.lacking() {
         ONCE.call_once(|| eprintln!("pp-fetcher: {lacking}"));
+    }
+}
+
+/// How a server is asked as `ssh` and `https` say.
+fn remote_options(ssh: &Ssh, https: &HttpsOptions) -> RemoteOptions {
+    RemoteOptions {
+        ssh: ssh_options(ssh),
+        https: https.clone(),
+        ..RemoteOptions::default()
     }
 }
 

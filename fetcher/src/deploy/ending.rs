@@ -8,7 +8,7 @@ use super::journal::{Journal, Phase};
 use super::pipeline::{Deployment, Draft, Verdict};
 use crate::release::prune::Failed;
 use crate::revision::Revision;
-use crate::space::{self, Need};
+use crate::space;
 use crate::state::{Attempt, Kept, Outcome, StateError, Trying};
 
 impl Deployment<'_> {
@@ -74,7 +74,7 @@ impl Deployment<'_> {
     fn worth_a_look(&self, failure: &Failure) -> bool {
         failure.phase == Phase::Build
             && failure.blame == Blame::Revision
-            && space::check(&self.layout.releases(), Need::default()).is_ok()
+            && space::is_full(&self.layout.releases()).is_none()
     }
 
     fn keep_for_inspection(&self, trying: &Trying, mut failure: Failure) -> Failure {

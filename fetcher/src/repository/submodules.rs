@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use super::{Repository, advised, id, ssh_options};
+use super::{Repository, advised, id, remote_options};
 use crate::config::submodule::Submodule;
 use crate::deploy::source::SourceError;
 use crate::git::fetch::Store;
-use crate::git::{Oid, Remote, RemoteError, RemoteOptions, listing};
+use crate::git::{Oid, Remote, RemoteError, listing};
 use crate::proof::{Id, gitlink};
 use crate::worker::WorkerError;
 
@@ -41,11 +41,7 @@ impl Repository {
         let Some(commit) = lacking.map_err(|e| told(e.to_string()))? else {
             return Ok(());
         };
-        let options = RemoteOptions {
-            ssh: ssh_options(&submodule.ssh),
-            https: submodule.https.clone(),
-            ..RemoteOptions::default()
-        };
+        let options = remote_options(&submodule.ssh, &submodule.https);
         let wanted = listing::Revision {
             reference: submodule.path.display().to_string(),
             id: commit,
