@@ -86,7 +86,8 @@ pub fn pass(
     reporter: &mut dyn Reporter,
 ) -> Result<Done<Verdict>, Error> {
     with(app, state, |deployment| {
-        let mut journal = Journal::new(&app.name, reporter);
+        let place = deployment.dir.under_way();
+        let mut journal = Journal::new(&app.name, reporter).saying_at(place);
         let verdict = deployment.pass(urge, &mut journal)?;
         tell(deployment, &verdict, &mut journal);
         Ok(verdict)
@@ -104,7 +105,8 @@ pub fn rollback(
     reporter: &mut dyn Reporter,
 ) -> Result<Done<Verdict>, Error> {
     with(app, state, |deployment| {
-        let mut journal = Journal::new(&app.name, reporter);
+        let place = deployment.dir.under_way();
+        let mut journal = Journal::new(&app.name, reporter).saying_at(place);
         let target = deployment.way_back(wanted)?;
         let verdict = deployment.rollback(&target, &mut journal)?;
         tell(deployment, &verdict, &mut journal);

@@ -3,6 +3,8 @@
 //! Whatever touches foreign data in C runs in a process of its own ([`crate::worker`]); here is what
 //! asks it, and proves what it says.
 
+mod attributes;
+mod ssh_files;
 mod submodules;
 
 use std::collections::BTreeSet;
@@ -13,11 +15,13 @@ use std::sync::Once;
 use crate::checkout::Budget;
 use crate::config::App;
 use crate::config::fragment::Ssh;
-use crate::config::settings::Follow;
+use crate::config::settings::{Fetch, Follow};
 use crate::config::submodule::Submodule;
-use crate::deploy::Progress;
-use crate::deploy::source::{Commit, Source, SourceError};
+use crate::config::tree::TreeRules;
+use crate::deploy::source::{Commit, Found, Source, SourceError};
+use crate::deploy::{Blame, Progress};
 use crate::git::fetch::LAST;
+use crate::git::listing::tag_of;
 use crate::git::{
     HttpsOptions, Mirror, Oid, Remote, RemoteError, RemoteOptions, RepositoryUrl, SshOptions,
     Wanted, listing, skeleton, text,
@@ -25,6 +29,7 @@ use crate::git::{
 use crate::proof::{self, Id, Kind, descent, written};
 use crate::revision::Revision;
 use crate::space::{self, Need};
+use crate::state::PassedOver;
 use crate::verify::{self, Keygen, SignedObject};
 use crate::worker::serve::Role;
 use crate::worker::{Client, OURSELVES, WorkerError};
@@ -38,7 +43,9 @@ pub struct Repository {
     url: RepositoryUrl,
     wanted: Wanted,
     options: RemoteOptions,
+    fetch_limits: Fetch,
     submodules: Vec<Submodule>,
+    rules: TreeRules,
     path: PathBuf,
     program: PathBuf,
     /// The worker that has the mirror open, from the fetch to the checkout.
@@ -69,8 +76,10 @@ impl Repository {
                 Follow::Tag(pattern) => Wanted::TagGlob(pattern.clone()),
                 Follow::Ref(name) => Wanted::Ref(name.clone()),
             },
-            options: remote_options(&app.ssh, &app.https),
+            options: remote_options(&app.ssh, &app.https, &app.fetch),
+            fetch_limits: app.fetch.clone(),
             submodules: app.submodules.clone(),
+            rules: app.tree.clone(),
             path: mirror,
             program: OURSELVES.into(),
             worker: None,
@@ -121,6 +130,10 @@ impl Repository {
         }?;
         told(&worker);
         Ok(worker)
+    }
+
+    fn advised(&self, error: &RemoteError) -> SourceError {
+        advised(error, &self.app, &self.options.ssh)
     }
 
     /// Fetches, and proves what came by the names that the listing gave.
@@ -181,18 +194,31 @@ impl Repository {
         };
         let mut worker = Client::start(&self.program, &role)?;
         let submodules: BTreeSet<_> = self.submodules.iter().map(|s| s.path.clone()).collect();
-        worker.check_out(revision, &submodules, &mut |now| {
+        let wanted = written::Wanted {
+            submodules: &submodules,
+            rules: &self.rules,
+            most: Budget::default().entries,
+        };
+        let get = &mut |id, kind| worker.object(id, kind);
+        let tree = written::gather(revision, &wanted, get, refused)?;
+        attributes::check(&tree, &self.rules, &mut |id| worker.object(id, Kind::Blob))?;
+        worker.check_out(revision, &submodules, &self.rules, &mut |now| {
             tick(Progress::Checkout {
                 files: now.done,
                 of: now.of,
             });
         })?;
-        let most = Budget::default().entries;
-        let get = &mut |id, kind| worker.object(id, kind);
-        let tree = written::gather(revision, &submodules, most, get, WorkerError::Differs)?;
         worker.end();
-        written::check(into, &tree).map_err(WorkerError::Differs)
+        written::check(into, &tree, &self.rules).map_err(WorkerError::Differs)
     }
+}
+
+/// What the parent has found in the trees by itself: the same refusals as the worker's.
+fn refused(differs: written::Differs) -> WorkerError {
+    WorkerError::Tree(format!(
+        "the tree is refused because of {}: {}",
+        differs.path, differs.how
+    ))
 }
 
 /// Says once what the kernel cannot enforce.
@@ -203,11 +229,13 @@ fn told(worker: &Client) {
     }
 }
 
-/// How a server is asked as `ssh` and `https` say.
-fn remote_options(ssh: &Ssh, https: &HttpsOptions) -> RemoteOptions {
+/// How a server is asked as `ssh` and `https` say, at the cost that `fetch` allows.
+fn remote_options(ssh: &Ssh, https: &HttpsOptions, fetch: &Fetch) -> RemoteOptions {
     RemoteOptions {
         ssh: ssh_options(ssh),
         https: https.clone(),
+        deadline: fetch.timeout,
+        budget: fetch.limit,
         ..RemoteOptions::default()
     }
 }
@@ -224,48 +252,85 @@ pub fn ssh_options(ssh: &Ssh) -> SshOptions {
     }
 }
 
-/// What is to be done about a host key is done by a command of ours.
-fn advised(error: &RemoteError, app: &str) -> SourceError {
+/// What is to be done about a host key is done by a command of ours; why a key is refused can be
+/// told by looking at it.
+fn advised(error: &RemoteError, app: &str, ssh: &SshOptions) -> SourceError {
     let advice = match error {
         RemoteError::HostKeyChanged { .. } | RemoteError::HostKeyUnknown { .. } => format!(
             "\n  `pp-fetcher hostkey show {app}` shows what the server offers and what is pinned\n  \
              `pp-fetcher hostkey pin {app} --fingerprint SHA256:…` pins what the forge publishes"
         ),
+        RemoteError::Denied { .. } => ssh_files::why_denied(ssh),
         _ => String::new(),
     };
     SourceError::surroundings(format!("{error}{advice}"))
 }
 
+/// A tag that stands for a file or a directory is passed over; anything else that does is an error.
+fn no_commit(error: WorkerError, wanted: &Found, reference: &str, id: String) -> SourceError {
+    let WorkerError::NoCommit(kind) = error else {
+        return blamed(error);
+    };
+    match &wanted.tag {
+        Some(tag) => SourceError {
+            no_commit: Some(PassedOver {
+                tag: tag.clone(),
+                id,
+            }),
+            ..SourceError::surroundings(format!(
+                "the tag {tag} is passed over: it stands for a {kind}, not for a commit"
+            ))
+        },
+        None => SourceError::surroundings(format!(
+            "{reference} is a {kind}, and only a commit can be deployed: name another ref"
+        )),
+    }
+}
+
 impl Source for Repository {
-    fn poll(&mut self) -> Result<Revision, SourceError> {
+    fn poll(&mut self, passed_over: &[PassedOver]) -> Result<Found, SourceError> {
+        ssh_files::check(&self.options.ssh).map_err(SourceError::surroundings)?;
         let remote = Remote::connect(&self.url, &self.options);
-        let mut remote = remote.map_err(|error| advised(&error, &self.app))?;
+        let mut remote = remote.map_err(|error| self.advised(&error))?;
         let listed = remote.list(&self.wanted).map_err(surroundings)?;
+        let passed = |found: &listing::Revision| {
+            let is = |passed: &PassedOver| {
+                passed.tag == tag_of(&found.reference) && passed.id == found.id.to_string()
+            };
+            passed_over.iter().any(is)
+        };
         let found = self
             .wanted
-            .resolve(&listed)
+            .resolve_without(&listed, &passed)
             .map_err(|why| SourceError::surroundings(format!("{}: {why}", self.url)))?;
-        let revision = revision(found.commit)?;
+        let is_tag = matches!(self.wanted, Wanted::TagGlob(_));
+        let told = Found {
+            revision: revision(found.commit)?,
+            tag: is_tag.then(|| text::line(tag_of(&found.reference).as_bytes())),
+            unordered: self.wanted.unordered(&listed),
+        };
         self.polled = Some((remote, found));
-        Ok(revision)
+        Ok(told)
     }
 
     fn fetch(
         &mut self,
-        wanted: &Revision,
+        wanted: &Found,
         tick: &mut (dyn FnMut(Progress) + Send),
     ) -> Result<Commit, SourceError> {
         let (remote, found) = self.polled.take().ok_or_else(|| {
             SourceError::surroundings("a fetch without a poll before it: please report this")
         })?;
-        if found.commit.to_string() != wanted.as_str() {
+        if found.commit.to_string() != wanted.revision.as_str() {
             let what = "a fetch of something else than was listed: please report this";
             return Err(SourceError::surroundings(what));
         }
         // How large the pack is, nobody says beforehand; without the reserve it is not begun.
         let disk = self.path.parent().unwrap_or(Path::new("."));
         space::check(disk, Need::default()).map_err(surroundings)?;
-        let fetched = self.receive(remote, found, tick).map_err(blamed)?;
+        let (reference, id) = (text::line(found.reference.as_bytes()), found.id.to_string());
+        let fetched = self.receive(remote, found, tick);
+        let fetched = fetched.map_err(|error| no_commit(error, wanted, &reference, id))?;
         self.fetch_submodules(fetched.found.commit)?;
         let commit = read(&fetched.commit).map_err(blamed)?;
         let info = Commit {
@@ -301,9 +366,9 @@ impl Source for Repository {
         };
         let signer = SignedObject::of(found, tag.as_deref(), commit)
             .and_then(|object| verify::check(&object, allowed_signers, &Keygen::default()));
-        let signer = signer.map_err(|error| SourceError {
-            blame: error.blame(),
-            what: error.to_string(),
+        let signer = signer.map_err(|error| match error.blame() {
+            Blame::Revision => SourceError::revision(error.to_string()),
+            Blame::Surroundings => SourceError::surroundings(error.to_string()),
         })?;
         Ok(signer.to_string())
     }

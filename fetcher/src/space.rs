@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use nix::sys::statvfs::statvfs;
+use nix::sys::statvfs::{FsFlags, statvfs};
 use thiserror::Error;
 
 /// What is to stay free beside what is needed: the app that serves writes to the same disk.
@@ -96,11 +96,69 @@ pub fn advice(error: &std::io::Error) -> &'static str {
             "\n  make room there: `df -h` and `df -i` show whether bytes or inodes are used up"
         }
         QuotaExceeded => "\n  the quota of the user that pp-fetcher runs as is used up",
+        ReadOnlyFilesystem if in_a_unit() => {
+            "\n  a service sees everything read-only but for the ReadWritePaths= of its unit: `systemctl edit \
+             pp-fetcher`, there [Service] and ReadWritePaths= with the directory, then `systemctl restart pp-fetcher`"
+        }
         ReadOnlyFilesystem => {
             "\n  that file system is mounted read-only: `dmesg` says whether the kernel did it after an error"
         }
         _ => "",
     }
+}
+
+/// Whether systemd started us, or whoever started us, as a unit (systemd.exec(5)); cron and a login do not
+/// hand this on.
+#[must_use]
+pub fn in_a_unit() -> bool {
+    std::env::var_os("INVOCATION_ID").is_some()
+}
+
+/// Why nothing can be written below `path`, which is there, whoever asks; none if it is not mounted
+/// read-only.
+#[must_use]
+pub fn read_only(path: &Path) -> Option<String> {
+    let stat = statvfs(path).ok()?;
+    if !stat.flags().contains(FsFlags::ST_RDONLY) {
+        return None;
+    }
+    let shown = path.display();
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    Some(if for_us_alone(&mounts, &real) {
+        format!(
+            "{shown} is read-only in here: the unit of this service lets it write to its ReadWritePaths= alone\n  \
+             as root: systemctl edit pp-fetcher, there [Service] and ReadWritePaths={shown}, then systemctl restart \
+             pp-fetcher; if the unit has that path already, it was made after the service had started, and the \
+             restart alone does"
+        )
+    } else {
+        format!(
+            "{shown} is on a file system that is mounted read-only\n  `dmesg` says whether the kernel did it after an \
+             error"
+        )
+    })
+}
+
+/// Whether the mount that `path` is on is read-only while its file system is not: the options before and
+/// after the `-` of a line of mountinfo (proc(5)).
+fn for_us_alone(mounts: &str, path: &Path) -> bool {
+    let mut closest = (0, false);
+    for line in mounts.lines() {
+        let Some((mount, super_block)) = line.split_once(" - ") else {
+            continue;
+        };
+        let mut fields = mount.split(' ').skip(4);
+        let (Some(point), Some(options)) = (fields.next(), fields.next()) else {
+            continue;
+        };
+        let has = |options: &str, option: &str| options.split(',').any(|o| o == option);
+        let super_options = super_block.rsplit(' ').next().unwrap_or_default();
+        if path.starts_with(point) && point.len() >= closest.0 {
+            closest = (point.len(), has(options, "ro") && has(super_options, "rw"));
+        }
+    }
+    closest.1
 }
 
 /// Whether there is less room around `path` than is always to stay free.

@@ -44,11 +44,16 @@ fn the_smallest_file_has_sound_defaults() {
     assert_eq!(app.interval, Duration::from_secs(300));
     assert_eq!(app.deploy.build_timeout, Duration::from_secs(900));
     assert_eq!(
-        (app.deploy.keep, app.health.expect, app.fast_forward_only),
-        (5, 200, true)
+        (
+            app.deploy.keep,
+            app.health.expect.to_string(),
+            app.fast_forward_only
+        ),
+        (5, "200".to_owned(), true)
     );
     assert_eq!(app.health.within, Duration::from_secs(30));
-    assert_eq!(app.health.steady, Duration::from_secs(5));
+    assert_eq!(app.health.steady, Duration::from_secs(8));
+    assert_eq!(app.health.timeout, Duration::from_secs(15));
 }
 
 #[test]
@@ -126,7 +131,7 @@ fn what_cannot_be_is_refused_with_the_key_that_says_it() {
         (
             "",
             "[https]\ntoken = \"x\"\n",
-            "unknown key `token`, expected one of `token_file`",
+            "unknown key `token`\n  known here: token_file",
         ),
         (
             "",

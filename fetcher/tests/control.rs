@@ -140,6 +140,8 @@ fn what_a_pass_would_do_is_told_and_not_done() {
         revision: two,
         live: Some(one.clone()),
         obstacle: None,
+        looked: pp_fetcher::deploy::look::Looked::default(),
+        shared: Vec::new(),
     };
     assert_eq!(world.foresee(), would);
     world.permitted.set(false);

@@ -142,8 +142,9 @@ fn fault_build_cannot_be_started() {
     site.git(&["-C", "work", "update-index", "--chmod=+x", "build"]);
     site.git(&["-C", "work", "commit", "-q", "-m", "wrong first line"]);
     site.git(&["-C", "work", "push", "-q", "../todo.git", "HEAD:main"]);
-    site.poll()
-        .ended(1)
-        .has(&["cannot be run: No such file", "is its first line"]);
+    site.poll().ended(1).has(&[
+        "cannot be run: No such file",
+        "names /nowhere/sh, which is not on this host",
+    ]);
     site.converges("one");
 }

@@ -55,10 +55,7 @@ fn in_its_way(answer: Option<fn(&mut UnixStream)>, said: &[&str]) {
     };
     site.configure("", "[restart]\nunits = [\"todo.service\"]\n");
     site.push("two", "200", "");
-    site.poll()
-        .ended(1)
-        .has(&["failed: ", "verify: "])
-        .has(said);
+    site.poll().ended(1).has(&["failed: ", "look: "]).has(said);
     assert_eq!(site.served().as_deref(), Some("one"));
     invariants::always(&site);
     assert_eq!(site.state().quarantined, [], "the revision is not to blame");

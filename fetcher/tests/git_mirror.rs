@@ -230,32 +230,9 @@ fn rule_19_what_a_commit_says_is_fit_for_a_terminal() {
     );
     forge.git(&["update-ref", "refs/heads/main", &id]);
     let mirror = forge.mirror();
-    let info = mirror.commit_info(fetch(&forge, &mirror)).unwrap();
-    assert_eq!(info.author, "E [31mvil");
-    assert_eq!(info.subject, "sub ject [2J");
-    assert_eq!(info.time.as_second(), 1_700_000_001);
-}
-
-#[test]
-fn a_commit_from_before_or_after_all_time_is_shown_all_the_same() {
-    let forge = Forge::new();
-    let tree = forge.git(&["rev-parse", "HEAD^{tree}"]);
-    let raw = format!(
-        "tree {tree}\nauthor A <a@x> 99999999999999 +0000\ncommitter A <a@x> 99999999999999 +0000\n\nx\n"
-    );
-    let id = forge.git_with(
-        &[
-            "hash-object",
-            "-t",
-            "commit",
-            "-w",
-            "--stdin",
-            "--literally",
-        ],
-        raw.as_bytes(),
-    );
-    forge.git(&["update-ref", "refs/heads/main", &id]);
-    let mirror = forge.mirror();
-    let info = mirror.commit_info(fetch(&forge, &mirror)).unwrap();
-    assert_eq!(info.time.as_second(), 0);
+    let raw = mirror.object(fetch(&forge, &mirror), 4096).unwrap();
+    let commit = pp_fetcher::proof::commit::commit(&raw).unwrap();
+    let shown = |text| pp_fetcher::git::text::line(text);
+    assert_eq!(shown(commit.author), "E [31mvil");
+    assert_eq!(shown(commit.subject), "sub ject [2J");
 }

@@ -327,7 +327,7 @@ fn rule_24_a_poll_that_meets_a_changed_key_names_the_commands() {
     };
     let app = configure(&sshd, "forge:me/todo.git");
     let mut repository = Repository::new(&app, sshd.at("mirror.git"));
-    let what = repository.poll().unwrap_err().what;
+    let what = repository.poll(&[]).unwrap_err().what;
     for wanted in [
         fingerprint(&sshd, "host.pub"),
         fingerprint(&sshd, "other.pub"),

@@ -71,7 +71,7 @@ impl Scene {
         let mut config = config::load(&self.sshd.at("etc")).unwrap();
         let app = config.apps.pop().unwrap();
         let mut repository = Repository::new(&app, self.sshd.at("mirror.git"));
-        let what = repository.poll().unwrap_err().what;
+        let what = repository.poll(&[]).unwrap_err().what;
         self.typed
             .push_str(&format!("(a poll ends with)\n{what}\n\n"));
     }

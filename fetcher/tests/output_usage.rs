@@ -27,7 +27,7 @@ fn a_wrong_configuration_is_told_with_its_place_and_the_mend() {
     ] {
         stage.home.app("todo", text);
         let output = stage.types("status");
-        assert_eq!(output.status.code(), Some(0), "{text}");
+        assert_eq!(output.status.code(), Some(2), "{text}");
         assert!(!output.stderr.is_empty(), "{text}");
     }
     assert_eq!(stage.types("poll").status.code(), Some(2));

@@ -37,6 +37,9 @@ fn cut_short(second: Version, switched: bool, going_back: Option<&str>) -> (Worl
         release: release.clone(),
         previous: layout.current().unwrap(),
         going_back: going_back.map(str::to_owned),
+        tag: None,
+        ill_before: None,
+        phases: Vec::new(),
     };
     world
         .dir()

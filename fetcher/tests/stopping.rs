@@ -20,7 +20,7 @@ use program::Home;
 /// An app whose repository is not there: every poll fails, and says so.
 fn app(home: &Home, name: &str) {
     let text = format!(
-        "repository = \"file://{0}/none.git\"\ninterval = \"5s\"\n[deploy]\nroot = \"{0}/root\"\n",
+        "repository = \"file://{0}/none.git\"\ninterval = \"5s\"\n[deploy]\nroot = \"{0}/root-{name}\"\n",
         home.path().display()
     );
     home.app(name, &text);

@@ -72,10 +72,10 @@ impl Nested {
     fn deploy_as(&self, app: &App, name: &str) -> Result<PathBuf, SourceError> {
         let mut repository = Repository::new(app, self.work.path().join("mirror.git"))
             .with_worker(env!("CARGO_BIN_EXE_pp-fetcher"));
-        let revision = repository.poll()?;
+        let revision = repository.poll(&[])?;
         repository.fetch(&revision, &mut |_| {})?;
         let into = self.work.path().join(name);
-        repository.check_out(&revision, None, &into, &mut |_| {})?;
+        repository.check_out(&revision.revision, None, &into, &mut |_| {})?;
         Ok(into)
     }
 
@@ -232,7 +232,7 @@ fn a_mistake_in_the_table_is_named() {
         load(dir.path()).unwrap().broken[0].to_string()
     };
     let cases = [
-        ("path = \"x\"\n", "missing key `repository`"),
+        ("path = \"x\"\n", "`submodule.repository` of `x` is missing"),
         (
             "path = \"../x\"\nrepository = \"f:x\"\n",
             "`../x` is not a path inside",

@@ -243,14 +243,14 @@ fn rule_26_a_signed_downgrade_is_signed_and_does_not_descend() {
     let old = signing.forge.git(&["rev-parse", "HEAD"]);
     signing.commit("ada", "new");
     let mut repository = signing.repository("");
-    let new = repository.poll().unwrap();
+    let new = repository.poll(&[]).unwrap();
     repository.fetch(&new, &mut |_| {}).unwrap();
     signing.forge.git(&["update-ref", "refs/heads/main", &old]);
-    let old = repository.poll().unwrap();
+    let old = repository.poll(&[]).unwrap();
     repository.fetch(&old, &mut |_| {}).unwrap();
     let allowed = signing.at("allowed_signers");
-    assert!(repository.signer(&old, &allowed).is_ok());
-    assert!(!repository.descends(&new, &old).unwrap());
+    assert!(repository.signer(&old.revision, &allowed).is_ok());
+    assert!(!repository.descends(&new.revision, &old.revision).unwrap());
 }
 
 #[test]
@@ -258,9 +258,12 @@ fn a_signature_is_asked_of_what_was_fetched_and_of_nothing_else() {
     let signing = ada();
     signing.commit("ada", "one");
     let mut repository = signing.repository("");
-    let one = repository.poll().unwrap();
+    let one = repository.poll(&[]).unwrap();
     let allowed = signing.at("allowed_signers");
-    assert!(repository.signer(&one, &allowed).is_err(), "not fetched");
+    assert!(
+        repository.signer(&one.revision, &allowed).is_err(),
+        "not fetched"
+    );
     repository.fetch(&one, &mut |_| {}).unwrap();
-    assert!(repository.signer(&one, &allowed).is_ok());
+    assert!(repository.signer(&one.revision, &allowed).is_ok());
 }

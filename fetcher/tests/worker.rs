@@ -43,11 +43,11 @@ fn repository(forge: &Forge, worker: impl Into<PathBuf>) -> Repository {
 
 /// A poll, a fetch and a checkout.
 fn deployed(forge: &Forge, mut repository: Repository) -> Result<PathBuf, SourceError> {
-    let revision = repository.poll()?;
+    let revision = repository.poll(&[])?;
     repository.fetch(&revision, &mut |_| {})?;
     let into = forge.dir.path().join("release");
-    repository.check_out(&revision, None, &into, &mut |_| {})?;
-    repository.keep(&revision)?;
+    repository.check_out(&revision.revision, None, &into, &mut |_| {})?;
+    repository.keep(&revision.revision)?;
     Ok(into)
 }
 
@@ -86,7 +86,7 @@ fn a_revision_is_fetched_and_checked_out_by_workers() {
 fn a_poll_starts_no_worker() {
     let forge = Forge::new();
     let mut repository = repository(&forge, "/nonexistent");
-    let revision = repository.poll().unwrap();
+    let revision = repository.poll(&[]).unwrap();
     assert!(!forge.mirror_path().exists(), "and writes nothing");
     let error = repository.fetch(&revision, &mut |_| {}).unwrap_err();
     assert!(
@@ -131,7 +131,7 @@ fn a_worker_that_misbehaves_is_a_clear_error_and_the_next_poll_converges() {
             "something else than was asked",
         ),
         (
-            format!("{READY} say J '{{\"Haves\":[\"../../etc\"]}}'; cat >/dev/null"),
+            format!("{READY} say J '{{\"Haves\":[[\"../../etc\"],[]]}}'; cat >/dev/null"),
             "what is no object's name",
         ),
         (
@@ -190,13 +190,13 @@ fn a_worker_that_writes_other_files_is_found_out_and_nothing_is_left() {
     for (n, forge_it) in forgeries.into_iter().enumerate() {
         let forge = Forge::new();
         let mut repository = repository(&forge, REAL);
-        let revision = repository.poll().unwrap();
+        let revision = repository.poll(&[]).unwrap();
         repository.fetch(&revision, &mut |_| {}).unwrap();
         let into = forge.dir.path().join("release");
         // The one file is there when it is told of, and the worker still at work.
         let tick = &mut |_| forge_it(&into);
         let error = repository
-            .check_out(&revision, None, &into, tick)
+            .check_out(&revision.revision, None, &into, tick)
             .unwrap_err();
         println!("{}\n", error.what);
         assert!(

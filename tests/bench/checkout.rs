@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 use pp_fetcher::checkout::{Budget, CheckedOut, check_out};
+use pp_fetcher::config::tree::TreeRules;
 use pp_fetcher::git::{Mirror, Oid, Remote, RemoteOptions, RepositoryUrl, Wanted};
 use pp_fetcher::proof::{Id, written};
 
@@ -148,8 +149,14 @@ impl Bench {
                 .object(Oid::from_bytes(id.as_bytes())?, 16 << 20)?)
         };
         let differs = |what: written::Differs| anyhow::anyhow!("{}: {}", what.path, what.how);
-        let tree = written::gather(commit, &BTreeSet::new(), FILES * 2, get, differs)?;
-        written::check(&self.at.join(name), &tree).map_err(differs)
+        let rules = TreeRules::default();
+        let wanted = written::Wanted {
+            submodules: &BTreeSet::new(),
+            rules: &rules,
+            most: FILES * 2,
+        };
+        let tree = written::gather(commit, &wanted, get, differs)?;
+        written::check(&self.at.join(name), &tree, &rules).map_err(differs)
     }
 
     fn worktree(&self, workers: u32) -> Result<()> {

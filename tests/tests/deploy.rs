@@ -61,7 +61,7 @@ fn the_first_push_becomes_the_running_app(host: &Host) -> Result<()> {
     );
     assert_eq!((last.revision, last.previous), (revision, None));
     let steps = [
-        "fetch", "verify", "checkout", "shared", "build", "switch", "restart", "probe",
+        "look", "fetch", "verify", "checkout", "shared", "build", "switch", "restart", "probe",
     ];
     let names: Vec<_> = last
         .phases

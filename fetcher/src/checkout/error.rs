@@ -21,11 +21,11 @@ pub enum CheckoutError {
         why: Refusal,
     },
     /// The time was not enough.
-    #[error("the checkout did not finish within {} s: raise the limit, or look at the disk", .0.as_secs())]
+    #[error("the checkout did not finish within {} s: a slow disk (`iostat -x 1` shows how busy it is), or more files than the app needs: leave_out under [tree]", .0.as_secs())]
     TimedOut(Duration),
     /// An object is not in the mirror or cannot be read.
     #[error(
-        "{path}: the mirror cannot give the object {id} ({why}): set the mirror aside and fetch again"
+        "{path}: the mirror cannot give the object {id} ({why}): move mirror.git in the app's state directory away, and the next poll fetches all of it again"
     )]
     Object {
         /// Path in the tree.
@@ -75,10 +75,14 @@ pub enum Refusal {
     #[error("it lies more than {0} directories deep")]
     Depth(usize),
     /// Too many entries.
-    #[error("the tree has more than {0} files and directories; raise the limit if that is meant")]
+    #[error(
+        "the tree has more than {0} files and directories; what the app does without can be left out: leave_out under [tree]"
+    )]
     Entries(u64),
     /// A file too large.
-    #[error("it is {size} bytes long, more than the {limit} allowed for one file")]
+    #[error(
+        "it is {size} bytes long, more than the {limit} allowed for one file; if the app does without it: leave_out under [tree]"
+    )]
     FileSize {
         /// Its size.
         size: u64,
@@ -86,24 +90,26 @@ pub enum Refusal {
         limit: u64,
     },
     /// All files together.
-    #[error("with it the files are more than {0} bytes in all; raise the limit if that is meant")]
+    #[error(
+        "with it the files are more than {0} bytes in all; what the app does without can be left out: leave_out under [tree]"
+    )]
     Bytes(u64),
     /// Not a file, link, directory or submodule.
     #[error("its mode {0:06o} is none that git writes")]
     Mode(i32),
     /// A submodule.
     #[error(
-        "it is a submodule, and the app's file does not say where it comes from: add `[[submodule]]` with its path and repository"
+        "it is a submodule, and the app's file does not say where it comes from: add `[[submodule]]` with its path and repository, or with empty = true if the app does without it"
     )]
     Submodule,
     /// A large file that is not there.
     #[error(
-        "it is a Git LFS pointer: the file itself is not in the repository and would be deployed as three lines of text"
+        "it is a Git LFS pointer: the file itself is not in the repository and would be deployed as three lines of text; under [tree]: leave_out if the app does without it, lfs_pointers if it is to be deployed as it is"
     )]
     Lfs,
     /// A link's target.
     #[error(
-        "the symbolic link leads to {target}: only relative targets within the release are allowed, with `..` at the beginning only"
+        "the symbolic link leads to {target}: only relative targets within the release are allowed, with `..` at the beginning only; under [tree]: outside_links if it may lead there, leave_out if the app does without it"
     )]
     Link {
         /// The target, fit for a terminal.

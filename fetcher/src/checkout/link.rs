@@ -6,6 +6,19 @@ use super::name;
 /// Longest target in bytes (`PATH_MAX` with its NUL).
 pub const LONGEST: u64 = 4095;
 
+/// Checks the target of a link that may lead anywhere: that it is one at all.
+///
+/// # Errors
+/// [`Refusal::Link`] with the target.
+pub fn check_free(target: &[u8]) -> Result<(), Refusal> {
+    if target.is_empty() || target.len() as u64 > LONGEST || target.contains(&0) {
+        return Err(Refusal::Link {
+            target: name::shown(target),
+        });
+    }
+    Ok(())
+}
+
 /// Checks the target of a link that lies `depth` directories below the release.
 ///
 /// `..` may stand at the beginning only. There it leads through the directories the link lies in,

@@ -39,6 +39,7 @@ use git2::Oid;
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
 
+use crate::config::tree::TreeRules;
 use crate::git::Mirror;
 use crate::space;
 use error::io_at;
@@ -61,6 +62,8 @@ pub struct Budget {
     pub time: Duration,
     /// Where a submodule may stand, its commit being in the mirror; a tree with any other is refused.
     pub submodules: BTreeSet<PathBuf>,
+    /// What is an exception.
+    pub rules: TreeRules,
 }
 
 impl Default for Budget {
@@ -72,6 +75,7 @@ impl Default for Budget {
             depth: 64,
             time: Duration::from_secs(300),
             submodules: BTreeSet::new(),
+            rules: TreeRules::default(),
         }
     }
 }
@@ -119,7 +123,7 @@ pub fn check_out(
             &plan,
             &root,
             into,
-            (budget.time, deadline),
+            (budget, deadline),
             progress,
         )?;
         nix::unistd::syncfs(&root).map_err(|e| io_at("sync the file system of", into)(e.into()))?;

@@ -11,6 +11,7 @@ use git2::{ObjectType, Odb, Oid, Repository};
 use super::error::{CheckoutError, Refusal};
 use super::{Budget, CheckedOut, link, name};
 use crate::git::{Mirror, text};
+use crate::proof;
 use crate::space::Need;
 
 /// Longest path below the release in bytes: room for the release's own path up to `PATH_MAX`.
@@ -76,8 +77,8 @@ pub(super) fn plan(
 ) -> Result<Plan, CheckoutError> {
     let repository = mirror.repository();
     let broken = |error: git2::Error| object_error(Path::new(""), revision, &error);
-    let root = repository.find_commit(revision).map_err(broken)?.tree_id();
     let odb = repository.odb().map_err(broken)?;
+    let root = tree_of(&odb, revision).map_err(broken)?;
     let mut planner = Planner {
         repository,
         odb,
@@ -142,6 +143,9 @@ impl Planner<'_> {
         left: &mut Left,
     ) -> Result<(), Problem> {
         name::check(name)?;
+        if self.budget.rules.leaves_out(path.as_os_str().as_bytes()) {
+            return Ok(());
+        }
         if path.as_os_str().len() > LONGEST_PATH {
             return Err(Refusal::PathLength(LONGEST_PATH).into());
         }
@@ -160,12 +164,14 @@ impl Planner<'_> {
             }
             0o100_000 => self.file(path, entry.id(), mode & 0o100 != 0)?,
             0o120_000 => self.link(path, entry.id(), depth)?,
+            0o160_000 if self.budget.rules.empty.contains(path) => {
+                self.plan.directories.push(path.to_owned());
+            }
             0o160_000 if !self.budget.submodules.contains(path) => {
                 return Err(Refusal::Submodule.into());
             }
             0o160_000 => {
-                let commit = self.repository.find_commit(entry.id());
-                let tree = commit.map_err(Problem::Object)?.tree_id();
+                let tree = tree_of(&self.odb, entry.id()).map_err(Problem::Object)?;
                 self.plan.directories.push(path.to_owned());
                 left.push((path.to_owned(), tree, depth + 1));
             }
@@ -209,13 +215,25 @@ impl Planner<'_> {
             return Err(Refusal::Link { target }.into());
         }
         let target = self.odb.read(id).map_err(Problem::Object)?;
-        link::check(target.data(), depth)?;
+        if self.budget.rules.may_leave(path.as_os_str().as_bytes()) {
+            link::check_free(target.data())?;
+        } else {
+            link::check(target.data(), depth)?;
+        }
         self.plan.links.push(PlannedLink {
             path: path.to_owned(),
             target: OsStr::from_bytes(target.data()).into(),
         });
         Ok(())
     }
+}
+
+/// The tree of a commit, whatever else stands in it.
+fn tree_of(odb: &Odb<'_>, commit: Oid) -> Result<Oid, git2::Error> {
+    let object = odb.read(commit)?;
+    let read = proof::commit::commit(object.data());
+    let read = read.ok_or_else(|| git2::Error::from_str("it is no commit as git writes them"))?;
+    Oid::from_bytes(read.tree.as_bytes())
 }
 
 /// What is wrong with an entry, before its path is added.

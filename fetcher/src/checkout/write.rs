@@ -4,10 +4,11 @@
 
 use std::fs::File;
 use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use git2::{Odb, Repository};
 use nix::errno::Errno;
@@ -18,6 +19,7 @@ use nix::unistd::symlinkat;
 use super::error::{CheckoutError, Refusal, io_at};
 use super::live::{Copier, Live};
 use super::plan::{Plan, PlannedFile, object_error, refused};
+use crate::checkout::Budget;
 use crate::git::Mirror;
 
 /// Most threads that read objects and write files: more than a few only wait for the same disk.
@@ -49,7 +51,7 @@ pub(super) fn write(
     plan: &Plan,
     root: &File,
     into: &Path,
-    (time, deadline): (Duration, Instant),
+    (budget, deadline): (&Budget, Instant),
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<u64, CheckoutError> {
     directories(plan, root, into)?;
@@ -59,7 +61,7 @@ pub(super) fn write(
         root,
         into,
         deadline,
-        time,
+        budget,
         progress,
         next: AtomicUsize::new(0),
         done: AtomicU64::new(0),
@@ -121,7 +123,7 @@ struct Work<'a> {
     root: &'a File,
     into: &'a Path,
     deadline: Instant,
-    time: Duration,
+    budget: &'a Budget,
     progress: &'a (dyn Fn(Progress) + Sync),
     next: AtomicUsize,
     done: AtomicU64,
@@ -163,7 +165,7 @@ impl Work<'_> {
                     return Ok(());
                 }
                 if Instant::now() > self.deadline {
-                    return Err(CheckoutError::TimedOut(self.time));
+                    return Err(CheckoutError::TimedOut(self.budget.time));
                 }
                 self.file(&odb, copier.as_mut(), file)?;
             }
@@ -188,12 +190,12 @@ impl Work<'_> {
         };
         if let Some(content) = copied {
             // The live release may hold one that was put there in place of the large file.
-            check_lfs(file, content)?;
+            self.check_lfs(file, content)?;
             self.copied.fetch_add(1, Ordering::Relaxed);
         } else {
             let object = odb.read(file.id);
             let object = object.map_err(|error| object_error(&file.path, file.id, &error))?;
-            check_lfs(file, object.data())?;
+            self.check_lfs(file, object.data())?;
             opened.write_all(object.data()).map_err(failed)?;
         }
         // Not left to the umask: the group must be able to write.
@@ -208,15 +210,20 @@ impl Work<'_> {
         });
         Ok(())
     }
-}
 
-/// `content` is the whole of a file that is small enough to be a pointer.
-fn check_lfs(file: &PlannedFile, content: &[u8]) -> Result<(), CheckoutError> {
-    let pointer = file.size < LFS.2
-        && content.starts_with(LFS.0)
-        && content.windows(LFS.1.len()).any(|window| window == LFS.1);
-    if pointer {
-        return Err(refused(&file.path, Refusal::Lfs));
+    /// `content` is the whole of a file that is small enough to be a pointer.
+    fn check_lfs(&self, file: &PlannedFile, content: &[u8]) -> Result<(), CheckoutError> {
+        let pointer = file.size < LFS.2
+            && content.starts_with(LFS.0)
+            && content.windows(LFS.1.len()).any(|window| window == LFS.1);
+        let taken = || {
+            self.budget
+                .rules
+                .takes_pointer(file.path.as_os_str().as_bytes())
+        };
+        if pointer && !taken() {
+            return Err(refused(&file.path, Refusal::Lfs));
+        }
+        Ok(())
     }
-    Ok(())
 }

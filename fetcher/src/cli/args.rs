@@ -94,7 +94,10 @@ pub enum Command {
     /// The service: every app at its interval
     #[command(after_long_help = help::RUN)]
     Run(Quiet),
-    /// What is live, since when, and what is held back
+    /// What is live, since when, what is being done, and what is held back
+    ///
+    /// Exit status: 0 every app is as it should be, or is held, paused or new; 1 one is failing, stuck or
+    /// unreadable; 2 the command line or the configuration is wrong.
     #[command(after_long_help = help::STATUS)]
     Status {
         /// Only this app
@@ -132,7 +135,7 @@ pub enum Command {
         #[arg(value_name = "RELEASE")]
         release: Option<String>,
     },
-    /// Lift the quarantine: the next poll tries what is followed again
+    /// Lift the quarantine, and give up a way back that fails: the next poll tries what is followed
     Retry {
         /// The app
         #[arg(value_name = "APP")]
@@ -212,7 +215,7 @@ pub struct Poll {
     /// Only these apps
     #[arg(value_name = "APP")]
     pub apps: Vec<String>,
-    /// Say what would be done, and why not; change nothing
+    /// Say what would be done, and why not; change nothing. Exit status 1: it would fail
     #[arg(long, conflicts_with = "force")]
     pub dry_run: bool,
     /// Deploy even what is live already, quarantined or paused

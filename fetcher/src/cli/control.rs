@@ -6,7 +6,7 @@ use super::args::Arguments;
 use super::output::level::{Level, well};
 use super::output::words::paused;
 use super::output::{Output, say};
-use super::{FAILED, OK, USAGE, load, select};
+use super::{FAILED, OK, USAGE, one_app};
 use crate::config::{App, duration};
 use crate::pass::{Done, Error, rollback as roll_back, with};
 use crate::state::{Pause, State};
@@ -27,14 +27,12 @@ pub fn rollback(arguments: &Arguments, app: &str, release: Option<&str>) -> u8 {
 
 /// `pp-fetcher retry APP`.
 pub fn retry(arguments: &Arguments, app: &str) -> u8 {
-    change(arguments, app, |state| match state.quarantined.len() {
-        0 => "nothing is quarantined".to_owned(),
-        _ => {
-            let lifted: Vec<_> = state
-                .quarantined
-                .drain(..)
-                .map(|q| q.revision.short().to_owned())
-                .collect();
+    change(arguments, app, |state| {
+        let lifted = state.lift();
+        let lifted: Vec<_> = lifted.iter().map(|revision| revision.short()).collect();
+        if lifted.is_empty() {
+            "nothing is held back; the next poll tries what is followed".to_owned()
+        } else {
             format!(
                 "no longer held back: {}; the next poll tries what is followed",
                 lifted.join(", ")
@@ -135,8 +133,8 @@ fn busy(app: &App) -> u8 {
 }
 
 pub(super) fn on(arguments: &Arguments, app: &str, work: impl FnOnce(&App) -> u8) -> u8 {
-    match load(arguments.config()).and_then(|config| select(config, &[app.to_owned()])) {
-        Ok(apps) => apps.first().map_or(USAGE, work),
+    match one_app(arguments, app) {
+        Ok(app) => work(&app),
         Err(code) => code,
     }
 }

@@ -25,7 +25,9 @@ step of a deploy, and one for what came of it, with the reason if it failed.
 With --json, one object a line and one line an app, at its end:
   app      its name
   result   nothing    what is followed is live: revision
-           held       what is followed is quarantined: quarantine, with revision, reason and at
+           switched   `current` was switched by hand, and nothing was done: live, current
+           held       what is followed is quarantined: quarantine, with revision, reason, at, and
+                      configuration (with another one it is tried again), if that counts
            paused     pause, with reason, since and until
            waiting    after failures, it is too early: trouble, with reason, since, last and count
            busy       another pass is at work
@@ -33,8 +35,8 @@ With --json, one object a line and one line an app, at its end:
                       signed_by, outcome, reason, release, and phases, each with phase and ms
            error      nothing could be attempted: error
 An attempt's outcome is good, refused, failed, rolled-back or stuck. With --dry-run too, there is
-`would` instead: deploy (revision, live), fail (revision, why), go-on (revision), do-nothing (and
-a result as above), busy or error (error).
+`would` instead: deploy (revision, live, remarks), fail (revision, why), go-on (revision), go-back
+(revision), do-nothing (and a result as above), busy or error (error).
 Keys may be added; those that are here stay as they are.";
 
 /// Of `pp-fetcher run`: the journal.
@@ -43,13 +45,13 @@ Journal:
 As a service every line is a record of its own. These fields do not change:
   PP_EVENT        begins, step, note or ended
   PP_APP          the app
-  PP_PHASE        of a step: poll, fetch, verify, checkout, shared, build, switch, restart, probe,
-                  back-switch, back-restart or back-probe
+  PP_PHASE        of a step: poll, look, fetch, verify, checkout, shared, build, switch, restart,
+                  probe, back-switch, back-restart or back-probe
   PP_REVISION     all digits of the revision, where it is known
   PP_RELEASE      the release's directory name, at the end of an attempt that came so far
   PP_ATTEMPT      the attempt's number, at its end
   PP_OUTCOME      of a step: good or failed; of a pass, at its end: good, refused, failed,
-                  rolled-back, stuck, nothing, held, paused, waiting, busy or error
+                  rolled-back, stuck, nothing, held, switched, paused, waiting, busy or error
   PP_DURATION_MS  of a step, or of all of an attempt's steps
   MESSAGE         the same in words
   PRIORITY        err: it failed or went back; debug: there was nothing to do; info: all else
@@ -63,12 +65,15 @@ pub(super) const STATUS: &str = "\
 JSON:
 One object with schema (1) and apps, each with
   app          its name
-  state        ok, new, quarantined, paused, failing, stuck or unreadable
+  state        ok, new, quarantined, switched, paused, failing, stuck or unreadable
   live         revision, release and deployed_at of what is live, or null
   quarantined  what is held back, each with revision, reason and at
   trouble      failures in a row before any attempt: reason, since, last and count, or null
   paused       reason, since and until (null: until `resume`), or null
   last         the last attempt, as in pp-fetcher-history(1), or null
+  current      the release that `current` leads to, or null
+  under_way    what is being done now: revision, what, phase, since, pid and started, or null
+  leftovers    what keeps old releases from being removed: paths
   error        why nothing else is known, or null
 Keys may be added; those that are here stay as they are until schema is another number.";
 

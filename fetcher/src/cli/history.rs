@@ -6,7 +6,7 @@ use super::args::Arguments;
 use super::output::style::Look;
 use super::output::{say, words};
 use super::status::SCHEMA;
-use super::{FAILED, OK, load, select};
+use super::{FAILED, OK, one_app};
 use crate::config::duration::human;
 use crate::state::{Attempt, StateDir};
 
@@ -19,7 +19,7 @@ struct Document<'a> {
 
 /// Prints the attempts of one app, the oldest first.
 pub fn history(arguments: &Arguments, app: &str, json: bool) -> u8 {
-    if let Err(code) = load(arguments.config()).and_then(|c| select(c, &[app.to_owned()])) {
+    if let Err(code) = one_app(arguments, app) {
         return code;
     }
     let attempts = match StateDir::new(arguments.state(), app).history().read() {

@@ -156,7 +156,7 @@ fn pins<'a>(survey: &'a Survey, key: &'a Offered) -> impl Iterator<Item = &'a Pi
 fn told(app: &App, survey: &Survey) -> String {
     let place = &survey.place;
     let mut text = format!(
-        "{}: {} is {} port {}, known as {}; its keys are pinned in {}\n",
+        "{}: {} is {} port {}, known as {}; pinned keys are looked for in {}\n",
         app.name,
         app.repository,
         place.host,

@@ -5,13 +5,13 @@ use std::io::{self, BufRead, BufReader, IsTerminal, Write};
 
 use super::args::Arguments;
 use super::output::say;
-use super::{FAILED, OK, load, select};
+use super::{FAILED, OK, one_app};
 use crate::git::text;
 use crate::state::StateDir;
 
 /// Prints the output of attempt `number`, or of the latest that has any.
 pub fn logs(arguments: &Arguments, app: &str, number: Option<u64>) -> u8 {
-    if let Err(code) = load(arguments.config()).and_then(|c| select(c, &[app.to_owned()])) {
+    if let Err(code) = one_app(arguments, app) {
         return code;
     }
     let dir = StateDir::new(arguments.state(), app);

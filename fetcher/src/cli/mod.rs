@@ -12,14 +12,16 @@ pub mod service;
 pub mod status;
 mod table;
 
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::ExitCode;
 
 pub use args::command;
 use args::{Arguments, Command, Hostkey};
-use nix::unistd::geteuid;
+use nix::unistd::{Uid, geteuid};
 
 use crate::config::{self, App, Config};
+use crate::release::place::user;
 
 /// Nothing went wrong.
 pub const OK: u8 = 0;
@@ -35,10 +37,14 @@ pub fn run(arguments: &Arguments) -> ExitCode {
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o002));
     arguments.color().apply();
     let code = match &arguments.command {
-        Command::Poll(_) | Command::Run(_) | Command::Rollback { .. } if geteuid().is_root() => {
+        Command::Poll(_) | Command::Run(_) | Command::Rollback { .. }
+            if let Some(user) = somebody_elses(arguments.state()) =>
+        {
+            let words: Vec<_> = std::env::args().skip(1).collect();
             eprintln!(
-                "pp-fetcher: this runs build scripts, so not as root: as the user of the apps, with\n  \
-                 runuser -u gunicorn -- pp-fetcher …"
+                "pp-fetcher: this runs build scripts, so only as the user of the apps, {user}: nothing was done\n  \
+                 as root: runuser -u {user} -- pp-fetcher {0}\n  with sudo: sudo -u {user} pp-fetcher {0}",
+                words.join(" ")
             );
             USAGE
         }
@@ -68,10 +74,24 @@ pub fn run(arguments: &Arguments) -> ExitCode {
     ExitCode::from(code)
 }
 
-/// Reads the configuration; says what is wrong with it.
+/// The user of the apps, if that is not who asks: root never is, and the state's directory tells.
+fn somebody_elses(state: &Path) -> Option<String> {
+    let owner = std::fs::metadata(state)
+        .ok()
+        .map(|found| Uid::from_raw(found.uid()));
+    let owner = owner.filter(|owner| !owner.is_root());
+    match owner {
+        Some(owner) if owner != geteuid() => Some(user(owner)),
+        None if geteuid().is_root() => Some("gunicorn".to_owned()),
+        _ => None,
+    }
+}
+
+/// Reads the configuration; says what is wrong with it, as far as the apps `names` are concerned, or all of
+/// them where none is named.
 ///
 /// Mistakes in single apps are told and leave the others at work.
-fn load(directory: &Path) -> Result<Config, u8> {
+fn load(directory: &Path, names: &[String]) -> Result<Config, u8> {
     let config = config::load(directory).map_err(|error| {
         eprintln!("pp-fetcher: {error}");
         USAGE
@@ -81,8 +101,7 @@ fn load(directory: &Path) -> Result<Config, u8> {
         .iter()
         .for_each(|note| eprintln!("pp-fetcher: {note}"));
     config
-        .broken
-        .iter()
+        .broken_of(names)
         .for_each(|error| eprintln!("pp-fetcher: {error}"));
     Ok(config)
 }
@@ -93,7 +112,18 @@ fn select(config: Config, names: &[String]) -> Result<Vec<App>, u8> {
         .iter()
         .find(|name| !config.apps.iter().any(|app| app.name == **name));
     if let Some(name) = unknown {
-        let known: Vec<_> = config.apps.iter().map(|app| app.name.as_str()).collect();
+        let named = std::slice::from_ref(name);
+        if config.broken_of(named).next().is_some() {
+            eprintln!("pp-fetcher: nothing was done for {name}: its file has the mistake above");
+            return Err(USAGE);
+        }
+        let mut known: Vec<_> = config.apps.iter().map(|app| app.name.clone()).collect();
+        let stems = config
+            .broken
+            .iter()
+            .filter_map(|error| error.path.file_stem());
+        known.extend(stems.map(|stem| format!("{} (with a mistake)", stem.to_string_lossy())));
+        known.sort();
         let known = if known.is_empty() {
             "none".to_owned()
         } else {
@@ -104,4 +134,11 @@ fn select(config: Config, names: &[String]) -> Result<Vec<App>, u8> {
     }
     let wanted = |app: &App| names.is_empty() || names.contains(&app.name);
     Ok(config.apps.into_iter().filter(wanted).collect())
+}
+
+/// The one app of that name.
+fn one_app(arguments: &Arguments, app: &str) -> Result<App, u8> {
+    let names = [app.to_owned()];
+    let config = load(arguments.config(), &names)?;
+    select(config, &names)?.pop().ok_or(USAGE)
 }

@@ -11,6 +11,7 @@ use super::output::{Output, json, say, words};
 use super::{FAILED, OK, USAGE, load, select};
 use crate::config::App;
 use crate::deploy::Urge;
+use crate::deploy::foresee::Foreseen;
 use crate::pass::{Done, pass, with};
 use crate::stop;
 
@@ -19,7 +20,7 @@ const AT_ONCE: NonZeroUsize = NonZeroUsize::new(4).unwrap();
 
 /// One pass over the named apps, or all.
 pub fn poll(arguments: &Arguments, options: &Poll) -> u8 {
-    let config = match load(arguments.config()) {
+    let config = match load(arguments.config(), &options.apps) {
         Ok(config) => config,
         Err(code) => return code,
     };
@@ -27,7 +28,7 @@ pub fn poll(arguments: &Arguments, options: &Poll) -> u8 {
         // Ctrl-C then ends us at once, which the next poll puts right.
         eprintln!("pp-fetcher: signals cannot be received: {error}");
     }
-    let broken = !config.broken.is_empty();
+    let broken = config.broken_of(&options.apps).next().is_some();
     let apps = match select(config, &options.apps) {
         Ok(apps) => apps,
         Err(code) => return code,
@@ -87,9 +88,14 @@ fn dry_run(app: &App, arguments: &Arguments, json: bool) -> bool {
     let foreseen = with(app, arguments.state(), |deployment| {
         Ok(deployment.foresee()?)
     });
+    let would_fail = match &foreseen {
+        Ok(Done::Came(Foreseen::Deploy { obstacle, .. })) => obstacle.is_some(),
+        Ok(Done::Came(Foreseen::GoBack(_))) | Err(_) => true,
+        Ok(_) => false,
+    };
     if json {
         json::foretold(&app.name, &foreseen);
-        return foreseen.is_ok();
+        return !would_fail;
     }
     let lines = Lines::stdout();
     match &foreseen {
@@ -97,7 +103,7 @@ fn dry_run(app: &App, arguments: &Arguments, json: bool) -> bool {
         Ok(Done::Came(would)) => lines.line(&app.name, &words::foreseen(&app.name, would)),
         Err(error) => lines.line(&app.name, &format!("would fail: {error}")),
     }
-    foreseen.is_ok()
+    !would_fail
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -4,17 +4,20 @@ use super::args::Arguments;
 use super::output::Output;
 use super::output::level::Quiet;
 use super::{FAILED, OK, load, poll};
+use crate::config::Config;
 use crate::deploy::Urge;
+use crate::release::place;
 use crate::service;
 
 /// Serves until told to stop.
 pub fn run(arguments: &Arguments, quiet: Quiet) -> u8 {
-    let config = match load(arguments.config()) {
+    let config = match load(arguments.config(), &[]) {
         Ok(config) => config,
         Err(code) => return code,
     };
+    look(&config);
     let output = Output::choose(quiet.into());
-    let reload = || load(arguments.config()).ok();
+    let reload = || load(arguments.config(), &[]).ok().inspect(look);
     match service::run(config, reload, |app| {
         poll::one(app, arguments, Urge::Scheduled, &output);
     }) {
@@ -22,6 +25,18 @@ pub fn run(arguments: &Arguments, quiet: Quiet) -> u8 {
         Err(error) => {
             eprintln!("pp-fetcher: signals cannot be received: {error}");
             FAILED
+        }
+    }
+}
+
+/// Says at once what no deploy from in here can write, instead of in the middle of the first one: what
+/// works by hand need not work in the service's unit.
+fn look(config: &Config) {
+    for app in &config.apps {
+        let root = place::look(&app.deploy.root).err();
+        let environment = place::look_at_environment(&app.deploy.env);
+        for why in root.into_iter().chain(environment) {
+            eprintln!("pp-fetcher: {}: {why}", app.name);
         }
     }
 }

@@ -1,5 +1,7 @@
 //! `pp-fetcher status`: what is live, since when, and what is held back.
 
+use std::path::PathBuf;
+
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
@@ -8,10 +10,12 @@ use super::output::say;
 use super::output::style::{Look, Tone};
 use super::output::words::{self, first_line};
 use super::table::{Cell, Table};
-use super::{FAILED, OK, load, select};
+use super::{FAILED, OK, USAGE, load, select};
 use crate::config::App;
 use crate::config::duration::human;
-use crate::state::{Attempt, Kept, Outcome, Pause, Quarantine, State, StateDir, Trouble};
+use crate::release::Layout;
+use crate::release::leftover::Leftover;
+use crate::state::{Attempt, Kept, Outcome, Pause, Quarantine, State, StateDir, Trouble, UnderWay};
 
 /// Version of the JSON that `status --json` and `history --json` print.
 pub const SCHEMA: u32 = 1;
@@ -26,6 +30,14 @@ struct Status {
     trouble: Option<Trouble>,
     paused: Option<Pause>,
     last: Option<Attempt>,
+    /// The release that `current` leads to.
+    current: Option<String>,
+    /// What is being done now.
+    under_way: Option<UnderWay>,
+    /// Old releases that could not be removed: what is in the way.
+    leftovers: Vec<PathBuf>,
+    #[serde(skip)]
+    removal: Option<String>,
     /// Why nothing else is known.
     error: Option<String>,
 }
@@ -40,6 +52,8 @@ enum Condition {
     New,
     /// The latest revision is held back; an earlier one is live.
     Quarantined,
+    /// `current` leads elsewhere than to what was deployed.
+    Switched,
     /// Nothing new is deployed, because somebody said so.
     Paused,
     /// The last polls ended in an error.
@@ -59,7 +73,12 @@ struct Document<'a> {
 /// Prints the status of one app or all.
 pub fn status(arguments: &Arguments, app: Option<&str>, json: bool) -> u8 {
     let names: Vec<String> = app.into_iter().map(str::to_owned).collect();
-    let apps = match load(arguments.config()).and_then(|config| select(config, &names)) {
+    let config = match load(arguments.config(), &names) {
+        Ok(config) => config,
+        Err(code) => return code,
+    };
+    let broken = config.broken_of(&names).next().is_some();
+    let apps = match select(config, &names) {
         Ok(apps) => apps,
         Err(code) => return code,
     };
@@ -75,7 +94,9 @@ pub fn status(arguments: &Arguments, app: Option<&str>, json: bool) -> u8 {
     } else {
         say(&table(&all, Timestamp::now(), Look::stdout()));
     }
-    if all.iter().any(|s| s.state == Condition::Unreadable) {
+    if broken {
+        USAGE
+    } else if all.iter().any(|status| status.state.is_bad()) {
         FAILED
     } else {
         OK
@@ -92,11 +113,14 @@ fn look(app: &App, arguments: &Arguments) -> Status {
     // A pause whose time is over holds nothing back.
     let paused = state.paused.filter(|pause| pause.holds(Timestamp::now()));
     let state = State { paused, ..state };
+    let layout = Layout::new(&app.deploy.root);
+    let current = layout.current().ok().flatten();
     let condition = if error.is_some() {
         Condition::Unreadable
     } else {
-        condition(&state, last.as_ref())
+        condition(&state, last.as_ref(), current.as_deref())
     };
+    let leftovers = layout.leftovers();
     Status {
         app: app.name.clone(),
         state: condition,
@@ -105,16 +129,29 @@ fn look(app: &App, arguments: &Arguments) -> Status {
         trouble: state.trouble,
         paused: state.paused,
         last,
+        current,
+        under_way: dir.under_way().read(),
+        removal: removal(&leftovers),
+        leftovers: leftovers.into_iter().map(|left| left.path).collect(),
         error,
     }
 }
 
-fn condition(state: &State, last: Option<&Attempt>) -> Condition {
+fn condition(state: &State, last: Option<&Attempt>, current: Option<&str>) -> Condition {
     let held = |attempt: &Attempt| state.quarantine_of(&attempt.revision).is_some();
+    let elsewhere = |live: &Kept| current.is_some_and(|current| current != live.release);
+    let goes_back = state
+        .trying
+        .iter()
+        .any(|trying| trying.going_back.is_some());
+    let never_good = state.live.is_none() && last.is_some_and(|l| l.outcome == Outcome::Stuck);
     match last {
-        Some(attempt) if attempt.outcome == Outcome::Stuck => Condition::Stuck,
+        _ if state.stuck.is_some() || goes_back || never_good => Condition::Stuck,
         _ if state.paused.is_some() => Condition::Paused,
         _ if state.trouble.is_some() => Condition::Failing,
+        _ if state.live.as_ref().is_some_and(elsewhere) && state.trying.is_none() => {
+            Condition::Switched
+        }
         Some(attempt) if held(attempt) => Condition::Quarantined,
         Some(attempt) if attempt.outcome != Outcome::Good => Condition::Failing,
         _ if state.live.is_none() => Condition::New,
@@ -122,14 +159,35 @@ fn condition(state: &State, last: Option<&Attempt>) -> Condition {
     }
 }
 
+/// What is in the way of removing old releases, and the command that mends it.
+fn removal(leftovers: &[Leftover]) -> Option<String> {
+    let first = leftovers.first()?;
+    let directories: Vec<_> = leftovers
+        .iter()
+        .map(|left| left.directory.display().to_string())
+        .collect();
+    Some(format!(
+        "{} old releases could not be removed and take room: {} belongs to {}\n  as root: rm -rf {}",
+        leftovers.len(),
+        first.path.display(),
+        first.owner,
+        directories.join(" ")
+    ))
+}
+
 impl Condition {
     fn tone(self) -> Tone {
         match self {
             Self::Ok => Tone::Good,
             Self::New => Tone::Plain,
-            Self::Quarantined | Self::Paused => Tone::Held,
+            Self::Quarantined | Self::Paused | Self::Switched => Tone::Held,
             Self::Failing | Self::Stuck | Self::Unreadable => Tone::Bad,
         }
+    }
+
+    /// Somebody has to do something about it.
+    fn is_bad(self) -> bool {
+        self.tone() == Tone::Bad
     }
 }
 
@@ -174,44 +232,67 @@ fn table(all: &[Status], now: Timestamp, look: Look) -> String {
     format!("{}{notes}", table.shown(look))
 }
 
-/// What the table has no room for: why an app is not as it should be.
+/// What the table has no room for: what is being done, why an app is not as it should be, and what leads
+/// out of that.
 fn note(status: &Status, now: Timestamp) -> String {
     let app = &status.app;
-    let held = || status.last.as_ref().and_then(|last| last.reason.as_deref());
-    let why = match status.state {
-        Condition::Ok | Condition::New => return String::new(),
-        Condition::Paused => status
-            .paused
-            .as_ref()
-            .map_or_else(String::new, |pause| words::paused(app, pause).text()),
-        Condition::Unreadable => status.error.clone().unwrap_or_default(),
-        Condition::Failing if status.trouble.is_some() => {
-            status.trouble.as_ref().map_or_else(String::new, |t| {
+    let mut text = String::new();
+    if let Some(now_done) = &status.under_way {
+        let phase = now_done.phase.as_deref().unwrap_or("begun");
+        let since = ago(now_done.since, now);
+        text.push_str(&format!(
+            "\n{app}: {}: {phase}, begun {since}\n",
+            now_done.what
+        ));
+    }
+    if let Some((why, more)) = told(status, now) {
+        text.push_str(&format!("\n{app}: {why}\n  {more}\n"));
+    }
+    if let Some(removal) = &status.removal {
+        text.push_str(&format!("\n{app}: {removal}\n"));
+    }
+    text
+}
+
+/// Why an app is not as it should be, and what leads out of that.
+fn told(status: &Status, now: Timestamp) -> Option<(String, String)> {
+    let app = &status.app;
+    let last = status.last.as_ref().and_then(|last| last.reason.as_deref());
+    let history = format!("`pp-fetcher history {app}` shows every attempt");
+    Some(match status.state {
+        Condition::Ok | Condition::New => return None,
+        Condition::Paused => (words::paused(app, status.paused.as_ref()?).text(), history),
+        Condition::Unreadable => (status.error.clone().unwrap_or_default(), history),
+        Condition::Switched => {
+            let current = status.current.as_deref().unwrap_or_default();
+            let told = words::switched(app, status.live.as_ref()?, current).text();
+            (told, history)
+        }
+        Condition::Failing => match &status.trouble {
+            Some(t) => (
                 format!(
                     "{} polls failed, the first {}: {}",
                     t.count,
                     ago(t.since, now),
                     t.reason
-                )
-            })
-        }
-        Condition::Failing | Condition::Quarantined | Condition::Stuck => {
-            held().unwrap_or_default().to_owned()
-        }
-    };
-    let why = match status.state {
-        // What to do is said there too.
-        Condition::Unreadable => &why,
-        _ => first_line(&why),
-    };
-    let more = match status.state {
-        Condition::Quarantined => format!(
-            "it is held back until something newer comes, or `pp-fetcher retry {app}`\n  \
-             `pp-fetcher history {app}` shows every attempt"
+                ),
+                format!("when that is mended, `pp-fetcher poll {app}` tries again at once"),
+            ),
+            None => (
+                first_line(last.unwrap_or_default()).to_owned(),
+                format!("`pp-fetcher poll {app}` tries what is followed\n  {history}"),
+            ),
+        },
+        Condition::Quarantined => (
+            first_line(last.unwrap_or_default()).to_owned(),
+            format!(
+                "it is held back until something newer comes, or the app's file changes, or \
+                 `pp-fetcher retry {app}`\n  {history}"
+            ),
         ),
-        _ => format!("`pp-fetcher history {app}` shows every attempt"),
-    };
-    format!("\n{app}: {why}\n  {more}\n")
+        // What leads out is said there too.
+        Condition::Stuck => (last.unwrap_or_default().to_owned(), history),
+    })
 }
 
 /// `3 min 05 s ago`.

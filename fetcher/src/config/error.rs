@@ -41,17 +41,18 @@ impl ConfigError {
     pub fn from_toml(path: &Path, text: &str, error: &toml::de::Error) -> Self {
         let message = error.message().trim().to_owned();
         let mut names = backticked(&message);
-        let mend = if message.starts_with("unknown field") && !names.is_empty() {
+        let (what, mend) = if message.starts_with("unknown field") && !names.is_empty() {
             let wrong = names.remove(0);
-            nearest(&wrong, &names).map(|near| format!("did you mean `{near}`?"))
+            let mend = super::keys::mend(&wrong, &names);
+            (format!("unknown key `{wrong}`"), Some(mend))
         } else {
-            None
+            (message.replacen("field", "key", 1), None)
         };
         let position = error.span().map(|span| position(text, span.start));
         Self {
             path: path.to_owned(),
             position,
-            what: message.replacen("field", "key", 1),
+            what,
             mend,
         }
     }
@@ -71,7 +72,7 @@ impl fmt::Display for ConfigError {
 }
 
 /// Line and column, counted from 1, of a byte offset.
-fn position(text: &str, offset: usize) -> (usize, usize) {
+pub(super) fn position(text: &str, offset: usize) -> (usize, usize) {
     let before = text.get(..offset).unwrap_or(text);
     let line = before.matches('\n').count() + 1;
     let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
@@ -85,13 +86,4 @@ fn backticked(message: &str) -> Vec<String> {
         .step_by(2)
         .map(str::to_owned)
         .collect()
-}
-
-fn nearest(wrong: &str, known: &[String]) -> Option<String> {
-    known
-        .iter()
-        .map(|name| (strsim::damerau_levenshtein(wrong, name), name))
-        .filter(|(distance, name)| *distance <= 1 + name.len() / 3)
-        .min()
-        .map(|(_, name)| name.clone())
 }

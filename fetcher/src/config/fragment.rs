@@ -9,6 +9,8 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 use super::duration::Span;
+use super::expect::Expect;
+use super::size::Size;
 use super::submodule::Written;
 
 /// One file.
@@ -35,9 +37,15 @@ pub struct Fragment {
     /// `[https]`
     #[serde(default)]
     pub https: Https,
+    /// `[fetch]`
+    #[serde(default)]
+    pub fetch: Fetch,
     /// `[verify]`
     #[serde(default)]
     pub verify: Verify,
+    /// `[tree]`
+    #[serde(default)]
+    pub tree: Tree,
     /// `[deploy]`
     #[serde(default)]
     pub deploy: Deploy,
@@ -80,6 +88,30 @@ pub struct Https {
     pub proxy: Option<String>,
 }
 
+/// What one conversation with the server may cost.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fetch {
+    /// From the connection to the last byte.
+    pub timeout: Option<Span>,
+    /// Most that the server may send.
+    pub limit: Option<Size>,
+}
+
+/// What of a tree is treated as an exception; patterns of paths.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tree {
+    /// Not deployed at all.
+    pub leave_out: Option<Vec<String>>,
+    /// Symbolic links that may lead out of the release.
+    pub outside_links: Option<Vec<String>>,
+    /// Git LFS pointers that are deployed as they are.
+    pub lfs_pointers: Option<Vec<String>>,
+    /// Files that are deployed without the filter that `.gitattributes` asks for.
+    pub unfiltered: Option<Vec<String>>,
+}
+
 /// What a revision must be before it is taken.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -116,6 +148,8 @@ pub struct Restart {
     pub units: Option<Vec<String>>,
     /// Units to reload, after those.
     pub reload: Option<Vec<String>>,
+    /// Units among them whose processes work elsewhere than in the release.
+    pub elsewhere: Option<Vec<String>>,
 }
 
 /// When the app is well.
@@ -124,12 +158,18 @@ pub struct Restart {
 pub struct Health {
     /// `http://host:port/path` or `unix:/socket:/path`.
     pub url: Option<String>,
-    /// The status that means well.
-    pub expect: Option<u16>,
+    /// The `Host` header.
+    pub host: Option<String>,
+    /// More headers.
+    pub headers: Option<BTreeMap<String, String>>,
+    /// The statuses that mean well.
+    pub expect: Option<Expect>,
     /// How long it may take to become well.
     pub within: Option<Span>,
     /// How long it must stay well.
     pub steady: Option<Span>,
+    /// How long one request may take.
+    pub timeout: Option<Span>,
 }
 
 /// Programs told afterwards.
@@ -187,6 +227,16 @@ impl Fragment {
                 ca_file: self.https.ca_file.or(d.https.ca_file),
                 proxy: self.https.proxy.or(d.https.proxy),
             },
+            fetch: Fetch {
+                timeout: self.fetch.timeout.or(d.fetch.timeout),
+                limit: self.fetch.limit.or(d.fetch.limit),
+            },
+            tree: Tree {
+                leave_out: self.tree.leave_out.or(d.tree.leave_out),
+                outside_links: self.tree.outside_links.or(d.tree.outside_links),
+                lfs_pointers: self.tree.lfs_pointers.or(d.tree.lfs_pointers),
+                unfiltered: self.tree.unfiltered.or(d.tree.unfiltered),
+            },
             verify: Verify {
                 allowed_signers: self.verify.allowed_signers.or(d.verify.allowed_signers),
                 fast_forward_only: self.verify.fast_forward_only.or(d.verify.fast_forward_only),
@@ -202,12 +252,16 @@ impl Fragment {
             restart: Restart {
                 units: self.restart.units.or(d.restart.units),
                 reload: self.restart.reload.or(d.restart.reload),
+                elsewhere: self.restart.elsewhere.or(d.restart.elsewhere),
             },
             health: Health {
                 url: self.health.url.or(d.health.url),
+                host: self.health.host.or(d.health.host),
+                headers: self.health.headers.or(d.health.headers),
                 expect: self.health.expect.or(d.health.expect),
                 within: self.health.within.or(d.health.within),
                 steady: self.health.steady.or(d.health.steady),
+                timeout: self.health.timeout.or(d.health.timeout),
             },
             hooks: Hooks {
                 deployed: self.hooks.deployed.or(d.hooks.deployed),

@@ -3,16 +3,23 @@
 
 pub mod duration;
 pub mod error;
+pub mod expect;
 pub mod fragment;
+pub mod health;
 mod https;
+mod keys;
+mod overlap;
 pub mod settings;
+pub mod size;
 pub mod submodule;
+pub mod tree;
 
 use std::path::{Path, PathBuf};
 
 pub use error::ConfigError;
 use fragment::Fragment;
 pub use settings::App;
+use sha1::{Digest, Sha1};
 
 /// Where the configuration is unless told otherwise.
 pub const DIRECTORY: &str = "/etc/pp-fetcher";
@@ -31,6 +38,17 @@ pub struct Config {
     pub broken: Vec<ConfigError>,
 }
 
+impl Config {
+    /// The mistakes that concern the apps `names`, or all of them where none is named.
+    pub fn broken_of<'a>(&'a self, names: &'a [String]) -> impl Iterator<Item = &'a ConfigError> {
+        let named = |error: &&ConfigError| {
+            let app = error.path.file_stem().unwrap_or_default();
+            names.is_empty() || names.iter().any(|name| app == name.as_str())
+        };
+        self.broken.iter().filter(named)
+    }
+}
+
 /// Reads `config.toml` and `apps.d/*.toml` below `directory`.
 ///
 /// # Errors
@@ -38,15 +56,15 @@ pub struct Config {
 /// collected in [`Config::broken`].
 pub fn load(directory: &Path) -> Result<Config, ConfigError> {
     let common = directory.join("config.toml");
-    let defaults = if common.exists() {
-        let defaults = read(&common)?;
+    let (defaults, text) = if common.exists() {
+        let (defaults, text) = read(&common)?;
         if !defaults.submodule.is_empty() {
             let error = ConfigError::new(&common, "`[[submodule]]` is no default".to_owned());
             return Err(error.mend("write it to the app's file in apps.d"));
         }
-        defaults
+        (defaults, text)
     } else {
-        Fragment::default()
+        Default::default()
     };
     let mut config = Config {
         apps: Vec::new(),
@@ -60,7 +78,11 @@ pub fn load(directory: &Path) -> Result<Config, ConfigError> {
             .unwrap_or_default();
         match name.strip_suffix(".toml") {
             Some(app) if is_app_name(app) => {
-                let read = read(&path).and_then(|own| App::new(app, &path, own.over(&defaults)));
+                let read = read(&path).and_then(|(own, own_text)| {
+                    let mut app = App::new(app, &path, own.over(&defaults))?;
+                    app.fingerprint = fingerprint(&text, &own_text);
+                    Ok(app)
+                });
                 match read {
                     Ok(app) => config.apps.push(app),
                     Err(error) => config.broken.push(error),
@@ -72,7 +94,18 @@ pub fn load(directory: &Path) -> Result<Config, ConfigError> {
             )),
         }
     }
+    config.broken.extend(overlap::part(&mut config.apps));
     Ok(config)
+}
+
+/// Tells whether the files have changed since something was decided by them. No secret is in them,
+/// and nobody gains by a collision.
+fn fingerprint(common: &str, own: &str) -> String {
+    let mut hash = Sha1::new();
+    hash.update(common);
+    hash.update([0]);
+    hash.update(own);
+    hash.finalize().iter().map(|b| format!("{b:02x}")).collect()
 }
 
 /// Whether `name` can name an app: it becomes a directory and a file name.
@@ -82,20 +115,48 @@ pub fn is_app_name(name: &str) -> bool {
     !name.is_empty() && name.len() <= 64 && !name.starts_with('-') && name.bytes().all(legal)
 }
 
-fn read(path: &Path) -> Result<Fragment, ConfigError> {
+fn read(path: &Path) -> Result<(Fragment, String), ConfigError> {
     let unreadable = |e: std::io::Error| {
-        ConfigError::new(path, format!("cannot be read: {e}"))
-            .mend("it must be readable by the user pp-fetcher runs as")
+        let error = ConfigError::new(path, format!("cannot be read: {e}"));
+        match e.kind() {
+            std::io::ErrorKind::PermissionDenied => error.mend(format!(
+                "it must be readable by the user pp-fetcher runs as: chmod 644 {}",
+                path.display()
+            )),
+            _ => error,
+        }
     };
-    let size = std::fs::metadata(path).map_err(unreadable)?.len();
+    let found = std::fs::metadata(path).map_err(unreadable)?;
+    if !found.is_file() {
+        return Err(ConfigError::new(path, "it is no regular file"));
+    }
+    let size = found.len();
     if size > LARGEST {
         return Err(ConfigError::new(
             path,
             format!("{size} bytes is no configuration file"),
         ));
     }
-    let text = std::fs::read_to_string(path).map_err(unreadable)?;
-    toml::from_str(&text).map_err(|e| ConfigError::from_toml(path, &text, &e))
+    let bytes = std::fs::read(path).map_err(unreadable)?;
+    let text = String::from_utf8(bytes).map_err(|error| encoding(path, &error))?;
+    let fragment = toml::from_str(&text).map_err(|e| ConfigError::from_toml(path, &text, &e))?;
+    Ok((fragment, text))
+}
+
+/// A byte that is not UTF-8: an editor that writes Latin-1, mostly.
+fn encoding(path: &Path, error: &std::string::FromUtf8Error) -> ConfigError {
+    let at = error.utf8_error().valid_up_to();
+    let before = String::from_utf8_lossy(error.as_bytes().get(..at).unwrap_or_default());
+    let byte = error.as_bytes().get(at).copied().unwrap_or_default();
+    let mut wrong = ConfigError::new(
+        path,
+        format!("the byte 0x{byte:02x} is not UTF-8, in which TOML is written"),
+    );
+    wrong.position = Some(error::position(&before, before.len()));
+    wrong.mend(format!(
+        "if the file is Latin-1: iconv -f latin1 -t utf8 {0} >{0}.new && mv {0}.new {0}",
+        path.display()
+    ))
 }
 
 fn files(directory: &Path) -> Result<Vec<PathBuf>, ConfigError> {

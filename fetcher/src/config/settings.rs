@@ -9,10 +9,12 @@ use pp_protocol::UnitName;
 use super::duration::Span;
 use super::error::ConfigError;
 use super::fragment::{Fragment, Hooks, Ssh};
+use super::health::{self, Health};
 use super::https;
+use super::size::Size;
 use super::submodule::{self, Submodule};
+use super::tree::{self, TreeRules};
 use crate::git::{HttpsOptions, RepositoryUrl};
-use crate::health::HealthUrl;
 
 /// One app.
 #[derive(Debug, Clone)]
@@ -33,6 +35,10 @@ pub struct App {
     pub submodules: Vec<Submodule>,
     /// How https is spoken.
     pub https: HttpsOptions,
+    /// What one conversation with the server may cost.
+    pub fetch: Fetch,
+    /// What of a tree is an exception.
+    pub tree: TreeRules,
     /// Who may sign what is deployed; `None`: nobody need.
     pub allowed_signers: Option<PathBuf>,
     /// Only descendants of the live revision are taken.
@@ -43,10 +49,24 @@ pub struct App {
     pub restart: Vec<UnitName>,
     /// Units to reload, after those.
     pub reload: Vec<UnitName>,
+    /// Units among both whose processes work elsewhere than in the release.
+    pub elsewhere: Vec<UnitName>,
     /// When the app is well.
     pub health: Health,
     /// Programs told afterwards.
     pub hooks: Hooks,
+    /// Changes with the files that this was read from: what was held back because of a mistake in
+    /// them is tried again.
+    pub fingerprint: String,
+}
+
+/// What one conversation with the server may cost.
+#[derive(Debug, Clone)]
+pub struct Fetch {
+    /// From the connection to the last byte.
+    pub timeout: Duration,
+    /// Most bytes that the server may send.
+    pub limit: u64,
 }
 
 /// What is followed in the repository.
@@ -84,19 +104,6 @@ pub struct SharedPath {
     pub path: PathBuf,
     /// Made as a directory where nothing is there yet.
     pub directory: bool,
-}
-
-/// When the app is well.
-#[derive(Debug, Clone)]
-pub struct Health {
-    /// What is asked; `None`: the units' state is all there is to see.
-    pub url: Option<HealthUrl>,
-    /// The status that means well.
-    pub expect: u16,
-    /// How long it may take to become well.
-    pub within: Duration,
-    /// How long it must then stay well.
-    pub steady: Duration,
 }
 
 impl App {
@@ -145,12 +152,6 @@ impl App {
             };
             names.into_iter().map(parse).collect::<Result<Vec<_>, _>>()
         };
-        let url = fragment
-            .health
-            .url
-            .as_deref()
-            .map(HealthUrl::parse)
-            .transpose();
         let build = fragment.deploy.build;
         if build
             .as_deref()
@@ -159,14 +160,33 @@ impl App {
             return Err(error("`deploy.build` leaves the release".into())
                 .mend("write a path inside the repository, or an absolute one"));
         }
+        let (submodules, empty) =
+            submodule::submodules(fragment.submodule, &fragment.ssh, &fragment.https)
+                .map_err(error)?;
+        let restart = units("restart.units", fragment.restart.units)?;
+        let reload = units("restart.reload", fragment.restart.reload)?;
+        let elsewhere = units("restart.elsewhere", fragment.restart.elsewhere)?;
+        if let Some(unit) = elsewhere
+            .iter()
+            .find(|unit| !restart.contains(unit) && !reload.contains(unit))
+        {
+            return Err(error(format!(
+                "`restart.elsewhere`: {unit} is neither in `units` nor in `reload`"
+            ))
+            .mend("it names units of these two lists that do not work in the release"));
+        }
         Ok(Self {
             name: name.to_owned(),
             path: path.to_owned(),
             repository,
             follow: follow(fragment.branch, fragment.tag, fragment.reference).map_err(error)?,
             interval,
-            submodules: submodule::submodules(fragment.submodule, &fragment.ssh, &fragment.https)
-                .map_err(error)?,
+            submodules,
+            tree: tree::rules(fragment.tree, empty).map_err(error)?,
+            fetch: Fetch {
+                timeout: or(fragment.fetch.timeout, 10 * 60),
+                limit: fragment.fetch.limit.map_or(2 << 30, |Size(bytes)| bytes),
+            },
             ssh: fragment.ssh,
             https: https::options(fragment.https).map_err(error)?,
             allowed_signers,
@@ -179,15 +199,12 @@ impl App {
                 keep: fragment.deploy.keep.unwrap_or(5).max(2),
                 env: fragment.deploy.env.unwrap_or_default(),
             },
-            restart: units("restart.units", fragment.restart.units)?,
-            reload: units("restart.reload", fragment.restart.reload)?,
-            health: Health {
-                url: url.map_err(|why| error(format!("`health.url`: {why}")))?,
-                expect: fragment.health.expect.unwrap_or(200),
-                within: or(fragment.health.within, 30),
-                steady: or(fragment.health.steady, 5),
-            },
+            restart,
+            reload,
+            elsewhere,
+            health: health::health(fragment.health).map_err(error)?,
             hooks: fragment.hooks,
+            fingerprint: String::new(),
         })
     }
 }
@@ -212,8 +229,9 @@ fn shared(paths: Vec<String>) -> Result<Vec<SharedPath>, String> {
         if !stays_below(&path) || path.as_os_str().is_empty() {
             return Err(format!("`deploy.shared`: `{written}` leaves the release"));
         }
-        // `media` is a directory and `db.sqlite3` a file, as far as a name can tell.
-        let directory = written.ends_with('/') || path.extension().is_none();
+        // `media` is a directory, `db.sqlite3` and `.env` are files, as far as a name can tell.
+        let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+        let directory = written.ends_with('/') || !name.contains(&b'.');
         Ok(SharedPath { path, directory })
     };
     paths.into_iter().map(check).collect()

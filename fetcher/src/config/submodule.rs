@@ -3,6 +3,7 @@
 //! The address is the administrator's. The one in `.gitmodules` is the repository's own word, which
 //! must not decide whom this host asks with which key (rule 27).
 
+use std::collections::BTreeSet;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -26,7 +27,10 @@ pub struct Written {
     /// Where it stands in the repository.
     pub path: PathBuf,
     /// Where its own repository is.
-    pub repository: String,
+    pub repository: Option<String>,
+    /// Its directory is made and stays empty, as after a clone without submodules.
+    #[serde(default)]
+    pub empty: bool,
     /// `[submodule.ssh]`: what it leaves out is the app's.
     #[serde(default)]
     pub ssh: Ssh,
@@ -59,7 +63,8 @@ impl Submodule {
     }
 }
 
-/// Checks what is written. Outer submodules come before those inside them.
+/// Checks what is written: the submodules that are fetched, outer ones before those inside them,
+/// and the paths of those whose directory stays empty.
 ///
 /// # Errors
 /// What is wrong, with the key's name.
@@ -67,14 +72,16 @@ pub(super) fn submodules(
     written: Vec<Written>,
     app: &Ssh,
     common: &Https,
-) -> Result<Vec<Submodule>, String> {
+) -> Result<(Vec<Submodule>, BTreeSet<PathBuf>), String> {
     if written.len() > MOST {
         return Err(format!("there are more than {MOST} `[[submodule]]`"));
     }
     let mut all = Vec::<Submodule>::with_capacity(written.len());
+    let mut empty = BTreeSet::new();
     for Written {
         path,
         repository,
+        empty: stays_empty,
         ssh,
         https,
     } in written
@@ -92,9 +99,28 @@ pub(super) fn submodules(
         }
         // `libs//theme/` and `libs/theme` are one place.
         let path: PathBuf = path.components().collect();
-        if all.iter().any(|other| other.path == path) {
+        if all.iter().any(|other| other.path == path) || empty.contains(&path) {
             return Err(format!("`submodule.path`: `{shown}` is there twice"));
         }
+        let repository = match (repository, stays_empty) {
+            (Some(repository), false) => repository,
+            (None, true) => {
+                empty.insert(path);
+                continue;
+            }
+            (Some(_), true) => {
+                return Err(format!(
+                    "the submodule `{shown}` has a `repository` and is `empty`: nothing is fetched for \
+                     one that is empty, so take one of the two out"
+                ));
+            }
+            (None, false) => {
+                return Err(format!(
+                    "`submodule.repository` of `{shown}` is missing: write where it comes from, or \
+                     empty = true if the app does without it"
+                ));
+            }
+        };
         let repository = RepositoryUrl::parse(&repository)
             .map_err(|why| format!("`submodule.repository` of `{shown}`: {why}"))?;
         let ssh = ssh.over(app);
@@ -112,7 +138,7 @@ pub(super) fn submodules(
         });
     }
     all.sort_by_key(|submodule| depth(&submodule.path));
-    Ok(all)
+    Ok((all, empty))
 }
 
 fn depth(path: &Path) -> usize {

@@ -1,9 +1,13 @@
 //! Whether a revision may be deployed at all.
 
+use std::cmp::Ordering;
+
 use super::failure::{Blame, Failure};
 use super::journal::Phase;
 use super::pipeline::{Deployment, Draft};
-use super::restart::check_permitted;
+use super::source::{Found, SourceError};
+use crate::config::settings::Follow;
+use crate::git::version::Version;
 use crate::revision::Revision;
 
 /// What is known of a revision that may be deployed.
@@ -16,49 +20,96 @@ pub(super) struct Accepted {
 }
 
 impl Deployment<'_> {
-    /// The revision is signed if it must be, descends from the live one or was accepted, and all its deploy
-    /// needs is allowed.
+    /// The revision is signed if it must be, and goes on from the live one or was accepted: a branch by
+    /// descent, a tag by a higher version.
     ///
     /// # Errors
-    /// It does not, or something is not.
-    pub(super) fn verify(&mut self, draft: &Draft) -> Result<Accepted, Failure> {
-        self.layout
-            .current()
-            .map_err(|e| Failure::surroundings(Phase::Verify, e.to_string()))?;
+    /// It is not, or does not.
+    pub(super) fn verify(&mut self, draft: &Draft, found: &Found) -> Result<Accepted, Failure> {
         let signed_by = self.signer(&draft.revision)?;
-        // The live revision if we know it; else what the release that serves says of itself, so
-        // that losing the state does not lose the protection against a downgrade.
-        let live = self
-            .state
-            .live
-            .as_ref()
-            .map(|live| &live.revision)
-            .or(draft.previous.as_ref());
-        let mut rewritten = false;
-        if let Some(live) =
-            live.filter(|live| self.app.fast_forward_only && **live != draft.revision)
-        {
-            let descends = self.source.descends(live, &draft.revision);
-            rewritten = !descends.map_err(|e| e.during(Phase::Verify))?;
-            if rewritten && !self.state.accepts_rewrite(&draft.revision) {
-                return Err(self.refuse_rewrite(&draft.revision, live));
+        let rewritten = match self.leaves_the_line(draft, found)? {
+            Some(why) if !self.state.accepts_rewrite(&draft.revision) => {
+                return Err(self.refuse(&draft.revision, &why));
             }
-        }
-        check_permitted(self.restarter, self.app)?;
+            leaves => leaves.is_some(),
+        };
         Ok(Accepted {
             signed_by,
             rewritten,
         })
     }
 
-    fn refuse_rewrite(&self, revision: &Revision, live: &Revision) -> Failure {
+    /// Why the revision does not go on from the live one; none if it does, or need not.
+    fn leaves_the_line(&mut self, draft: &Draft, found: &Found) -> Result<Option<String>, Failure> {
+        if !self.app.fast_forward_only {
+            return Ok(None);
+        }
+        let new = &draft.revision;
+        if let Some(tag) = &found.tag {
+            if let Some(before) = self.state.seen_tag(tag).filter(|before| *before != new) {
+                return Ok(Some(format!(
+                    "the tag {tag} was moved from {} to {}: a tag that was deployed, or tried, is not to change",
+                    before.short(),
+                    new.short()
+                )));
+            }
+            // Releases may live on branches of their own: what counts is the version.
+            if let Some(ordered) = self.by_version(tag, new) {
+                return Ok(ordered.err());
+            }
+        }
+        // The live revision if we know it; else what the release that serves says of itself, so
+        // that losing the state does not lose the protection against a downgrade.
+        let live = self.state.live.as_ref().map(|live| live.revision.clone());
+        let Some(live) = live.or(draft.previous.clone()).filter(|live| live != new) else {
+            return Ok(None);
+        };
+        self.by_descent(&live, new)
+    }
+
+    /// The order of the new tag and the live one; none where the live release came from no tag that has an
+    /// order.
+    fn by_version(&self, tag: &str, new: &Revision) -> Option<Result<(), String>> {
+        let Follow::Tag(pattern) = &self.app.follow else {
+            return None;
+        };
+        let live = self.state.live.as_ref()?;
+        let live_tag = live.tag.as_ref().filter(|_| live.revision != *new)?;
+        let (old, version) = (Version::of(pattern, live_tag)?, Version::of(pattern, tag)?);
+        let (new, old_revision) = (new.short(), live.revision.short());
+        Some(match version.cmp(&old) {
+            Ordering::Greater => Ok(()),
+            Ordering::Less => Err(format!(
+                "{tag} ({new}) is older than the live version {live_tag} ({old_revision}), whose tag is no longer \
+                 there or no longer matches"
+            )),
+            Ordering::Equal => Err(format!(
+                "{tag} ({new}) is the same version as the live {live_tag} ({old_revision}), and another revision"
+            )),
+        })
+    }
+
+    fn by_descent(&mut self, live: &Revision, new: &Revision) -> Result<Option<String>, Failure> {
+        let during = |e: SourceError| e.during(Phase::Verify);
+        if self.source.descends(live, new).map_err(during)? {
+            return Ok(None);
+        }
+        let (shown, live_shown) = (new.short(), live.short());
+        Ok(Some(if self.source.descends(new, live).map_err(during)? {
+            format!("{shown} is older than the live revision {live_shown}, which descends from it")
+        } else {
+            format!(
+                "{shown} is on another line than the live revision {live_shown}: it does not descend from it, so the \
+                 history was rewritten, or this is another branch"
+            )
+        }))
+    }
+
+    fn refuse(&self, revision: &Revision, why: &str) -> Failure {
         let app = &self.app.name;
         let what = format!(
-            "{} does not descend from the live revision {}: the history was rewritten, or this is \
-             an older revision\n  push a commit that does; or, if it is meant, accept this one: \
-             pp-fetcher accept-rewrite {app} {revision}",
-            revision.short(),
-            live.short()
+            "{why}\n  push what goes on from the live one; or, if this is meant, accept it: pp-fetcher \
+             accept-rewrite {app} {revision}"
         );
         Failure::refused(Phase::Verify, what)
     }

@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 
-use super::failure::Failure;
-use super::journal::{Journal, Phase};
+use super::failure::{Blame, Failure};
+use super::journal::{Beginning, Journal, Phase};
 use super::pipeline::{Deployment, Draft, Verdict, unswitched};
 use super::restart::restart_all;
 use crate::health::probe::probe;
-use crate::state::{Outcome, StateError, Trying};
+use crate::state::{IllBefore, Outcome, StateError, Trying};
 
 impl Deployment<'_> {
     /// Leaves a release that is not well. The reason is written down before anything is touched,
@@ -19,18 +19,63 @@ impl Deployment<'_> {
         &mut self,
         draft: Draft,
         mut trying: Trying,
-        failure: &Failure,
+        mut failure: Failure,
         journal: &mut Journal<'_>,
     ) -> Result<Verdict, StateError> {
         journal.note(&format!("not well: {}", failure.what));
-        self.hold_against(&trying.revision, failure);
+        if let Some(ill) = &trying.ill_before {
+            // Whatever it is, this revision has not brought it: it is tried again, later and later.
+            failure.blame = Blame::Surroundings;
+            failure.what.push_str(&self.compared(&failure, ill));
+        }
+        self.hold_against(&trying.revision, &failure);
         trying.going_back = Some(failure.to_string());
+        trying.phases = journal.phases().to_vec();
         self.state.trying = Some(trying.clone());
         // Those who are served come first, the books second.
         if let Err(error) = self.save() {
             journal.note(&format!("going back all the same: {error}"));
         }
-        self.finish_going_back(draft, &trying, journal)
+        self.finish_going_back(draft, trying, journal)
+    }
+
+    /// How the failure of a new release stands beside what was wrong before it.
+    fn compared(&self, failure: &Failure, ill: &IllBefore) -> String {
+        let file = self.app.path.display();
+        if failure.key.as_ref() == Some(&ill.key) {
+            format!(
+                "\n  the release before was not well in the same way before this deploy, so the cause is likely \
+                 outside of the revision: `url` and the other keys of [health] in {file}, or what both releases \
+                 need (a database, say)\n  the revision is not held back: the next polls try it again, ever less \
+                 often, and at once when {file} has changed"
+            )
+        } else {
+            format!(
+                "\n  the release before was not well either before this deploy ({}); the revision is not held \
+                 back: the next polls try it again, ever less often",
+                ill.what
+            )
+        }
+    }
+
+    /// Goes on with a way back that has failed before.
+    ///
+    /// # Errors
+    /// The state cannot be written.
+    pub(super) fn go_on_going_back(
+        &mut self,
+        stuck: &Trying,
+        journal: &mut Journal<'_>,
+    ) -> Result<Verdict, StateError> {
+        // What cannot be written down is not gone on with: every poll would restart the app.
+        self.save()?;
+        let mut trying = stuck.clone();
+        trying.previous = self.way_back_to(Some(&stuck.release)).or(trying.previous);
+        let to = trying.previous.clone().unwrap_or_default();
+        journal.begin(&trying.revision, Beginning::Back(&to));
+        journal.resume(&trying.phases);
+        let draft = self.draft_of(&trying);
+        self.finish_going_back(draft, trying, journal)
     }
 
     /// Does what is left of a way back.
@@ -40,30 +85,63 @@ impl Deployment<'_> {
     pub(super) fn finish_going_back(
         &mut self,
         draft: Draft,
-        trying: &Trying,
+        trying: Trying,
         journal: &mut Journal<'_>,
     ) -> Result<Verdict, StateError> {
         let reason = trying.going_back.clone().unwrap_or_default();
         let Some(previous) = trying.previous.clone() else {
-            let reason = format!(
-                "{reason}\n  it is the first release, and there is none to go back to: push a commit that mends it"
-            );
+            let reason = format!("{reason}\n  {}", self.no_way_back(&trying));
             self.state.trying = None;
             return self.conclude(draft, Outcome::Stuck, Some(reason), journal);
         };
-        match self.bring_back(&previous, journal) {
+        let back = self.bring_back(&previous, journal);
+        self.state.trying = None;
+        match back {
             Ok(()) => {
-                self.state.trying = None;
+                self.state.stuck = None;
+                self.conclude(draft, Outcome::RolledBack, Some(reason), journal)
+            }
+            // It was not well before either, so nothing is stuck that was not before.
+            Err(worse) if trying.ill_before.is_some() && worse.phase != Phase::BackSwitch => {
+                let reason = format!(
+                    "{reason}\n  {previous} is back, and is not well, as before this deploy: {}",
+                    worse.what
+                );
                 self.conclude(draft, Outcome::RolledBack, Some(reason), journal)
             }
             Err(worse) => {
-                // What was being tried stays written down: the next poll goes on going back.
+                let app = &self.app.name;
                 let reason = format!(
-                    "{reason}\n  and the way back to {previous} did not end well: {}",
+                    "{reason}\n  and the way back to {previous} did not end well: {}\n  each poll goes on with \
+                     the way back; a newer commit goes ahead of it, and so does this one again after \
+                     `pp-fetcher retry {app}`; `pp-fetcher rollback {app}` goes to an older release, if there \
+                     is one",
                     worse.what
                 );
+                self.state.stuck = Some(Trying {
+                    phases: journal.phases().to_vec(),
+                    ..trying
+                });
                 self.conclude(draft, Outcome::Stuck, Some(reason), journal)
             }
+        }
+    }
+
+    /// What to do where nothing good ever was live.
+    fn no_way_back(&self, trying: &Trying) -> String {
+        let app = &self.app.name;
+        let held = self.state.quarantine_of(&trying.revision).is_some();
+        if held {
+            format!(
+                "no release before it was good, so there is none to go back to: push a commit that mends it, \
+                 which the next poll deploys; if the cause is outside of the repository (its unit, a database), \
+                 mend that, and then: pp-fetcher retry {app}"
+            )
+        } else {
+            format!(
+                "no release before it was good, so there is none to go back to; the next polls try it again, \
+                 ever less often; when the cause is mended: pp-fetcher poll {app}"
+            )
         }
     }
 
@@ -99,7 +177,7 @@ impl Deployment<'_> {
         }
         journal.step(Phase::BackProbe, || {
             probe(self.host, self.app, &release)
-                .map_err(|why| Failure::surroundings(Phase::BackProbe, why))
+                .map_err(|illness| Failure::surroundings(Phase::BackProbe, illness.what))
         })
     }
 

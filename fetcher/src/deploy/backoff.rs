@@ -47,8 +47,12 @@ impl Deployment<'_> {
     pub(super) fn waits_out(&self) -> Option<Trouble> {
         let now = (self.clock)();
         let waits = |t: &Trouble| {
+            let same = t
+                .configuration
+                .as_ref()
+                .is_none_or(|c| *c == self.app.fingerprint);
             // A clock that was set back must not make us wait for it to come round.
-            t.last <= now && now < t.next_try(self.app.interval)
+            same && t.last <= now && now < t.next_try(self.app.interval)
         };
         self.state.trouble.clone().filter(waits)
     }
@@ -66,6 +70,7 @@ impl Deployment<'_> {
             since,
             last: now,
             count: count.saturating_add(1),
+            configuration: Some(self.app.fingerprint.clone()),
         });
     }
 }
@@ -83,6 +88,7 @@ mod tests {
                 since: zero,
                 last: zero,
                 count,
+                configuration: None,
             };
             trouble
                 .next_try(Duration::from_secs(interval * 60))

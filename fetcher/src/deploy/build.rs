@@ -1,6 +1,7 @@
 //! The build script: in the release, before anything is switched.
 
 use std::fs;
+use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -86,11 +87,23 @@ pub fn build(
             what.push_str(&format!("\n  the disk is full: {full}"));
             return Err(Failure::surroundings(Phase::Build, what));
         }
+        match in_the_unit(log, &facts.app.name) {
+            Some(Barred::ReadOnly(advice)) => {
+                what.push_str(&advice);
+                return Err(Failure::surroundings(Phase::Build, what));
+            }
+            Some(Barred::Privilege(advice)) => what.push_str(&advice),
+            None => {}
+        }
         Err(Failure::revision(Phase::Build, what))
     };
     match run.run_telling(&mut |line| tick(Progress::Build(line))) {
         Ok(Ended::Well) => Ok(()),
         Ok(Ended::Exit(code)) => fail(format!("ended with exit code {code}")),
+        Ok(Ended::Signal(9)) => fail(
+            "was ended by signal 9 (whether the kernel did that because memory was short, journalctl -k -g 'out of memory' shows)"
+                .to_owned(),
+        ),
         Ok(Ended::Signal(signal)) => fail(format!("was ended by signal {signal}")),
         Ok(Ended::TimedOut) => fail(format!(
             "was ended after {} (build_timeout)",
@@ -99,10 +112,7 @@ pub fn build(
         Ok(Ended::Stopped) => Err(Failure::stopped(Phase::Build)),
         Err(RunError::Program(error)) => Err(Failure::revision(
             Phase::Build,
-            format!(
-                "{} cannot be run: {error}\n  is its first line, such as #!/bin/sh, right?",
-                program.display()
-            ),
+            format!("{} cannot be run: {error}\n  {}", program.display(), first_line(&program)),
         )),
         Err(error) => Err(Failure::surroundings(
             Phase::Build,
@@ -114,7 +124,14 @@ pub fn build(
 /// The script, if it is a file that may be executed.
 fn script(release: &Path, written: &Path) -> Result<PathBuf, Failure> {
     let program = release.join(written);
-    let refuse = |what: String| Err(Failure::revision(Phase::Build, what));
+    let refuse = |what: String| {
+        // An absolute one is the host's, which was looked at before and has changed since.
+        Err(if written.is_absolute() {
+            Failure::surroundings(Phase::Build, what)
+        } else {
+            Failure::revision(Phase::Build, what)
+        })
+    };
     match fs::metadata(&program) {
         Ok(found) if found.is_file() && found.permissions().mode() & 0o111 != 0 => Ok(program),
         Ok(_) => refuse(format!(
@@ -123,19 +140,90 @@ fn script(release: &Path, written: &Path) -> Result<PathBuf, Failure> {
             written.display()
         )),
         Err(error) => refuse(format!(
-            "the build script {} is not in the release: {error}\n  `deploy.build` of the app's file \
+            "the build script {} is not in the release: {error}\n  `build` under [deploy] of the app's file \
              names it: commit it, or take that line out",
             written.display()
         )),
     }
 }
 
+/// What is wrong with the first line of a script that the kernel cannot run.
+fn first_line(program: &Path) -> String {
+    let mut head = Vec::new();
+    let read = fs::File::open(program).and_then(|file| file.take(256).read_to_end(&mut head));
+    let line = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let shown = text::line(line);
+    let name = program.file_name().unwrap_or_default().to_string_lossy();
+    match line.strip_prefix(b"#!") {
+        _ if read.is_err() => "it cannot be read either".to_owned(),
+        None => "its first line must name what runs it, such as #!/bin/sh".to_owned(),
+        Some(rest) if rest.ends_with(b"\r") => format!(
+            "its lines end in CR LF, as on Windows, so {shown:?} names a program with a CR at its end\n  in the \
+             repository: sed -i 's/\\r$//' {name}; and `{name} text eol=lf` in .gitattributes keeps it so"
+        ),
+        Some(rest) => {
+            let interpreter = String::from_utf8_lossy(rest);
+            let interpreter = interpreter
+                .split_ascii_whitespace()
+                .next()
+                .unwrap_or_default();
+            if Path::new(interpreter).exists() {
+                format!("its first line is {shown:?}: can this user run that?")
+            } else {
+                format!(
+                    "its first line, {shown:?}, names {interpreter}, which is not on this host: install it, or correct \
+                     that line"
+                )
+            }
+        }
+    }
+}
+
+/// What the unit that we run in keeps a build from.
+enum Barred {
+    /// A directory, as it is not among the unit's ReadWritePaths.
+    ReadOnly(String),
+    /// More rights than we have.
+    Privilege(String),
+}
+
+/// Whether a build that failed says in its last lines that it ran into the unit's sandbox: what works by
+/// hand need not work in there.
+fn in_the_unit(log: &Path, app: &str) -> Option<Barred> {
+    if !space::in_a_unit() {
+        return None;
+    }
+    let end = end(log)?;
+    let said = |needle: &str| {
+        let mut lines = end.split(|byte| *byte == b'\n').rev();
+        lines.find_map(|line| text::line(line).contains(needle).then(|| text::line(line)))
+    };
+    if let Some(line) = said("Read-only file system") {
+        return Some(Barred::ReadOnly(format!(
+            "\n  it ran in a unit that lets it write to its ReadWritePaths= alone ({line})\n  as root: systemctl edit \
+             pp-fetcher, there [Service] and ReadWritePaths= with that directory, then systemctl restart pp-fetcher; the \
+             revision is not held back, and `pp-fetcher poll {app}` tries it at once"
+        )));
+    }
+    let line = said("no new privileges").or_else(|| said("Operation not permitted"))?;
+    Some(Barred::Privilege(format!(
+        "\n  it ran in a unit without any privilege ({line}): sudo does not work in there, nor chown to another user; \
+         pp-fetcher restarts what [restart] says, and the rest is for root to do once\n  see BUILD SCRIPT in \
+         pp-fetcher.toml(5)"
+    )))
+}
+
+/// The end of a log.
+fn end(log: &Path) -> Option<Vec<u8>> {
+    let log = fs::read(log).ok()?;
+    Some(log.get(log.len().saturating_sub(16 * 1024)..)?.to_vec())
+}
+
 /// The last lines of a log, indented, without control characters.
 fn tail(log: &Path) -> Option<String> {
     const LINES: usize = 5;
     const WIDTH: usize = 200;
-    let log = fs::read(log).ok()?;
-    let end = log.get(log.len().saturating_sub(16 * 1024)..)?;
+    let end = end(log)?;
     let cut = |line: String| line.chars().take(WIDTH).collect::<String>();
     let lines: Vec<_> = end
         .split(|byte| *byte == b'\n')

@@ -24,7 +24,7 @@ impl Deployment<'_> {
         match ended {
             Ok(()) => self.good(draft, trying, journal),
             Err(failure) if failure.phase.is_after_switch() && self.has_left(&trying) => {
-                self.go_back(draft, trying, &failure, journal)
+                self.go_back(draft, trying, failure, journal)
             }
             Err(failure) if self.worth_a_look(&failure) => {
                 self.state.trying = None;
@@ -39,10 +39,14 @@ impl Deployment<'_> {
         }
     }
 
-    /// Whether `current` is no longer what it was before the attempt. Where it cannot be read it
-    /// counts as changed.
+    /// Whether `current` leads to what is being tried, or nowhere where it led somewhere before. Where it
+    /// cannot be read it counts as changed.
     fn has_left(&self, trying: &Trying) -> bool {
-        self.layout.current().ok() != Some(trying.previous.clone())
+        match self.layout.current() {
+            Ok(Some(current)) => current == trying.release,
+            Ok(None) => trying.previous.is_some(),
+            Err(_) => true,
+        }
     }
 
     fn good(
@@ -53,12 +57,16 @@ impl Deployment<'_> {
     ) -> Result<Verdict, StateError> {
         let deployed_at = (self.clock)();
         let Trying {
-            revision, release, ..
+            revision,
+            release,
+            tag,
+            ..
         } = trying;
         self.state.went_live(Kept {
             revision,
             release,
             deployed_at,
+            tag,
         });
         self.state.trying = None;
         self.state.trouble = None;
@@ -128,8 +136,12 @@ impl Deployment<'_> {
             Blame::Surroundings => self.count_trouble(failure),
             Blame::Revision => {
                 self.state.trouble = None;
-                self.state
-                    .quarantine(revision, &failure.to_string(), (self.clock)());
+                self.state.quarantine(
+                    revision,
+                    &failure.to_string(),
+                    (self.clock)(),
+                    Some(&self.app.fingerprint),
+                );
             }
         }
     }

@@ -3,6 +3,7 @@
 use thiserror::Error;
 
 use super::journal::Phase;
+use crate::health::{Cause, Illness};
 use crate::state::Outcome;
 
 /// Who has to change something before it can go better.
@@ -26,6 +27,8 @@ pub struct Failure {
     pub blame: Blame,
     /// How the attempt ends because of it.
     pub outcome: Outcome,
+    /// For an app that is not well: the same for the same fault of two releases.
+    pub key: Option<String>,
 }
 
 impl Failure {
@@ -36,6 +39,7 @@ impl Failure {
             what: what.into(),
             blame: Blame::Revision,
             outcome: Outcome::Refused,
+            key: None,
         }
     }
 
@@ -46,6 +50,7 @@ impl Failure {
             what: what.into(),
             blame: Blame::Revision,
             outcome: Outcome::Failed,
+            key: None,
         }
     }
 
@@ -56,6 +61,20 @@ impl Failure {
             what: what.into(),
             blame: Blame::Surroundings,
             outcome: Outcome::Failed,
+            key: None,
+        }
+    }
+
+    /// The app is not well. What no revision can mend is not the revision's fault.
+    #[must_use]
+    pub fn not_well(phase: Phase, illness: Illness) -> Self {
+        let failure = match illness.cause {
+            Cause::App => Self::revision(phase, illness.what),
+            Cause::Setup => Self::surroundings(phase, illness.what),
+        };
+        Self {
+            key: Some(illness.key),
+            ..failure
         }
     }
 

@@ -2,8 +2,9 @@
 
 use super::failure::Failure;
 use super::journal::Phase;
+use super::look::Looked;
 use super::pipeline::{Deployment, Verdict};
-use super::restart::check_permitted;
+use crate::release::shared::Will;
 use crate::revision::Revision;
 
 /// What a pass would come to, as far as one listing tells.
@@ -21,7 +22,13 @@ pub enum Foreseen {
         live: Option<Revision>,
         /// What would stop it before anything is switched.
         obstacle: Option<Failure>,
+        /// What was seen of the host.
+        looked: Looked,
+        /// What would become of each shared path.
+        shared: Vec<Will>,
     },
+    /// It would go on with a way back that has failed.
+    GoBack(Revision),
 }
 
 impl Deployment<'_> {
@@ -36,21 +43,25 @@ impl Deployment<'_> {
         if let Some(pause) = self.pause() {
             return Ok(Foreseen::Nothing(Verdict::Paused(pause)));
         }
-        let revision = self.source.poll().map_err(|e| e.during(Phase::Poll))?;
+        let polled = self.source.poll(&self.state.passed_over);
+        let revision = polled.map_err(|e| e.during(Phase::Poll))?.revision;
         if let Some(verdict) = self.nothing_to_do(&revision) {
-            return Ok(Foreseen::Nothing(verdict));
+            return Ok(match &self.state.stuck {
+                Some(stuck) => Foreseen::GoBack(stuck.revision.clone()),
+                None => Foreseen::Nothing(verdict),
+            });
         }
         let live = self.state.live.as_ref().map(|live| live.revision.clone());
-        let obstacle = self
-            .layout
-            .current()
-            .map_err(|e| Failure::surroundings(Phase::Verify, e.to_string()))
-            .and_then(|_| check_permitted(self.restarter, self.app))
-            .err();
+        let (looked, obstacle) = match self.look() {
+            Ok(looked) => (looked, None),
+            Err(obstacle) => (Looked::default(), Some(obstacle)),
+        };
         Ok(Foreseen::Deploy {
             revision,
             live,
             obstacle,
+            looked,
+            shared: self.layout.will_share(&self.app.deploy.shared),
         })
     }
 }

@@ -3,11 +3,14 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::crash;
 use crate::revision::Revision;
+use crate::state::UnderWay;
 use crate::state::history::PhaseTime;
+use crate::state::under_way::{Place, started};
 
 /// A step of the pipeline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,6 +18,8 @@ use crate::state::history::PhaseTime;
 pub enum Phase {
     /// One remote listing.
     Poll,
+    /// What does not depend on the revision: units, policy, directories.
+    Look,
     /// Objects into the mirror.
     Fetch,
     /// Is this revision acceptable?
@@ -45,6 +50,7 @@ impl Phase {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Poll => "poll",
+            Self::Look => "look",
             Self::Fetch => "fetch",
             Self::Verify => "verify",
             Self::Checkout => "checkout",
@@ -91,8 +97,8 @@ pub enum Progress {
 
 /// Who is told what happens, while it happens.
 pub trait Reporter: Send {
-    /// An attempt begins.
-    fn begins(&mut self, app: &str, revision: &Revision, subject: &str);
+    /// An attempt begins, or is gone on with: `what` says so in words.
+    fn begins(&mut self, app: &str, revision: &Revision, what: &str);
     /// A step begins; whether it leads to an attempt may not be known yet.
     fn starts(&mut self, _app: &str, _phase: Phase) {}
     /// A step has come this far; told often, so it must cost little.
@@ -103,6 +109,31 @@ pub trait Reporter: Send {
     fn note(&mut self, app: &str, text: &str);
 }
 
+/// What a pass sets about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beginning<'a> {
+    /// A new revision, with its subject.
+    Deploy(&'a str),
+    /// An attempt that was cut short.
+    GoOn,
+    /// The way back to this release.
+    Back(&'a str),
+    /// By hand, to this release.
+    Rollback(&'a str),
+}
+
+impl Beginning<'_> {
+    fn sentence(self, revision: &Revision) -> String {
+        let revision = revision.short();
+        match self {
+            Self::Deploy(subject) => format!("deploying {revision} \u{201c}{subject}\u{201d}"),
+            Self::GoOn => format!("going on with {revision}, where an attempt was cut short"),
+            Self::Back(release) => format!("going back to {release}, {revision} is not well"),
+            Self::Rollback(release) => format!("rolling back by hand to {release}"),
+        }
+    }
+}
+
 /// The journal of one attempt.
 pub struct Journal<'a> {
     app: &'a str,
@@ -111,6 +142,8 @@ pub struct Journal<'a> {
     // A no-op is not worth a line, so nothing is told before there is an attempt.
     loud: bool,
     before: Vec<(Phase, Duration)>,
+    place: Option<Place>,
+    under_way: Option<UnderWay>,
 }
 
 impl<'a> Journal<'a> {
@@ -122,15 +155,47 @@ impl<'a> Journal<'a> {
             phases: Vec::new(),
             loud: false,
             before: Vec::new(),
+            place: None,
+            under_way: None,
         }
     }
 
+    /// With a place where it is said what is being done.
+    #[must_use]
+    pub fn saying_at(mut self, place: Place) -> Self {
+        self.place = Some(place);
+        self
+    }
+
     /// An attempt begins: what was done so far is told now, and every later step as it ends.
-    pub fn begin(&mut self, revision: &Revision, subject: &str) {
+    pub fn begin(&mut self, revision: &Revision, beginning: Beginning<'_>) {
         self.loud = true;
-        self.reporter.begins(self.app, revision, subject);
+        let what = beginning.sentence(revision);
+        self.reporter.begins(self.app, revision, &what);
+        let pid = std::process::id();
+        self.under_way = Some(UnderWay {
+            revision: revision.clone(),
+            what,
+            phase: None,
+            since: Timestamp::now(),
+            pid,
+            started: started(pid).unwrap_or_default(),
+        });
         for (phase, took) in &self.before {
             self.reporter.step(self.app, *phase, *took, true);
+        }
+    }
+
+    /// Goes on with an attempt: these phases of it have ended already.
+    pub fn resume(&mut self, ended: &[PhaseTime]) {
+        self.phases.splice(..0, ended.iter().cloned());
+    }
+
+    fn say(&mut self, phase: Phase) {
+        if let (Some(place), Some(under_way)) = (&self.place, &mut self.under_way) {
+            under_way.phase = Some(phase.as_str().to_owned());
+            under_way.since = Timestamp::now();
+            place.say(under_way);
         }
     }
 
@@ -182,6 +247,7 @@ impl<'a> Journal<'a> {
     ) -> Result<T, E> {
         let began = Instant::now();
         self.reporter.starts(self.app, phase);
+        self.say(phase);
         crash::point("before", phase.as_str());
         let result = work(self.reporter, self.app);
         crash::point("after", phase.as_str());
@@ -208,5 +274,13 @@ impl<'a> Journal<'a> {
     #[must_use]
     pub fn phases(&self) -> &[PhaseTime] {
         &self.phases
+    }
+}
+
+impl Drop for Journal<'_> {
+    fn drop(&mut self) {
+        if let (Some(place), Some(_)) = (&self.place, &self.under_way) {
+            place.clear();
+        }
     }
 }

@@ -40,13 +40,9 @@ impl Deployment<'_> {
         tick: &mut (dyn FnMut(Progress) + Send),
     ) -> Result<(), Failure> {
         let disk = |what: String| Failure::surroundings(Phase::Checkout, what);
-        self.layout.create().map_err(|(path, e)| {
-            let advice = match space::advice(&e) {
-                "" => "\n  the directory must be writable for the user that pp-fetcher runs as",
-                advice => advice,
-            };
-            disk(format!("{}: {e}{advice}", path.display()))
-        })?;
+        self.layout
+            .create()
+            .map_err(|(path, e)| disk(format!("{}: {e}{}", path.display(), space::advice(&e))))?;
         let unfinished = self.layout.unfinished(&trying.release);
         let release = self.layout.release(&trying.release);
         let live = self.state.live.as_ref();
@@ -58,6 +54,7 @@ impl Deployment<'_> {
             .and_then(|()| {
                 crash::point("before", "release");
                 Layout::write_revision(&unfinished, &trying.revision)
+                    .map(drop)
                     .and_then(|()| fs::rename(&unfinished, &release))
                     .and_then(|()| fs::File::open(self.layout.releases())?.sync_all())
                     .map_err(|e| disk(format!("{}: {e}{}", release.display(), space::advice(&e))))

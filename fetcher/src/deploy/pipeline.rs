@@ -1,23 +1,28 @@
 //! The pipeline: the steps from a poll to a good release, in order.
 
-use std::fs;
+use std::path::Path;
 
 use jiff::Timestamp;
+use nix::unistd::{getegid, geteuid};
 use thiserror::Error;
 
 use super::backoff::Urge;
 use super::build::{self, Facts};
-use super::failure::{Blame, Failure};
-use super::journal::{Journal, Phase};
+use super::failure::Failure;
+use super::journal::{Beginning, Journal, Phase};
+use super::look::Looked;
 use super::restart::{Restarter, restart_all};
-use super::source::{Commit, Source};
+use super::seek::{New, Sought};
+use super::source::Source;
 use crate::config::App;
 use crate::health::Host;
 use crate::health::probe::probe;
-use crate::release::Layout;
-use crate::release::prune::Failed;
+use crate::release::shared::SharedError;
+use crate::release::{Layout, place};
 use crate::revision::Revision;
-use crate::state::{Attempt, Pause, Quarantine, State, StateDir, StateError, Trouble, Trying};
+use crate::state::{
+    Attempt, Kept, Pause, Quarantine, State, StateDir, StateError, Trouble, Trying,
+};
 use crate::{space, stop};
 
 /// One app with everything a pass over it needs. Made under the app's lock.
@@ -47,6 +52,13 @@ pub enum Verdict {
     Nothing(Revision),
     /// What is followed is quarantined.
     Held(Quarantine),
+    /// What is followed was deployed, and `current` leads elsewhere: somebody has switched it by hand.
+    Switched {
+        /// What was deployed.
+        live: Kept,
+        /// The release that `current` leads to.
+        current: String,
+    },
     /// Somebody paused the app; the forge was not asked.
     Paused(Pause),
     /// The last polls failed; the forge was not asked again yet.
@@ -80,7 +92,8 @@ pub(super) struct Draft {
 }
 
 impl Deployment<'_> {
-    /// One pass: goes on with what was cut short, asks the forge, deploys what is new.
+    /// One pass: goes on with what was cut short, asks the forge, deploys what is new. While a way back
+    /// fails, it is gone on with; something newer goes ahead of it.
     ///
     /// # Errors
     /// Nothing could be attempted; what serves is untouched.
@@ -90,64 +103,54 @@ impl Deployment<'_> {
         if let Some(verdict) = self.resume(journal)? {
             return Ok(verdict);
         }
-        let forced = urge == Urge::Forced;
-        if let Some(pause) = self.pause().filter(|_| !forced) {
-            return Ok(Verdict::Paused(pause));
+        let sought = self.seek(urge, journal);
+        match (sought, self.state.stuck.clone()) {
+            (Ok(Sought::New(new)), _) => Ok(self.attempt(*new, journal)?),
+            (Err(PassError::State(error)), _) => Err(error.into()),
+            (Err(error), None) => Err(error),
+            (Ok(Sought::Nothing(verdict)), None) => Ok(verdict),
+            (Err(PassError::Step(failure)), Some(stuck)) => {
+                journal.note(&failure.to_string());
+                Ok(self.go_on_going_back(&stuck, journal)?)
+            }
+            (Ok(Sought::Nothing(_)), Some(stuck)) => Ok(self.go_on_going_back(&stuck, journal)?),
         }
-        if let Some(trouble) = self.waits_out().filter(|_| urge == Urge::Scheduled) {
-            return Ok(Verdict::Waiting(trouble));
-        }
-        let polled = journal
-            .step(Phase::Poll, || self.source.poll())
-            .map_err(|e| e.during(Phase::Poll));
-        let revision = polled.or_else(|f| self.trouble(f))?;
-        if let Some(verdict) = self.nothing_to_do(&revision).filter(|_| !forced) {
-            self.no_trouble()?;
-            return Ok(verdict);
-        }
-        // What a process still used last time may go now; room is made before it is needed.
-        self.tidy(Failed::Latest, journal);
-        let fetched = journal.step_telling(Phase::Fetch, |tick| self.source.fetch(&revision, tick));
-        let commit = match fetched.map_err(|e| e.during(Phase::Fetch)) {
-            Err(f) if f.blame == Blame::Surroundings => return self.trouble(f),
-            other => other,
-        };
-        self.attempt(revision, commit, journal).map_err(Into::into)
     }
 
     /// The steps of the pipeline after the fetch, and what their failures lead to.
-    fn attempt(
-        &mut self,
-        revision: Revision,
-        commit: Result<Commit, Failure>,
-        journal: &mut Journal<'_>,
-    ) -> Result<Verdict, StateError> {
-        let previous = self.layout.current().ok().flatten();
+    fn attempt(&mut self, new: New, journal: &mut Journal<'_>) -> Result<Verdict, StateError> {
+        let New {
+            found,
+            looked,
+            commit,
+        } = new;
+        let revision = found.revision.clone();
+        let previous = self.way_back_to(None);
         let (author, subject) = match &commit {
             Ok(commit) => (commit.author.clone(), commit.subject.clone()),
             Err(_) => (String::new(), String::new()),
         };
-        journal.begin(&revision, &subject);
+        journal.begin(&revision, Beginning::Deploy(&subject));
+        self.tell(&looked, &revision, journal);
         let started_at = (self.clock)();
         let release = self.layout.new_name(started_at, &revision);
         let mut draft = Draft {
             attempt: self.state.next_attempt,
             started_at,
             revision: revision.clone(),
-            previous: previous
-                .as_deref()
-                .and_then(|name| self.layout.revision_of(name)),
+            previous: previous.as_deref().and_then(|name| self.revision_of(name)),
             author: author.clone(),
             subject: subject.clone(),
             signed_by: None,
             release: None,
         };
         self.state.next_attempt += 1;
-        let accepted = commit.and_then(|_| journal.step(Phase::Verify, || self.verify(&draft)));
+        let accepted =
+            commit.and_then(|_| journal.step(Phase::Verify, || self.verify(&draft, &found)));
         match accepted {
             Ok(accepted) => {
                 if accepted.rewritten {
-                    journal.note("its history was rewritten, which was accepted by hand");
+                    journal.note("it leaves the live history, which was accepted by hand");
                 }
                 draft.signed_by = accepted.signed_by;
             }
@@ -155,6 +158,9 @@ impl Deployment<'_> {
         }
         if let Some(signer) = &draft.signed_by {
             journal.note(&format!("signed by {signer}"));
+        }
+        if let Some(tag) = &found.tag {
+            self.state.saw_tag(tag, &revision);
         }
         let trying = Trying {
             attempt: draft.attempt,
@@ -166,6 +172,9 @@ impl Deployment<'_> {
             release,
             previous,
             going_back: None,
+            tag: found.tag,
+            ill_before: looked.ill_before,
+            phases: journal.phases().to_vec(),
         };
         self.state.trying = Some(trying.clone());
         self.save()?;
@@ -178,6 +187,20 @@ impl Deployment<'_> {
         self.settle(draft, trying, deployed, journal)
     }
 
+    /// What was seen beforehand and stands against nothing.
+    fn tell(&self, looked: &Looked, revision: &Revision, journal: &mut Journal<'_>) {
+        looked.remarks.iter().for_each(|text| journal.note(text));
+        if let Some(ill) = &looked.ill_before {
+            journal.note(&format!(
+                "before this deploy the app is not well: {}",
+                ill.what
+            ));
+        }
+        if self.state.quarantine_of(revision).is_some() {
+            journal.note("it was held back, and is tried again");
+        }
+    }
+
     /// Everything before the switch: what fails here has touched nothing that serves.
     fn prepare(
         &mut self,
@@ -188,20 +211,16 @@ impl Deployment<'_> {
         let release = self.layout.release(&trying.release);
         journal.step_telling(Phase::Checkout, |tick| self.check_out(trying, tick))?;
         let builds = self.app.deploy.build.is_some();
+        let mut missing = Vec::new();
         journal.step(Phase::Shared, || {
-            self.layout
-                .link_shared(&release, &self.app.deploy.shared)
-                .map_err(|(path, e)| {
-                    let (path, advice) = (path.display(), space::advice(&e));
-                    let what = format!("the shared path {path}: {e}{advice}");
-                    Failure::surroundings(Phase::Shared, what)
-                })?;
+            self.link_shared(&release, &mut missing)?;
             // A build goes on writing.
             if builds {
                 return Ok(());
             }
             self.sync(trying, Phase::Shared)
         })?;
+        missing.iter().for_each(|text: &String| journal.note(text));
         if !builds {
             return Ok(());
         }
@@ -216,6 +235,29 @@ impl Deployment<'_> {
             build::build(&facts, &self.dir.log(trying.attempt), tick)?;
             self.sync(trying, Phase::Build)
         })
+    }
+
+    /// Links what outlives releases; `missing` gets a line for each file that is nowhere yet.
+    fn link_shared(&self, release: &Path, missing: &mut Vec<String>) -> Result<(), Failure> {
+        let linked = self.layout.link_shared(release, &self.app.deploy.shared);
+        let files = linked.map_err(|(path, error)| {
+            let what = format!("the shared path {}: {error}", path.display());
+            match error {
+                SharedError::Link(_) => Failure::refused(Phase::Shared, what),
+                SharedError::Io(e) => {
+                    Failure::surroundings(Phase::Shared, format!("{what}{}", space::advice(&e)))
+                }
+            }
+        })?;
+        missing.extend(files.iter().map(|file| {
+            let (user, group) = (place::user(geteuid()), place::group(getegid()));
+            format!(
+                "the shared file {0} is not there yet, so its link leads nowhere; unless the app makes it \
+                 itself, as root: install -m 0660 -o {user} -g {group} /dev/null {0}",
+                file.display()
+            )
+        }));
+        Ok(())
     }
 
     /// The last thing before the switch: what is switched to outlives a power cut.
@@ -248,12 +290,12 @@ impl Deployment<'_> {
         })?;
         unknown.iter().for_each(|what| journal.note(what));
         journal.step(Phase::Probe, || {
-            probe(self.host, self.app, &release).map_err(|why| match &trying.previous {
+            probe(self.host, self.app, &release).map_err(|illness| match &trying.previous {
                 // A restart that never was says nothing about the revision.
                 Some(previous) if !unknown.is_empty() && self.runs_from(previous) => {
                     not_restarted(previous, &unknown)
                 }
-                _ => Failure::revision(Phase::Probe, why),
+                _ => Failure::not_well(Phase::Probe, illness),
             })
         })
     }
@@ -266,20 +308,7 @@ impl Deployment<'_> {
             .filter(|pause| pause.holds((self.clock)()))
     }
 
-    pub(super) fn nothing_to_do(&self, revision: &Revision) -> Option<Verdict> {
-        let live = self.state.live.as_ref();
-        // A link that leads nowhere serves nothing: the revision is deployed again.
-        let serves = fs::metadata(self.layout.current_link()).is_ok();
-        if live.is_some_and(|live| live.revision == *revision) && serves {
-            return Some(Verdict::Nothing(revision.clone()));
-        }
-        self.state
-            .quarantine_of(revision)
-            .cloned()
-            .map(Verdict::Held)
-    }
-
-    fn trouble<T>(&mut self, mut failure: Failure) -> Result<T, PassError> {
+    pub(super) fn trouble<T>(&mut self, mut failure: Failure) -> Result<T, PassError> {
         self.count_trouble(&failure);
         // What went wrong first is what has to be known first.
         if let Err(error) = self.save() {
@@ -290,7 +319,7 @@ impl Deployment<'_> {
         Err(failure.into())
     }
 
-    fn no_trouble(&mut self) -> Result<(), StateError> {
+    pub(super) fn no_trouble(&mut self) -> Result<(), StateError> {
         // A no-op writes nothing to disk.
         if self.state.trouble.take().is_some() {
             self.save()

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use pp_protocol::explain::{Explanation, explain};
-use pp_protocol::{Answer, Client, ClientError, Grant, Outcome, Report, UnitName, Verb};
+use pp_protocol::{
+    ActiveState, Answer, Client, ClientError, Grant, JobResult, Outcome, Report, UnitName, Verb,
+};
 
 use super::failure::Failure;
 use super::journal::Phase;
@@ -56,7 +58,7 @@ fn orders(app: &App) -> impl Iterator<Item = (Verb, &UnitName)> {
 /// # Errors
 /// Which unit is not, and what the administrator has to write where.
 pub fn check_permitted(restarter: &dyn Restarter, app: &App) -> Result<(), Failure> {
-    let fail = |what: String| Failure::surroundings(Phase::Verify, what);
+    let fail = |what: String| Failure::surroundings(Phase::Look, what);
     if orders(app).next().is_none() {
         return Ok(());
     }
@@ -92,9 +94,25 @@ pub fn restart_all(
     let mut unknown = Vec::new();
     for (verb, unit) in orders(app) {
         let answer = patiently(restarter, host, verb, unit, note);
+        if matches!(&answer, Ok(Answer::Finished(report)) if has_done_its_work(host, unit, report))
+        {
+            continue;
+        }
         unknown.extend(read(answer, verb, unit, phase)?);
     }
     Ok(unknown)
+}
+
+/// Whether a unit has ended well, as Type=oneshot is to. The report does not tell the type.
+fn has_done_its_work(host: &dyn Host, unit: &UnitName, report: &Report) -> bool {
+    let ended = report.job == JobResult::Done
+        && report.active == ActiveState::Inactive
+        && report.result == "success";
+    let is_oneshot = || {
+        host.unit(unit)
+            .is_ok_and(|seen| seen.setup.kind == "oneshot")
+    };
+    ended && is_oneshot()
 }
 
 fn patiently(

@@ -1,6 +1,6 @@
 //! After a crash: what an attempt that was cut short has left, and where to go on.
 
-use super::journal::{Journal, Phase};
+use super::journal::{Beginning, Journal, Phase};
 use super::pipeline::{Deployment, Draft, Verdict};
 use crate::state::{StateError, Trying};
 
@@ -21,15 +21,15 @@ impl Deployment<'_> {
         let draft = self.draft_of(&trying);
         let switched = self.layout.current().ok().flatten().as_deref() == Some(&trying.release);
         if trying.going_back.is_some() {
-            journal.begin(
-                &trying.revision,
-                "going back, as an earlier attempt could not",
-            );
-            return self.finish_going_back(draft, &trying, journal).map(Some);
+            let to = trying.previous.clone().unwrap_or_default();
+            journal.begin(&trying.revision, Beginning::Back(&to));
+            journal.resume(&trying.phases);
+            return self.finish_going_back(draft, trying, journal).map(Some);
         }
         // A rollback's target was made long ago: there is nothing to undo, only to go on with.
         if switched || self.was_made_before(&trying) {
-            journal.begin(&trying.revision, "going on where an attempt was cut short");
+            journal.begin(&trying.revision, Beginning::GoOn);
+            journal.resume(&trying.phases);
             let brought_up = self.bring_up(&trying, journal);
             return self.settle(draft, trying, brought_up, journal).map(Some);
         }
@@ -50,11 +50,12 @@ impl Deployment<'_> {
 
     /// Whether what is tried is a release that was good once: a rollback's target.
     fn was_made_before(&self, trying: &Trying) -> bool {
-        let mut earlier = self.state.earlier.iter();
-        earlier.any(|kept| kept.release == trying.release)
+        self.good_releases()
+            .any(|kept| kept.release == trying.release)
     }
 
-    fn draft_of(&self, trying: &Trying) -> Draft {
+    /// What is known of an attempt that was written down.
+    pub(super) fn draft_of(&self, trying: &Trying) -> Draft {
         Draft {
             attempt: trying.attempt,
             started_at: trying.started_at,
@@ -62,7 +63,7 @@ impl Deployment<'_> {
             previous: trying
                 .previous
                 .as_deref()
-                .and_then(|name| self.layout.revision_of(name)),
+                .and_then(|name| self.revision_of(name)),
             author: trying.author.clone(),
             subject: trying.subject.clone(),
             signed_by: trying.signed_by.clone(),

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use super::journal::Journal;
+use super::journal::{Beginning, Journal};
 use super::pipeline::{Deployment, Draft, PassError, Verdict};
 use crate::state::{Kept, Trying};
 
@@ -45,15 +45,29 @@ impl Deployment<'_> {
     pub fn way_back(&self, wanted: Option<&str>) -> Result<Kept, NoWayBack> {
         let on_disk = self.layout.on_disk();
         let there = |kept: &&Kept| on_disk.contains(&kept.release);
-        let mut good = self.state.earlier.iter().filter(there);
+        let current = self.layout.current().ok().flatten();
+        let serves = |kept: &Kept| current.as_ref() == Some(&kept.release);
+        // The live release is one to go back to where it does not serve, or is not well.
+        let live = self.state.live.iter();
+        let live = live.filter(|live| !serves(live) || self.state.stuck.is_some());
+        let mut good = live.chain(&self.state.earlier).filter(there);
         let Some(wanted) = wanted else {
-            return good.next().cloned().ok_or(NoWayBack::NoEarlier);
+            // A way back to it that has failed is not to be tried once more.
+            return good
+                .find(|kept| !serves(kept))
+                .cloned()
+                .ok_or(NoWayBack::NoEarlier);
         };
         let is = |kept: &Kept| {
             kept.release == wanted
                 || (wanted.len() >= 4 && kept.revision.as_str().starts_with(wanted))
         };
-        if self.state.live.as_ref().is_some_and(is) {
+        let is_live = self
+            .state
+            .live
+            .as_ref()
+            .is_some_and(|live| is(live) && serves(live));
+        if is_live && self.state.stuck.is_none() {
             return Err(NoWayBack::Live(wanted.to_owned()));
         }
         let known = good.clone().map(|kept| kept.release.clone()).collect();
@@ -75,13 +89,19 @@ impl Deployment<'_> {
         journal: &mut Journal<'_>,
     ) -> Result<Verdict, PassError> {
         let started_at = (self.clock)();
-        let previous = self.layout.current().ok().flatten();
+        let previous = self.way_back_to(Some(&target.release));
         let left = self.state.live.as_ref().map(|live| live.revision.clone());
         let subject = format!("rolled back by hand to {}", target.release);
-        journal.begin(&target.revision, &subject);
-        if let Some(left) = &left {
+        journal.begin(&target.revision, Beginning::Rollback(&target.release));
+        // Both what was live and what could not be taken back: no poll deploys them again meanwhile.
+        let stuck = self.state.stuck.as_ref().map(|s| s.revision.clone());
+        for left in left
+            .iter()
+            .chain(&stuck)
+            .filter(|left| **left != target.revision)
+        {
             let reason = format!("left by hand for {}", target.release);
-            self.state.quarantine(left, &reason, started_at);
+            self.state.quarantine(left, &reason, started_at, None);
         }
         let draft = Draft {
             attempt: self.state.next_attempt,
@@ -104,6 +124,9 @@ impl Deployment<'_> {
             release: target.release.clone(),
             previous,
             going_back: None,
+            tag: target.tag.clone(),
+            ill_before: None,
+            phases: Vec::new(),
         };
         self.state.trying = Some(trying.clone());
         self.save()?;

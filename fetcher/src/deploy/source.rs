@@ -5,22 +5,25 @@ use std::path::Path;
 use super::failure::{Blame, Failure};
 use super::journal::{Phase, Progress};
 use crate::revision::Revision;
+use crate::state::PassedOver;
 
 /// A repository as the pipeline sees it: a remote one and our mirror of it.
 pub trait Source {
-    /// One remote listing: what is followed points at this revision now. Writes nothing.
+    /// One remote listing: what is followed points at this now. Tags that are passed over do not count.
+    /// Writes nothing.
     ///
     /// # Errors
     /// The forge cannot be asked, or has nothing of that name.
-    fn poll(&mut self) -> Result<Revision, SourceError>;
+    fn poll(&mut self, passed_over: &[PassedOver]) -> Result<Found, SourceError>;
 
-    /// Brings a revision into the mirror, and tells `tick` how far it has come.
+    /// Brings what was found into the mirror, and tells `tick` how far it has come.
     ///
     /// # Errors
-    /// The network, the forge, the disk, or what came is not what was asked for.
+    /// The network, the forge, the disk, or what came is not what was asked for. A tag that stands for
+    /// no commit is named in [`SourceError::no_commit`].
     fn fetch(
         &mut self,
-        revision: &Revision,
+        found: &Found,
         tick: &mut (dyn FnMut(Progress) + Send),
     ) -> Result<Commit, SourceError>;
 
@@ -62,6 +65,17 @@ pub trait Source {
     fn keep(&mut self, live: &Revision) -> Result<(), SourceError>;
 }
 
+/// What a listing has shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// What is followed points at this.
+    pub revision: Revision,
+    /// The tag it was found as, without `refs/tags/`, where tags are followed.
+    pub tag: Option<String>,
+    /// Tags that match and are no versions.
+    pub unordered: Vec<String>,
+}
+
 /// What a commit says of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Commit {
@@ -78,6 +92,8 @@ pub struct SourceError {
     pub what: String,
     /// Whose fault it is.
     pub blame: Blame,
+    /// The tag that was to be fetched, if it stands for no commit.
+    pub no_commit: Option<PassedOver>,
 }
 
 impl SourceError {
@@ -86,6 +102,7 @@ impl SourceError {
         Self {
             what: what.into(),
             blame: Blame::Surroundings,
+            no_commit: None,
         }
     }
 
@@ -94,6 +111,7 @@ impl SourceError {
         Self {
             what: what.into(),
             blame: Blame::Revision,
+            no_commit: None,
         }
     }
 

@@ -3,46 +3,77 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use git2::{ObjectType, Odb, Oid, Repository};
+use git2::{ObjectType, Odb, Oid};
 
+use super::history::{links, peel};
 use super::mirror::Mirror;
+use crate::proof;
+use crate::proof::tree::{DIRECTORY, FILE, LINK};
+
+/// Why a pack does not do.
+pub(super) enum Unfit {
+    /// What it was to bring is no commit, but something of this kind.
+    NoCommit(&'static str),
+    /// It is broken, or lacks objects.
+    Broken(String),
+}
+
+impl From<git2::Error> for Unfit {
+    fn from(error: git2::Error) -> Self {
+        Self::Broken(error.message().to_owned())
+    }
+}
 
 /// Checks that the commit at `id`, the whole history before it, and its whole tree are in the
 /// mirror or in the object directory `incoming`. What the mirror had before is taken as complete:
-/// it came in by this door.
+/// it came in by this door. Where the server says that its own history ends (`boundary`), ours ends
+/// too; gives the commits at which it does.
 ///
 /// The trees of older commits are not walked, as that would read all of a repository: nothing
 /// deploys them, and a checkout finds by itself what is missing.
-pub(super) fn check(mirror: &Mirror, incoming: &Path, id: Oid) -> Result<(), String> {
-    let said = |error: git2::Error| error.message().to_owned();
-    let held = mirror.repository().odb().map_err(said)?;
-    let both = Odb::new().map_err(said)?;
+pub(super) fn check(
+    mirror: &Mirror,
+    incoming: &Path,
+    id: Oid,
+    boundary: &HashSet<Oid>,
+) -> Result<HashSet<Oid>, Unfit> {
+    let held = mirror.repository().odb()?;
+    let both = Odb::new()?;
     for directory in [&mirror.path().join("objects"), incoming] {
-        let directory = directory.to_str().ok_or("the mirror's path is not UTF-8")?;
-        both.add_disk_alternate(directory).map_err(said)?;
+        let unfit = || Unfit::Broken("the mirror's path is not UTF-8".to_owned());
+        both.add_disk_alternate(directory.to_str().ok_or_else(unfit)?)?;
     }
-    let repository = Repository::from_odb(both).map_err(said)?;
-    let tip = repository.find_object(id, None).map_err(said)?;
-    let tip = tip.peel(ObjectType::Commit).map_err(said)?.id();
-    history(&repository, &held, tip).map_err(said)?;
-    let tree = repository.find_commit(tip).map_err(said)?.tree_id();
-    contents(&repository, &held, tree).map_err(said)
+    let tip = peel(&both, id)?.map_err(Unfit::NoCommit)?;
+    let ends = history(&both, &held, tip, boundary)?;
+    contents(&both, &held, links(&both, tip)?.tree)?;
+    Ok(ends)
 }
 
-fn history(repository: &Repository, held: &Odb<'_>, tip: Oid) -> Result<(), git2::Error> {
+fn history(
+    odb: &Odb<'_>,
+    held: &Odb<'_>,
+    tip: Oid,
+    boundary: &HashSet<Oid>,
+) -> Result<HashSet<Oid>, git2::Error> {
     let mut seen = HashSet::from([tip]);
     let mut left = vec![tip];
+    let mut ends = HashSet::new();
     while let Some(id) = left.pop() {
-        if !held.exists(id) {
-            let parents = repository.find_commit(id)?;
-            left.extend(parents.parent_ids().filter(|parent| seen.insert(*parent)));
+        if held.exists(id) {
+            continue;
+        }
+        for parent in links(odb, id)?.parents {
+            if boundary.contains(&id) && !odb.exists(parent) {
+                ends.insert(id);
+            } else if seen.insert(parent) {
+                left.push(parent);
+            }
         }
     }
-    Ok(())
+    Ok(ends)
 }
 
-fn contents(repository: &Repository, held: &Odb<'_>, root: Oid) -> Result<(), git2::Error> {
-    let odb = repository.odb()?;
+fn contents(odb: &Odb<'_>, held: &Odb<'_>, root: Oid) -> Result<(), git2::Error> {
     // Each object once, however often a tree that is made to explode names it.
     let mut seen = HashSet::from([root]);
     let mut left = vec![root];
@@ -50,14 +81,19 @@ fn contents(repository: &Repository, held: &Odb<'_>, root: Oid) -> Result<(), gi
         if held.exists(id) {
             continue;
         }
-        for entry in &repository.find_tree(id)? {
-            if !seen.insert(entry.id()) {
+        let object = odb.read(id)?;
+        let tree = (object.kind() == ObjectType::Tree).then(|| proof::tree::tree(object.data()));
+        let tree = tree.flatten();
+        let tree = tree.ok_or_else(|| git2::Error::from_str("it has a tree that is none"))?;
+        for entry in tree {
+            let id = Oid::from_bytes(entry.id.as_bytes())?;
+            if !seen.insert(id) {
                 continue;
             }
-            match entry.filemode_raw() & 0o170_000 {
-                0o040_000 => left.push(entry.id()),
-                0o100_000 | 0o120_000 if !odb.exists(entry.id()) => {
-                    let missing = format!("the pack lacks the object {}", entry.id());
+            match entry.kind() {
+                DIRECTORY => left.push(id),
+                FILE | LINK if !odb.exists(id) => {
+                    let missing = format!("the pack lacks the object {id}");
                     return Err(git2::Error::from_str(&missing));
                 }
                 // A submodule's commit is elsewhere; what git does not know it does not send, and

@@ -7,6 +7,7 @@ use thiserror::Error;
 
 use super::failure::HostKey;
 use super::https::HttpsError;
+use super::mirror::MirrorError;
 use super::ssh::PathRefused;
 
 /// Why a listing or a fetch failed. `remote` is the address without user or secret (rule 33).
@@ -59,9 +60,19 @@ pub enum RemoteError {
         /// The address.
         remote: String,
     },
+    /// ssh does not like its own configuration.
+    #[error(
+        "{remote}: the ssh configuration has a mistake, so nobody was asked ({said})\n  mend that line; `ssh -G -F FILE HOST` reads the file that `config` under [ssh] names as ssh does"
+    )]
+    SshConfiguration {
+        /// The address.
+        remote: String,
+        /// What ssh said.
+        said: String,
+    },
     /// The server refuses our key.
     #[error(
-        "{remote}: the server refuses our key ({said}): is the deploy key added at the forge, and may this user read its file?"
+        "{remote}: the server refuses our key ({said}): is its public half added at the forge as a deploy key of this repository?"
     )]
     Denied {
         /// The address.
@@ -108,7 +119,7 @@ pub enum RemoteError {
         remote: String,
     },
     /// The deadline passed. Everything was killed.
-    #[error("{remote}: not finished within {} s, everything that was started for it has been ended{}; a slow network or a large repository wants a longer deadline", deadline.as_secs_f64(), heard(said))]
+    #[error("{remote}: not finished within {} s, everything that was started for it has been ended{}; a slow network or a large repository wants a longer `timeout` under [fetch] of the app's file", deadline.as_secs_f64(), heard(said))]
     TimedOut {
         /// The address.
         remote: String,
@@ -127,7 +138,7 @@ pub enum RemoteError {
     },
     /// More bytes than the budget.
     #[error(
-        "{remote}: the server sent more than the {budget} bytes allowed: raise the limit if the repository is really that large"
+        "{remote}: the server sent more than the {budget} bytes allowed: if the repository is really that large, a higher `limit` under [fetch] of the app's file lets it come"
     )]
     TooLarge {
         /// The address.
@@ -136,7 +147,9 @@ pub enum RemoteError {
         budget: u64,
     },
     /// More refs than are kept.
-    #[error("{remote}: more than {most} refs match: name the wanted one more closely")]
+    #[error(
+        "{remote}: more than {most} refs match: name the wanted ones more closely, with a longer beginning of `tag`, or with `ref`"
+    )]
     TooManyRefs {
         /// The address.
         remote: String,
@@ -181,7 +194,7 @@ pub enum RemoteError {
     },
     /// Our own repository.
     #[error(transparent)]
-    Mirror(#[from] super::mirror::MirrorError),
+    Mirror(#[from] MirrorError),
 }
 
 impl RemoteError {
@@ -190,7 +203,7 @@ impl RemoteError {
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Https { error, .. } => error.reason(),
-            Self::Path(_) => "configuration",
+            Self::Path(_) | Self::SshConfiguration { .. } => "configuration",
             Self::Program { .. } => "program-missing",
             Self::HostKeyChanged { .. } => "host-key-changed",
             Self::HostKeyUnknown { .. } | Self::JumpKeyUnknown { .. } => "host-key-unknown",
@@ -206,6 +219,7 @@ impl RemoteError {
             Self::Server { .. } => "server-error",
             Self::Protocol { .. } => "protocol",
             Self::Pack { .. } => "bad-pack",
+            Self::Mirror(MirrorError::NoCommit { .. }) => "no-commit",
             Self::Mirror(_) => "mirror",
         }
     }

@@ -26,6 +26,8 @@ pub enum Failure {
     NoRepository,
     /// git refuses a repository that belongs to somebody else.
     NotOwned,
+    /// ssh's own configuration has a mistake.
+    Configuration,
     /// Something else; the text says what.
     Other,
 }
@@ -54,6 +56,15 @@ pub fn classify(ssh: bool, stderr: &[u8], code: Option<i32>) -> Failure {
         })
     };
     if ssh && code == Some(SSH_FAILED) {
+        // Before all else: it has asked nobody yet.
+        if any(&[
+            "bad configuration option",
+            "can't open user config file",
+            "bad owner or permissions on",
+            "terminating, ",
+        ]) {
+            return Failure::Configuration;
+        }
         // The order matters: a changed key also says "host key verification failed".
         if any(&[
             "remote host identification has changed",
@@ -94,11 +105,15 @@ pub fn classify(ssh: bool, stderr: &[u8], code: Option<i32>) -> Failure {
     if any(&["dubious ownership"]) {
         return Failure::NotOwned;
     }
+    // A file that ssh misses is none of the server's.
+    let remote = !ssh || code != Some(SSH_FAILED);
+    if remote && any(&["no such file or directory"]) {
+        return Failure::NoRepository;
+    }
     if any(&[
         "repository not found",
         "does not appear to be a git repository",
         "not a git repository",
-        "no such file or directory",
         "could not be found",
         "repository does not exist",
     ]) {

@@ -30,6 +30,15 @@ pub struct Fetched {
     pub objects: usize,
 }
 
+/// What is in a store already.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Held {
+    /// Commits that are here with their history.
+    pub commits: Vec<Oid>,
+    /// Those at which that history ends without being at its beginning.
+    pub boundary: Vec<Oid>,
+}
+
 /// Where a revision is fetched into.
 pub trait Store {
     /// Why it cannot be.
@@ -40,7 +49,7 @@ pub trait Store {
     ///
     /// # Errors
     /// The store cannot be read.
-    fn haves(&mut self, id: Oid, pin: &str) -> Result<Option<Vec<Oid>>, Self::Error>;
+    fn haves(&mut self, id: Oid, pin: &str) -> Result<Option<Held>, Self::Error>;
 
     /// Takes the pack that is to bring `id`.
     ///
@@ -87,11 +96,17 @@ impl Remote {
     ) -> Result<Fetched, S::Error> {
         let mut seen = Progress::default();
         if let Some(haves) = store.haves(revision.id, pin)? {
-            let asked =
-                wire::pack::request(&mut self.wire, &mut self.greeting, revision.id, &haves);
+            let asked = wire::pack::request(
+                &mut self.wire,
+                &mut self.greeting,
+                revision.id,
+                &haves.commits,
+                &haves.boundary,
+            );
             asked.map_err(|error| self.failed(error))?;
             let mut pack = OffTheWire {
                 deadline: self.wire.stream().deadline(),
+                boundary: self.greeting.shallow.clone(),
                 wire: &mut self.wire,
                 error: None,
             };
@@ -131,6 +146,7 @@ impl Remote {
 struct OffTheWire<'a> {
     wire: &'a mut Wire<Transport>,
     deadline: Instant,
+    boundary: Vec<Oid>,
     error: Option<WireError>,
 }
 
@@ -148,6 +164,10 @@ impl Pack for OffTheWire<'_> {
     fn deadline(&self) -> Option<Instant> {
         Some(self.deadline)
     }
+
+    fn boundary(&self) -> Vec<Oid> {
+        self.boundary.clone()
+    }
 }
 
 /// The mirror, opened by this very process.
@@ -156,7 +176,7 @@ struct InProcess<'a>(&'a Mirror);
 impl Store for InProcess<'_> {
     type Error = RemoteError;
 
-    fn haves(&mut self, id: Oid, pin: &str) -> Result<Option<Vec<Oid>>, RemoteError> {
+    fn haves(&mut self, id: Oid, pin: &str) -> Result<Option<Held>, RemoteError> {
         Ok(self.0.lacks(id, pin)?)
     }
 
@@ -185,11 +205,14 @@ impl Mirror {
     ///
     /// # Errors
     /// The mirror cannot be read.
-    pub fn lacks(&self, id: Oid, pin: &str) -> Result<Option<Vec<Oid>>, MirrorError> {
+    pub fn lacks(&self, id: Oid, pin: &str) -> Result<Option<Held>, MirrorError> {
         if self.contains(id) {
             return Ok(None);
         }
-        self.haves(pin).map(Some)
+        Ok(Some(Held {
+            commits: self.haves(pin)?,
+            boundary: self.boundary(),
+        }))
     }
 
     /// Pins the commit of `id`, which has just been fetched, as `pin`, and names it.

@@ -1,11 +1,11 @@
 //! Which revision is wanted, and what the remote's listing says it is.
 
-use semver::Version;
 use thiserror::Error;
 
 use git2::Oid;
 
 use super::glob;
+use super::version::{Version, wants_before_release};
 pub use super::wire::refs::RemoteRef;
 
 /// Names shown in a message about what the remote has instead.
@@ -17,8 +17,8 @@ pub enum Wanted {
     /// The tip of a branch, named without `refs/heads/`.
     Branch(String),
     /// The tag with the highest version among those the pattern matches (`*`, `?`), named without
-    /// `refs/tags/`. A pre-release counts only where the pattern has a `-` after its first
-    /// wildcard (`v*-rc*`).
+    /// `refs/tags/`. What comes before a release counts only where the pattern asks for it
+    /// (`v*-rc*`).
     TagGlob(String),
     /// A ref by its full name.
     Ref(String),
@@ -61,13 +61,13 @@ pub enum Unresolved {
         head: Option<String>,
     },
     /// No tag is matched by the pattern.
-    #[error("no tag matches {pattern:?}: push a tag, or change the pattern")]
+    #[error("no tag matches {pattern:?}: push a tag, or change `tag` in the app's file")]
     NoTag {
         /// The pattern.
         pattern: String,
     },
     /// Tags match, but none is a version.
-    #[error("no tag that matches {pattern:?} is a release version (such as v1.2.3): {}", names.join(", "))]
+    #[error("no tag that matches {pattern:?} is a release version, such as v1.2.3: there is {}\n  push such a tag, or change `tag` in the app's file; pp-fetcher.toml(5) says what counts as a version", names.join(", "))]
     NoVersion {
         /// The pattern.
         pattern: String,
@@ -109,6 +109,18 @@ impl Wanted {
     /// # Errors
     /// [`Unresolved`] says why there is none.
     pub fn resolve(&self, listed: &Listed) -> Result<Revision, Unresolved> {
+        self.resolve_without(listed, &|_| false)
+    }
+
+    /// The revision meant, where the tags that are `passed_over` do not count.
+    ///
+    /// # Errors
+    /// [`Unresolved`] says why there is none.
+    pub fn resolve_without(
+        &self,
+        listed: &Listed,
+        passed_over: &dyn Fn(&Revision) -> bool,
+    ) -> Result<Revision, Unresolved> {
         let mut refs = listed.refs.iter().filter(|r| self.may_mean(&r.name));
         let found = match self {
             Self::Branch(_) | Self::Ref(_) => refs.next(),
@@ -116,8 +128,9 @@ impl Wanted {
                 let names = refs.clone().map(|r| tag_of(&r.name).to_owned());
                 let names: Vec<_> = names.take(NAMES_SHOWN).collect();
                 let highest = refs
-                    .filter_map(|r| Some((version(pattern, tag_of(&r.name))?, r)))
-                    .max_by(|(a, x), (b, y)| a.cmp_precedence(b).then_with(|| x.name.cmp(&y.name)));
+                    .filter_map(|r| Some((release(pattern, tag_of(&r.name))?, r)))
+                    .filter(|(_, r)| !passed_over(&Revision::of(r)))
+                    .max_by(|(a, x), (b, y)| a.cmp(b).then_with(|| x.name.cmp(&y.name)));
                 if highest.is_none() && !names.is_empty() {
                     let pattern = pattern.clone();
                     return Err(Unresolved::NoVersion { pattern, names });
@@ -126,6 +139,22 @@ impl Wanted {
             }
         };
         found.map(Revision::of).ok_or_else(|| self.missing(listed))
+    }
+
+    /// The tags that match and are no versions, in the order of their names.
+    #[must_use]
+    pub fn unordered(&self, listed: &Listed) -> Vec<String> {
+        let Self::TagGlob(pattern) = self else {
+            return Vec::new();
+        };
+        let refs = listed.refs.iter().filter(|r| self.may_mean(&r.name));
+        let tags = refs.map(|r| tag_of(&r.name));
+        let mut names: Vec<_> = tags
+            .filter(|tag| Version::of(pattern, tag).is_none())
+            .map(str::to_owned)
+            .collect();
+        names.sort();
+        names
     }
 
     fn missing(&self, listed: &Listed) -> Unresolved {
@@ -166,28 +195,16 @@ impl Revision {
     }
 }
 
-fn tag_of(name: &str) -> &str {
+/// A tag's name without `refs/tags/`.
+#[must_use]
+pub fn tag_of(name: &str) -> &str {
     name.strip_prefix("refs/tags/").unwrap_or(name)
 }
 
-/// The version a tag stands for: what follows the pattern's literal beginning (or a `v`), with
-/// missing parts taken as 0.
-fn version(pattern: &str, tag: &str) -> Option<Version> {
-    let literal = glob::literal_prefix(pattern);
-    // `v1.*` names part of the version itself: only what is no digit or dot is dropped.
-    let label = literal.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
-    let text = tag.strip_prefix(label).unwrap_or(tag);
-    let text = text.strip_prefix('v').unwrap_or(text);
-    let end = text.find(['-', '+']).unwrap_or(text.len());
-    let (numbers, rest) = text.split_at_checked(end)?;
-    let padding = match numbers.split('.').count() {
-        1 => ".0.0",
-        2 => ".0",
-        _ => "",
-    };
-    let version = Version::parse(&format!("{numbers}{padding}{rest}")).ok()?;
-    let wild = pattern.get(literal.len()..).unwrap_or_default();
-    (version.pre.is_empty() || wild.contains('-')).then_some(version)
+/// The version of a tag that may be deployed.
+fn release(pattern: &str, tag: &str) -> Option<Version> {
+    let version = Version::of(pattern, tag)?;
+    (!version.is_before_release() || wants_before_release(pattern)).then_some(version)
 }
 
 fn there_is(branches: &[String], head: Option<&str>) -> String {

@@ -1,16 +1,15 @@
 //! The bare repository that holds what was fetched. All of it is for the holder of the app's lock:
 //! nothing here guards against a second process.
 
-use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet, VecDeque};
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use git2::{ErrorCode, ObjectType, Oid, Repository, Sort};
+use git2::{ErrorCode, ObjectType, Oid, Repository};
 use jiff::Timestamp;
 use thiserror::Error;
 
+use super::history::links;
 use super::{skeleton, sweep, text};
 use crate::space;
 
@@ -19,9 +18,6 @@ const PINS: &str = "refs/pp/";
 
 /// What the pins of submodules begin with.
 pub const SUBMODULE: &str = "submodule-";
-
-/// Most commits named to the server as already here.
-const MOST_HAVES: usize = 256;
 
 /// Why the mirror is of no use.
 #[derive(Debug, Error)]
@@ -44,6 +40,12 @@ pub enum MirrorError {
         /// What the kernel said.
         source: io::Error,
     },
+    /// What is to be deployed is no commit.
+    #[error("it stands for a {kind}, not for a commit")]
+    NoCommit {
+        /// What it is.
+        kind: &'static str,
+    },
     /// An object that should be there is not, or cannot be read.
     #[error("the mirror {} cannot give {id}: {why}", path.display())]
     Object {
@@ -54,19 +56,6 @@ pub enum MirrorError {
         /// What libgit2 says.
         why: String,
     },
-}
-
-/// What is shown of a commit.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CommitInfo {
-    /// The commit.
-    pub id: Oid,
-    /// The author's name, fit for a terminal.
-    pub author: String,
-    /// When it was committed, as its committer says.
-    pub time: Timestamp,
-    /// First line of the message, fit for a terminal.
-    pub subject: String,
 }
 
 /// The bare repository of one app.
@@ -161,96 +150,20 @@ impl Mirror {
         self.repository.odb().is_ok_and(|odb| odb.exists(id))
     }
 
-    /// The commit that `id` is, or that the tag object `id` stands for.
+    /// The content of an object.
     ///
     /// # Errors
-    /// [`MirrorError::Object`] if there is none.
-    pub fn commit_of(&self, id: Oid) -> Result<Oid, MirrorError> {
-        let object = self.repository.find_object(id, None);
-        let commit = object.and_then(|o| o.peel(ObjectType::Commit));
-        Ok(commit.map_err(|error| self.missing(id, &error))?.id())
-    }
-
-    /// Whether `old` is `new` or in its history: whether going from `old` to `new` is a
-    /// fast-forward.
-    ///
-    /// # Errors
-    /// [`MirrorError::Object`] if one of them is not here.
-    pub fn is_ancestor(&self, old: Oid, new: Oid) -> Result<bool, MirrorError> {
-        for id in [old, new] {
-            let found = self.repository.find_commit(id);
-            found.map_err(|error| self.missing(id, &error))?;
-        }
-        let descends = self.repository.graph_descendant_of(new, old);
-        Ok(old == new || descends.map_err(|error| self.missing(new, &error))?)
-    }
-
-    /// The commits that lead from `new` back to `old`, both included, each a parent of the one before
-    /// it; none if `old` is not among the ancestors of `new`, or not here.
-    ///
-    /// # Errors
-    /// [`MirrorError::Object`] if a commit cannot be read.
-    pub fn chain(&self, old: Oid, new: Oid) -> Result<Option<Vec<Oid>>, MirrorError> {
-        // A new history does not bring the old one along.
-        if !self.contains(old) || !self.is_ancestor(old, new)? {
-            return Ok(None);
-        }
-        let mut child_of = HashMap::new();
-        let mut left = VecDeque::from([new]);
-        while let Some(id) = left.pop_front() {
-            if id == old {
-                break;
-            }
-            let commit = self.repository.find_commit(id);
-            let commit = commit.map_err(|error| self.missing(id, &error))?;
-            for parent in commit.parent_ids() {
-                if let Entry::Vacant(place) = child_of.entry(parent) {
-                    place.insert(id);
-                    left.push_back(parent);
-                }
-            }
-        }
-        let mut chain = vec![old];
-        let mut last = old;
-        while let Some(&child) = child_of.get(&last).filter(|_| last != new) {
-            chain.push(child);
-            last = child;
-        }
-        chain.reverse();
-        Ok(Some(chain))
-    }
-
-    /// The content of a commit, a tag or a tree.
-    ///
-    /// # Errors
-    /// [`MirrorError::Object`]: it is not here, of another kind, or longer than `most`.
+    /// [`MirrorError::Object`]: it is not here, or longer than `most`.
     pub fn object(&self, id: Oid, most: usize) -> Result<Vec<u8>, MirrorError> {
         let read = || -> Result<Vec<u8>, git2::Error> {
             let odb = self.repository.odb()?;
-            let (length, kind) = odb.read_header(id)?;
-            if length > most || kind == ObjectType::Blob {
-                return Err(git2::Error::from_str("it is a file, or too long"));
+            let (length, _) = odb.read_header(id)?;
+            if length > most {
+                return Err(git2::Error::from_str("it is too long"));
             }
             Ok(odb.read(id)?.data().to_vec())
         };
         read().map_err(|error| self.missing(id, &error))
-    }
-
-    /// What is shown of a commit.
-    ///
-    /// # Errors
-    /// [`MirrorError::Object`] if it is not here.
-    pub fn commit_info(&self, id: Oid) -> Result<CommitInfo, MirrorError> {
-        let commit = self.repository.find_commit(id);
-        let commit = commit.map_err(|error| self.missing(id, &error))?;
-        let seconds = commit.time().seconds();
-        Ok(CommitInfo {
-            id,
-            author: text::line(commit.author().name_bytes()),
-            // A committer may write any number; one that is no time is shown as the epoch.
-            time: Timestamp::from_second(seconds).unwrap_or(Timestamp::UNIX_EPOCH),
-            subject: text::line(commit.summary_bytes().unwrap_or_default()),
-        })
     }
 
     /// Keeps `id` under a name (letters, digits and `-`): what is pinned is what the next fetch
@@ -276,23 +189,12 @@ impl Mirror {
     /// first, to tell its server. The app's server is told nothing of a submodule's history, and the
     /// other way round.
     pub(super) fn haves(&self, pin: &str) -> Result<Vec<Oid>, MirrorError> {
-        let mut haves = if pin.starts_with(SUBMODULE) {
+        let tips = if pin.starts_with(SUBMODULE) {
             self.pins(|name| name == pin)?
         } else {
             self.pins(|name| !name.starts_with(SUBMODULE))?
         };
-        let walk = || -> Result<Vec<Oid>, git2::Error> {
-            let mut walk = self.repository.revwalk()?;
-            walk.set_sorting(Sort::TIME)?;
-            for &pin in &haves {
-                walk.push(pin)?;
-            }
-            walk.take(MOST_HAVES).collect()
-        };
-        let history = walk().map_err(|error| broken(&self.path, &error))?;
-        let mut seen: HashSet<Oid> = haves.iter().copied().collect();
-        haves.extend(history.into_iter().filter(|id| seen.insert(*id)));
-        Ok(haves)
+        self.recent(tips)
     }
 
     /// Takes a verified pack from a directory inside the mirror: synced before it gets its name, so
@@ -331,8 +233,11 @@ impl Mirror {
             if !wanted(name.strip_prefix(PINS).unwrap_or_default()) {
                 continue;
             }
-            let commit = reference.peel_to_commit();
-            pins.push(commit.map_err(|error| broken(&self.path, &error))?.id());
+            let commit = reference.target().map(|id| self.commit_of(id));
+            let commit = commit
+                .and_then(Result::ok)
+                .ok_or_else(|| broken(&self.path, &git2::Error::from_str("a pin is no commit")))?;
+            pins.push(commit);
         }
         pins.dedup();
         Ok(pins)
@@ -352,9 +257,18 @@ impl Mirror {
             let found = self.repository.refname_to_id(&name);
             found.map_err(|error| broken(&self.path, &error))?;
         }
+        let odb = self.repository.odb();
+        let odb = odb.map_err(|error| broken(&self.path, &error))?;
         for pin in self.pins(|_| true)? {
-            let tree = self.repository.find_commit(pin).and_then(|c| c.tree());
-            tree.map_err(|error| broken(&self.path, &error))?;
+            let tree = links(&odb, pin).and_then(|links| odb.read(links.tree).map(|t| t.kind()));
+            match tree {
+                Ok(ObjectType::Tree) => {}
+                Ok(_) => {
+                    let error = git2::Error::from_str("a pin has no tree");
+                    return Err(broken(&self.path, &error));
+                }
+                Err(error) => return Err(broken(&self.path, &error)),
+            }
         }
         Ok(())
     }

@@ -17,6 +17,7 @@ pub mod error;
 pub mod failure;
 pub mod fetch;
 pub mod glob;
+mod history;
 mod hostkey;
 pub mod https;
 pub mod listing;
@@ -33,6 +34,7 @@ mod sweep;
 pub mod text;
 pub mod transport;
 pub mod url;
+pub mod version;
 pub mod wire;
 
 pub use error::RemoteError;

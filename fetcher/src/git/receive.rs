@@ -2,6 +2,7 @@
 //! accepted.
 
 use std::cell::Cell;
+use std::collections::HashSet;
 use std::fs;
 use std::io::Write;
 use std::path::Path;
@@ -9,7 +10,7 @@ use std::time::Instant;
 
 use git2::{Indexer, Oid};
 
-use super::complete;
+use super::complete::{self, Unfit};
 use super::mirror::{Mirror, MirrorError, at};
 use super::sweep::INCOMING;
 
@@ -34,6 +35,11 @@ pub trait Pack {
 
     /// When it has to be done, if that is ours to watch.
     fn deadline(&self) -> Option<Instant>;
+
+    /// The commits at which the server's own history ends without being at its beginning.
+    fn boundary(&self) -> Vec<Oid> {
+        Vec::new()
+    }
 }
 
 /// A pack that did not come to its end.
@@ -81,7 +87,14 @@ impl Mirror {
         fs::create_dir(&packs).map_err(at("create", &packs))?;
         let (checksum, seen) = self.index(pack, &packs, progress)?;
         progress(seen);
-        complete::check(self, incoming.path(), id).map_err(NotTaken::Refused)?;
+        let mut boundary: HashSet<Oid> = self.boundary().into_iter().collect();
+        boundary.extend(pack.boundary());
+        let ends = complete::check(self, incoming.path(), id, &boundary);
+        let ends = ends.map_err(|unfit| match unfit {
+            Unfit::NoCommit(kind) => NotTaken::Failed(MirrorError::NoCommit { kind }),
+            Unfit::Broken(why) => NotTaken::Refused(why),
+        })?;
+        self.add_boundary(&ends)?;
         self.accept(&packs, &checksum)?;
         Ok(seen)
     }

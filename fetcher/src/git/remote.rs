@@ -189,7 +189,11 @@ impl Ends {
             }
             Failure::HostKeyUnknown => RemoteError::HostKeyUnknown { remote },
             Failure::JumpKeyUnknown => RemoteError::JumpKeyUnknown { remote },
-            Failure::Denied => RemoteError::Denied { remote, said },
+            Failure::Configuration => RemoteError::SshConfiguration { remote, said },
+            Failure::Denied => RemoteError::Denied {
+                remote,
+                said: without_banner(&words.stderr),
+            },
             Failure::Unresolved => RemoteError::Unresolved { remote, said },
             Failure::Unreachable => RemoteError::Unreachable { remote, said },
             Failure::NoRepository => RemoteError::NoRepository { remote, said },
@@ -206,6 +210,15 @@ impl Ends {
             said,
         }
     }
+}
+
+/// The same without the frame that ssh draws around a warning.
+fn without_banner(stderr: &[u8]) -> String {
+    let lines = text::lines(stderr);
+    let kept = lines
+        .into_iter()
+        .filter(|line| !line.starts_with("@@@") && !line.starts_with("@ "));
+    kept.collect::<Vec<_>>().join("; ")
 }
 
 /// What the transport said, on one line.

@@ -1,5 +1,6 @@
 //! One GET, over TCP or a Unix socket, for its status alone.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use http_body_util::Empty;
@@ -11,49 +12,81 @@ use hyper_util::rt::TokioIo;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
+use super::answer::Answer;
 use super::url::{HealthUrl, Target};
+use crate::config::health::Health;
+use crate::git::text;
 
-/// The status `url` answers with. Redirections are not followed: a login page is not a healthy app.
-///
-/// # Errors
-/// A sentence: what went wrong on the way, or that it took longer than `limit`.
-pub async fn status(url: &HealthUrl, limit: Duration) -> Result<u16, String> {
+/// What is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Question {
+    /// Where.
+    pub url: HealthUrl,
+    /// The `Host` header, if it is another than the URL's.
+    pub host: Option<String>,
+    /// More headers.
+    pub headers: BTreeMap<String, String>,
+    /// How long the answer may take.
+    pub within: Duration,
+}
+
+impl Question {
+    /// What `health` says is to be asked; none if it has no URL.
+    #[must_use]
+    pub fn of(health: &Health) -> Option<Self> {
+        Some(Self {
+            url: health.url.clone()?,
+            host: health.host.clone(),
+            headers: health.headers.clone(),
+            within: health.timeout,
+        })
+    }
+}
+
+/// Asks, and tells what came of it. Redirections are not followed: a login page is not a healthy app.
+pub async fn ask(question: Question) -> Answer {
+    let url = &question.url;
     let answer = async {
         match &url.to {
             Target::Tcp(authority) => {
                 let stream = TcpStream::connect(authority.as_str());
                 let stream = stream.await.map_err(|e| format!("{authority}: {e}"))?;
-                get(TokioIo::new(stream), authority, &url.path).await
+                get(TokioIo::new(stream), authority, &question).await
             }
             Target::Unix(path) => {
                 let stream = UnixStream::connect(path);
                 let stream = stream
                     .await
                     .map_err(|e| format!("{}: {e}", path.display()))?;
-                get(TokioIo::new(stream), "localhost", &url.path).await
+                get(TokioIo::new(stream), "localhost", &question).await
             }
         }
     };
-    match timeout(limit, answer).await {
-        Ok(result) => result,
-        Err(_) => Err(format!(
+    match timeout(question.within, answer).await {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(why)) => Answer::Failed(why),
+        Err(_) => Answer::Failed(format!(
             "{url}: nothing within {}",
-            crate::config::duration::human(limit)
+            crate::config::duration::human(question.within)
         )),
     }
 }
 
-async fn get<I>(io: I, host: &str, path: &str) -> Result<u16, String>
+async fn get<I>(io: I, host: &str, question: &Question) -> Result<Answer, String>
 where
     I: Read + Write + Unpin,
 {
-    let request = Request::get(path)
-        .header(header::HOST, host)
-        .header(
-            header::USER_AGENT,
-            concat!("pp-fetcher/", env!("CARGO_PKG_VERSION")),
-        )
-        .header(header::CONNECTION, "close")
+    let mut request = Request::get(&question.url.path)
+        .header(header::HOST, question.host.as_deref().unwrap_or(host))
+        .header(header::CONNECTION, "close");
+    if !question.headers.contains_key("user-agent") {
+        let ours = concat!("pp-fetcher/", env!("CARGO_PKG_VERSION"));
+        request = request.header(header::USER_AGENT, ours);
+    }
+    for (name, value) in &question.headers {
+        request = request.header(name, value);
+    }
+    let request = request
         .body(Empty::<Bytes>::new())
         .map_err(|e| e.to_string())?;
     let (mut sender, connection) = http1::handshake(io).await.map_err(|e| e.to_string())?;
@@ -63,9 +96,12 @@ where
         reply = &mut reply => reply,
         _ended = connection => reply.await,
     };
-    reply
-        .map(|reply| reply.status().as_u16())
-        .map_err(|e| e.to_string())
+    let reply = reply.map_err(|e| e.to_string())?;
+    let location = reply.headers().get(header::LOCATION);
+    Ok(Answer::Status {
+        status: reply.status().as_u16(),
+        location: location.map(|to| text::line(to.as_bytes()).chars().take(200).collect()),
+    })
 }
 
 #[cfg(test)]
@@ -74,7 +110,25 @@ mod tests {
     use std::io::{Read as _, Write as _};
     use std::net::TcpListener;
 
-    fn ask(answer: &'static [u8]) -> Result<u16, String> {
+    fn run(question: Question) -> Answer {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(ask(question))
+    }
+
+    fn question(url: &str) -> Question {
+        Question {
+            url: HealthUrl::parse(url).unwrap(),
+            host: None,
+            headers: BTreeMap::new(),
+            within: Duration::from_secs(2),
+        }
+    }
+
+    /// What was sent, and what came of the answer.
+    fn told(answer: &'static [u8], change: impl FnOnce(&mut Question)) -> (String, Answer) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/healthz", listener.local_addr().unwrap());
         let server = std::thread::spawn(move || {
@@ -84,30 +138,43 @@ mod tests {
             peer.write_all(answer).unwrap();
             String::from_utf8_lossy(&request[..n]).into_owned()
         });
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
-        let url = HealthUrl::parse(&url).unwrap();
-        let status = runtime.block_on(status(&url, Duration::from_secs(2)));
-        assert!(
-            server
-                .join()
-                .unwrap()
-                .starts_with("GET /healthz HTTP/1.1\r\n")
-        );
-        status
+        let mut question = question(&url);
+        change(&mut question);
+        let answer = run(question);
+        (server.join().unwrap(), answer)
     }
 
     #[test]
     fn the_status_is_told_and_so_is_everything_that_is_none() {
-        assert_eq!(
-            ask(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"),
-            Ok(200)
+        let told = |answer| told(answer, |_| ()).1;
+        let ok = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+        assert_eq!(told(ok), Answer::status(200));
+        let found = told(b"HTTP/1.1 302 Found\r\nLocation: /login\r\n\r\n");
+        let location = Some("/login".to_owned());
+        let status = 302;
+        assert_eq!(found, Answer::Status { status, location });
+        assert!(matches!(told(b""), Answer::Failed(_)));
+        assert!(matches!(told(b"SSH-2.0-x\r\n"), Answer::Failed(_)));
+    }
+
+    #[test]
+    fn the_request_carries_the_configured_host_and_headers() {
+        let ok = b"HTTP/1.1 204 No Content\r\n\r\n";
+        let (request, answer) = told(ok, |question| {
+            question.host = Some("todo.example.org".into());
+            let proto = ("x-forwarded-proto".to_owned(), "https".to_owned());
+            question.headers = BTreeMap::from([proto]);
+        });
+        assert_eq!(answer, Answer::status(204));
+        let request = request.to_ascii_lowercase();
+        assert!(
+            request.starts_with("get /healthz http/1.1\r\n"),
+            "{request}"
         );
-        assert_eq!(ask(b"HTTP/1.1 302 Found\r\nLocation: /\r\n\r\n"), Ok(302));
-        assert!(ask(b"").is_err());
-        assert!(ask(b"SSH-2.0-x\r\n").is_err());
+        for line in ["host: todo.example.org\r\n", "x-forwarded-proto: https\r\n"] {
+            assert!(request.contains(line), "{request}");
+        }
+        assert_eq!(request.matches("host:").count(), 1);
     }
 
     #[test]
@@ -116,17 +183,12 @@ mod tests {
             .unwrap()
             .local_addr()
             .unwrap();
-        let url = HealthUrl::parse(&format!("http://{closed}/")).unwrap();
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
-        let why = runtime
-            .block_on(status(&url, Duration::from_secs(2)))
-            .unwrap_err();
-        assert!(
-            why.contains(&closed.to_string()) && why.contains("refused"),
-            "{why}"
-        );
+        match run(question(&format!("http://{closed}/"))) {
+            Answer::Failed(why) => assert!(
+                why.contains(&closed.to_string()) && why.contains("refused"),
+                "{why}"
+            ),
+            other => panic!("{other:?}"),
+        }
     }
 }

@@ -1,12 +1,13 @@
 //! A unit's state, read over the system bus. Reading needs no privilege.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use pp_protocol::UnitName;
 use tokio::time::timeout;
 use zbus::{Connection, OwnedObjectPath, OwnedVariant};
 
-use super::watch::UnitSeen;
+use super::unit::{Setup, UnitSeen};
 
 const SYSTEMD: &str = "org.freedesktop.systemd1";
 const ROOT: &str = "/org/freedesktop/systemd1";
@@ -18,45 +19,123 @@ const SERVICE: &str = "org.freedesktop.systemd1.Service";
 /// A bus or a systemd that does not answer is worse than one that says no.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Reads one unit; its working directory is not systemd's to know and stays empty.
-///
-/// # Errors
-/// A sentence: what could not be asked, and why.
-pub async fn read(name: &UnitName) -> Result<UnitSeen, String> {
-    match timeout(PATIENCE, ask(name)).await {
-        Ok(Ok(seen)) => Ok(seen),
-        Ok(Err(error)) => Err(format!("cannot ask systemd for {name}: {error}")),
-        Err(_) => Err(format!(
-            "systemd did not tell the state of {name} within 5 s"
-        )),
+/// One command of an `ExecStart=`: path, words, whether failure is ignored, and when it ran.
+type Command = (String, Vec<String>, bool, u64, u64, u64, u64, u32, i32, i32);
+
+/// systemd, over one connection as long as that holds.
+#[derive(Debug, Default)]
+pub struct Systemd {
+    bus: Option<Connection>,
+}
+
+impl Systemd {
+    /// Reads one unit, and which processes it has; where they work is not systemd's to know.
+    ///
+    /// # Errors
+    /// A sentence: what could not be asked, and why.
+    pub async fn read(&mut self, name: &UnitName) -> Result<(UnitSeen, Vec<u32>), String> {
+        // One that was kept fails its first call after the bus was restarted.
+        let kept = self.bus.is_some();
+        match timeout(PATIENCE, self.ask(name)).await {
+            Ok(Ok(seen)) => return Ok(seen),
+            Ok(Err(_)) if kept => self.bus = None,
+            Ok(Err(error)) => {
+                self.bus = None;
+                return Err(format!("cannot ask systemd for {name}: {error}"));
+            }
+            Err(_) => {
+                self.bus = None;
+                return Err(format!(
+                    "systemd did not tell the state of {name} within 5 s"
+                ));
+            }
+        }
+        Box::pin(self.read(name)).await
+    }
+
+    async fn ask(&mut self, name: &UnitName) -> zbus::Result<(UnitSeen, Vec<u32>)> {
+        let bus = match &self.bus {
+            Some(bus) => bus.clone(),
+            None => {
+                let bus = Connection::system().await?;
+                self.bus.insert(bus).clone()
+            }
+        };
+        let asked = &(name.as_str(),);
+        let reply = bus
+            .call_method(Some(SYSTEMD), ROOT, Some(MANAGER), "LoadUnit", asked)
+            .await?;
+        let path: OwnedObjectPath = reply.body().deserialize()?;
+        let all = async |interface| -> zbus::Result<Properties> {
+            let reply = bus
+                .call_method(
+                    Some(SYSTEMD),
+                    &path,
+                    Some(PROPERTIES),
+                    "GetAll",
+                    &(interface,),
+                )
+                .await?;
+            Ok(Properties(reply.body().deserialize()?))
+        };
+        // In one answer, so that a state that only passes is never read with the job that ends it
+        // already gone.
+        let mut unit = all(UNIT).await?;
+        let mut service = all(SERVICE).await?;
+        let (job, _): (u32, OwnedObjectPath) = unit.take("Job")?;
+        let (_, load_error): (String, String) = unit.take("LoadError")?;
+        let commands: Vec<Command> = service.take("ExecStart").unwrap_or_default();
+        let seen = UnitSeen {
+            name: name.to_string(),
+            in_job: job != 0,
+            active: unit.take("ActiveState")?,
+            sub: unit.take("SubState")?,
+            result: service.take("Result")?,
+            main_pid: service.take("MainPID")?,
+            restarts: service.take("NRestarts")?,
+            invocation: unit.take("InvocationID")?,
+            setup: Setup {
+                load: unit.take("LoadState")?,
+                load_error,
+                kind: service.take("Type")?,
+                needs_daemon_reload: unit.take("NeedDaemonReload")?,
+                can_reload: unit.take("CanReload")?,
+                directory: service.take("WorkingDirectory").unwrap_or_default(),
+                commands: commands.into_iter().flat_map(|c| c.1).collect(),
+            },
+            cwd: None,
+            processes: Vec::new(),
+        };
+        let processes = bus
+            .call_method(
+                Some(SYSTEMD),
+                ROOT,
+                Some(MANAGER),
+                "GetUnitProcesses",
+                asked,
+            )
+            .await;
+        // A unit that systemd has no control group for has none.
+        let processes: Vec<(String, u32, String)> = match processes {
+            Ok(reply) => reply.body().deserialize()?,
+            Err(_) => Vec::new(),
+        };
+        Ok((seen, processes.into_iter().map(|(_, pid, _)| pid).collect()))
     }
 }
 
-async fn ask(name: &UnitName) -> zbus::Result<UnitSeen> {
-    let bus = Connection::system().await?;
-    let asked = &(name.as_str(),);
-    let reply = bus
-        .call_method(Some(SYSTEMD), ROOT, Some(MANAGER), "LoadUnit", asked)
-        .await?;
-    let path: OwnedObjectPath = reply.body().deserialize()?;
-    let get = async |interface, property| -> zbus::Result<OwnedVariant> {
-        let asked = &(interface, property);
-        bus.call_method(Some(SYSTEMD), &path, Some(PROPERTIES), "Get", asked)
-            .await?
-            .body()
-            .deserialize()
-    };
-    // First, so that a state that only passes is never read with the job that ends it already gone.
-    let (job, _): (u32, OwnedObjectPath) = get(UNIT, "Job").await?.try_into()?;
-    Ok(UnitSeen {
-        name: name.to_string(),
-        in_job: job != 0,
-        active: get(UNIT, "ActiveState").await?.try_into()?,
-        sub: get(UNIT, "SubState").await?.try_into()?,
-        result: get(SERVICE, "Result").await?.try_into()?,
-        main_pid: get(SERVICE, "MainPID").await?.try_into()?,
-        restarts: get(SERVICE, "NRestarts").await?.try_into()?,
-        invocation: get(UNIT, "InvocationID").await?.try_into()?,
-        cwd: None,
-    })
+/// The properties of one interface.
+struct Properties(HashMap<String, OwnedVariant>);
+
+impl Properties {
+    /// The value of one that must be there.
+    fn take<T>(&mut self, name: &str) -> zbus::Result<T>
+    where
+        T: TryFrom<OwnedVariant>,
+        T::Error: Into<zbus::Error>,
+    {
+        let value = self.0.remove(name);
+        let value = value.ok_or_else(|| zbus::Error::Failure(format!("{name} is not there")))?;
+        T::try_from(value).map_err(Into::into)
+    }
 }

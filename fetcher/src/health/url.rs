@@ -35,22 +35,19 @@ impl HealthUrl {
             ));
         }
         if let Some(rest) = text.strip_prefix("http://") {
-            let (authority, path) = rest.find('/').map_or((rest, "/"), |at| rest.split_at(at));
-            if authority.is_empty() || authority.contains('@') {
-                return Err(format!("`{text}`: {RIGHT}"));
-            }
-            let has_port = authority
-                .rsplit(']')
-                .next()
-                .is_some_and(|tail| tail.contains(':'));
-            let authority = if has_port {
-                authority.to_owned()
-            } else {
-                format!("{authority}:80")
-            };
+            let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+            let (authority, path) = rest.split_at(end);
+            // What follows # is for a browser alone.
+            let path = path.split('#').next().unwrap_or_default();
+            let authority = authority_of(authority)
+                .ok_or_else(|| format!("`{text}` has no host, or a port that is none; {RIGHT}"))?;
             return Ok(Self {
                 to: Target::Tcp(authority),
-                path: path.to_owned(),
+                path: if path.starts_with('/') {
+                    path.to_owned()
+                } else {
+                    format!("/{path}")
+                },
             });
         }
         if let Some(rest) = text.strip_prefix("unix:") {
@@ -70,6 +67,28 @@ impl HealthUrl {
         }
         Err(format!("`{text}`: {RIGHT}"))
     }
+}
+
+/// `host:port`; the port is 80 if there is none.
+fn authority_of(written: &str) -> Option<String> {
+    let (host, port) = match written.strip_prefix('[') {
+        Some(rest) => {
+            let (address, port) = rest.split_once(']')?;
+            address.parse::<std::net::Ipv6Addr>().ok()?;
+            (
+                format!("[{address}]"),
+                port.strip_prefix(':').or(port.is_empty().then_some("80"))?,
+            )
+        }
+        None => {
+            let (host, port) = written.split_once(':').unwrap_or((written, "80"));
+            let fits = |b: u8| b.is_ascii_alphanumeric() || b"-._".contains(&b);
+            let name = !host.is_empty() && host.bytes().all(fits);
+            (name.then(|| host.to_owned())?, port)
+        }
+    };
+    let number: u16 = port.parse().ok()?;
+    (number != 0 && port.bytes().all(|b| b.is_ascii_digit())).then(|| format!("{host}:{number}"))
 }
 
 impl fmt::Display for HealthUrl {

@@ -1,55 +1,28 @@
 //! The judgement: from observations over time to "well" or "not well, because".
 //!
-//! An app has `within` to become well once, and must then stay well for `steady` with the same
-//! main process. A unit that failed, or that systemd had to start again, is judged at once: an
-//! app that crashes while it starts does so after its unit has said READY.
+//! An app has `within` to become well once, and must then stay well for `steady`. A unit that failed,
+//! or that systemd had to start again, is judged at once: an app that crashes while it starts does so
+//! after its unit has said READY.
 
-use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
 use std::time::Duration;
+
+use super::answer::Answer;
+use super::fault::{Fault, Illness};
+use super::holder::Stranger;
+use super::judge::{self, Expected};
+use super::unit::UnitSeen;
+use crate::config::duration::human;
 
 /// What was seen of everything at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Observation {
-    /// Every unit that was restarted, in order.
+    /// Every unit that was restarted or reloaded, in order.
     pub units: Vec<UnitSeen>,
     /// What the health URL answered; `None` if none is configured.
-    pub answer: Option<Result<u16, String>>,
-}
-
-/// What was seen of one unit.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UnitSeen {
-    /// Its name.
-    pub name: String,
-    /// Whether systemd still has something to do with it: a restart under way, say.
-    pub in_job: bool,
-    /// `ActiveState`, in systemd's words.
-    pub active: String,
-    /// `SubState`.
-    pub sub: String,
-    /// `Result`.
-    pub result: String,
-    /// `MainPID`; 0 where there is none.
-    pub main_pid: u32,
-    /// How often systemd started it again by itself since it was last started by hand.
-    pub restarts: u32,
-    /// `InvocationID`.
-    pub invocation: Vec<u8>,
-    /// Where its main process works; `None` where that cannot be seen.
-    pub cwd: Option<PathBuf>,
-}
-
-/// What the judgement goes by.
-#[derive(Debug, Clone)]
-pub struct Expected<'a> {
-    /// The release the units must run from.
-    pub release: &'a Path,
-    /// The status that means well.
-    pub status: u16,
-    /// How long it may take to become well.
-    pub within: Duration,
-    /// How long it must then stay well.
-    pub steady: Duration,
+    pub answer: Option<Answer>,
+    /// A process of our user, none of the units', that answers there.
+    pub stranger: Option<Stranger>,
 }
 
 /// A watch over one app after a restart.
@@ -57,7 +30,9 @@ pub struct Expected<'a> {
 pub struct Watch<'a> {
     expected: Expected<'a>,
     well_since: Option<Duration>,
-    first: Option<Observation>,
+    first: BTreeMap<String, UnitSeen>,
+    /// Who answered in the app's place, at any time: it may be why a unit could not begin.
+    stranger: Option<Stranger>,
 }
 
 /// What an observation decides.
@@ -68,13 +43,7 @@ pub enum Verdict {
     /// Look again.
     Wait,
     /// Not well.
-    NotWell(String),
-}
-
-/// Whether what is wrong can still come right by itself.
-enum Fault {
-    Passing(String),
-    Final(String),
+    NotWell(Illness),
 }
 
 impl<'a> Watch<'a> {
@@ -84,105 +53,70 @@ impl<'a> Watch<'a> {
         Self {
             expected,
             well_since: None,
-            first: None,
+            first: BTreeMap::new(),
+            stranger: None,
         }
     }
 
     /// Takes one observation, made `at` this time after the restart.
     pub fn observe(&mut self, at: Duration, seen: Observation) -> Verdict {
         let fault = self.fault(&seen);
-        self.first.get_or_insert(seen);
-        match fault {
-            None => {
-                let since = *self.well_since.get_or_insert(at);
-                if at.saturating_sub(since) >= self.expected.steady {
-                    Verdict::Well
-                } else {
-                    Verdict::Wait
+        if seen.stranger.is_some() {
+            self.stranger = seen.stranger;
+        }
+        for unit in seen.units {
+            match self.first.get_mut(&unit.name) {
+                // A hand-over to another main process is taken note of once.
+                Some(first) => first.main_pid = unit.main_pid,
+                None => {
+                    self.first.insert(unit.name.clone(), unit);
                 }
             }
-            Some(Fault::Final(why)) => Verdict::NotWell(why),
-            Some(Fault::Passing(why)) => match self.well_since.take() {
-                Some(_) if at >= self.expected.within => {
-                    Verdict::NotWell(format!("{why}, after it had been well"))
-                }
-                None if at >= self.expected.within => {
-                    let within = crate::config::duration::human(self.expected.within);
-                    Verdict::NotWell(format!("{why}, still after {within}"))
-                }
-                _ => Verdict::Wait,
-            },
         }
+        let (steady, within) = (self.expected.health.steady, self.expected.health.within);
+        let Some(fault) = fault else {
+            let since = *self.well_since.get_or_insert(at);
+            return if at.saturating_sub(since) >= steady {
+                Verdict::Well
+            } else {
+                Verdict::Wait
+            };
+        };
+        let when = match self.well_since.take() {
+            _ if fault.is_final => String::new(),
+            _ if at < within => return Verdict::Wait,
+            Some(_) => ", after it had been well".to_owned(),
+            None => format!(", still after {}", human(within)),
+        };
+        Verdict::NotWell(self.beside_a_stranger(fault.illness(&when)))
+    }
+
+    /// A unit that ends while another process answers in its place has found its address in use.
+    fn beside_a_stranger(&self, illness: Illness) -> Illness {
+        let other = judge::stranger(&self.expected, self.stranger.as_ref());
+        match other.map(|fault| fault.illness("")) {
+            Some(other) if other.key != illness.key => Illness {
+                what: format!("{}\n  {}", illness.what, other.what),
+                ..other
+            },
+            _ => illness,
+        }
+    }
+
+    /// What one observation shows by itself.
+    #[must_use]
+    pub fn at_once(&self, seen: &Observation) -> Option<Illness> {
+        self.fault(seen).map(|fault| fault.illness(""))
     }
 
     fn fault(&self, seen: &Observation) -> Option<Fault> {
-        let units = seen.units.iter().enumerate().find_map(|(n, unit)| {
-            let first = self.first.as_ref().and_then(|first| first.units.get(n));
-            self.unit_fault(unit, first)
+        let units = seen.units.iter().find_map(|unit| {
+            let first = self.first.get(&unit.name);
+            judge::unit(&self.expected, unit, first)
         });
-        units.or_else(|| self.answer_fault(seen.answer.as_ref()))
-    }
-
-    fn unit_fault(&self, unit: &UnitSeen, first: Option<&UnitSeen>) -> Option<Fault> {
-        let name = &unit.name;
-        // A restart whose stop took too long is `failed` for a moment, before its start.
-        if unit.active == "failed" && !unit.in_job {
-            return Some(Fault::Final(format!("{name} failed ({})", unit.result)));
-        }
-        // The count outlives a restart that finds the unit waiting to be started again, as a socket
-        // that was asked before the first release leaves it: only what is added to it counts.
-        if first.is_some_and(|first| unit.restarts > first.restarts) {
-            return Some(Fault::Final(format!(
-                "{name} ended and systemd had to start it again ({})",
-                unit.result
-            )));
-        }
-        // Between its end and the next start systemd waits as long as the unit says (RestartSec).
-        if unit.sub.starts_with("auto-restart") {
-            return Some(Fault::Final(format!(
-                "{name} ended and systemd waits to start it again ({})",
-                unit.result
-            )));
-        }
-        if unit.active != "active" {
-            return Some(Fault::Passing(format!(
-                "{name} is {} ({})",
-                unit.active, unit.sub
-            )));
-        }
-        let replaced = |first: &UnitSeen| {
-            first.invocation == unit.invocation
-                && first.main_pid != 0
-                && first.main_pid != unit.main_pid
-        };
-        if first.is_some_and(replaced) {
-            return Some(Fault::Final(format!(
-                "the main process of {name} was replaced: pid {} is now {}",
-                first.map_or(0, |first| first.main_pid),
-                unit.main_pid
-            )));
-        }
-        match &unit.cwd {
-            Some(cwd) if !cwd.starts_with(self.expected.release) => Some(Fault::Passing(format!(
-                "the main process of {name} works in {}, not in the new release \
-                 (its unit needs WorkingDirectory=…/current)",
-                cwd.display()
-            ))),
-            _ => None,
-        }
-    }
-
-    fn answer_fault(&self, answer: Option<&Result<u16, String>>) -> Option<Fault> {
-        let expected = self.expected.status;
-        match answer {
-            Some(Ok(status)) if *status != expected => Some(Fault::Passing(format!(
-                "the health URL answers {status} instead of {expected}"
-            ))),
-            Some(Err(why)) => Some(Fault::Passing(format!(
-                "the health URL does not answer: {why}"
-            ))),
-            _ => None,
-        }
+        let answer = || judge::answer(&self.expected, seen.answer.as_ref());
+        let stranger = || judge::stranger(&self.expected, seen.stranger.as_ref());
+        units.or_else(answer).or_else(stranger)
     }
 }
 

@@ -1,6 +1,12 @@
 //! The judgement, observation by observation.
 
+use std::path::Path;
+use std::sync::LazyLock;
+
 use super::*;
+use crate::config::health::Health;
+use crate::health::Cause;
+use crate::health::unit::{ProcessSeen, Setup};
 
 const RELEASE: &str = "/srv/todo/releases/2";
 
@@ -14,23 +20,47 @@ fn unit() -> UnitSeen {
         main_pid: 100,
         restarts: 0,
         invocation: vec![1],
+        setup: Setup {
+            kind: "simple".into(),
+            ..Setup::default()
+        },
         cwd: Some(RELEASE.into()),
+        processes: Vec::new(),
+    }
+}
+
+fn health() -> &'static Health {
+    static HEALTH: LazyLock<Health> = LazyLock::new(|| {
+        let written =
+            toml::from_str("url = \"http://127.0.0.1:8000/\"\nsteady = \"5s\"\n").unwrap();
+        crate::config::health::health(written).unwrap()
+    });
+    &HEALTH
+}
+
+fn expected() -> Expected<'static> {
+    Expected {
+        release: Path::new(RELEASE),
+        releases: Path::new("/srv/todo/releases"),
+        current: Path::new("/srv/todo/current"),
+        health: health(),
+        reloaded: Vec::new(),
+        elsewhere: Vec::new(),
     }
 }
 
 fn watch() -> Watch<'static> {
-    Watch::new(Expected {
-        release: Path::new(RELEASE),
-        status: 200,
-        within: Duration::from_secs(30),
-        steady: Duration::from_secs(5),
-    })
+    Watch::new(expected())
 }
 
 fn see(unit: UnitSeen, answer: Result<u16, &str>) -> Observation {
     Observation {
         units: vec![unit],
-        answer: Some(answer.map_err(str::to_owned)),
+        answer: Some(match answer {
+            Ok(status) => Answer::status(status),
+            Err(why) => Answer::Failed(why.to_owned()),
+        }),
+        stranger: None,
     }
 }
 
@@ -40,7 +70,7 @@ fn at(seconds: u64) -> Duration {
 
 fn reason(verdict: Verdict) -> String {
     match verdict {
-        Verdict::NotWell(why) => why,
+        Verdict::NotWell(illness) => illness.what,
         other => panic!("{other:?}"),
     }
 }
@@ -167,7 +197,11 @@ fn a_process_that_still_works_in_the_old_release_is_not_the_new_one() {
         watch.observe(at(1), see(old.clone(), Ok(200))),
         Verdict::Wait
     );
-    assert!(reason(watch.observe(at(30), see(old, Ok(200)))).contains("WorkingDirectory"));
+    let why = reason(watch.observe(at(30), see(old, Ok(200))));
+    assert!(
+        why.contains("runs from the release 1") && why.contains("KillMode="),
+        "{why}"
+    );
 }
 
 #[test]
@@ -176,7 +210,176 @@ fn without_a_health_url_the_units_decide() {
     let seen = || Observation {
         units: vec![unit()],
         answer: None,
+        stranger: None,
     };
     assert_eq!(watch.observe(at(0), seen()), Verdict::Wait);
     assert_eq!(watch.observe(at(5), seen()), Verdict::Well);
+}
+
+/// What is told at the end of `within`, if it stays like this.
+fn in_the_end(expected: Expected<'_>, seen: Observation) -> Verdict {
+    let mut watch = Watch::new(expected);
+    assert!(!matches!(watch.observe(at(0), seen.clone()), Verdict::Well));
+    match watch.observe(at(30), seen.clone()) {
+        Verdict::Wait => watch.observe(at(40), seen),
+        other => other,
+    }
+}
+
+#[test]
+fn a_worker_of_the_old_release_is_seen_beside_a_main_process_of_the_new_one() {
+    let worker = ProcessSeen {
+        pid: 99,
+        name: "gunicorn".into(),
+        cwd: "/srv/todo/releases/1/src (deleted)".into(),
+    };
+    let left = UnitSeen {
+        processes: vec![worker],
+        ..unit()
+    };
+    match in_the_end(expected(), see(left, Ok(200))) {
+        Verdict::NotWell(illness) => {
+            assert!(illness.what.contains("gunicorn (pid 99)"), "{illness:?}");
+            assert_eq!(illness.cause, Cause::Setup);
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_reload_that_does_nothing_is_told_with_the_list_the_unit_belongs_to() {
+    let old = UnitSeen {
+        cwd: Some("/srv/todo/releases/1".into()),
+        ..unit()
+    };
+    let reloaded = || Expected {
+        reloaded: vec!["todo.service"],
+        ..expected()
+    };
+    let why = reason(in_the_end(reloaded(), see(old, Ok(200))));
+    assert!(why.contains("list todo.service in `units`"), "{why}");
+    let elsewhere = UnitSeen {
+        cwd: Some("/".into()),
+        ..unit()
+    };
+    assert_eq!(
+        in_the_end(reloaded(), see(elsewhere, Ok(200))),
+        Verdict::Well
+    );
+}
+
+#[test]
+fn a_daemon_that_goes_to_the_root_is_judged_by_how_it_was_started() {
+    let at_root = |directory: &str| UnitSeen {
+        cwd: Some("/".into()),
+        setup: Setup {
+            directory: directory.into(),
+            ..Setup::default()
+        },
+        ..unit()
+    };
+    let through = at_root("/srv/todo/current");
+    assert_eq!(in_the_end(expected(), see(through, Ok(200))), Verdict::Well);
+    let why = reason(in_the_end(expected(), see(at_root("/opt"), Ok(200))));
+    assert!(why.contains("elsewhere = [\"todo.service\"]"), "{why}");
+    let exempt = Expected {
+        elsewhere: vec!["todo.service"],
+        ..expected()
+    };
+    assert_eq!(
+        in_the_end(exempt, see(at_root("/opt"), Ok(200))),
+        Verdict::Well
+    );
+}
+
+#[test]
+fn a_unit_that_has_done_its_work_is_well_and_one_that_ended_is_not() {
+    let ended = |kind: &str, result: &str| UnitSeen {
+        active: "inactive".into(),
+        sub: "dead".into(),
+        result: result.into(),
+        main_pid: 0,
+        cwd: None,
+        setup: Setup {
+            kind: kind.into(),
+            ..Setup::default()
+        },
+        ..unit()
+    };
+    let well = |unit| in_the_end(expected(), see(unit, Ok(200))) == Verdict::Well;
+    assert!(well(ended("oneshot", "success")));
+    assert!(!well(ended("oneshot", "exit-code")));
+    assert!(!well(ended("simple", "success")));
+    let stays = UnitSeen {
+        active: "active".into(),
+        sub: "exited".into(),
+        ..ended("oneshot", "success")
+    };
+    assert!(well(stays));
+}
+
+#[test]
+fn a_main_process_that_hands_over_begins_its_steady_time_anew() {
+    let forking = |pid| UnitSeen {
+        main_pid: pid,
+        setup: Setup {
+            kind: "forking".into(),
+            ..Setup::default()
+        },
+        ..unit()
+    };
+    let mut watch = watch();
+    assert_eq!(
+        watch.observe(at(0), see(forking(100), Ok(200))),
+        Verdict::Wait
+    );
+    assert_eq!(
+        watch.observe(at(4), see(forking(101), Ok(200))),
+        Verdict::Wait
+    );
+    assert_eq!(
+        watch.observe(at(5), see(forking(101), Ok(200))),
+        Verdict::Wait
+    );
+    assert_eq!(
+        watch.observe(at(9), see(forking(101), Ok(200))),
+        Verdict::Wait
+    );
+    assert_eq!(
+        watch.observe(at(10), see(forking(101), Ok(200))),
+        Verdict::Well
+    );
+}
+
+#[test]
+fn an_answer_that_comes_from_a_stranger_is_none_of_the_app() {
+    let stranger = Stranger {
+        pid: 4711,
+        command: "python3 -m http.server".into(),
+    };
+    let seen = Observation {
+        stranger: Some(stranger),
+        ..see(unit(), Ok(200))
+    };
+    match in_the_end(expected(), seen) {
+        Verdict::NotWell(illness) => {
+            let what = &illness.what;
+            assert!(what.contains("pid 4711 (python3 -m http.server)"), "{what}");
+            assert_eq!(illness.cause, Cause::Setup);
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn an_answer_that_is_still_waited_for_is_not_there_yet() {
+    let waiting = || Observation {
+        answer: Some(Answer::Waiting(Duration::from_secs(7))),
+        ..see(unit(), Ok(200))
+    };
+    let mut watch = watch();
+    assert_eq!(watch.observe(at(7), waiting()), Verdict::Wait);
+    assert_eq!(watch.observe(at(8), see(unit(), Ok(200))), Verdict::Wait);
+    let why = reason(in_the_end(expected(), waiting()));
+    assert!(why.contains("has not answered for 7.0 s"), "{why}");
 }

@@ -36,7 +36,8 @@ pub fn commit(raw: &[u8]) -> Option<Commit<'_>> {
         parents.push(Id::parse(parent)?);
         rest = after;
     }
-    let (author, rest) = header(rest, b"author ")?;
+    // What is no name, or is not there, is nobody's business but the author's.
+    let (author, rest) = header(rest, b"author ").unwrap_or((b"", rest));
     let end = author.iter().position(|&b| b == b'<');
     let author = author.get(..end.unwrap_or(author.len()))?;
     Some(Commit {
@@ -113,7 +114,6 @@ mod tests {
         for raw in [
             String::new(),
             format!("tree {A}"),
-            format!("tree {A}\n"),
             format!("tree {A}x\nauthor a <a> 1 +0\n\nm\n"),
             format!("parent {A}\ntree {A}\nauthor a <a> 1 +0\n\nm\n"),
             format!("tree {A}\nparent \nauthor a <a> 1 +0\n\nm\n"),

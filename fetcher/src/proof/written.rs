@@ -14,7 +14,8 @@ use std::thread;
 use super::gitlink;
 use super::object::{Id, Kind};
 use super::tree::{DIRECTORY, Entry, FILE, GITLINK, LINK, tree};
-use crate::checkout::{link, name};
+use crate::checkout::{Refusal, link, name};
+use crate::config::tree::TreeRules;
 
 /// Most threads that read files back.
 const MOST_THREADS: usize = 4;
@@ -38,27 +39,45 @@ pub struct Differs {
     pub how: String,
 }
 
-/// The whole tree of `revision`, with the trees of the submodules that stand at one of the paths
-/// `submodules`. `get` gives an object's bytes, proven by its name.
+/// What is wanted of a tree.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    /// Where a submodule may stand.
+    pub submodules: &'a BTreeSet<PathBuf>,
+    /// What is an exception.
+    pub rules: &'a TreeRules,
+    /// Most entries.
+    pub most: u64,
+}
+
+impl Tree {
+    /// Every directory with its entries, outer ones first.
+    pub fn directories(&self) -> impl Iterator<Item = (&PathBuf, &[Entry])> {
+        self.0
+            .iter()
+            .map(|(path, entries)| (path, entries.as_slice()))
+    }
+}
+
+/// The whole tree of `revision`, with the trees of the submodules that are wanted. `get` gives an
+/// object's bytes, proven by its name.
 ///
 /// # Errors
 /// What `get` says; `bad` makes an error of a path and what is wrong there.
 pub fn gather<E>(
     revision: Id,
-    submodules: &BTreeSet<PathBuf>,
-    most: u64,
+    wanted: &Wanted<'_>,
     get: &mut dyn FnMut(Id, Kind) -> Result<Vec<u8>, E>,
     bad: impl Fn(Differs) -> E,
 ) -> Result<Tree, E> {
     let root = gitlink::tree_of(revision, get)?;
     let root = root.ok_or_else(|| bad(differs(Path::new(""), NO_COMMIT)))?;
-    from_tree(root, submodules, most, get, bad)
+    from_tree(root, wanted, get, bad)
 }
 
 fn from_tree<E>(
     root: Id,
-    submodules: &BTreeSet<PathBuf>,
-    most: u64,
+    wanted: &Wanted<'_>,
     get: &mut dyn FnMut(Id, Kind) -> Result<Vec<u8>, E>,
     bad: impl Fn(Differs) -> E,
 ) -> Result<Tree, E> {
@@ -75,26 +94,27 @@ fn from_tree<E>(
                 Rc::clone(known.entry(id).or_insert(Rc::new(entries)))
             }
         };
-        count += entries.len() as u64;
-        if count > most {
-            return Err(bad(differs(&path, "the tree has too many entries")));
-        }
         for entry in entries.iter() {
             let path = path.join(OsStr::from_bytes(&entry.name));
             // The refusals of the checkout, which the one who did it may have left out.
             name::check(&entry.name).map_err(|why| bad(differs(&path, why)))?;
+            if wanted.rules.leaves_out(path.as_os_str().as_bytes()) {
+                continue;
+            }
+            count += 1;
+            if count > wanted.most {
+                return Err(bad(differs(&path, Refusal::Entries(wanted.most))));
+            }
             match entry.kind() {
                 DIRECTORY => left.push((path, entry.id)),
-                GITLINK if submodules.contains(&path) => {
+                GITLINK if wanted.rules.empty.contains(&path) => {}
+                GITLINK if wanted.submodules.contains(&path) => {
                     let tree = gitlink::tree_of(entry.id, get)?;
                     let tree = tree.ok_or_else(|| bad(differs(&path, NO_COMMIT)))?;
                     left.push((path, tree));
                 }
                 GITLINK => {
-                    return Err(bad(differs(
-                        &path,
-                        "it is a submodule that is not configured",
-                    )));
+                    return Err(bad(differs(&path, Refusal::Submodule)));
                 }
                 _ => {}
             }
@@ -104,11 +124,11 @@ fn from_tree<E>(
     Ok(Tree(all))
 }
 
-/// Compares the directory `at` with `tree`. Nobody may be writing to it any more.
+/// Compares the directory `at` with `tree`, as the `rules` have it. Nobody may be writing to it any more.
 ///
 /// # Errors
 /// [`Differs`] with the first path at which it does.
-pub fn check(at: &Path, tree: &Tree) -> Result<(), Differs> {
+pub fn check(at: &Path, tree: &Tree, rules: &TreeRules) -> Result<(), Differs> {
     let mut files = Vec::new();
     for (path, entries) in &tree.0 {
         let directory = at.join(path);
@@ -119,10 +139,21 @@ pub fn check(at: &Path, tree: &Tree) -> Result<(), Differs> {
         }
         for entry in entries.iter() {
             let below = path.join(OsStr::from_bytes(&entry.name));
+            if rules.leaves_out(below.as_os_str().as_bytes()) {
+                continue;
+            }
             names.remove(&OsString::from_vec(entry.name.clone()));
             let depth = path.components().count();
-            if one(&at.join(&below), entry, depth).map_err(|how| differs(&below, how))? {
+            let free = rules.may_leave(below.as_os_str().as_bytes());
+            if one(&at.join(&below), entry, depth, free).map_err(|how| differs(&below, how))? {
                 files.push((below, entry));
+            } else if rules.empty.contains(&below) && entry.kind() == GITLINK {
+                let more = fs::read_dir(at.join(&below))
+                    .map_err(|e| differs(&below, e))?
+                    .next();
+                if more.is_some() {
+                    return Err(differs(&below, "it is to stay empty"));
+                }
             }
         }
         if let Some(name) = names.into_iter().next() {
@@ -135,8 +166,9 @@ pub fn check(at: &Path, tree: &Tree) -> Result<(), Differs> {
     contents(at, &files)
 }
 
-/// Looks at one name; whether it is a file, whose content is still to be read.
-fn one(path: &Path, entry: &Entry, depth: usize) -> Result<bool, String> {
+/// Looks at one name; whether it is a file, whose content is still to be read. A link that is `free` may
+/// lead anywhere.
+fn one(path: &Path, entry: &Entry, depth: usize, free: bool) -> Result<bool, String> {
     let found = fs::symlink_metadata(path).map_err(|e| e.to_string())?;
     let mode = found.mode();
     match entry.kind() {
@@ -153,7 +185,9 @@ fn one(path: &Path, entry: &Entry, depth: usize) -> Result<bool, String> {
         LINK if found.is_symlink() => {
             let target = fs::read_link(path).map_err(|e| e.to_string())?;
             let target = target.as_os_str().as_bytes();
-            link::check(target, depth).map_err(|why| why.to_string())?;
+            if !free {
+                link::check(target, depth).map_err(|why| why.to_string())?;
+            }
             if !entry.id.names(Kind::Blob, target) {
                 return Err("it leads elsewhere".to_owned());
             }

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -10,7 +11,7 @@ use super::erase::erase;
 use crate::revision::Revision;
 
 /// Prefix of a release that is still being written.
-const UNFINISHED: &str = ".new-";
+pub(super) const UNFINISHED: &str = ".new-";
 
 /// Prefix of a link that is about to become `current`.
 pub(super) const NEXT_LINK: &str = ".current-";
@@ -36,13 +37,19 @@ impl Layout {
         }
     }
 
-    /// Makes `releases/` and `shared/`.
+    /// Makes the root, `releases/` and `shared/`, as far as they are not there, with the setgid bit: what
+    /// anybody makes in them belongs to their group.
     ///
     /// # Errors
     /// What the system says, with the directory.
     pub fn create(&self) -> Result<(), (PathBuf, io::Error)> {
-        for directory in [self.releases(), self.shared()] {
-            fs::create_dir_all(&directory).map_err(|e| (directory, e))?;
+        for directory in [self.root.clone(), self.releases(), self.shared()] {
+            if directory.symlink_metadata().is_ok() {
+                continue;
+            }
+            fs::create_dir_all(&directory).map_err(|e| (directory.clone(), e))?;
+            // Not ours to set where the group is not ours.
+            let _ = fs::set_permissions(&directory, fs::Permissions::from_mode(0o2775));
         }
         Ok(())
     }
@@ -137,21 +144,32 @@ impl Layout {
         })
     }
 
-    /// Writes down what a release is made of, durably.
+    /// Writes down what a release is made of, durably; not where the repository has something of that
+    /// name, of whatever kind. Whether it was written.
     ///
     /// # Errors
     /// What the system says.
-    pub fn write_revision(release: &Path, revision: &Revision) -> io::Result<()> {
-        let mut file = File::create(release.join(REVISION_FILE))?;
+    pub fn write_revision(release: &Path, revision: &Revision) -> io::Result<bool> {
+        let mut file = match File::create_new(release.join(REVISION_FILE)) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(false),
+            made => made?,
+        };
         file.write_all(format!("{revision}\n").as_bytes())?;
-        file.sync_all()
+        file.sync_all()?;
+        Ok(true)
     }
 
-    /// What a release was made of, as far as it says.
+    /// What a release was made of, as far as it says: a file of the repository's own that has that name
+    /// is told by the release's name.
     #[must_use]
     pub fn revision_of(&self, name: &str) -> Option<Revision> {
-        let text = fs::read_to_string(self.release(name).join(REVISION_FILE)).ok()?;
-        Revision::parse(text.trim()).ok()
+        let path = self.release(name).join(REVISION_FILE);
+        let found = path.symlink_metadata().ok()?;
+        // All digits and a newline.
+        let text =
+            (found.is_file() && found.len() < 64).then(|| fs::read_to_string(&path).ok())??;
+        let revision = Revision::parse(text.trim()).ok()?;
+        name.contains(revision.short()).then_some(revision)
     }
 
     /// Removes what a crash left half-made. Only under the app's lock.

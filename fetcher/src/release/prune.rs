@@ -119,6 +119,7 @@ mod tests {
             revision,
             release: name.into(),
             deployed_at: Timestamp::UNIX_EPOCH,
+            tag: None,
         }
     }
 
@@ -165,6 +166,9 @@ mod tests {
             release: "04".into(),
             previous: Some("02".into()),
             going_back: None,
+            tag: None,
+            ill_before: None,
+            phases: Vec::new(),
         };
         let state = State {
             trying: Some(trying),

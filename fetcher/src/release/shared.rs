@@ -5,37 +5,87 @@ use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
+use thiserror::Error;
+
 use super::layout::Layout;
 use crate::config::settings::SharedPath;
 
+/// Why a shared path is not linked.
+#[derive(Debug, Error)]
+pub enum SharedError {
+    /// The repository has a symbolic link there, or on the way there.
+    #[error(
+        "{0} is a symbolic link in the repository: what is kept outside of releases must not depend on where \
+         that leads\n  take the link out of the repository, or the path out of `shared`"
+    )]
+    Link(String),
+    /// The system.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// What becomes of a shared path at the next deploy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Will {
+    /// As it is written.
+    pub path: PathBuf,
+    /// A directory is made; otherwise it is a file.
+    pub directory: bool,
+    /// Something is kept there already.
+    pub kept: bool,
+}
+
 impl Layout {
-    /// Links every shared path into `release`, an absolute directory below `releases/`.
+    /// Links every shared path into `release`, an absolute directory below `releases/`. Gives the files
+    /// that are nowhere yet, in `shared/`.
     ///
     /// What the repository itself has at such a path becomes the first content of `shared/`, and
     /// is dropped from later releases: the app's own data is never overwritten by a push.
     ///
     /// # Errors
-    /// What the system says, with the path.
+    /// What the system says, or the repository has a link there; with the path.
     pub fn link_shared(
         &self,
         release: &Path,
         paths: &[SharedPath],
-    ) -> Result<(), (PathBuf, io::Error)> {
+    ) -> Result<Vec<PathBuf>, (PathBuf, SharedError)> {
+        let mut missing = Vec::new();
         for shared in paths {
-            self.link_one(release, shared)
-                .map_err(|e| (shared.path.clone(), e))?;
+            let linked = self.link_one(release, shared);
+            if !linked.map_err(|e| (shared.path.clone(), e))? {
+                missing.push(self.shared().join(&shared.path));
+            }
         }
-        Ok(())
+        Ok(missing)
     }
 
-    fn link_one(&self, release: &Path, shared: &SharedPath) -> io::Result<()> {
+    /// What would become of each shared path, as far as `shared/` tells.
+    #[must_use]
+    pub fn will_share(&self, paths: &[SharedPath]) -> Vec<Will> {
+        let will = |shared: &SharedPath| {
+            let kept = fs::metadata(self.shared().join(&shared.path)).ok();
+            Will {
+                path: shared.path.clone(),
+                directory: kept.as_ref().map_or(shared.directory, fs::Metadata::is_dir),
+                kept: kept.is_some(),
+            }
+        };
+        paths.iter().map(will).collect()
+    }
+
+    /// Whether the link leads to something.
+    fn link_one(&self, release: &Path, shared: &SharedPath) -> Result<bool, SharedError> {
         let kept = self.shared().join(&shared.path);
         let link = release.join(&shared.path);
+        no_link_on_the_way(release, &shared.path)?;
         for parent in [&kept, &link].iter().filter_map(|p| p.parent()) {
             fs::create_dir_all(parent)?;
         }
         let in_repository = exists(&link)?;
         match (exists(&kept)?, in_repository) {
+            (false, true) if link.symlink_metadata()?.is_symlink() => {
+                return Err(SharedError::Link(shared.path.display().to_string()));
+            }
             (false, true) => fs::rename(&link, &kept)?,
             (true, true) if link.symlink_metadata()?.is_dir() => fs::remove_dir_all(&link)?,
             (true, true) => fs::remove_file(&link)?,
@@ -43,7 +93,8 @@ impl Layout {
             // A file that the app makes itself, such as a database: a link to where it will be.
             (_, false) => {}
         }
-        symlink(self.relative(&shared.path), &link)
+        symlink(self.relative(&shared.path), &link)?;
+        Ok(fs::metadata(&kept).is_ok())
     }
 
     /// From a link inside a release to `shared/`: `../../shared/db.sqlite3`, so that the whole
@@ -55,6 +106,20 @@ impl Layout {
         target.push(path);
         target
     }
+}
+
+/// No directory that leads to a shared path is a link of the repository's: what is made there would lie
+/// elsewhere.
+fn no_link_on_the_way(release: &Path, path: &Path) -> Result<(), SharedError> {
+    let mut at = release.to_owned();
+    for part in path.parent().into_iter().flat_map(Path::components) {
+        at.push(part);
+        if at.is_symlink() {
+            let below = at.strip_prefix(release).unwrap_or(&at);
+            return Err(SharedError::Link(below.display().to_string()));
+        }
+    }
+    Ok(())
 }
 
 fn exists(path: &Path) -> io::Result<bool> {

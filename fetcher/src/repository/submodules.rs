@@ -41,7 +41,7 @@ impl Repository {
         let Some(commit) = lacking.map_err(|e| told(e.to_string()))? else {
             return Ok(());
         };
-        let options = remote_options(&submodule.ssh, &submodule.https);
+        let options = remote_options(&submodule.ssh, &submodule.https, &self.fetch_limits);
         let wanted = listing::Revision {
             reference: submodule.path.display().to_string(),
             id: commit,
@@ -55,7 +55,12 @@ impl Repository {
         fetched.map(|_| ()).map_err(|error| {
             let what = match &error {
                 WorkerError::Remote(remote) => {
-                    advised(remote, &format!("{} --submodule {path}", self.app)).what
+                    advised(
+                        remote,
+                        &format!("{} --submodule {path}", self.app),
+                        &options.ssh,
+                    )
+                    .what
                 }
                 other => other.to_string(),
             };

@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::record::Outcome;
+use super::outcome::Outcome;
 use crate::crash;
 use crate::revision::Revision;
 
@@ -108,8 +108,15 @@ impl History {
             let Ok(attempt) = serde_json::from_slice::<Attempt>(&line?) else {
                 continue;
             };
-            attempts.pop_if(|last| last.attempt == attempt.attempt);
-            attempts.push(attempt);
+            // A way back may end after later attempts have failed.
+            match attempts
+                .iter_mut()
+                .rev()
+                .find(|a| a.attempt == attempt.attempt)
+            {
+                Some(earlier) => *earlier = attempt,
+                None => attempts.push(attempt),
+            }
         }
         Ok(attempts)
     }

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::history::PhaseTime;
 use crate::revision::Revision;
 
 /// Version of `state.json`. A file of another version is not guessed at.
@@ -32,6 +33,19 @@ pub struct State {
     /// The one revision that may go live although it does not descend from the live one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accepted_rewrite: Option<AcceptedRewrite>,
+    /// An attempt whose way back has failed: every pass goes on with the way back, unless something
+    /// newer goes ahead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stuck: Option<Trying>,
+    /// Tags that were tried, with what each stood for, the latest last: a tag is not to move.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<SeenTag>,
+    /// Tags that stand for no commit.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub passed_over: Vec<PassedOver>,
+    /// Tags that match, are no versions, and were told of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unordered: Vec<String>,
 }
 
 impl Default for State {
@@ -46,6 +60,10 @@ impl Default for State {
             trouble: None,
             paused: None,
             accepted_rewrite: None,
+            stuck: None,
+            tags: Vec::new(),
+            passed_over: Vec::new(),
+            unordered: Vec::new(),
         }
     }
 }
@@ -59,6 +77,9 @@ pub struct Kept {
     pub release: String,
     /// When it was found good.
     pub deployed_at: Timestamp,
+    /// The tag it was found as, without `refs/tags/`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tag: Option<String>,
 }
 
 /// An attempt under way.
@@ -83,6 +104,42 @@ pub struct Trying {
     pub previous: Option<String>,
     /// Why the new release is being left again; `None` while it is being brought up.
     pub going_back: Option<String>,
+    /// The tag it was found as, without `refs/tags/`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tag: Option<String>,
+    /// What was wrong with the live release before anything was done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ill_before: Option<IllBefore>,
+    /// The phases that had ended when this was written.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub phases: Vec<PhaseTime>,
+}
+
+/// What was wrong with the live release before a deploy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IllBefore {
+    /// In words.
+    pub what: String,
+    /// The same for the same fault of two releases.
+    pub key: String,
+}
+
+/// A tag, and what it stood for when it was tried.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeenTag {
+    /// Its name, without `refs/tags/`.
+    pub tag: String,
+    /// The commit.
+    pub revision: Revision,
+}
+
+/// A tag that stands for no commit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PassedOver {
+    /// Its name, without `refs/tags/`.
+    pub tag: String,
+    /// What it stands for, by all its digits.
+    pub id: String,
 }
 
 /// A revision that is not tried again by itself.
@@ -94,6 +151,10 @@ pub struct Quarantine {
     pub reason: String,
     /// Since when.
     pub at: Timestamp,
+    /// The configuration it was found with: with another one it is tried again. `None`: whatever
+    /// the configuration is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub configuration: Option<String>,
 }
 
 /// A failure that is nobody's revision's fault.
@@ -107,6 +168,9 @@ pub struct Trouble {
     pub last: Timestamp,
     /// How many polls in a row ended so.
     pub count: u32,
+    /// The configuration it came with: with another one nothing is waited for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub configuration: Option<String>,
 }
 
 /// Nothing new is deployed, because somebody said so.
@@ -137,36 +201,6 @@ pub struct AcceptedRewrite {
     pub at: Timestamp,
 }
 
-/// How an attempt ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Outcome {
-    /// It is live and well.
-    Good,
-    /// The revision was not accepted; nothing was switched.
-    Refused,
-    /// It failed before the switch; nothing was switched.
-    Failed,
-    /// It was not well; the previous release serves again.
-    RolledBack,
-    /// It was not well, and there was no way back, or the way back is not well either.
-    Stuck,
-}
-
-impl Outcome {
-    /// The word in `history` and its JSON.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Good => "good",
-            Self::Refused => "refused",
-            Self::Failed => "failed",
-            Self::RolledBack => "rolled-back",
-            Self::Stuck => "stuck",
-        }
-    }
-}
-
 impl State {
     /// Why `revision` is not tried, if it is quarantined.
     #[must_use]
@@ -177,8 +211,14 @@ impl State {
             .find(|q| q.revision == *revision)
     }
 
-    /// Remembers not to try `revision` again by itself.
-    pub fn quarantine(&mut self, revision: &Revision, reason: &str, at: Timestamp) {
+    /// Remembers not to try `revision` again by itself, as long as the `configuration` stays.
+    pub fn quarantine(
+        &mut self,
+        revision: &Revision,
+        reason: &str,
+        at: Timestamp,
+        configuration: Option<&str>,
+    ) {
         /// Only the tip of a ref is ever tried, so few of these matter.
         const MOST: usize = 50;
         self.quarantined.retain(|q| q.revision != *revision);
@@ -186,9 +226,40 @@ impl State {
             revision: revision.clone(),
             reason: reason.into(),
             at,
+            configuration: configuration.map(str::to_owned),
         });
         let excess = self.quarantined.len().saturating_sub(MOST);
         self.quarantined.drain(..excess);
+    }
+
+    /// Lifts everything that keeps what is followed from being tried, and gives the revisions that
+    /// were held back. A way back that fails is given up: what is followed goes ahead of it.
+    pub fn lift(&mut self) -> Vec<Revision> {
+        self.trouble = None;
+        let stuck = self.stuck.take().map(|stuck| stuck.revision);
+        let mut lifted: Vec<_> = self.quarantined.drain(..).map(|q| q.revision).collect();
+        lifted.extend(stuck.filter(|revision| !lifted.contains(revision)));
+        lifted
+    }
+
+    /// What `tag` stood for when it was tried.
+    #[must_use]
+    pub fn seen_tag(&self, tag: &str) -> Option<&Revision> {
+        let seen = self.tags.iter().rev().find(|seen| seen.tag == tag);
+        seen.map(|seen| &seen.revision)
+    }
+
+    /// Remembers what `tag` stands for.
+    pub fn saw_tag(&mut self, tag: &str, revision: &Revision) {
+        /// A repository with more releases has no use for its oldest ones any more.
+        const MOST: usize = 200;
+        self.tags.retain(|seen| seen.tag != tag);
+        self.tags.push(SeenTag {
+            tag: tag.to_owned(),
+            revision: revision.clone(),
+        });
+        let excess = self.tags.len().saturating_sub(MOST);
+        self.tags.drain(..excess);
     }
 
     /// Whether `revision` may go live although it does not descend from the live one.
@@ -249,7 +320,9 @@ impl State {
         self.accepted_rewrite = None;
         self.earlier
             .retain(|earlier| earlier.release != kept.release);
-        if let Some(before) = self.live.replace(kept) {
+        self.stuck = None;
+        let release = kept.release.clone();
+        if let Some(before) = self.live.replace(kept).filter(|b| b.release != release) {
             self.earlier.insert(0, before);
         }
     }
@@ -268,13 +341,14 @@ mod tests {
             revision: revision(digit),
             release: digit.into(),
             deployed_at: Timestamp::UNIX_EPOCH,
+            tag: None,
         }
     }
 
     #[test]
     fn a_good_release_becomes_live_and_lifts_its_own_quarantine() {
         let mut state = State::default();
-        state.quarantine(&revision('a'), "build failed", Timestamp::UNIX_EPOCH);
+        state.quarantine(&revision('a'), "build failed", Timestamp::UNIX_EPOCH, None);
         state.went_live(kept('b'));
         state.went_live(kept('a'));
         assert_eq!(state.live, Some(kept('a')));
@@ -286,8 +360,8 @@ mod tests {
     fn an_accepted_rewrite_is_one_revision_and_ends_when_any_goes_live() {
         let now = Timestamp::UNIX_EPOCH;
         let mut state = State::default();
-        state.quarantine(&revision('a'), "rewritten", now);
-        state.quarantine(&revision('b'), "build failed", now);
+        state.quarantine(&revision('a'), "rewritten", now, None);
+        state.quarantine(&revision('b'), "build failed", now, None);
         assert_eq!(state.accept_rewrite("aaaaaaa", now), Ok(revision('a')));
         assert!(state.accepts_rewrite(&revision('a')) && !state.accepts_rewrite(&revision('b')));
         assert_eq!(state.quarantine_of(&revision('a')), None);
@@ -313,15 +387,15 @@ mod tests {
     #[test]
     fn quarantine_keeps_the_latest_reason_and_a_bounded_number() {
         let mut state = State::default();
-        state.quarantine(&revision('a'), "first", Timestamp::UNIX_EPOCH);
-        state.quarantine(&revision('a'), "second", Timestamp::UNIX_EPOCH);
+        state.quarantine(&revision('a'), "first", Timestamp::UNIX_EPOCH, None);
+        state.quarantine(&revision('a'), "second", Timestamp::UNIX_EPOCH, None);
         assert_eq!(
             state.quarantine_of(&revision('a')).unwrap().reason,
             "second"
         );
         for n in 0..100 {
             let other = Revision::parse(&format!("{n:040x}")).unwrap();
-            state.quarantine(&other, "x", Timestamp::UNIX_EPOCH);
+            state.quarantine(&other, "x", Timestamp::UNIX_EPOCH, None);
         }
         assert_eq!(state.quarantined.len(), 50);
     }

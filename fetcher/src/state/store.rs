@@ -9,6 +9,7 @@ use thiserror::Error;
 use super::history::History;
 use super::lock::{self, Locked};
 use super::record::{SCHEMA, State};
+use super::under_way::Place;
 use crate::{crash, space};
 
 /// Where the state of every app is unless told otherwise.
@@ -105,6 +106,12 @@ impl StateDir {
     #[must_use]
     pub fn history(&self) -> History {
         History::new(self.path.join("history.jsonl"))
+    }
+
+    /// What is being done now.
+    #[must_use]
+    pub fn under_way(&self) -> Place {
+        Place::new(self.path.join("under_way.json"))
     }
 
     /// Takes the app's lock without waiting.

@@ -12,7 +12,8 @@ use super::child::{Running, Task};
 use super::error::WorkerError;
 use super::protocol::{self, Answer, Kind, MOST_TEXT, Progress, Request, Trouble};
 use super::serve::Role;
-use crate::git::fetch::{self, Store};
+use crate::config::tree::TreeRules;
+use crate::git::fetch::{self, Held, Store};
 use crate::git::receive::{NotTaken, Pack};
 use crate::git::text;
 use crate::proof::{self, Id};
@@ -112,7 +113,8 @@ impl Client {
         )
     }
 
-    /// Has the files of `revision` written, with the submodules at these paths, and tells `tick` how many of how many.
+    /// Has the files of `revision` written, with the submodules at these paths and as the `rules` have
+    /// it, and tells `tick` how many of how many.
     ///
     /// # Errors
     /// [`WorkerError::Tree`] if the tree is refused.
@@ -120,10 +122,11 @@ impl Client {
         &mut self,
         revision: Id,
         submodules: &BTreeSet<PathBuf>,
+        rules: &TreeRules,
         tick: &mut dyn FnMut(Progress),
     ) -> Result<(), WorkerError> {
         let task = Task::new("writing the files", CHECKOUT);
-        let request = Request::CheckOut(revision.to_string(), submodules.clone());
+        let request = Request::CheckOut(revision.to_string(), submodules.clone(), rules.clone());
         self.done(&request, task, tick)
     }
 
@@ -211,6 +214,7 @@ impl Client {
                     Trouble::Broken => WorkerError::Broken(why),
                     Trouble::Tree => WorkerError::Tree(why),
                     Trouble::Pack => WorkerError::Pack(why),
+                    Trouble::NoCommit => WorkerError::NoCommit(why),
                     Trouble::Other => WorkerError::Failed(why),
                 })
             }
@@ -273,7 +277,7 @@ impl Client {
 impl Store for Client {
     type Error = WorkerError;
 
-    fn haves(&mut self, id: Oid, pin: &str) -> Result<Option<Vec<Oid>>, WorkerError> {
+    fn haves(&mut self, id: Oid, pin: &str) -> Result<Option<Held>, WorkerError> {
         let task = Task::new("looking into the mirror", QUESTION);
         match self.ask(
             &Request::Haves(id.to_string(), pin.to_owned()),
@@ -281,9 +285,17 @@ impl Store for Client {
             &mut |_| {},
         )? {
             Answer::Here => Ok(None),
-            Answer::Haves(haves) if haves.len() <= MOST_HAVES => {
-                let haves = haves.iter().map(|text| self.id_of(text, task));
-                Ok(Some(haves.collect::<Result<_, _>>()?))
+            Answer::Haves(commits, boundary)
+                if commits.len() <= MOST_HAVES && boundary.len() <= MOST_HAVES =>
+            {
+                let mut ids = |all: Vec<String>| {
+                    let ids = all.iter().map(|text| self.id_of(text, task));
+                    ids.collect::<Result<Vec<_>, _>>()
+                };
+                Ok(Some(Held {
+                    commits: ids(commits)?,
+                    boundary: ids(boundary)?,
+                }))
             }
             other => Err(self.unexpected(&other, task)),
         }
@@ -299,7 +311,8 @@ impl Store for Client {
             deadline.saturating_duration_since(Instant::now())
         });
         let task = Task::new("indexing what came", time);
-        self.say(&Request::Receive(id.to_string()), task)?;
+        let boundary = pack.boundary().iter().map(Oid::to_string).collect();
+        self.say(&Request::Receive(id.to_string(), boundary), task)?;
         let mut seen = fetch::Progress::default();
         let mut tick = |bytes: u64, now: Progress| {
             let count = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);

@@ -64,6 +64,9 @@ pub enum WorkerError {
     /// The mirror is damaged.
     #[error("{0}")]
     Broken(String),
+    /// What was fetched is no commit, but something of this kind.
+    #[error("it stands for a {0}, not for a commit")]
+    NoCommit(String),
     /// The tree is refused.
     #[error("{0}")]
     Tree(String),

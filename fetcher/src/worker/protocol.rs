@@ -10,6 +10,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::tree::TreeRules;
+
 /// Most bytes of JSON in a frame.
 pub const MOST_JSON: usize = 64 * 1024;
 
@@ -61,8 +63,9 @@ pub enum Request {
     /// What to tell the server is here already, if this object is to be fetched and kept under that
     /// name.
     Haves(String, String),
-    /// Take the pack whose pieces follow, and which is to bring this object.
-    Receive(String),
+    /// Take the pack whose pieces follow, and which is to bring this object; the server's own history
+    /// ends at these commits.
+    Receive(String, Vec<String>),
     /// Keep this object, just fetched, under that name, and say which commit it is.
     KeepAs(String, String),
     /// The content of an object.
@@ -71,8 +74,9 @@ pub enum Request {
     Chain(String, String),
     /// This revision is live: pin it, and tidy if there are many packs.
     Keep(String),
-    /// Write the files of this revision into the directory, with submodules at these paths.
-    CheckOut(String, BTreeSet<PathBuf>),
+    /// Write the files of this revision into the directory, with submodules at these paths, and these
+    /// exceptions.
+    CheckOut(String, BTreeSet<PathBuf>, TreeRules),
 }
 
 /// What the worker answers. Nothing of it is believed.
@@ -82,8 +86,8 @@ pub enum Answer {
     Ready(Option<String>),
     /// It is here already.
     Here,
-    /// It is not; these are.
-    Haves(Vec<String>),
+    /// It is not; these commits are, with a history that ends at those.
+    Haves(Vec<String>, Vec<String>),
     /// The pack was taken: how many objects it had.
     Received(u64),
     /// The commit.
@@ -105,6 +109,8 @@ pub enum Trouble {
     Pack,
     /// The tree is refused: the revision's own fault.
     Tree,
+    /// What was fetched is no commit, but something of this kind.
+    NoCommit,
     /// Anything else.
     Other,
 }

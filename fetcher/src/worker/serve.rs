@@ -13,6 +13,7 @@ use git2::Oid;
 use super::protocol::{self, Answer, Kind, MOST_BYTES, MOST_TEXT, Progress, Request, Trouble};
 use super::sandbox::{self, Touches};
 use crate::checkout::{self, Budget, CheckoutError};
+use crate::config::tree::TreeRules;
 use crate::git::mirror::MirrorError;
 use crate::git::receive::{BrokenOff, NotTaken, Pack};
 use crate::git::{Mirror, repack};
@@ -188,10 +189,17 @@ impl Worker {
             Request::Haves(id, pin) => {
                 match mirror.lacks(oid(&id)?, &pin).map_err(|e| mirrors(&e))? {
                     None => said(Answer::Here),
-                    Some(haves) => said(Answer::Haves(haves.iter().map(Oid::to_string).collect())),
+                    Some(held) => {
+                        let text = |ids: &[Oid]| ids.iter().map(Oid::to_string).collect();
+                        said(Answer::Haves(text(&held.commits), text(&held.boundary)))
+                    }
                 }
             }
-            Request::Receive(id) => self.receive(mirror, oid(&id)?),
+            Request::Receive(id, boundary) => {
+                let boundary = boundary.iter().map(|id| oid(id));
+                let boundary = boundary.collect::<Result<_, _>>()?;
+                self.receive(mirror, oid(&id)?, boundary)
+            }
             Request::KeepAs(id, pin) => {
                 let commit = mirror.keep_as(oid(&id)?, &pin).map_err(|e| mirrors(&e))?;
                 said(Answer::Commit(commit.to_string()))
@@ -211,13 +219,16 @@ impl Worker {
                 }
                 Ok(Done::Object(bytes))
             }
-            Request::CheckOut(id, submodules) => self.check_out(mirror, oid(&id)?, submodules),
+            Request::CheckOut(id, submodules, rules) => {
+                self.check_out(mirror, oid(&id)?, submodules, rules)
+            }
             Request::Keep(_) => Err((Trouble::Other, "it is not asked so".to_owned())),
         }
     }
 
-    fn receive(&self, mirror: &Mirror, id: Oid) -> Result<Done, Refusal> {
+    fn receive(&self, mirror: &Mirror, id: Oid, boundary: Vec<Oid>) -> Result<Done, Refusal> {
         let mut pack = OffStdin {
+            boundary,
             from: &self.from,
             chunk: Vec::new(),
             over: false,
@@ -244,6 +255,7 @@ impl Worker {
         mirror: &Mirror,
         id: Oid,
         submodules: BTreeSet<PathBuf>,
+        rules: TreeRules,
     ) -> Result<Done, Refusal> {
         let Role::CheckOut { into, live, .. } = &self.role else {
             return Err((Trouble::Other, "there is nowhere to write to".to_owned()));
@@ -257,6 +269,7 @@ impl Worker {
         };
         let budget = Budget {
             submodules,
+            rules,
             ..Budget::default()
         };
         match checkout::check_out(mirror, id, live.as_deref(), into, &budget, &progress) {
@@ -315,6 +328,7 @@ struct OffStdin<'a> {
     from: &'a Stdin,
     chunk: Vec<u8>,
     over: bool,
+    boundary: Vec<Oid>,
 }
 
 impl Pack for OffStdin<'_> {
@@ -337,6 +351,10 @@ impl Pack for OffStdin<'_> {
     fn deadline(&self) -> Option<Instant> {
         None
     }
+
+    fn boundary(&self) -> Vec<Oid> {
+        self.boundary.clone()
+    }
 }
 
 fn oid(text: &str) -> Result<Oid, Refusal> {
@@ -345,6 +363,7 @@ fn oid(text: &str) -> Result<Oid, Refusal> {
 
 fn mirrors(error: &MirrorError) -> Refusal {
     let trouble = match error {
+        MirrorError::NoCommit { kind } => return (Trouble::NoCommit, (*kind).to_owned()),
         MirrorError::Broken { .. } => Trouble::Broken,
         _ => Trouble::Other,
     };

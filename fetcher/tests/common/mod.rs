@@ -21,13 +21,15 @@ use pp_fetcher::config::App;
 use pp_fetcher::deploy::foresee::Foreseen;
 use pp_fetcher::deploy::restart::Restarter;
 use pp_fetcher::deploy::rollback::NoWayBack;
-use pp_fetcher::deploy::source::{Commit, Source, SourceError};
+use pp_fetcher::deploy::source::{Commit, Found, Source, SourceError};
 use pp_fetcher::deploy::{Deployment, Journal, Phase, Progress, Reporter, Urge, Verdict};
-use pp_fetcher::health::watch::UnitSeen;
-use pp_fetcher::health::{HealthUrl, Host};
+use pp_fetcher::health::holder::Stranger;
+use pp_fetcher::health::http::Question;
+use pp_fetcher::health::unit::{Setup, UnitSeen};
+use pp_fetcher::health::{self, HealthUrl, Host};
 use pp_fetcher::release::Layout;
 use pp_fetcher::revision::Revision;
-use pp_fetcher::state::{Attempt, Locked, State, StateDir};
+use pp_fetcher::state::{Attempt, Locked, PassedOver, State, StateDir};
 use pp_protocol::{ActiveState, Answer, ClientError, Grant, JobResult, Report, UnitName, Verb};
 
 /// What the app is like in one revision.
@@ -36,6 +38,8 @@ pub struct Version {
     pub files: Vec<(&'static str, &'static str)>,
     pub status: Option<u16>,
     pub crashes: bool,
+    /// No other version is well any more when this one has run, as after a migration.
+    pub one_way: bool,
     pub descends_from_live: bool,
     pub hostile: bool,
     pub signed: Signed,
@@ -73,6 +77,14 @@ pub struct World {
     pub listings: Cell<u32>,
     /// What the restarter makes of the next requests, last one first: "too many", or `None`, it obeys.
     pub busy: RefCell<Vec<Option<Duration>>>,
+    /// The tag that what is followed was found as, and those that are no versions.
+    pub tag: RefCell<Option<String>>,
+    pub unordered: RefCell<Vec<String>>,
+    /// Revisions off the line from which the others descend all the same.
+    pub older: RefCell<Vec<Revision>>,
+    /// What is seen of the unit in place of what a sound one shows.
+    pub unit: RefCell<fn(&mut UnitSeen)>,
+    pub stranger: RefCell<Option<Stranger>>,
     /// What was worth a line.
     pub notes: Arc<Mutex<Vec<String>>>,
     /// The live release that the last checkout was shown.
@@ -84,6 +96,8 @@ impl World {
     pub fn new(more: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let root = directory.path().join("root");
+        fs::create_dir(&root).unwrap();
+        fs::set_permissions(&root, PermissionsExt::from_mode(0o2775)).unwrap();
         let text = format!(
             "repository = \"forge:todo.git\"\n[restart]\nunits = [\"todo.service\"]\n\
              [health]\nurl = \"http://127.0.0.1:8000/\"\n[deploy]\nroot = \"{}\"\n{more}",
@@ -102,6 +116,11 @@ impl World {
             restarts: Cell::new(0),
             listings: Cell::new(0),
             busy: RefCell::default(),
+            tag: RefCell::default(),
+            unordered: RefCell::default(),
+            older: RefCell::default(),
+            unit: RefCell::new(|_| ()),
+            stranger: RefCell::default(),
             notes: Arc::default(),
             beside: RefCell::default(),
             clock: Cell::new(Duration::ZERO),
@@ -245,15 +264,21 @@ impl Reporter for Notes {
 struct Forge<'a>(&'a World);
 
 impl Source for Forge<'_> {
-    fn poll(&mut self) -> Result<Revision, SourceError> {
+    fn poll(&mut self, _: &[PassedOver]) -> Result<Found, SourceError> {
         self.0.listings.set(self.0.listings.get() + 1);
         let remote = self.0.remote.borrow().clone();
-        remote.ok_or_else(|| SourceError::surroundings("forge: connection refused"))
+        let revision =
+            remote.ok_or_else(|| SourceError::surroundings("forge: connection refused"))?;
+        Ok(Found {
+            revision,
+            tag: self.0.tag.borrow().clone(),
+            unordered: self.0.unordered.borrow().clone(),
+        })
     }
 
     fn fetch(
         &mut self,
-        _: &Revision,
+        _: &Found,
         _: &mut (dyn FnMut(Progress) + Send),
     ) -> Result<Commit, SourceError> {
         Ok(Commit {
@@ -262,8 +287,12 @@ impl Source for Forge<'_> {
         })
     }
 
-    fn descends(&mut self, _: &Revision, to: &Revision) -> Result<bool, SourceError> {
-        Ok(self.0.versions.borrow()[to].descends_from_live)
+    fn descends(&mut self, from: &Revision, to: &Revision) -> Result<bool, SourceError> {
+        let versions = self.0.versions.borrow();
+        if !versions[from].descends_from_live {
+            return Ok(self.0.older.borrow().contains(from));
+        }
+        Ok(versions[to].descends_from_live)
     }
 
     fn signer(&mut self, revision: &Revision, _: &Path) -> Result<String, SourceError> {
@@ -324,6 +353,16 @@ impl Restarter for World {
         let n = self.restarts.get() + 1;
         self.restarts.set(n);
         *self.running.borrow_mut() = fs::canonicalize(self.layout().current_link()).ok();
+        if self.version().one_way {
+            for version in self
+                .versions
+                .borrow_mut()
+                .values_mut()
+                .filter(|v| !v.one_way)
+            {
+                version.status = Some(500);
+            }
+        }
         Ok(Answer::Finished(Report {
             job: JobResult::Done,
             refusal: None,
@@ -342,8 +381,16 @@ impl Restarter for World {
 impl Host for World {
     fn unit(&self, name: &UnitName) -> Result<UnitSeen, String> {
         let crashed = self.version().crashes;
-        Ok(UnitSeen {
+        let current = self.layout().current_link();
+        let mut seen = UnitSeen {
             name: name.to_string(),
+            setup: Setup {
+                load: "loaded".into(),
+                kind: "notify".into(),
+                can_reload: true,
+                directory: current.display().to_string(),
+                ..Setup::default()
+            },
             active: if crashed { "failed" } else { "active" }.into(),
             sub: "running".into(),
             result: if crashed { "exit-code" } else { "success" }.into(),
@@ -352,13 +399,23 @@ impl Host for World {
             in_job: false,
             invocation: vec![1],
             cwd: self.running.borrow().clone(),
-        })
+            processes: Vec::new(),
+        };
+        (self.unit.borrow())(&mut seen);
+        Ok(seen)
     }
 
-    fn ask(&self, _: &HealthUrl, _: Duration) -> Result<u16, String> {
-        self.version()
-            .status
-            .ok_or_else(|| "connection refused".into())
+    fn ask(&self, _: &Question, _: Duration) -> health::Answer {
+        match self.version().status {
+            Some(status) => health::Answer::status(status),
+            None => health::Answer::Failed("connection refused".into()),
+        }
+    }
+
+    fn forget(&self) {}
+
+    fn stranger(&self, _: &HealthUrl, _: &std::collections::BTreeSet<u32>) -> Option<Stranger> {
+        self.stranger.borrow().clone()
     }
 
     fn now(&self) -> Duration {

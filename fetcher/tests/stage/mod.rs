@@ -163,6 +163,10 @@ pub fn as_before(name: &str, text: &str, directory: &Path) {
         (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "[TIME]"),
         (r"\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)? UTC", "[TIME]"),
         (r#""ms": ?\d+"#, "\"ms\":[MS]"),
+        (
+            r#""configuration": ?"[0-9a-f]{40}""#,
+            "\"configuration\":[HASH]",
+        ),
         (&format!(r"\({TOOK}"), "([TOOK]"),
         (&format!(r"(?m)^    {TOOK}:"), "    [TOOK]:"),
         (&format!(r" +{TOOK}"), " [TOOK]"),

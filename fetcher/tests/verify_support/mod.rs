@@ -115,9 +115,9 @@ impl Signing {
     /// Who signed what is followed.
     pub fn signer(&self, follow: &str) -> Result<String, SourceError> {
         let mut repository = self.repository(follow);
-        let revision = repository.poll().unwrap();
-        repository.fetch(&revision, &mut |_| {}).unwrap();
-        repository.signer(&revision, &self.at("allowed_signers"))
+        let found = repository.poll(&[]).unwrap();
+        repository.fetch(&found, &mut |_| {}).unwrap();
+        repository.signer(&found.revision, &self.at("allowed_signers"))
     }
 
     /// Why what is followed is refused, which is its own fault.

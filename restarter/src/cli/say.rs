@@ -1,8 +1,11 @@
 //! What the client prints: results to standard output, everything else to standard error.
 
 use std::io::Write;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::time::Duration;
 
+use nix::unistd::{Gid, Group, User, geteuid};
 use pp_protocol::{ClientError, Grant, Outcome, Report, UnitName, UnitNameError, Verb, explain};
 use serde_json::{Value, json};
 
@@ -12,6 +15,19 @@ macro_rules! out {
 }
 macro_rules! err {
     ($($words:tt)*) => {{ let _ = writeln!(std::io::stderr(), $($words)*); }};
+}
+
+/// The group that the socket is for.
+fn group_of(socket: &Path) -> Option<String> {
+    let gid = Gid::from_raw(std::fs::metadata(socket).ok()?.gid());
+    Some(Group::from_gid(gid).ok()??.name)
+}
+
+/// Who asks.
+fn user() -> String {
+    let uid = geteuid();
+    let known = User::from_uid(uid).ok().flatten();
+    known.map_or_else(|| uid.to_string(), |user| user.name)
 }
 
 /// How the client speaks: to a person, or to a program.
@@ -100,11 +116,14 @@ impl Voice {
         }
         err!("pp-restart: {told}");
         match error {
-            ClientError::Unreachable { source, .. }
+            ClientError::Unreachable { source, path }
                 if source.kind() == std::io::ErrorKind::PermissionDenied =>
             {
+                let group = group_of(path).unwrap_or_else(|| "hosted_apps".to_owned());
+                let user = user();
                 err!(
-                    "  only members of one group may ask (hosted_apps, as installed); yours are: id"
+                    "  only members of the group {group} may ask, and this login of {user} is none\n  as root: adduser \
+                     {user} {group}; it counts from the next login on (`id` shows the groups of this one)"
                 );
             }
             ClientError::Unreachable { .. } => {

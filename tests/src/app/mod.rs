@@ -294,9 +294,12 @@ impl<'h> App<'h> {
 
     fn json(&self, command: &str) -> Result<String> {
         let gunicorn = self.host.lab().as_user("gunicorn");
-        gunicorn
+        let output = gunicorn
             .cmd(["pp-fetcher", command, &self.name, "--json"])
-            .ok()
+            .output()?;
+        // 1 says that the app is not as it should be.
+        ensure!(matches!(output.code, Some(0 | 1)), "{output}");
+        Ok(output.stdout)
     }
 
     fn unit_file(&self, unit: &str, text: &str) -> Result<()> {

@@ -142,13 +142,13 @@ impl Recorder {
 }
 
 impl Reporter for Recorder {
-    fn begins(&mut self, app: &str, revision: &Revision, subject: &str) {
+    fn begins(&mut self, app: &str, revision: &Revision, what: &str) {
         self.revision = Some(revision.clone());
         let record = Record {
             event: "begins",
             app,
             revision: self.revision(),
-            message: format!("{app}: {}", words::deploying(revision, subject)),
+            message: format!("{app}: {what}"),
             ..Record::default()
         };
         self.write(Weight::Info, &record);

@@ -9,7 +9,7 @@ use crate::deploy::foresee::Foreseen;
 use crate::deploy::{Phase, Reporter, Verdict};
 use crate::pass::{Done, Error};
 use crate::revision::Revision;
-use crate::state::{Attempt, Pause, Quarantine, Trouble};
+use crate::state::{Attempt, Kept, Pause, Quarantine, Trouble};
 
 #[derive(Serialize)]
 struct Line<'a> {
@@ -27,6 +27,8 @@ enum Result<'a> {
     Nothing { revision: &'a Revision },
     /// What is followed is quarantined.
     Held { quarantine: &'a Quarantine },
+    /// `current` leads elsewhere than to what was deployed.
+    Switched { live: &'a Kept, current: &'a str },
     /// The app is paused.
     Paused { pause: &'a Pause },
     /// The last polls failed, and it is too early to try again.
@@ -51,6 +53,8 @@ enum Foretold<'a> {
     Busy,
     /// An attempt was cut short.
     GoOn { revision: &'a Revision },
+    /// A way back has failed.
+    GoBack { revision: &'a Revision },
     /// Nothing, and why: the same objects as those of a pass.
     DoNothing {
         #[serde(flatten)]
@@ -60,6 +64,7 @@ enum Foretold<'a> {
     Deploy {
         revision: &'a Revision,
         live: Option<&'a Revision>,
+        remarks: &'a [String],
     },
     /// It would be tried, and could not be deployed.
     Fail { revision: &'a Revision, why: String },
@@ -72,6 +77,7 @@ impl<'a> From<&'a Verdict> for Result<'a> {
         match verdict {
             Verdict::Nothing(revision) => Self::Nothing { revision },
             Verdict::Held(quarantine) => Self::Held { quarantine },
+            Verdict::Switched { live, current } => Self::Switched { live, current },
             Verdict::Paused(pause) => Self::Paused { pause },
             Verdict::Waiting(trouble) => Self::Waiting { trouble },
             Verdict::Attempted(attempt) => Self::Attempted { attempt },
@@ -95,6 +101,7 @@ pub fn foretold(app: &str, foreseen: &std::result::Result<Done<Foreseen>, Error>
     let would = match foreseen {
         Ok(Done::Busy) => Foretold::Busy,
         Ok(Done::Came(Foreseen::GoOn(revision))) => Foretold::GoOn { revision },
+        Ok(Done::Came(Foreseen::GoBack(revision))) => Foretold::GoBack { revision },
         Ok(Done::Came(Foreseen::Nothing(verdict))) => Foretold::DoNothing {
             why: verdict.into(),
         },
@@ -106,9 +113,15 @@ pub fn foretold(app: &str, foreseen: &std::result::Result<Done<Foreseen>, Error>
             revision,
             why: why.to_string(),
         },
-        Ok(Done::Came(Foreseen::Deploy { revision, live, .. })) => Foretold::Deploy {
+        Ok(Done::Came(Foreseen::Deploy {
+            revision,
+            live,
+            looked,
+            ..
+        })) => Foretold::Deploy {
             revision,
             live: live.as_ref(),
+            remarks: &looked.remarks,
         },
         Err(error) => Foretold::Error {
             error: error.to_string(),
@@ -126,7 +139,7 @@ fn written(line: &impl Serialize) -> String {
 pub(super) struct Json;
 
 impl Reporter for Json {
-    fn begins(&mut self, _app: &str, _revision: &Revision, _subject: &str) {}
+    fn begins(&mut self, _app: &str, _revision: &Revision, _what: &str) {}
     fn step(&mut self, _app: &str, _phase: Phase, _took: Duration, _well: bool) {}
     fn note(&mut self, _app: &str, _text: &str) {}
 }

@@ -47,8 +47,8 @@ impl Lines {
 }
 
 impl Reporter for Lines {
-    fn begins(&mut self, app: &str, revision: &Revision, subject: &str) {
-        self.line(app, &words::deploying(revision, subject));
+    fn begins(&mut self, app: &str, _revision: &Revision, what: &str) {
+        self.line(app, what);
     }
 
     fn step(&mut self, app: &str, phase: Phase, took: Duration, well: bool) {

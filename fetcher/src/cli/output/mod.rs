@@ -97,9 +97,9 @@ struct Hushed {
 }
 
 impl Reporter for Hushed {
-    fn begins(&mut self, app: &str, revision: &Revision, subject: &str) {
+    fn begins(&mut self, app: &str, revision: &Revision, what: &str) {
         if self.level.tells_steps() {
-            self.inner.begins(app, revision, subject);
+            self.inner.begins(app, revision, what);
         }
     }
 

@@ -107,8 +107,8 @@ impl Live {
 }
 
 impl Reporter for Live {
-    fn begins(&mut self, app: &str, revision: &Revision, subject: &str) {
-        self.line(app, &words::deploying(revision, subject));
+    fn begins(&mut self, app: &str, _revision: &Revision, what: &str) {
+        self.line(app, what);
     }
 
     fn starts(&mut self, app: &str, phase: Phase) {

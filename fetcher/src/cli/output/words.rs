@@ -6,8 +6,8 @@ use crate::config::duration::human;
 use crate::deploy::Verdict;
 use crate::deploy::foresee::Foreseen;
 use crate::pass::Done;
-use crate::revision::Revision;
-use crate::state::{Attempt, Outcome, Pause};
+use crate::release::shared::Will;
+use crate::state::{Attempt, Kept, Outcome, Pause};
 
 /// A sentence, perhaps of several lines, whose first words say how it is meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,12 +39,6 @@ impl Sentence {
     }
 }
 
-/// An attempt begins.
-#[must_use]
-pub fn deploying(revision: &Revision, subject: &str) -> String {
-    format!("deploying {} \u{201c}{subject}\u{201d}", revision.short())
-}
-
 /// What a pass came to, or why it came to nothing.
 #[must_use]
 pub fn ended(app: &str, ended: &Ended) -> Sentence {
@@ -64,6 +58,7 @@ pub fn outcome(ended: &Ended) -> &'static str {
         Ok(Done::Busy) => "busy",
         Ok(Done::Came(Verdict::Nothing(_))) => "nothing",
         Ok(Done::Came(Verdict::Held(_))) => "held",
+        Ok(Done::Came(Verdict::Switched { .. })) => "switched",
         Ok(Done::Came(Verdict::Paused(_))) => "paused",
         Ok(Done::Came(Verdict::Waiting(_))) => "waiting",
         Ok(Done::Came(Verdict::Attempted(attempt))) => attempt.outcome.as_str(),
@@ -89,6 +84,7 @@ pub fn told(app: &str, verdict: &Verdict) -> Sentence {
                 first_line(&quarantine.reason)
             ),
         ),
+        Verdict::Switched { live, current } => switched(app, live, current),
         Verdict::Paused(pause) => paused(app, pause),
         Verdict::Waiting(trouble) => Sentence::new(
             Tone::Held,
@@ -113,6 +109,10 @@ pub fn foreseen(app: &str, foreseen: &Foreseen) -> String {
                 revision.short()
             )
         }
+        Foreseen::GoBack(revision) => format!(
+            "would go on with the way back from {}, which has failed",
+            revision.short()
+        ),
         Foreseen::Nothing(verdict) => format!("would do nothing: {}", told(app, verdict).text()),
         Foreseen::Deploy {
             revision,
@@ -121,11 +121,58 @@ pub fn foreseen(app: &str, foreseen: &Foreseen) -> String {
         } => {
             format!("would try {} and fail: {why}", revision.short())
         }
-        Foreseen::Deploy { revision, live, .. } => {
+        Foreseen::Deploy {
+            revision,
+            live,
+            looked,
+            shared,
+            ..
+        } => {
             let live = live.as_ref().map_or("nothing", |live| live.short());
-            format!("would deploy {}, {live} is live", revision.short())
+            let mut told = format!("would deploy {}, {live} is live", revision.short());
+            if let Some(ill) = &looked.ill_before {
+                told.push_str(&format!("\n  it is not well now: {}", ill.what));
+            }
+            let remarks = looked.remarks.iter().map(|text| format!("\n  {text}"));
+            told.extend(remarks);
+            told.extend(
+                shared
+                    .iter()
+                    .map(|will| format!("\n  shared: {}", kept(will))),
+            );
+            told
         }
     }
+}
+
+/// What becomes of a shared path.
+fn kept(will: &Will) -> String {
+    let path = will.path.display();
+    match (will.directory, will.kept) {
+        (true, true) => format!("{path}/, a directory that is there"),
+        (true, false) => format!("{path}/, a directory; it is made unless the repository has one"),
+        (false, true) => format!("{path}, a file that is there"),
+        (false, false) => {
+            format!(
+                "{path}, a file; it is nowhere yet, and not made: the repository or the app has to"
+            )
+        }
+    }
+}
+
+/// `current` was switched by hand.
+#[must_use]
+pub fn switched(app: &str, live: &Kept, current: &str) -> Sentence {
+    Sentence::new(
+        Tone::Held,
+        format!("nothing was done, `current` leads to {current}"),
+        format!(
+            " and not to {live}, which pp-fetcher deployed: somebody has switched it by hand\n  \
+             `pp-fetcher rollback {app} {live}` goes back to that; `pp-fetcher poll {app} --force` deploys what is \
+             followed anew; a newer commit is deployed as ever",
+            live = live.release
+        ),
+    )
 }
 
 /// A pause, in a line.
@@ -165,11 +212,16 @@ fn attempted(attempt: &Attempt) -> Sentence {
         ),
         Outcome::RolledBack => (
             "rolled back",
-            format!("{new} was not well, {again} serves again ({total})\n  {reason}"),
+            format!("{new} was not well, {again} is back ({total})\n  {reason}"),
         ),
         Outcome::Stuck => (
             "STUCK",
-            format!("{new} is not well and could not be taken back\n  {reason}"),
+            match &attempt.previous {
+                Some(_) => format!("{new} is not well and could not be taken back\n  {reason}"),
+                None => {
+                    format!("{new} is not well, and there is nothing to go back to\n  {reason}")
+                }
+            },
         ),
     };
     Sentence::new(tone(attempt.outcome), head, format!(": {rest}"))

@@ -185,7 +185,8 @@ fn missing(token: bool) -> &'static str {
 
 fn advice(status: u16) -> &'static str {
     match status {
-        429 => ": too many requests; poll less often",
+        429 => ": too many requests; poll less often (`interval` of the app's file)",
+        451 => ": the forge is kept by law from giving this repository out; its owner knows more",
         500.. => ": it has trouble of its own; tried again at the next poll",
         _ => ": that is none a git server gives; check the address",
     }

@@ -19,8 +19,10 @@ pub(super) fn followed(base: &str, location: &str) -> Result<String, HttpsError>
     let origin = origin(base).ok_or_else(refused)?;
     let absolute = if location.starts_with('/') && !location.starts_with("//") {
         format!("{origin}{location}")
-    } else {
+    } else if location.contains("://") || location.starts_with("//") {
         location.to_owned()
+    } else {
+        relative(base, origin, location)
     };
     let to: Uri = absolute.parse().map_err(|_| refused())?;
     let same = to.scheme_str() == Some("https")
@@ -34,6 +36,27 @@ pub(super) fn followed(base: &str, location: &str) -> Result<String, HttpsError>
         Some(path) if same && !path.is_empty() => Ok(format!("{origin}{path}")),
         _ => Err(refused()),
     }
+}
+
+/// A location that begins where the first request of `base` was made (RFC 3986, 5.2).
+fn relative(base: &str, origin: &str, location: &str) -> String {
+    let asked = format!("{base}{GREETING}");
+    let path = asked.strip_prefix(origin).unwrap_or_default();
+    let path = path.split('?').next().unwrap_or_default();
+    let (to, query) = location.split_once('?').unwrap_or((location, ""));
+    let mut parts: Vec<&str> = path.split('/').collect();
+    parts.pop();
+    for part in to.split('/') {
+        match part {
+            "." => {}
+            ".." if parts.len() > 1 => {
+                parts.pop();
+            }
+            ".." => {}
+            part => parts.push(part),
+        }
+    }
+    format!("{origin}{}?{query}", parts.join("/"))
 }
 
 /// `https://host[:port]` of an address of ours.
@@ -63,6 +86,20 @@ mod tests {
     use super::*;
 
     const BASE: &str = "https://forge.example:8443/me/old.git";
+
+    #[test]
+    fn a_relative_address_begins_where_the_request_was_made() {
+        let to = |location: &str| followed(BASE, location).unwrap();
+        let query = "?service=git-upload-pack";
+        assert_eq!(
+            to(&format!("../../new.git/info/refs{query}")),
+            "https://forge.example:8443/me/new.git"
+        );
+        assert_eq!(
+            to(&format!("../../../../../you/new.git/info/refs{query}")),
+            "https://forge.example:8443/you/new.git"
+        );
+    }
 
     #[test]
     fn a_repository_that_moved_on_the_same_server_is_followed() {

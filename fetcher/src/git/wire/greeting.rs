@@ -2,11 +2,16 @@
 
 use std::io::{Read, Write};
 
+use git2::Oid;
+
 use super::refs::{self, Advertised};
 use super::{Packet, Wire, WireError, chomp, malformed};
 
 /// Most capabilities a server may announce; git announces about a dozen.
 const MOST_CAPABILITIES: usize = 256;
+
+/// Most commits at which a history may end.
+const MOST_SHALLOW: usize = 1000;
 
 /// Which protocol is spoken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +33,8 @@ pub struct Greeting {
     pub first: Option<Advertised>,
     /// Whether the advertisement has ended with the greeting.
     pub ended: bool,
+    /// The commits at which the server's own history ends, as far as it has said.
+    pub shallow: Vec<Oid>,
     capabilities: Vec<String>,
 }
 
@@ -37,6 +44,17 @@ impl Greeting {
     /// # Errors
     /// [`WireError`]; [`WireError::ObjectFormat`] for a repository that is not SHA-1.
     pub fn read<S: Read + Write>(wire: &mut Wire<S>) -> Result<Self, WireError> {
+        match Self::read_packets(wire) {
+            // A shell's greeting, a menu of the forge's, an error page: it says best itself what it is.
+            Err(WireError::Malformed(what)) => {
+                let head = wire.head();
+                Err(malformed(format!("{what}; the server says: {head:?}")))
+            }
+            other => other,
+        }
+    }
+
+    fn read_packets<S: Read + Write>(wire: &mut Wire<S>) -> Result<Self, WireError> {
         let mut line = data(wire.receive()?);
         // Over https the service is named first, in a message of its own; in version 2 it need not.
         if line.as_deref() == Some(b"# service=git-upload-pack") {
@@ -53,6 +71,7 @@ impl Greeting {
             version: Version::V0,
             first: None,
             ended: line.is_none(),
+            shallow: Vec::new(),
             capabilities: Vec::new(),
         };
         if let Some(line) = line {
@@ -82,6 +101,7 @@ impl Greeting {
             version: Version::V2,
             first: None,
             ended: true,
+            shallow: Vec::new(),
             capabilities,
         };
         greeting.sha1_only()?;
@@ -98,6 +118,30 @@ impl Greeting {
     pub fn can(&self, name: &str) -> bool {
         let names = |c: &String| c.split('=').next() == Some(name);
         self.capabilities.iter().any(names)
+    }
+
+    /// Whether the server takes `feature` of a version 2 command.
+    #[must_use]
+    pub fn takes(&self, command: &str, feature: &str) -> bool {
+        let mut values = self
+            .capabilities
+            .iter()
+            .filter_map(|c| c.split_once('=').filter(|(name, _)| *name == command));
+        values.any(|(_, features)| features.split(' ').any(|f| f == feature))
+    }
+
+    /// Takes note of a line that says where the server's history ends; whether it is one.
+    pub(super) fn heard_shallow(&mut self, line: &[u8]) -> bool {
+        let Some(id) = line.strip_prefix(b"shallow ") else {
+            return false;
+        };
+        let id = std::str::from_utf8(id)
+            .ok()
+            .and_then(|id| Oid::from_str(id).ok());
+        if self.shallow.len() < MOST_SHALLOW {
+            self.shallow.extend(id);
+        }
+        true
     }
 
     fn sha1_only(&self) -> Result<(), WireError> {

@@ -58,22 +58,55 @@ pub enum Packet<'a> {
     Delimiter,
 }
 
+/// Most that is kept of the beginning of what a server says.
+const HEAD: usize = 200;
+
+/// A stream whose beginning is kept: what a server says that is none is not said in packets.
+struct Heard<S> {
+    stream: S,
+    head: Vec<u8>,
+}
+
+impl<S: Read> Read for Heard<S> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.stream.read(buffer)?;
+        let room = HEAD.saturating_sub(self.head.len());
+        self.head.extend(buffer.iter().take(read.min(room)));
+        Ok(read)
+    }
+}
+
 /// A stream that carries packets.
 pub struct Wire<S> {
-    lines: StreamingPeekableIter<BufReader<S>>,
+    lines: StreamingPeekableIter<BufReader<Heard<S>>>,
 }
 
 impl<S: Read + Write> Wire<S> {
     /// Packets over `stream`.
     pub fn new(stream: S) -> Self {
         Self {
-            lines: StreamingPeekableIter::new(BufReader::with_capacity(BUFFER, stream), &[], false),
+            lines: StreamingPeekableIter::new(
+                BufReader::with_capacity(
+                    BUFFER,
+                    Heard {
+                        stream,
+                        head: Vec::new(),
+                    },
+                ),
+                &[],
+                false,
+            ),
         }
     }
 
     /// The stream below.
     pub fn stream(&mut self) -> &mut S {
-        self.lines.inner_mut().get_mut()
+        &mut self.lines.inner_mut().get_mut().stream
+    }
+
+    /// The beginning of what the server has said, fit for a terminal.
+    pub(super) fn head(&mut self) -> String {
+        text::line(&self.lines.inner_mut().get_mut().head)
     }
 
     /// The next packet; an `ERR` packet is an error.

@@ -9,8 +9,8 @@ use super::greeting::{Greeting, Version};
 use super::{AGENT, Packet, Request, Wire, WireError, chomp, malformed, refs};
 use crate::git::text;
 
-/// Asks for everything that `want` needs and `haves` do not bring along, in one round: a deploy
-/// target is seldom far from what was fetched last, so a longer negotiation would cost a round trip
+/// Asks for everything that `want` needs and `haves` do not bring along, whose history ends at
+/// `boundary`, in one round: a deploy target is seldom far from what was fetched last, so a longer negotiation would cost a round trip
 /// to save nothing.
 ///
 /// Afterwards the pack is read with [`next_chunk`].
@@ -22,6 +22,7 @@ pub fn request<S: Read + Write>(
     greeting: &mut Greeting,
     want: Oid,
     haves: &[Oid],
+    boundary: &[Oid],
 ) -> Result<(), WireError> {
     let mut request = Request::default();
     match greeting.version {
@@ -34,6 +35,9 @@ pub fn request<S: Read + Write>(
                 .line("no-progress")
                 .line("ofs-delta");
             request.line(&format!("want {want}"));
+            if greeting.takes("fetch", "shallow") {
+                shallow(&mut request, boundary);
+            }
         }
         Version::V0 => {
             if !greeting.can("side-band-64k") {
@@ -52,7 +56,11 @@ pub fn request<S: Read + Write>(
                 line.push(' ');
                 line.push_str(AGENT);
             }
-            request.line(&line).flush();
+            request.line(&line);
+            if greeting.can("shallow") {
+                shallow(&mut request, boundary);
+            }
+            request.flush();
         }
     }
     for have in haves {
@@ -64,17 +72,30 @@ pub fn request<S: Read + Write>(
     }
     wire.send(&request)?;
     match greeting.version {
-        Version::V2 => until_packfile(wire),
+        Version::V2 => until_packfile(wire, greeting),
         Version::V0 => Ok(()),
     }
 }
 
+/// What our history does not reach beyond: without it the server takes it for whole.
+fn shallow(request: &mut Request, boundary: &[Oid]) {
+    for end in boundary {
+        request.line(&format!("shallow {end}"));
+    }
+}
+
 /// Reads the sections of a version 2 answer that come before the pack.
-fn until_packfile<S: Read + Write>(wire: &mut Wire<S>) -> Result<(), WireError> {
+fn until_packfile<S: Read + Write>(
+    wire: &mut Wire<S>,
+    greeting: &mut Greeting,
+) -> Result<(), WireError> {
     loop {
         match wire.receive()? {
             Packet::Data(line) if chomp(line) == b"packfile" => return Ok(()),
-            Packet::Data(_) | Packet::Delimiter => {}
+            Packet::Data(line) => {
+                greeting.heard_shallow(chomp(line));
+            }
+            Packet::Delimiter => {}
             Packet::Flush => return Err(malformed("an answer without a pack")),
         }
     }

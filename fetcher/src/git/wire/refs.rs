@@ -115,7 +115,7 @@ fn advertisement<S: Read + Write>(
             return Ok(refs);
         }
         next = match wire.receive()? {
-            Packet::Data(line) if line.starts_with(b"shallow ") => None,
+            Packet::Data(line) if greeting.heard_shallow(chomp(line)) => None,
             Packet::Data(line) => Some(advertised(chomp(line))?),
             Packet::Flush | Packet::Delimiter => {
                 greeting.ended = true;

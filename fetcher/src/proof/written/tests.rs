@@ -10,6 +10,17 @@ fn entry(mode: &str, name: &str, id: Id) -> Vec<u8> {
     raw
 }
 
+/// Nothing out of the ordinary.
+fn wanted(most: u64) -> Wanted<'static> {
+    static RULES: std::sync::LazyLock<TreeRules> = std::sync::LazyLock::new(TreeRules::default);
+    static NONE: BTreeSet<PathBuf> = BTreeSet::new();
+    Wanted {
+        submodules: &NONE,
+        rules: &RULES,
+        most,
+    }
+}
+
 /// A directory as a checkout makes it, and the tree that it holds.
 fn made() -> (tempfile::TempDir, Tree) {
     let blob = |content: &[u8]| Id::of(Kind::Blob, content).unwrap();
@@ -28,8 +39,7 @@ fn made() -> (tempfile::TempDir, Tree) {
     let trees = BTreeMap::from([(inner_id, inner), (outer_id, outer)]);
     let tree = from_tree(
         outer_id,
-        &BTreeSet::new(),
-        10,
+        &wanted(10),
         &mut |id, _| Ok(trees[&id].clone()),
         |d| d,
     )
@@ -85,11 +95,11 @@ fn every_forgery_is_seen_and_named() {
         }),
     ];
     let (dir, tree) = made();
-    assert_eq!(check(dir.path(), &tree), Ok(()));
+    assert_eq!(check(dir.path(), &tree, wanted(10).rules), Ok(()));
     for (n, (path, forge)) in forgeries.into_iter().enumerate() {
         let (dir, tree) = made();
         forge(dir.path());
-        let found = check(dir.path(), &tree).unwrap_err();
+        let found = check(dir.path(), &tree, wanted(10).rules).unwrap_err();
         assert_eq!(found.path, path, "forgery {n}: {found:?}");
     }
 }
@@ -100,36 +110,24 @@ fn what_a_checkout_refuses_is_refused_here_too() {
     for (mode, name) in [("100644", ".git"), ("100644", ".."), ("160000", "module")] {
         let raw = entry(mode, name, id);
         let root = Id::of(Kind::Tree, &raw).unwrap();
-        let tree = from_tree(
-            root,
-            &BTreeSet::new(),
-            10,
-            &mut |_, _| Ok(raw.clone()),
-            |d| d,
-        );
+        let tree = from_tree(root, &wanted(10), &mut |_, _| Ok(raw.clone()), |d| d);
         let dir = tempfile::tempdir().unwrap();
         if name == "module" {
             fs::create_dir(dir.path().join(name)).unwrap();
         }
         assert!(
-            tree.and_then(|tree| check(dir.path(), &tree)).is_err(),
+            tree.and_then(|tree| check(dir.path(), &tree, wanted(10).rules))
+                .is_err(),
             "{name}"
         );
     }
     let raw = entry("120000", "link", id);
     let root = Id::of(Kind::Tree, &raw).unwrap();
-    let tree = from_tree(
-        root,
-        &BTreeSet::new(),
-        10,
-        &mut |_, _| Ok(raw.clone()),
-        |d| d,
-    )
-    .unwrap();
+    let tree = from_tree(root, &wanted(10), &mut |_, _| Ok(raw.clone()), |d| d).unwrap();
     let dir = tempfile::tempdir().unwrap();
     symlink("/etc/passwd", dir.path().join("link")).unwrap();
     assert!(
-        check(dir.path(), &tree).is_err(),
+        check(dir.path(), &tree, wanted(10).rules).is_err(),
         "a link out of the release"
     );
 }
@@ -146,11 +144,10 @@ fn a_tree_that_explodes_is_not_gathered() {
     }
     let found = from_tree(
         below,
-        &BTreeSet::new(),
-        1000,
+        &wanted(1000),
         &mut |id, _| Ok(trees[&id].clone()),
         |d| d,
     )
     .unwrap_err();
-    assert!(found.how.contains("too many"), "{found:?}");
+    assert!(found.how.contains("more than 1000"), "{found:?}");
 }

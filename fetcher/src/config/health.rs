@@ -1,0 +1,149 @@
+//! `[health]`, checked.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::duration::{Span, human};
+use super::expect::Expect;
+use super::fragment;
+use crate::health::HealthUrl;
+
+/// How long an app may take to become well.
+const WITHIN: Duration = Duration::from_secs(30);
+
+/// How long it must then stay well. gunicorn tries for five seconds to bind an address that is in
+/// use, and only then ends: what is judged must outlast that, and its own start before it.
+const STEADY: Duration = Duration::from_secs(8);
+
+/// Headers that are ours, or that change what a request is.
+const RESERVED: [&str; 7] = [
+    "connection",
+    "content-length",
+    "expect",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// When the app is well.
+#[derive(Debug, Clone)]
+pub struct Health {
+    /// What is asked; `None`: the units' state is all there is to see.
+    pub url: Option<HealthUrl>,
+    /// The `Host` header; `None`: what the URL says.
+    pub host: Option<String>,
+    /// More headers, their names in lower case.
+    pub headers: BTreeMap<String, String>,
+    /// The statuses that mean well.
+    pub expect: Expect,
+    /// How long it may take to become well.
+    pub within: Duration,
+    /// How long it must then stay well.
+    pub steady: Duration,
+    /// How long one request may take.
+    pub timeout: Duration,
+}
+
+/// The settings that `written` means.
+///
+/// # Errors
+/// A sentence with the key's name.
+pub(crate) fn health(written: fragment::Health) -> Result<Health, String> {
+    let url = written.url.as_deref().map(HealthUrl::parse).transpose();
+    let or = |span: Option<Span>, default| span.map_or(default, |Span(duration)| duration);
+    let within = or(written.within, WITHIN);
+    // Half of it, so that a request that nobody will ever answer leaves time for a second one.
+    let timeout = or(written.timeout, within / 2);
+    if timeout > within {
+        return Err(format!(
+            "`health.timeout` is {}, longer than `health.within` ({}): one request would be all there \
+             is time for",
+            human(timeout),
+            human(within)
+        ));
+    }
+    if let Some(host) = &written.host {
+        let fits = |b: u8| b.is_ascii_alphanumeric() || b"-._:[]".contains(&b);
+        if host.is_empty() || !host.bytes().all(fits) {
+            return Err(format!(
+                "`health.host` is `{}`; write a name as it stands in a browser, such as \
+                 \"todo.example.org\"",
+                host.escape_debug()
+            ));
+        }
+    }
+    Ok(Health {
+        url: url.map_err(|why| format!("`health.url`: {why}"))?,
+        host: written.host,
+        headers: headers(written.headers.unwrap_or_default())?,
+        expect: written.expect.unwrap_or_default(),
+        within,
+        steady: or(written.steady, STEADY),
+        timeout,
+    })
+}
+
+fn headers(written: BTreeMap<String, String>) -> Result<BTreeMap<String, String>, String> {
+    let mut headers = BTreeMap::new();
+    for (name, value) in written {
+        let key = name.to_ascii_lowercase();
+        let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+        let why = if key == "host" {
+            "write it as `host` under [health]"
+        } else if RESERVED.contains(&key.as_str()) {
+            "pp-fetcher sets it itself"
+        } else if name.is_empty() || !name.bytes().all(token) {
+            "it is no header's name"
+        } else if value.bytes().any(|b| b.is_ascii_control()) || !value.is_ascii() {
+            "its value has a control character, or one that is not ASCII"
+        } else if headers.insert(key, value).is_some() {
+            "it is there twice"
+        } else {
+            continue;
+        };
+        return Err(format!(
+            "`health.headers`: `{}`: {why}",
+            name.escape_debug()
+        ));
+    }
+    Ok(headers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Health, String> {
+        health(toml::from_str(text).unwrap())
+    }
+
+    #[test]
+    fn one_request_has_half_of_the_time_unless_it_is_said() {
+        let s = Duration::from_secs;
+        assert_eq!(read("").unwrap().timeout, s(15));
+        assert_eq!(read("within = \"60s\"").unwrap().timeout, s(30));
+        let both = read("within = \"60s\"\ntimeout = \"7s\"").unwrap();
+        assert_eq!(both.timeout, s(7));
+        let why = read("within = \"5s\"\ntimeout = \"7s\"").unwrap_err();
+        assert!(why.contains("health.timeout"), "{why}");
+    }
+
+    #[test]
+    fn a_header_that_would_change_the_request_is_refused() {
+        let good = read("host = \"todo.example.org\"\nheaders = { X-Forwarded-Proto = \"https\" }");
+        assert_eq!(good.unwrap().headers["x-forwarded-proto"], "https");
+        for (text, expected) in [
+            ("headers = { Host = \"x\" }", "as `host` under [health]"),
+            ("headers = { Connection = \"x\" }", "sets it itself"),
+            ("headers = { \"a b\" = \"x\" }", "no header's name"),
+            ("headers = { a = \"x\\r\\nb: c\" }", "control character"),
+            ("headers = { a = \"1\", A = \"2\" }", "twice"),
+            ("host = \"a b\"", "health.host"),
+            ("host = \"\"", "health.host"),
+        ] {
+            let why = read(text).unwrap_err();
+            assert!(why.contains(expected), "{text}: {why}");
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! Who holds the socket that the health URL is answered at, as far as that can be seen.
+//!
+//! The kernel lists listening sockets for everybody (`/proc/net`, proc(5)), and who holds them for our
+//! own user's processes alone. Where nobody can be seen to hold one (nginx, another user's app, a
+//! socket that is systemd's alone) nothing is concluded.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::path::Path;
+
+use super::url::Target;
+
+/// A process that answers in the app's place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stranger {
+    /// Its id.
+    pub pid: u32,
+    /// Its command line.
+    pub command: String,
+}
+
+/// The process of our user that holds the socket behind `target` without being one of `own`; none if
+/// one of `own` holds it too, or if nobody can be seen to.
+#[must_use]
+pub fn stranger(target: &Target, own: &BTreeSet<u32>) -> Option<Stranger> {
+    let sockets = match target {
+        Target::Tcp(authority) => tcp(authority),
+        Target::Unix(path) => unix(&read("/proc/net/unix"), path),
+    };
+    if sockets.is_empty() {
+        return None;
+    }
+    let wanted: BTreeSet<String> = sockets.iter().map(|n| format!("socket:[{n}]")).collect();
+    let mut stranger = None;
+    for process in fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let name = process.file_name();
+        let Some(pid) = name.to_str().and_then(|name| name.parse().ok()) else {
+            continue;
+        };
+        // Another user's cannot be read, and is none of our business.
+        let files = fs::read_dir(process.path().join("fd"))
+            .into_iter()
+            .flatten();
+        let mut links = files
+            .flatten()
+            .filter_map(|file| fs::read_link(file.path()).ok());
+        if !links.any(|link| link.to_str().is_some_and(|link| wanted.contains(link))) {
+            continue;
+        }
+        if own.contains(&pid) {
+            return None;
+        }
+        stranger.get_or_insert(pid);
+    }
+    let pid = stranger?;
+    Some(Stranger {
+        pid,
+        command: command(pid),
+    })
+}
+
+fn command(pid: u32) -> String {
+    let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let words: Vec<_> = line
+        .split(|b| *b == 0)
+        .filter(|word| !word.is_empty())
+        .collect();
+    crate::git::text::line(&words.join(&b' '))
+        .chars()
+        .take(100)
+        .collect()
+}
+
+fn read(path: &str) -> String {
+    fs::read(path)
+        .map(|text| String::from_utf8_lossy(&text).into_owned())
+        .unwrap_or_default()
+}
+
+/// The listening sockets that a connection to `authority` may reach: the most exact address wins, as
+/// in the kernel.
+fn tcp(authority: &str) -> Vec<u64> {
+    let listening: Vec<_> = ["/proc/net/tcp", "/proc/net/tcp6"]
+        .iter()
+        .flat_map(|table| listeners(&read(table)))
+        .collect();
+    let mut found = Vec::new();
+    for address in authority.to_socket_addrs().into_iter().flatten() {
+        let address = SocketAddr::new(address.ip().to_canonical(), address.port());
+        let at = |exact: bool| {
+            listening.iter().filter(move |(socket, _)| {
+                let ip = socket.ip();
+                socket.port() == address.port()
+                    && if exact {
+                        ip == address.ip()
+                    } else {
+                        reaches(ip, address.ip())
+                    }
+            })
+        };
+        if at(true).next().is_some() {
+            found.extend(at(true).map(|(_, inode)| *inode));
+        } else {
+            found.extend(at(false).map(|(_, inode)| *inode));
+        }
+    }
+    found
+}
+
+/// Whether a socket that is bound to every address of a family takes a connection to `to`.
+fn reaches(bound: IpAddr, to: IpAddr) -> bool {
+    match bound {
+        IpAddr::V4(ip) => ip.is_unspecified() && to.is_ipv4(),
+        // One of version 6 takes version 4 as well, unless it says otherwise, which is not shown.
+        IpAddr::V6(ip) => ip.is_unspecified(),
+    }
+}
+
+/// The addresses and inodes of the sockets in a `/proc/net/tcp` or `tcp6` that listen (state 0A).
+fn listeners(table: &str) -> Vec<(SocketAddr, u64)> {
+    let row = |line: &str| {
+        let mut fields = line.split_ascii_whitespace().skip(1);
+        let local = fields.next()?;
+        let state = fields.nth(1)?;
+        let inode = fields.nth(5)?.parse().ok()?;
+        let (ip, port) = local.split_once(':')?;
+        let port = u16::from_str_radix(port, 16).ok()?;
+        (state == "0A").then_some((SocketAddr::new(address(ip)?.to_canonical(), port), inode))
+    };
+    table.lines().skip(1).filter_map(row).collect()
+}
+
+/// An address as the kernel prints it: words of 32 bits, each in the host's byte order.
+fn address(hex: &str) -> Option<IpAddr> {
+    let word = |at: usize| {
+        let word = u32::from_str_radix(hex.get(at * 8..at * 8 + 8)?, 16).ok()?;
+        Some(word.to_ne_bytes())
+    };
+    match hex.len() {
+        8 => Some(Ipv4Addr::from(word(0)?).into()),
+        32 => {
+            let words = [word(0)?, word(1)?, word(2)?, word(3)?];
+            let bytes: [u8; 16] = words.concat().try_into().ok()?;
+            Some(Ipv6Addr::from(bytes).into())
+        }
+        _ => None,
+    }
+}
+
+/// The inodes of the sockets in a `/proc/net/unix` that listen at `path` (flag 00010000).
+fn unix(table: &str, path: &Path) -> Vec<u64> {
+    let row = |line: &str| {
+        let mut fields = line.split_ascii_whitespace();
+        let flags = fields.nth(3)?;
+        let inode = fields.nth(2)?.parse().ok()?;
+        (flags == "00010000" && fields.next().map(Path::new) == Some(path)).then_some(inode)
+    };
+    table.lines().skip(1).filter_map(row).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+    use std::os::unix::net::UnixListener;
+
+    #[test]
+    fn a_table_of_the_kernel_is_read() {
+        let table = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n\
+             \x20  0: 0100007F:1F40 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 4711 1 0 100 0 0 10 0\n\
+             \x20  1: 0100007F:1F40 0100007F:D431 01 00000000:00000000 00:00000000 00000000  1000        0 4712 1 0 20 4 30 10 -1\n";
+        if cfg!(target_endian = "little") {
+            let expected = "127.0.0.1:8000".parse().unwrap();
+            assert_eq!(listeners(table), [(expected, 4711)]);
+            let six = address("00000000000000000000000001000000").unwrap();
+            assert_eq!(six, IpAddr::V6(Ipv6Addr::LOCALHOST));
+        }
+        let table = "Num       RefCount Protocol Flags    Type St Inode Path\n\
+             0000000000000000: 00000002 00000000 00010000 0001 01 4713 /run/todo.sock\n\
+             0000000000000000: 00000003 00000000 00000000 0001 03 4714 /run/todo.sock\n";
+        assert_eq!(unix(table, Path::new("/run/todo.sock")), [4713]);
+        assert_eq!(unix(table, Path::new("/run/other.sock")), [0_u64; 0]);
+    }
+
+    #[test]
+    fn who_listens_is_seen_and_is_a_stranger_unless_it_is_ours() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let target = Target::Tcp(listener.local_addr().unwrap().to_string());
+        let me = std::process::id();
+        assert_eq!(stranger(&target, &BTreeSet::new()).unwrap().pid, me);
+        assert_eq!(stranger(&target, &BTreeSet::from([me])), None);
+        drop(listener);
+        assert_eq!(stranger(&target, &BTreeSet::new()), None);
+    }
+
+    #[test]
+    fn the_same_at_a_unix_socket_and_at_every_address() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("s");
+        let _listener = UnixListener::bind(&path).unwrap();
+        let found = stranger(&Target::Unix(path), &BTreeSet::new()).unwrap();
+        assert_eq!(found.pid, std::process::id());
+        assert!(!found.command.is_empty());
+        let everywhere = TcpListener::bind("0.0.0.0:0").unwrap();
+        let port = everywhere.local_addr().unwrap().port();
+        let target = Target::Tcp(format!("localhost:{port}"));
+        assert!(stranger(&target, &BTreeSet::new()).is_some());
+    }
+}

@@ -1,0 +1,293 @@
+//! What is seen of one unit, and what its settings say before anything is restarted.
+
+use std::path::{Path, PathBuf};
+
+/// What was seen of one unit.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UnitSeen {
+    /// Its name.
+    pub name: String,
+    /// Whether systemd still has something to do with it: a restart under way, say.
+    pub in_job: bool,
+    /// `ActiveState`, in systemd's words.
+    pub active: String,
+    /// `SubState`.
+    pub sub: String,
+    /// `Result`.
+    pub result: String,
+    /// `MainPID`; 0 where there is none.
+    pub main_pid: u32,
+    /// How often systemd started it again by itself since it was last started by hand.
+    pub restarts: u32,
+    /// `InvocationID`.
+    pub invocation: Vec<u8>,
+    /// What its file says.
+    pub setup: Setup,
+    /// Where its main process works; `None` where that cannot be seen.
+    pub cwd: Option<PathBuf>,
+    /// Its processes that can be seen: those of our own user.
+    pub processes: Vec<ProcessSeen>,
+}
+
+/// What a unit's file says, as systemd has read it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Setup {
+    /// `LoadState`: loaded, not-found, masked, bad-setting, error.
+    pub load: String,
+    /// What was wrong when it was loaded.
+    pub load_error: String,
+    /// `Type`: simple, exec, forking, oneshot, notify …
+    pub kind: String,
+    /// Its file has changed on disk since systemd read it.
+    pub needs_daemon_reload: bool,
+    /// It has an `ExecReload=`.
+    pub can_reload: bool,
+    /// `WorkingDirectory`; empty if it has none.
+    pub directory: String,
+    /// The words of every `ExecStart`.
+    pub commands: Vec<String>,
+}
+
+/// One process of a unit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProcessSeen {
+    /// Its id.
+    pub pid: u32,
+    /// Its name, as `ps` has it.
+    pub name: String,
+    /// Where it works.
+    pub cwd: PathBuf,
+}
+
+/// How one app uses a unit.
+#[derive(Debug, Clone, Copy)]
+pub struct Use<'a> {
+    /// The link `current`.
+    pub current: &'a Path,
+    /// It is reloaded and never restarted.
+    pub only_reloaded: bool,
+    /// The configuration says that it works elsewhere.
+    pub elsewhere: bool,
+    /// The release that is live; `None` where there is none yet.
+    pub live: Option<&'a Path>,
+}
+
+impl UnitSeen {
+    /// What of its settings, which no new revision changes, cannot lead to a good deploy: a
+    /// sentence with its mend.
+    #[must_use]
+    pub fn obstacle(&self, used: &Use<'_>) -> Option<String> {
+        let (name, setup) = (&self.name, &self.setup);
+        match setup.load.as_str() {
+            "not-found" => {
+                return Some(format!(
+                    "systemd knows no unit {name}\n  write /etc/systemd/system/{name} and then, as root: \
+                     systemctl daemon-reload; or correct its name under [restart]"
+                ));
+            }
+            "masked" => {
+                return Some(format!(
+                    "{name} is masked, so that nothing can start it\n  if that is not meant, as root: \
+                     systemctl unmask {name}"
+                ));
+            }
+            "loaded" => {}
+            other => {
+                let why = if setup.load_error.is_empty() {
+                    other
+                } else {
+                    &setup.load_error
+                };
+                return Some(format!(
+                    "systemd could not load {name} ({why})\n  `systemd-analyze verify {name}` shows the \
+                     mistake; when it is mended, as root: systemctl daemon-reload"
+                ));
+            }
+        }
+        if setup.needs_daemon_reload {
+            return Some(format!(
+                "the file of {name} has changed on disk, and systemd still uses the old one\n  as root: \
+                 systemctl daemon-reload"
+            ));
+        }
+        if used.only_reloaded && !setup.can_reload {
+            return Some(format!(
+                "{name} cannot be reloaded: its file has no ExecReload=\n  write one there, or list {name} in \
+                 `units` under [restart] instead of `reload`"
+            ));
+        }
+        if used.only_reloaded && matches!(self.active.as_str(), "inactive" | "failed") {
+            return Some(format!(
+                "{name} is {}, and what does not run cannot be reloaded\n  as root: systemctl start {name}; or \
+                 list it in `units` under [restart], which starts it too",
+                self.active
+            ));
+        }
+        self.wrong_directory(used)
+    }
+
+    /// A `WorkingDirectory=` that no release can come to stand in.
+    fn wrong_directory(&self, used: &Use<'_>) -> Option<String> {
+        let directory = plain(&self.setup.directory);
+        if used.elsewhere || directory.is_empty() || self.starts_through(used.current) {
+            return None;
+        }
+        // A script may go there by itself: what already runs from the live release is right.
+        let runs = |cwd: &PathBuf| used.live.is_some_and(|live| cwd.starts_with(live));
+        if self.cwd.iter().any(runs) || self.processes.iter().any(|p| runs(&p.cwd)) {
+            return None;
+        }
+        Some(format!(
+            "{} works in {directory} (WorkingDirectory=), which no deploy changes\n  {}",
+            self.name,
+            self.advice(used.current)
+        ))
+    }
+
+    /// What a unit needs to run from a release, and what to write if it is not meant to.
+    pub(super) fn advice(&self, current: &Path) -> String {
+        format!(
+            "its file needs WorkingDirectory={}, then, as root: systemctl daemon-reload; if it is meant to \
+             work elsewhere: elsewhere = [\"{}\"] under [restart]",
+            current.display(),
+            self.name
+        )
+    }
+
+    /// Whether its file has it started through the link `current`: what it does after that, such as
+    /// changing to `/`, is its own.
+    #[must_use]
+    pub fn starts_through(&self, current: &Path) -> bool {
+        let real = current
+            .parent()
+            .and_then(|root| root.canonicalize().ok())
+            .map(|root| root.join("current"));
+        let links = [Some(current.to_owned()), real];
+        let directory = Path::new(plain(&self.setup.directory));
+        links.iter().flatten().any(|link| {
+            let text = link.to_string_lossy();
+            let names = |word: &String| {
+                let after = word.find(&*text).and_then(|at| word.get(at + text.len()..));
+                after.is_some_and(|after| {
+                    after.is_empty()
+                        || !after.starts_with(|c: char| c.is_alphanumeric() || c == '-' || c == '_')
+                })
+            };
+            directory.starts_with(link) || self.setup.commands.iter().any(names)
+        })
+    }
+}
+
+/// A directory without the mark systemd puts before one that may be missing.
+fn plain(directory: &str) -> &str {
+    directory.trim_start_matches(['!', '-'])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CURRENT: &str = "/srv/todo/current";
+
+    fn unit() -> UnitSeen {
+        UnitSeen {
+            name: "todo.service".into(),
+            active: "active".into(),
+            setup: Setup {
+                load: "loaded".into(),
+                kind: "simple".into(),
+                can_reload: true,
+                directory: CURRENT.into(),
+                ..Setup::default()
+            },
+            ..UnitSeen::default()
+        }
+    }
+
+    fn obstacle(change: impl FnOnce(&mut UnitSeen, &mut Use<'_>)) -> String {
+        let (mut unit, mut used) = (
+            unit(),
+            Use {
+                current: Path::new(CURRENT),
+                only_reloaded: false,
+                elsewhere: false,
+                live: Some(Path::new("/srv/todo/releases/1")),
+            },
+        );
+        change(&mut unit, &mut used);
+        unit.obstacle(&used).unwrap_or_default()
+    }
+
+    #[test]
+    fn a_unit_whose_settings_are_right_is_no_obstacle() {
+        assert_eq!(obstacle(|_, _| ()), "");
+        for directory in ["!/srv/todo/current", "/srv/todo/current/src", ""] {
+            assert_eq!(obstacle(|u, _| u.setup.directory = directory.into()), "");
+        }
+        let through = |u: &mut UnitSeen| {
+            u.setup.directory = "/var/lib/beat".into();
+            u.setup.commands = vec!["--chdir=/srv/todo/current".into()];
+        };
+        assert_eq!(obstacle(|u, _| through(u)), "");
+        assert_eq!(obstacle(|u, _| u.active = "failed".into()), "");
+    }
+
+    #[test]
+    fn each_wrong_setting_is_told_with_its_mend() {
+        type Change = fn(&mut UnitSeen, &mut Use<'_>);
+        let cases: [(Change, &str); 9] = [
+            (|u, _| u.setup.load = "not-found".into(), "knows no unit"),
+            (|u, _| u.setup.load = "masked".into(), "systemctl unmask"),
+            (
+                |u, _| u.setup.load = "bad-setting".into(),
+                "systemd-analyze verify",
+            ),
+            (|u, _| u.setup.needs_daemon_reload = true, "daemon-reload"),
+            (
+                |u, used| (u.setup.can_reload, used.only_reloaded) = (false, true),
+                "no ExecReload=",
+            ),
+            (
+                |u, used| (u.active, used.only_reloaded) = ("inactive".into(), true),
+                "systemctl start todo.service",
+            ),
+            (
+                |u, _| u.setup.directory = "/srv/todo".into(),
+                "WorkingDirectory=/srv/todo/current",
+            ),
+            (
+                |u, _| u.setup.directory = "/srv/todo/releases/1".into(),
+                "elsewhere = [",
+            ),
+            (
+                |u, _| {
+                    u.setup.directory = "/var/lib/beat".into();
+                    u.setup.commands = vec!["/srv/todo/current-old/run".into()];
+                },
+                "works in /var/lib/beat",
+            ),
+        ];
+        for (change, expected) in cases {
+            let told = obstacle(change);
+            assert!(told.contains(expected), "{expected}: {told}");
+        }
+    }
+
+    #[test]
+    fn a_unit_that_works_elsewhere_on_purpose_or_gets_there_by_itself_is_none() {
+        assert_eq!(
+            obstacle(|u, used| {
+                u.setup.directory = "/var/lib/beat".into();
+                used.elsewhere = true;
+            }),
+            ""
+        );
+        assert_eq!(
+            obstacle(|u, _| {
+                u.setup.directory = "/opt".into();
+                u.cwd = Some("/srv/todo/releases/1/src".into());
+            }),
+            ""
+        );
+    }
+}
