@@ -85,7 +85,7 @@ done
 cp packaging/tmpfiles/pp-fetcher.conf "$debian/pp-fetcher.tmpfiles"
 cp packaging/etc/logrotate "$debian/pp-fetcher.logrotate"
 cp packaging/etc/cron "$debian/pp-fetcher.cron.d"
-cp CHANGELOG.md "$stage/"
+cp CHANGELOG.md README.md "$stage/"
 cat >"$debian/changelog" <<EOF
 pull-and-pray ($version) unstable; urgency=medium
 

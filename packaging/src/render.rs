@@ -13,7 +13,7 @@ use clap_mangen::roff::{Roff, roman};
 /// The project as manual pages name it in their footer.
 const SOURCE: &str = concat!("Pull and Pray ", env!("CARGO_PKG_VERSION"));
 
-/// Writes `NAME.1`, and `NAME-SUBCOMMAND.1` for each subcommand.
+/// Writes `NAME.1`, and `NAME-SUBCOMMAND.1` for each subcommand and for those below it.
 ///
 /// # Errors
 /// A file or directory that cannot be written.
@@ -21,11 +21,15 @@ pub(crate) fn manual_pages(command: Command, see_also: &str, directory: &Path) -
     create_dir_all(directory).with_context(|| format!("making {}", directory.display()))?;
     let mut command = command.disable_help_subcommand(true);
     command.build();
-    page(&command, see_also, directory)?;
+    pages(&command, see_also, directory)
+}
+
+fn pages(command: &Command, see_also: &str, directory: &Path) -> Result<()> {
+    page(command, see_also, directory)?;
     command
         .get_subcommands()
-        .filter(|sub| !sub.is_hide_set())
-        .try_for_each(|sub| page(sub, see_also, directory))
+        .filter(|sub| !sub.is_hide_set() && sub.get_name() != "help")
+        .try_for_each(|sub| pages(sub, see_also, directory))
 }
 
 fn page(command: &Command, see_also: &str, directory: &Path) -> Result<()> {
