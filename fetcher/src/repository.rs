@@ -4,6 +4,7 @@
 //! asks it, and proves what it says.
 
 mod attributes;
+mod fault;
 mod ssh_files;
 mod submodules;
 
@@ -33,6 +34,7 @@ use crate::state::PassedOver;
 use crate::verify::{self, Keygen, SignedObject};
 use crate::worker::serve::Role;
 use crate::worker::{Client, OURSELVES, WorkerError};
+use fault::{advised, blamed, no_commit, refused, surroundings};
 
 /// Most tags that stand for tags.
 const MOST_TAGS: usize = 16;
@@ -213,14 +215,6 @@ impl Repository {
     }
 }
 
-/// What the parent has found in the trees by itself: the same refusals as the worker's.
-fn refused(differs: written::Differs) -> WorkerError {
-    WorkerError::Tree(format!(
-        "the tree is refused because of {}: {}",
-        differs.path, differs.how
-    ))
-}
-
 /// Says once what the kernel cannot enforce.
 fn told(worker: &Client) {
     static ONCE: Once = Once::new();
@@ -249,41 +243,6 @@ pub fn ssh_options(ssh: &Ssh) -> SshOptions {
         config: ssh.config.clone(),
         agent: ssh.agent.clone(),
         ..SshOptions::default()
-    }
-}
-
-/// What is to be done about a host key is done by a command of ours; why a key is refused can be
-/// told by looking at it.
-fn advised(error: &RemoteError, app: &str, ssh: &SshOptions) -> SourceError {
-    let advice = match error {
-        RemoteError::HostKeyChanged { .. } | RemoteError::HostKeyUnknown { .. } => format!(
-            "\n  `pp-fetcher hostkey show {app}` shows what the server offers and what is pinned\n  \
-             `pp-fetcher hostkey pin {app} --fingerprint SHA256:…` pins what the forge publishes"
-        ),
-        RemoteError::Denied { .. } => ssh_files::why_denied(ssh),
-        _ => String::new(),
-    };
-    SourceError::surroundings(format!("{error}{advice}"))
-}
-
-/// A tag that stands for a file or a directory is passed over; anything else that does is an error.
-fn no_commit(error: WorkerError, wanted: &Found, reference: &str, id: String) -> SourceError {
-    let WorkerError::NoCommit(kind) = error else {
-        return blamed(error);
-    };
-    match &wanted.tag {
-        Some(tag) => SourceError {
-            no_commit: Some(PassedOver {
-                tag: tag.clone(),
-                id,
-            }),
-            ..SourceError::surroundings(format!(
-                "the tag {tag} is passed over: it stands for a {kind}, not for a commit"
-            ))
-        },
-        None => SourceError::surroundings(format!(
-            "{reference} is a {kind}, and only a commit can be deployed: name another ref"
-        )),
     }
 }
 
@@ -417,17 +376,4 @@ fn named(revision: &Revision) -> Result<Id, SourceError> {
 
 fn revision(id: Oid) -> Result<Revision, SourceError> {
     Revision::parse(&id.to_string()).map_err(SourceError::surroundings)
-}
-
-/// A tree that is refused is the revision's own fault. That the worker crashed, or lied, may be the
-/// host's: it is tried again, later and later.
-fn blamed(error: WorkerError) -> SourceError {
-    match error {
-        WorkerError::Tree(what) => SourceError::revision(what),
-        other => surroundings(other),
-    }
-}
-
-fn surroundings(error: impl std::fmt::Display) -> SourceError {
-    SourceError::surroundings(error.to_string())
 }

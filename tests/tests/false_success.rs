@@ -156,6 +156,11 @@ fn a_worker_of_the_old_release_that_stays_is_not_good(host: &Host) -> Result<()>
         "ExecStart=/bin/sh -c 'sleep 900 & exec /usr/bin/perl server.pl'",
     )?;
     host.lab().cmd(["systemctl", "restart", app.unit()]).ok()?;
+    // The way back has the new release's worker in it, which is as stuck; so the advice is retry.
+    let status = app.status()?;
+    assert_eq!(status.state, "stuck");
+    let gunicorn = host.lab().as_user("gunicorn");
+    gunicorn.cmd(["pp-fetcher", "retry", app.name()]).ok()?;
     app.poll_exits(0)?;
     app.serves("hello v2")
 }

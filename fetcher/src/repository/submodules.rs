@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use super::{Repository, advised, id, remote_options};
+use super::fault::advised;
+use super::{Repository, id, remote_options};
 use crate::config::submodule::Submodule;
 use crate::deploy::source::SourceError;
 use crate::git::fetch::Store;
