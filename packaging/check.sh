@@ -69,6 +69,21 @@ page() {
 
 mandoc_page() { mandoc -T lint -W error "$1"; }
 
+# Every page of ours that a page names is there.
+references() {
+	local page name missing=0
+	while read -r page; do
+		for name in $(zcat -f "$page" | sed 's/\\-/-/g; s/\\f[A-Z]//g; s/\\&//g' | grep -oE 'pp-[a-z.-]+\([1-8]\)' | sort -u); do
+			name=$(sed -E 's/\(([1-8])\)/.\1/' <<<"$name")
+			if ! compgen -G "$root/usr/share/man/man*/$name*" >/dev/null; then
+				echo "$(basename "$page") names $name, which is not there"
+				missing=1
+			fi
+		done
+	done < <(find "$root/usr/share/man" -type f | sort)
+	[ $missing = 0 ]
+}
+
 syntax() { "$1" -n "$2"; }
 
 check "lintian: no errors" lintian lint
@@ -84,6 +99,8 @@ while read -r file; do
 	check "man page $(basename "$file" .gz), groff" man page "$file"
 	check "man page $(basename "$file" .gz), mandoc" mandoc mandoc_page "$file"
 done < <(find "$root/usr/share/man" -type f | sort)
+check "every page that a page names is there" zcat references
+check "the walk-through ships" zcat test -s "$root/usr/share/doc/pp-fetcher/README.md"
 check "deploy.sh is a shell script" sh syntax sh "$here/examples/todo_django/deploy.sh"
 for file in "$root"/usr/share/bash-completion/completions/*; do
 	check "completions of $(basename "$file")" bash syntax bash "$file"

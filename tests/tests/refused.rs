@@ -131,6 +131,19 @@ fn a_stranger_does_not_reach_the_socket(host: &Host) -> Result<()> {
         .cmd(["pp-restart", app.unit()])
         .output()?;
     assert_eq!(output.code, Some(5), "{output}");
+    // The line that makes a member of her, as root; it counts from the next login on.
+    let line = output.stderr.split("as root: ").nth(1).unwrap();
+    let line = line.split(';').next().unwrap();
+    assert_eq!(line, "adduser mallory hosted_apps", "{output}");
+    // As that does; this small host has no adduser.
+    host.lab().sh("usermod -aG hosted_apps mallory")?;
+    app.deploy(Perl("v1"), "First")?;
+    let output = host
+        .lab()
+        .as_user("mallory")
+        .cmd(["pp-restart", app.unit()])
+        .output()?;
+    assert_eq!(output.code, Some(0), "{output}");
     Ok(())
 }
 
