@@ -82,10 +82,10 @@ fn fault_app_ends_or_is_started_again_20_s_after_it_was_well(host: &Host) -> Res
         let held = app.status()?.quarantined;
         assert_eq!(held.iter().map(|q| &q.revision).collect::<Vec<_>>(), [bad]);
         at_rest(host, app)?;
-        app.set("steady = \"25s\"", "steady = \"1s\"")?;
         app.poll_exits(0)?;
         assert_eq!(app.history()?.len(), 2, "it is not tried again");
         let mended = app.push(Perl("v3"), "Mended")?;
+        app.set("steady = \"25s\"", "steady = \"1s\"")?;
         converges(host, app, &mended, "hello v3")?;
     }
     Ok(())
