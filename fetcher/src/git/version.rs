@@ -3,7 +3,7 @@
 //! Any number of parts counts (`4.2`, `4.2.11.3`), with zeros before a part or not (`2026.01.05`). `a1`,
 //! `b2`, `rc1`, `-rc.1` and `.dev3` come before the release they belong to, `.post1` and `-1` after it, and
 //! `+build` after the same without it. The rules are those of Python's packages
-//! (https://peps.python.org/pep-0440/), by the library that uv has them from.
+//! (<https://peps.python.org/pep-0440/>), by the library that uv has them from.
 
 use std::str::FromStr;
 

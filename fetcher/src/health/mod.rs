@@ -3,7 +3,7 @@
 //! - [`url`]: what is asked. [`answer`]: what came of it.
 //! - [`watch`]: the judgement over time, a pure state machine. `judge`: what is wrong in one
 //!   observation. [`fault`]: what that is, and who can mend it. [`hint`]: what an answer often means.
-//! - [`unit`]: what is seen of a unit, and what its settings must be before anything is restarted.
+//! - [`mod@unit`]: what is seen of a unit, and what its settings must be before anything is restarted.
 //! - [`host`]: how units, processes and a health URL are looked at; the trait and the real one.
 //! - [`http`], [`units`], [`holder`]: its edges.
 //! - [`probe`]: looks until the judgement is there.

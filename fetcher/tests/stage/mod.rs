@@ -170,6 +170,11 @@ pub fn as_before(name: &str, text: &str, directory: &Path) {
         (&format!(r"\({TOOK}"), "([TOOK]"),
         (&format!(r"(?m)^    {TOOK}:"), "    [TOOK]:"),
         (&format!(r" +{TOOK}"), " [TOOK]"),
+        // The commit of a build script that has this run's directory in it.
+        (
+            r"deploying [0-9a-f]{12} (“[^”]*”: build, begun)",
+            "deploying [REVISION] $1",
+        ),
         // How wide a column is depends on how long something took.
         (r"\[TOOK\] ago +#", "[TOOK] ago  #"),
         (r"SINCE +LAST", "SINCE  LAST"),
