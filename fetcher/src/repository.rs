@@ -248,7 +248,9 @@ pub fn ssh_options(ssh: &Ssh) -> SshOptions {
 
 impl Source for Repository {
     fn poll(&mut self, passed_over: &[PassedOver]) -> Result<Found, SourceError> {
-        ssh_files::check(&self.options.ssh).map_err(SourceError::surroundings)?;
+        if matches!(self.url, RepositoryUrl::Ssh { .. }) {
+            ssh_files::check(&self.options.ssh).map_err(SourceError::surroundings)?;
+        }
         let remote = Remote::connect(&self.url, &self.options);
         let mut remote = remote.map_err(|error| self.advised(&error))?;
         let listed = remote.list(&self.wanted).map_err(surroundings)?;

@@ -1,5 +1,6 @@
 //! From a pass's beginning to a revision that is to be deployed: polled, looked before, fetched.
 
+use std::collections::HashSet;
 use std::fs;
 
 use super::backoff::Urge;
@@ -95,6 +96,11 @@ impl Deployment<'_> {
 
     /// Why `revision` is not deployed, if it is not.
     pub(super) fn nothing_to_do(&self, revision: &Revision) -> Option<Verdict> {
+        let serves = self.serves_already(revision);
+        // One that was deployed anew and failed then is live all the same, from its older release.
+        if let Some(nothing @ Verdict::Nothing(_)) = serves {
+            return Some(nothing);
+        }
         let held = self.state.quarantine_of(revision);
         // What was held back because of a mistake in the app's file is tried again with another one.
         let same = |c: &String| *c == self.app.fingerprint;
@@ -106,6 +112,11 @@ impl Deployment<'_> {
         if self.state.stuck.iter().any(|s| s.revision == *revision) {
             return Some(Verdict::Nothing(revision.clone()));
         }
+        serves
+    }
+
+    /// Whether what is live is `revision`, and what `current` leads to.
+    fn serves_already(&self, revision: &Revision) -> Option<Verdict> {
         let live = self.state.live.as_ref();
         let live = live.filter(|live| live.revision == *revision)?;
         // A link that leads nowhere serves nothing: the revision is deployed again.
@@ -145,9 +156,13 @@ impl Deployment<'_> {
         found: &Found,
         journal: &mut Journal<'_>,
     ) -> Result<(), StateError> {
-        let told = |tag: &&String| !self.state.unordered.contains(tag);
-        let new: Vec<String> = found.unordered.iter().filter(told).cloned().collect();
-        if new.is_empty() || self.state.unordered.len() >= MOST_TOLD {
+        if self.state.unordered.len() >= MOST_TOLD {
+            return Ok(());
+        }
+        let told: HashSet<&String> = self.state.unordered.iter().collect();
+        let new = found.unordered.iter().filter(|tag| !told.contains(tag));
+        let new: Vec<String> = new.cloned().collect();
+        if new.is_empty() {
             return Ok(());
         }
         let named = new.iter().take(NAMED).map(String::as_str);

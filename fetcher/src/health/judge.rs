@@ -10,6 +10,9 @@ use super::unit::{ProcessSeen, UnitSeen};
 use crate::config::duration::human;
 use crate::config::health::Health;
 
+/// [`Fault::key`] where the health URL gives no answer.
+pub(super) const NO_ANSWER: &str = "no answer";
+
 /// What the judgement goes by.
 #[derive(Debug, Clone)]
 pub struct Expected<'a> {
@@ -191,11 +194,11 @@ pub(super) fn answer(expected: &Expected<'_>, answer: Option<&Answer>) -> Option
             })
         }
         Answer::Failed(why) => Some(Fault::passing(
-            "no answer",
+            NO_ANSWER,
             format!("the health URL does not answer: {why}"),
         )),
         Answer::Waiting(time) => Some(Fault::passing(
-            "no answer",
+            NO_ANSWER,
             format!("the health URL has not answered for {}", human(*time)),
         )),
     }

@@ -22,8 +22,12 @@ const INTERVAL: Duration = Duration::from_millis(250);
 /// How long the bus may be silent before that is a verdict of its own.
 const BLIND_FOR: Duration = Duration::from_secs(60);
 
-/// How long the live app is given to answer when it is looked at before a deploy.
-const GLANCE: Duration = Duration::from_secs(5);
+/// How often the live app is looked at before a deploy, until it is well: what is between two states for
+/// a moment is not ill.
+const GLANCES: u32 = 3;
+
+/// Between two of these.
+const BETWEEN: Duration = Duration::from_secs(1);
 
 /// Waits until `app` is well in `release`.
 ///
@@ -61,13 +65,21 @@ pub fn probe(host: &dyn Host, app: &App, release: &Path) -> Result<(), Illness> 
     verdict
 }
 
-/// One look at `app`, which is to run from `release`: why it is not well, if it is not.
+/// A few looks at `app`, which is to run from `release`: why it is not well, if it is not.
 pub fn glance(host: &dyn Host, app: &App, release: &Path) -> Option<Illness> {
     let places = Places::of(app, release);
-    host.forget();
-    let seen = look(host, app, GLANCE.min(app.health.timeout));
-    host.forget();
-    Watch::new(places.expected(app)).at_once(&seen.ok()?)
+    let watch = Watch::new(places.expected(app));
+    for n in 1.. {
+        host.forget();
+        let seen = look(host, app, app.health.timeout);
+        host.forget();
+        let illness = watch.at_once(&seen.ok()?)?;
+        if n == GLANCES {
+            return Some(illness);
+        }
+        host.sleep(BETWEEN);
+    }
+    None
 }
 
 /// What of the units' settings stands against any deploy of `app`.

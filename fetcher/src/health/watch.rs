@@ -61,6 +61,7 @@ impl<'a> Watch<'a> {
     /// Takes one observation, made `at` this time after the restart.
     pub fn observe(&mut self, at: Duration, seen: Observation) -> Verdict {
         let fault = self.fault(&seen);
+        let waits = matches!(seen.answer, Some(Answer::Waiting(_)));
         if seen.stranger.is_some() {
             self.stranger = seen.stranger;
         }
@@ -82,6 +83,11 @@ impl<'a> Watch<'a> {
                 Verdict::Wait
             };
         };
+        // An answer that takes its time is no answer yet, and takes nothing back of those before it; the
+        // request has a limit of its own.
+        if waits && self.well_since.is_some() && fault.key == judge::NO_ANSWER {
+            return Verdict::Wait;
+        }
         let when = match self.well_since.take() {
             _ if fault.is_final => String::new(),
             _ if at < within => return Verdict::Wait,

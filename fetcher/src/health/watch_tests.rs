@@ -383,3 +383,31 @@ fn an_answer_that_is_still_waited_for_is_not_there_yet() {
     let why = reason(in_the_end(expected(), waiting()));
     assert!(why.contains("has not answered for 7.0 s"), "{why}");
 }
+
+#[test]
+fn answers_that_take_longer_than_a_look_are_steady_all_the_same() {
+    let waiting = || Observation {
+        answer: Some(Answer::Waiting(Duration::from_millis(250))),
+        ..see(unit(), Ok(200))
+    };
+    let mut watch = watch();
+    for second in 0..5 {
+        assert_eq!(
+            watch.observe(at(second), see(unit(), Ok(200))),
+            Verdict::Wait
+        );
+        assert_eq!(watch.observe(at(second), waiting()), Verdict::Wait);
+    }
+    assert_eq!(watch.observe(at(5), see(unit(), Ok(200))), Verdict::Well);
+    // A unit that fails meanwhile is seen.
+    let mut watch = Watch::new(expected());
+    watch.observe(at(0), see(unit(), Ok(200)));
+    let failed = Observation {
+        units: vec![UnitSeen {
+            active: "failed".into(),
+            ..unit()
+        }],
+        ..waiting()
+    };
+    assert!(matches!(watch.observe(at(1), failed), Verdict::NotWell(_)));
+}

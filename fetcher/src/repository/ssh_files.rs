@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -32,12 +32,21 @@ pub(super) fn check(ssh: &SshOptions) -> Result<(), String> {
         match File::open(path).and_then(|file| file.metadata()) {
             // What is not there yet is pinned by a command, which says so where the key is missing.
             Err(error) if key == "known_hosts" && error.kind() == std::io::ErrorKind::NotFound => {}
+            // Its public half alone chooses a key that an agent holds.
+            Err(_) if key == "identity" && public_half(path).is_file() => {}
             Err(error) => return Err(unreadable(key, path, &error)),
             Ok(found) if key == "identity" => mode(path, &found)?,
             Ok(_) => {}
         }
     }
     Ok(())
+}
+
+/// Where ssh-keygen puts the public half of a key: the whole name, with ".pub" behind it.
+fn public_half(key: &Path) -> PathBuf {
+    let mut name = key.as_os_str().to_os_string();
+    name.push(".pub");
+    PathBuf::from(name)
 }
 
 fn unreadable(key: &str, path: &Path, error: &std::io::Error) -> String {
@@ -206,6 +215,12 @@ mod tests {
             Ok(()),
             "the public half chooses a key of an agent's"
         );
+        fs::remove_file(&path).unwrap();
+        let private = SshOptions {
+            identity: Some(path),
+            ..SshOptions::default()
+        };
+        assert_eq!(check(&private), Ok(()), "an agent holds the private half");
         let missing = Some(directory.path().join("none"));
         let ssh = SshOptions {
             config: missing,
