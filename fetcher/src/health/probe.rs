@@ -69,12 +69,14 @@ pub fn probe(host: &dyn Host, app: &App, release: &Path) -> Result<(), Illness> 
 pub fn glance(host: &dyn Host, app: &App, release: &Path) -> Option<Illness> {
     let places = Places::of(app, release);
     let watch = Watch::new(places.expected(app));
+    let began = host.now();
     for n in 1.. {
         host.forget();
         let seen = look(host, app, app.health.timeout);
         host.forget();
         let illness = watch.at_once(&seen.ok()?)?;
-        if n == GLANCES {
+        // An app that hangs holds up the deploy that may mend it no longer than one request takes.
+        if n == GLANCES || host.now().saturating_sub(began) >= app.health.timeout {
             return Some(illness);
         }
         host.sleep(BETWEEN);

@@ -15,6 +15,7 @@ pub mod disk;
 pub mod invariants;
 #[path = "../program/mod.rs"]
 pub mod program;
+pub mod typed;
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
