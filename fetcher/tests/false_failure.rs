@@ -8,6 +8,8 @@
 
 mod common;
 
+use std::time::Duration;
+
 use common::{Version, World, good};
 use pp_fetcher::deploy::Verdict;
 use pp_fetcher::deploy::foresee::Foreseen;
@@ -75,6 +77,31 @@ fn a_failure_that_the_live_release_has_as_well_is_not_held_against_the_new_one()
     world.versions.borrow_mut().insert(two.clone(), good());
     assert_eq!(world.attempt().outcome, Outcome::Good);
     assert_eq!(world.served(), Some(two));
+}
+
+#[test]
+fn a_release_that_nobody_restarted_is_not_said_to_be_back_however_ill_it_was() {
+    let world = World::new("");
+    let one = world.push('1', good());
+    world.attempt();
+    world
+        .versions
+        .borrow_mut()
+        .insert(one.clone(), answering(404));
+    world.push('2', answering(404));
+    // The restart into the new release is passed on, the one back is refused.
+    let limit = Some(Duration::from_secs(300));
+    *world.busy.borrow_mut() = vec![limit, limit, None];
+    let attempt = world.attempt();
+    assert_eq!(attempt.outcome, Outcome::Stuck, "the new code still runs");
+    let reason = attempt.reason.unwrap();
+    assert!(!reason.contains("is back"), "{reason}");
+    assert!(world.state().stuck.is_some());
+    world.busy.borrow_mut().clear();
+    world.versions.borrow_mut().insert(one.clone(), good());
+    world.remote.replace(Some(one.clone()));
+    assert_eq!(world.attempt().outcome, Outcome::RolledBack);
+    assert_eq!((world.served(), world.state().stuck), (Some(one), None));
 }
 
 #[test]

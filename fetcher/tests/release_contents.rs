@@ -188,6 +188,36 @@ fn a_filter_that_attributes_ask_for_is_refused_and_both_mends_end_well() {
 }
 
 #[test]
+fn a_macro_of_the_top_is_seen_in_a_file_below() {
+    let site = Site::with_one_live();
+    fs::write(
+        work(&site, ".gitattributes"),
+        "[attr]crypted filter=git-crypt\n",
+    )
+    .unwrap();
+    fs::write(work(&site, "keys/.gitattributes"), "* crypted\n").unwrap();
+    fs::write(work(&site, "keys/a.secret"), "\0GITCRYPT\0").unwrap();
+    site.push("below", "200", "");
+    site.poll().ended(1).has(&["the filter \"git-crypt\""]);
+}
+
+#[test]
+fn attributes_without_end_are_refused_and_patterns_end_well() {
+    let site = Site::with_one_live();
+    let file = work(&site, ".gitattributes");
+    let line = |n: u32| format!("images/a-file-with-a-long-name-{n:06}.png binary\n");
+    fs::write(&file, (0..30_000).map(line).collect::<String>()).unwrap();
+    site.push("long", "200", "");
+    site.poll().ended(1).has(&[
+        ".gitattributes files have more than 1024 KiB",
+        "patterns in place of single paths make them smaller",
+    ]);
+    fs::write(&file, "images/*.png binary\n").unwrap();
+    site.push("short", "200", "");
+    site.poll().ended(0);
+}
+
+#[test]
 fn eol_and_ident_are_not_applied() {
     let site = Site::new();
     fs::write(work(&site, ".gitattributes"), "*.txt eol=crlf\n*.c ident\n").unwrap();

@@ -14,6 +14,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use pp_fetcher::state::{Attempt, Outcome, State, Trying};
 use site::Site;
 use site::typed::{mode, type_line};
 
@@ -289,4 +290,43 @@ fn the_exit_codes_of_status_and_of_a_dry_run_tell_what_is_wrong() {
     fs::write(&path, text).unwrap();
     site.run(&["poll", "todo"]).ended(0);
     site.run(&["status"]).ended(0);
+}
+
+#[test]
+fn status_of_a_stuck_app_names_what_leads_out_whatever_was_refused_since() {
+    let site = Site::with_one_live();
+    let mut stuck = site.attempts().pop().unwrap();
+    stuck.attempt += 1;
+    stuck.outcome = Outcome::Stuck;
+    stuck.reason = Some("and the way back did not end well\n  pp-fetcher rollback todo".into());
+    let refused = Attempt {
+        attempt: stuck.attempt + 1,
+        outcome: Outcome::Refused,
+        reason: Some("verify: the commit is not signed".into()),
+        ..stuck.clone()
+    };
+    let state = State {
+        stuck: Some(Trying {
+            attempt: stuck.attempt,
+            started_at: stuck.started_at,
+            revision: stuck.revision.clone(),
+            author: stuck.author.clone(),
+            subject: stuck.subject.clone(),
+            signed_by: None,
+            release: stuck.release.clone().unwrap(),
+            previous: stuck.release.clone(),
+            going_back: Some("not well".into()),
+            tag: None,
+            ill_before: None,
+            phases: Vec::new(),
+        }),
+        ..site.state()
+    };
+    let dir = site.state_dir();
+    dir.history().append(&stuck).unwrap();
+    dir.history().append(&refused).unwrap();
+    dir.save(&state).unwrap();
+    let said = site.run(&["status"]);
+    said.ended(1).has(&["stuck", "pp-fetcher rollback todo"]);
+    assert!(!said.text.contains("todo: verify"), "{said:?}");
 }

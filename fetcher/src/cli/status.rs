@@ -1,6 +1,7 @@
 //! `pp-fetcher status`: what is live, since when, and what is held back.
 
-use std::path::PathBuf;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
@@ -13,6 +14,7 @@ use super::table::{Cell, Table};
 use super::{FAILED, OK, USAGE, load, select};
 use crate::config::App;
 use crate::config::duration::human;
+use crate::git::text;
 use crate::release::Layout;
 use crate::release::leftover::Leftover;
 use crate::state::{Attempt, Kept, Outcome, Pause, Quarantine, State, StateDir, Trouble, UnderWay};
@@ -38,6 +40,9 @@ struct Status {
     leftovers: Vec<PathBuf>,
     #[serde(skip)]
     removal: Option<String>,
+    /// How the attempt ended whose way back has failed.
+    #[serde(skip)]
+    stuck: Option<String>,
     /// Why nothing else is known.
     error: Option<String>,
 }
@@ -105,7 +110,7 @@ pub fn status(arguments: &Arguments, app: Option<&str>, json: bool) -> u8 {
 
 fn look(app: &App, arguments: &Arguments) -> Status {
     let dir = StateDir::new(arguments.state(), &app.name);
-    let last = dir.history().read().ok().and_then(|mut all| all.pop());
+    let mut attempts = dir.history().read().unwrap_or_default();
     let (state, error) = match dir.load() {
         Ok(state) => (state, None),
         Err(error) => (State::default(), Some(error.to_string())),
@@ -113,6 +118,11 @@ fn look(app: &App, arguments: &Arguments) -> Status {
     // A pause whose time is over holds nothing back.
     let paused = state.paused.filter(|pause| pause.holds(Timestamp::now()));
     let state = State { paused, ..state };
+    // A newer commit may have been refused since: what is stuck is an attempt of its own.
+    let number = state.stuck.as_ref().map(|stuck| stuck.attempt);
+    let stuck = attempts.iter().rev().find(|a| Some(a.attempt) == number);
+    let stuck = stuck.and_then(|attempt| attempt.reason.clone());
+    let last = attempts.pop();
     let layout = Layout::new(&app.deploy.root);
     let current = layout.current().ok().flatten();
     let condition = if error.is_some() {
@@ -132,6 +142,7 @@ fn look(app: &App, arguments: &Arguments) -> Status {
         current,
         under_way: dir.under_way().read(),
         removal: removal(&leftovers),
+        stuck,
         leftovers: leftovers.into_iter().map(|left| left.path).collect(),
         error,
     }
@@ -164,15 +175,25 @@ fn removal(leftovers: &[Leftover]) -> Option<String> {
     let first = leftovers.first()?;
     let directories: Vec<_> = leftovers
         .iter()
-        .map(|left| left.directory.display().to_string())
+        .map(|left| quoted(&left.directory))
         .collect();
     Some(format!(
         "{} old releases could not be removed and take room: {} belongs to {}\n  as root: rm -rf {}",
         leftovers.len(),
-        first.path.display(),
+        text::line(first.path.as_os_str().as_bytes()),
         first.owner,
         directories.join(" ")
     ))
+}
+
+/// `path` for a shell: in single quotes, unless it needs none.
+fn quoted(path: &Path) -> String {
+    let path = path.display().to_string();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
+    if path.chars().all(plain) {
+        return path;
+    }
+    format!("'{}'", path.replace('\'', r"'\''"))
 }
 
 impl Condition {
@@ -291,7 +312,10 @@ fn told(status: &Status, now: Timestamp) -> Option<(String, String)> {
             ),
         ),
         // What leads out is said there too.
-        Condition::Stuck => (last.unwrap_or_default().to_owned(), history),
+        Condition::Stuck => {
+            let reason = status.stuck.as_deref().or(last);
+            (reason.unwrap_or_default().to_owned(), history)
+        }
     })
 }
 

@@ -102,7 +102,7 @@ impl Deployment<'_> {
                 self.conclude(draft, Outcome::RolledBack, Some(reason), journal)
             }
             // It was not well before either, so nothing is stuck that was not before.
-            Err(worse) if trying.ill_before.is_some() && worse.phase != Phase::BackSwitch => {
+            Err(worse) if trying.ill_before.is_some() && was_brought_back(&worse) => {
                 let reason = format!(
                     "{reason}\n  {previous} is back, and is not well, as before this deploy: {}",
                     worse.what
@@ -118,10 +118,9 @@ impl Deployment<'_> {
                      is one",
                     worse.what
                 );
-                self.state.stuck = Some(Trying {
-                    phases: journal.phases().to_vec(),
-                    ..trying
-                });
+                // Its phases are those up to the way back: every poll that goes on adds its own to them, and
+                // the next one starts from the same.
+                self.state.stuck = Some(trying);
                 self.conclude(draft, Outcome::Stuck, Some(reason), journal)
             }
         }
@@ -194,5 +193,15 @@ impl Deployment<'_> {
             seen.is_some_and(|seen| seen.active == "active" && seen.cwd.iter().any(there))
         };
         !units.is_empty() && units.iter().all(runs)
+    }
+}
+
+/// Whether a way back that did not end well has brought the old code up all the same: a unit that was
+/// restarted and fails by itself runs it, one that nobody restarted still runs the new code.
+fn was_brought_back(worse: &Failure) -> bool {
+    match worse.phase {
+        Phase::BackProbe => true,
+        Phase::BackRestart => worse.blame == Blame::Revision,
+        _ => false,
     }
 }

@@ -162,7 +162,7 @@ fn first_line(program: &Path) -> String {
              repository: sed -i 's/\\r$//' {name}; and `{name} text eol=lf` in .gitattributes keeps it so"
         ),
         Some(rest) => {
-            let interpreter = String::from_utf8_lossy(rest);
+            let interpreter = text::line(rest);
             let interpreter = interpreter
                 .split_ascii_whitespace()
                 .next()

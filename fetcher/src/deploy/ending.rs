@@ -26,6 +26,11 @@ impl Deployment<'_> {
             Err(failure) if failure.phase.is_after_switch() && self.has_left(&trying) => {
                 self.go_back(draft, trying, failure, journal)
             }
+            // Somebody has led `current` elsewhere meanwhile, but units may run from this one.
+            Err(failure) if failure.phase.is_after_switch() && failure.phase != Phase::Switch => {
+                self.state.trying = None;
+                self.abandon(draft, &failure, journal)
+            }
             Err(failure) if self.worth_a_look(&failure) => {
                 self.state.trying = None;
                 let failure = self.keep_for_inspection(&trying, failure);

@@ -40,16 +40,22 @@ impl Deployment<'_> {
         if let Some(trying) = &self.state.trying {
             return Ok(Foreseen::GoOn(trying.revision.clone()));
         }
+        let stuck = self
+            .state
+            .stuck
+            .as_ref()
+            .map(|stuck| stuck.revision.clone());
         if let Some(pause) = self.pause() {
-            return Ok(Foreseen::Nothing(Verdict::Paused(pause)));
+            let nothing = Foreseen::Nothing(Verdict::Paused(pause));
+            return Ok(stuck.map_or(nothing, Foreseen::GoBack));
         }
         let polled = self.source.poll(&self.state.passed_over);
+        if let (Err(_), Some(stuck)) = (&polled, &stuck) {
+            return Ok(Foreseen::GoBack(stuck.clone()));
+        }
         let revision = polled.map_err(|e| e.during(Phase::Poll))?.revision;
         if let Some(verdict) = self.nothing_to_do(&revision) {
-            return Ok(match &self.state.stuck {
-                Some(stuck) => Foreseen::GoBack(stuck.revision.clone()),
-                None => Foreseen::Nothing(verdict),
-            });
+            return Ok(stuck.map_or(Foreseen::Nothing(verdict), Foreseen::GoBack));
         }
         let live = self.state.live.as_ref().map(|live| live.revision.clone());
         let (looked, obstacle) = match self.look() {

@@ -22,6 +22,7 @@ impl Version {
         // `v1.*` names part of the version itself: only what is no digit or dot is dropped.
         let label = literal.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
         let text = tag.strip_prefix(label).unwrap_or(tag);
+        let text = text.strip_suffix(literal_end(pattern)).unwrap_or(text);
         let number = text.find(|c: char| c.is_ascii_digit())?;
         let (name, text) = text.split_at_checked(number)?;
         let fits = |c: char| c.is_alphabetic() || matches!(c, '-' | '_' | '.' | '/' | '@');
@@ -38,12 +39,27 @@ impl Version {
     }
 }
 
+/// What a pattern has behind its last wildcard and is no part of a version: `-prod` of `v*-prod`.
+fn literal_end(pattern: &str) -> &str {
+    let end = pattern.rsplit(['*', '?', ']']).next().unwrap_or_default();
+    let word = end.trim_start_matches(['-', '_', '.', '+']);
+    let is_word = !word.is_empty() && word.chars().all(|c| c.is_alphabetic());
+    // `1a`, `1post`: what the library reads as part of a version stays.
+    let versioned = pep440_rs::Version::from_str(&format!("1{end}")).is_ok();
+    if is_word && end.len() < pattern.len() && !versioned {
+        end
+    } else {
+        ""
+    }
+}
+
 /// Whether a pattern asks for what comes before a release: it says so after its first wildcard, as
 /// `v*-rc*` or `v*b*` do.
 #[must_use]
 pub fn wants_before_release(pattern: &str) -> bool {
     let literal = glob::literal_prefix(pattern).len();
     let wild = pattern.get(literal..).unwrap_or_default();
+    let wild = wild.strip_suffix(literal_end(pattern)).unwrap_or(wild);
     wild.contains(|c: char| c == '-' || c.is_ascii_alphabetic())
 }
 
@@ -95,6 +111,8 @@ mod tests {
             ],
         );
         ordered("v1.*", &["v1.9", "v1.10"]);
+        ordered("v*-prod", &["v1.2.3-prod", "v1.10-prod"]);
+        ordered("v*-rc", &["v1.2-rc", "v1.10-rc"]);
         ordered("*", &["20260101", "20260102", "20260102120000"]);
     }
 
@@ -121,6 +139,8 @@ mod tests {
             ("*", false),
             ("release-*", false),
             ("v1.?", false),
+            ("v*-prod", false),
+            ("v*-rc", true),
             ("v*-rc*", true),
             ("v*rc*", true),
         ] {

@@ -62,7 +62,10 @@ impl<'a> Watch<'a> {
     pub fn observe(&mut self, at: Duration, seen: Observation) -> Verdict {
         let fault = self.fault(&seen);
         let waits = matches!(seen.answer, Some(Answer::Waiting(_)));
-        if seen.stranger.is_some() {
+        // A good answer without a stranger takes back one that was seen for a moment; where nothing answers
+        // well, holders are not looked for.
+        let good = |a: &Answer| matches!(a, Answer::Status { status, .. } if self.expected.health.expect.has(*status));
+        if seen.stranger.is_some() || seen.answer.as_ref().is_some_and(good) {
             self.stranger = seen.stranger;
         }
         for unit in seen.units {

@@ -37,7 +37,9 @@ impl Layout {
             .flatten();
         let unfinished = |path: &PathBuf| {
             let name = path.file_name().unwrap_or_default().as_encoded_bytes();
-            name.starts_with(UNFINISHED.as_bytes())
+            let release = name.strip_prefix(UNFINISHED.as_bytes());
+            // The command for root names nothing that has another form than what we make.
+            release.is_some_and(|name| name.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'-'))
         };
         let directories = entries.map(|entry| entry.path()).filter(unfinished);
         let in_the_way = |directory: PathBuf| {

@@ -40,7 +40,7 @@ pub fn superfluous(
     let good = || state.live.iter().chain(&state.earlier);
     let mut stays: BTreeSet<&str> = good().take(keep).map(|k| k.release.as_str()).collect();
     stays.extend(current);
-    if let Some(trying) = &state.trying {
+    for trying in state.trying.iter().chain(&state.stuck) {
         stays.insert(&trying.release);
         stays.extend(trying.previous.as_deref());
     }
@@ -170,13 +170,19 @@ mod tests {
             ill_before: None,
             phases: Vec::new(),
         };
-        let state = State {
-            trying: Some(trying),
+        let tried = State {
+            trying: Some(trying.clone()),
+            ..State::default()
+        };
+        let stuck = State {
+            stuck: Some(trying),
             ..State::default()
         };
         let disk = names(&["01", "02", "03", "04"]);
-        let gone = superfluous(&state, Some("03"), &disk, 2, Failed::None);
-        assert_eq!(gone, names(&["01"]));
+        for state in [tried, stuck] {
+            let gone = superfluous(&state, Some("03"), &disk, 2, Failed::None);
+            assert_eq!(gone, names(&["01"]), "{state:?}");
+        }
     }
 
     #[test]

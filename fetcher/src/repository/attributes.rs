@@ -22,6 +22,10 @@ use crate::worker::WorkerError;
 /// The file's name in every directory.
 const FILE_NAME: &[u8] = b".gitattributes";
 
+/// Most bytes of such files that one tree may have: each file is held against each pattern in them. A
+/// line for each of ten thousand files takes less.
+const MOST: usize = 1 << 20;
+
 /// Stands for the top of the tree; nothing is opened there.
 const TOP: &str = "/tree";
 
@@ -33,19 +37,23 @@ pub(super) fn check(
     get: &mut dyn FnMut(Id) -> Result<Vec<u8>, WorkerError>,
 ) -> Result<(), WorkerError> {
     let mut files = Vec::new();
+    let mut size = 0;
     for (path, entries) in tree.directories() {
         let file = entries
             .iter()
             .find(|e| e.name == FILE_NAME && e.kind() == FILE);
         if let Some(file) = file {
             let content = get(file.id)?;
-            // Most say something of line ends alone.
-            if content.windows(6).any(|word| word == b"filter") {
-                files.push((path.clone(), content));
+            size += content.len();
+            if size > MOST {
+                return Err(too_much());
             }
+            files.push((path.clone(), content));
         }
     }
-    if files.is_empty() {
+    // Most say something of line ends alone. Where one asks for a filter, another may do so by a macro.
+    let asks = |content: &Vec<u8>| content.windows(6).any(|word| word == b"filter");
+    if !files.iter().any(|(_, content)| asks(content)) {
         return Ok(());
     }
     // Of two files the one that lies deeper has the last word.
@@ -65,6 +73,14 @@ pub(super) fn check(
         }
     }
     Ok(())
+}
+
+fn too_much() -> WorkerError {
+    WorkerError::Tree(format!(
+        "the tree is refused because its .gitattributes files have more than {} KiB together, which pp-fetcher \
+         does not look through for filters\n  patterns in place of single paths make them smaller",
+        MOST / 1024
+    ))
 }
 
 fn refused(path: &Path, filter: &str) -> WorkerError {

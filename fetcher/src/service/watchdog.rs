@@ -11,8 +11,8 @@ use super::rest::Rest;
 use crate::config::App;
 use crate::hooks;
 
-/// What a pass may take beside its scripts and the probes: the fetch's 10 min, restarts forth and
-/// back at 200 s each, waiting for the restarter's limit, and as much again.
+/// What a pass may take beside its scripts, its fetches and the probes: restarts forth and back at 200 s
+/// each, waiting for the restarter's limit, and as much again.
 const BESIDE: Duration = Duration::from_secs(45 * 60);
 
 /// The passes under way, each with the moment by which it must have ended.
@@ -25,7 +25,7 @@ impl Watchdog {
     /// Does `work` for `app`, under watch.
     pub fn during(&self, app: &App, work: impl FnOnce()) {
         let scripts = app.deploy.build_timeout + hooks::timeout(app);
-        let most = scripts + 2 * (app.health.within + app.health.steady) + BESIDE;
+        let most = scripts + fetches(app) + looks(app) + BESIDE;
         self.passes()
             .insert(app.name.clone(), Instant::now() + most);
         work();
@@ -50,6 +50,17 @@ impl Watchdog {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// One conversation with each server, each with a time-out of its own.
+fn fetches(app: &App) -> Duration {
+    let servers = u32::try_from(app.submodules.len()).unwrap_or(u32::MAX);
+    app.fetch.timeout.saturating_mul(servers.saturating_add(1))
+}
+
+/// The probes forth and back, and the look at the live app before: at most two requests that hang.
+fn looks(app: &App) -> Duration {
+    2 * (app.health.within + app.health.steady + app.health.timeout)
 }
 
 #[cfg(test)]
