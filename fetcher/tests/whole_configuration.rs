@@ -74,12 +74,15 @@ fn a_value_that_would_fail_after_the_switch_is_refused_when_it_is_read() {
         site.home.app("todo", &text);
         site.poll().ended(2).has(&["todo.toml", expected]);
     }
+    let long = "\"images/a-file-with-a-long-name.png\", ".repeat(300);
+    let long = format!("[tree]\nunfiltered = [{long}]");
     for (section, expected) in [
         (
             "[restart]\nelsewhere = [\"x.service\"]",
             "neither in `units` nor in `reload`",
         ),
         ("[tree]\nleave_out = [\"/x\"]", "`tree.leave_out`"),
+        (&long, "`tree.unfiltered` has more than 8 KiB"),
         ("[fetch]\nlimit = \"2GB\"", "is not a size"),
         ("[[submodule]]\npath = \"x\"", "empty = true"),
         (

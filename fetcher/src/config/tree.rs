@@ -8,6 +8,12 @@ use serde::{Deserialize, Serialize};
 use super::fragment::Tree;
 use crate::git::glob;
 
+/// Most bytes of one list of patterns: all four fit into one message to the worker, which has 64 KiB.
+const LARGEST: usize = 8 * 1024;
+
+/// What a pattern's length takes in that message.
+const LENGTH: usize = 8;
+
 /// What of a tree is an exception. Patterns are of whole paths below the release; `*` stands for
 /// any characters, `/` among them, `?` for one.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,6 +71,13 @@ fn any(patterns: &[String], path: &[u8]) -> bool {
 pub(super) fn rules(written: Tree, empty: BTreeSet<PathBuf>) -> Result<TreeRules, String> {
     let patterns = |key: &str, patterns: Option<Vec<String>>| {
         let patterns = patterns.unwrap_or_default();
+        let size: usize = patterns.iter().map(|p| p.len() + LENGTH).sum();
+        if size > LARGEST {
+            return Err(format!(
+                "`tree.{key}` has more than {} KiB of patterns: with * in them, fewer say the same",
+                LARGEST / 1024
+            ));
+        }
         let wrong = |p: &&String| {
             p.is_empty()
                 || p.starts_with('/')
