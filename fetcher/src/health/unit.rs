@@ -134,11 +134,6 @@ impl UnitSeen {
         }
         // A script may go there by itself: what already runs from the live release is right.
         let runs = |cwd: &PathBuf| used.live.is_some_and(|live| cwd.starts_with(live));
-        // Where an app went live and no process of it is left, nothing says what the script does: a push may
-        // be what mends it, and the probe judges it after the restart.
-        if used.live.is_some() && self.active != "active" && self.processes.is_empty() {
-            return None;
-        }
         if self.cwd.iter().any(runs) || self.processes.iter().any(|p| runs(&p.cwd)) {
             return None;
         }
