@@ -21,6 +21,7 @@ pub mod git;
 pub mod health;
 pub mod hooks;
 pub mod hostkey;
+mod mounts;
 pub mod pass;
 pub mod process;
 pub mod proof;

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use nix::sys::statvfs::{FsFlags, statvfs};
 use thiserror::Error;
 
+use crate::mounts::{self, Mount};
+
 /// What is to stay free beside what is needed: the app that serves writes to the same disk.
 const RESERVE: Need = Need {
     bytes: 32 << 20,
@@ -123,9 +125,8 @@ pub fn read_only(path: &Path) -> Option<String> {
         return None;
     }
     let shown = path.display();
-    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    Some(if for_us_alone(&mounts, &real) {
+    Some(if for_us_alone(&mounts::all(), &real) {
         format!(
             "{shown} is read-only in here: the unit of this service lets it write to its ReadWritePaths= alone\n  \
              as root: systemctl edit pp-fetcher, there [Service] and ReadWritePaths={shown}, then systemctl restart \
@@ -140,25 +141,12 @@ pub fn read_only(path: &Path) -> Option<String> {
     })
 }
 
-/// Whether the mount that `path` is on is read-only while its file system is not: the options before and
-/// after the `-` of a line of mountinfo (proc(5)).
-fn for_us_alone(mounts: &str, path: &Path) -> bool {
-    let mut closest = (0, false);
-    for line in mounts.lines() {
-        let Some((mount, super_block)) = line.split_once(" - ") else {
-            continue;
-        };
-        let mut fields = mount.split(' ').skip(4);
-        let (Some(point), Some(options)) = (fields.next(), fields.next()) else {
-            continue;
-        };
-        let has = |options: &str, option: &str| options.split(',').any(|o| o == option);
-        let super_options = super_block.rsplit(' ').next().unwrap_or_default();
-        if path.starts_with(point) && point.len() >= closest.0 {
-            closest = (point.len(), has(options, "ro") && has(super_options, "rw"));
-        }
-    }
-    closest.1
+/// Whether the mount that `path` is on is read-only while its file system is not. Of two mounts at one
+/// point the later one is seen.
+fn for_us_alone(mounts: &[Mount], path: &Path) -> bool {
+    let above = mounts.iter().filter(|mount| path.starts_with(&mount.point));
+    let closest = above.max_by_key(|mount| mount.point.as_os_str().len());
+    closest.is_some_and(|mount| mount.read_only_here)
 }
 
 /// Whether there is less room around `path` than is always to stay free.

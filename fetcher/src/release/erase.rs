@@ -1,14 +1,12 @@
 //! Removing a release's directory, and nothing else with it.
 
-use std::ffi::OsString;
 use std::fs;
 use std::io::{self, ErrorKind};
-use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::layout::Layout;
-use crate::crash;
+use crate::{crash, mounts};
 
 impl Layout {
     /// Removes a release, first of all its name: a removal cut short leaves something that the sweep
@@ -46,37 +44,14 @@ pub(super) fn erase(path: &Path) -> io::Result<()> {
 
 fn nothing_mounted(path: &Path) -> io::Result<()> {
     let canonical = path.canonicalize()?;
-    let mounts = fs::read("/proc/self/mountinfo").unwrap_or_default();
-    match mount_points(&mounts).find(|mount| mount.starts_with(&canonical)) {
+    let mut points = mounts::all().into_iter().map(|mount| mount.point);
+    match points.find(|point| point.starts_with(&canonical)) {
         None => Ok(()),
-        Some(mount) => Err(io::Error::other(format!(
+        Some(point) => Err(io::Error::other(format!(
             "something is mounted at {}: unmount it, it would be emptied",
-            mount.display()
+            point.display()
         ))),
     }
-}
-
-/// The fifth field of each line, in which blanks and the like are written `\040`.
-fn mount_points(mountinfo: &[u8]) -> impl Iterator<Item = PathBuf> {
-    let lines = mountinfo.split(|byte| *byte == b'\n');
-    let fields = lines.filter_map(|line| line.split(|byte| *byte == b' ').nth(4));
-    fields.map(|field| PathBuf::from(OsString::from_vec(unescape(field))))
-}
-
-fn unescape(mut field: &[u8]) -> Vec<u8> {
-    let mut plain = Vec::with_capacity(field.len());
-    while let Some((&byte, rest)) = field.split_first() {
-        let octal = rest.get(..3).filter(|_| byte == b'\\');
-        let octal = octal.and_then(|digits| std::str::from_utf8(digits).ok());
-        if let Some(byte) = octal.and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
-            plain.push(byte);
-            field = rest.get(3..).unwrap_or_default();
-        } else {
-            plain.push(byte);
-            field = rest;
-        }
-    }
-    plain
 }
 
 /// Lets the owner write into every directory below. What it cannot change stays as it is.
@@ -93,14 +68,6 @@ fn make_writable(directory: &Path) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn mount_points_are_read_with_their_blanks() {
-        let text = b"36 35 98:0 /mnt1 /srv/a\\040b\\134 rw - ext4 /dev/x rw\n\nshort line\n";
-        let found: Vec<_> = mount_points(text).collect();
-        assert_eq!(found, [Path::new("/srv/a b\\")]);
-        assert_eq!(unescape(b"\\9\\04"), b"\\9\\04");
-    }
 
     #[test]
     fn read_only_directories_are_made_writable_and_links_are_not_followed() {
