@@ -121,6 +121,11 @@ pub fn build(
     }
 }
 
+/// Whether it is a file that somebody may execute.
+pub(super) fn may_be_run(found: &fs::Metadata) -> bool {
+    found.is_file() && found.permissions().mode() & 0o111 != 0
+}
+
 /// The script, if it is a file that may be executed.
 fn script(release: &Path, written: &Path) -> Result<PathBuf, Failure> {
     let program = release.join(written);
@@ -133,7 +138,7 @@ fn script(release: &Path, written: &Path) -> Result<PathBuf, Failure> {
         })
     };
     match fs::metadata(&program) {
-        Ok(found) if found.is_file() && found.permissions().mode() & 0o111 != 0 => Ok(program),
+        Ok(found) if may_be_run(&found) => Ok(program),
         Ok(_) => refuse(format!(
             "{} is not an executable file\n  in the repository: git update-index --chmod=+x {}",
             program.display(),

@@ -2,8 +2,9 @@
 //! the configuration's fault, never the revision's.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
+use super::build;
 use super::failure::Failure;
 use super::journal::Phase;
 use super::pipeline::Deployment;
@@ -38,7 +39,7 @@ impl Deployment<'_> {
         settings(self.host, self.app, release.as_deref()).map_err(fail)?;
         Ok(Looked {
             remarks,
-            ill_before: self.look_at_live(),
+            ill_before: self.look_at_live(release.as_deref()),
         })
     }
 
@@ -49,7 +50,7 @@ impl Deployment<'_> {
         };
         let (shown, file) = (build.display(), self.app.path.display());
         match fs::metadata(build) {
-            Ok(found) if found.is_file() && found.permissions().mode() & 0o111 != 0 => Ok(()),
+            Ok(found) if build::may_be_run(&found) => Ok(()),
             Ok(found) if found.is_file() => Err(format!(
                 "the build script {shown} is not executable\n  as its owner: chmod a+x {shown}"
             )),
@@ -64,15 +65,14 @@ impl Deployment<'_> {
     }
 
     /// What is wrong with what serves, if a deploy would go back to it.
-    fn look_at_live(&self) -> Option<IllBefore> {
+    fn look_at_live(&self, release: Option<&Path>) -> Option<IllBefore> {
         if let Some(stuck) = &self.state.stuck {
             let what = stuck.going_back.as_deref().unwrap_or_default();
             let what = what.lines().next().unwrap_or_default().to_owned();
             let key = "stuck".to_owned();
             return Some(IllBefore { what, key });
         }
-        let serving = self.serving()?;
-        let illness = glance(self.host, self.app, &self.layout.release(&serving))?;
+        let illness = glance(self.host, self.app, release?)?;
         let what = illness.what.lines().next().unwrap_or_default().to_owned();
         let key = illness.key;
         Some(IllBefore { what, key })

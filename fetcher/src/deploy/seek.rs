@@ -11,6 +11,7 @@ use super::pipeline::{Deployment, PassError, Verdict};
 use super::source::{Commit, Found, SourceError};
 use crate::release::prune::Failed;
 use crate::revision::Revision;
+use crate::state::record::keep_last;
 use crate::state::{Kept, StateError};
 
 /// Most tags in a row that stand for no commit.
@@ -145,8 +146,7 @@ impl Deployment<'_> {
     ) -> Result<(), StateError> {
         journal.note(&error.what);
         self.state.passed_over.extend(error.no_commit);
-        let excess = self.state.passed_over.len().saturating_sub(MOST_TOLD);
-        self.state.passed_over.drain(..excess);
+        keep_last(&mut self.state.passed_over, MOST_TOLD);
         self.save()
     }
 

@@ -228,8 +228,7 @@ impl State {
             at,
             configuration: configuration.map(str::to_owned),
         });
-        let excess = self.quarantined.len().saturating_sub(MOST);
-        self.quarantined.drain(..excess);
+        keep_last(&mut self.quarantined, MOST);
     }
 
     /// Lifts everything that keeps what is followed from being tried, and gives the revisions that
@@ -258,8 +257,7 @@ impl State {
             tag: tag.to_owned(),
             revision: revision.clone(),
         });
-        let excess = self.tags.len().saturating_sub(MOST);
-        self.tags.drain(..excess);
+        keep_last(&mut self.tags, MOST);
     }
 
     /// Whether `revision` may go live although it does not descend from the live one.
@@ -326,6 +324,12 @@ impl State {
             self.earlier.insert(0, before);
         }
     }
+}
+
+/// Drops the oldest of a list that is longer than `most`.
+pub(crate) fn keep_last<T>(list: &mut Vec<T>, most: usize) {
+    let excess = list.len().saturating_sub(most);
+    list.drain(..excess);
 }
 
 #[cfg(test)]
