@@ -129,10 +129,9 @@ fn a_mirror_with_malformed_commits_is_tidied() {
     assert!(packs() < 20, "{} files", packs());
 }
 
-#[test]
-fn a_server_whose_history_is_shallow_is_deployed_from_as_git_clones_it() {
-    let site = Site::new();
-    for name in ["a", "b", "c"] {
+/// Pushes these, and clones the last of them alone into `shallow.git`.
+fn clone_shallow(site: &Site, names: &[&str]) {
+    for name in names {
         site.push(name, "200", "");
     }
     let at = site.home.path().display().to_string();
@@ -145,6 +144,12 @@ fn a_server_whose_history_is_shallow_is_deployed_from_as_git_clones_it() {
         &format!("file://{at}/todo.git"),
         "shallow.git",
     ]);
+}
+
+#[test]
+fn a_server_whose_history_is_shallow_is_deployed_from_as_git_clones_it() {
+    let site = Site::new();
+    clone_shallow(&site, &["a", "b", "c"]);
     let text = std::fs::read_to_string(site.home.path().join("apps.d/todo.toml")).unwrap();
     site.home
         .app("todo", &text.replace("todo.git", "shallow.git"));
@@ -170,19 +175,7 @@ fn a_server_whose_history_is_shallow_is_deployed_from_as_git_clones_it() {
 #[test]
 fn a_shallow_server_over_the_old_protocol_too() {
     let site = Site::new();
-    for name in ["a", "b"] {
-        site.push(name, "200", "");
-    }
-    let at = site.home.path().display().to_string();
-    site.git(&[
-        "clone",
-        "-q",
-        "--bare",
-        "--depth",
-        "1",
-        &format!("file://{at}/todo.git"),
-        "shallow.git",
-    ]);
+    clone_shallow(&site, &["a", "b"]);
     site.git(&["-C", "shallow.git", "config", "protocol.version", "0"]);
     let text = std::fs::read_to_string(site.home.path().join("apps.d/todo.toml")).unwrap();
     site.home

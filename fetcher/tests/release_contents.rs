@@ -13,6 +13,7 @@ use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::PathBuf;
 
 use site::Site;
+use site::typed::type_whole_line;
 
 fn work(site: &Site, name: &str) -> PathBuf {
     let path = site.home.path().join("work").join(name);
@@ -92,19 +93,7 @@ fn a_leading_dot_is_a_dot_and_a_file_that_is_nowhere_is_told_with_the_line_that_
     );
     assert!(env.symlink_metadata().is_err());
     // The line, typed as it stands there.
-    let line = said
-        .text
-        .split("as root: ")
-        .nth(1)
-        .unwrap()
-        .lines()
-        .next()
-        .unwrap();
-    let typed = std::process::Command::new("sh")
-        .args(["-c", line])
-        .status()
-        .unwrap();
-    assert!(typed.success(), "{line}");
+    type_whole_line(&said.text, "as root: ");
     fs::write(&env, "SECRET=1\n").unwrap();
     assert_eq!(
         fs::read_to_string(current(&site, ".env")).unwrap(),
@@ -352,19 +341,7 @@ fn a_release_that_cannot_be_removed_is_told_by_status_and_the_command_mends_it()
     ]);
     let json = site.run(&["status", "--json"]);
     json.has(&["\"leftovers\": [\n"]);
-    let line = said
-        .text
-        .split("as root: ")
-        .nth(1)
-        .unwrap()
-        .lines()
-        .next()
-        .unwrap();
-    let typed = std::process::Command::new("sh")
-        .args(["-c", line])
-        .status()
-        .unwrap();
-    assert!(typed.success(), "{line}");
+    type_whole_line(&said.text, "as root: ");
     let after = site.run(&["status"]);
     assert!(!after.text.contains("could not be removed"), "{after:?}");
     assert_eq!(

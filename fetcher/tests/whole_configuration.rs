@@ -13,6 +13,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
 use site::Site;
+use site::typed::type_whole_line;
 
 /// Another app of this name with this root.
 fn app(site: &Site, name: &str, root: &str) {
@@ -210,19 +211,7 @@ fn a_file_that_is_not_utf_8_is_told_with_its_line_and_the_mend_ends_well() {
         &format!("todo.toml:{lines}:6: the byte 0xe9 is not UTF-8"),
         "iconv",
     ]);
-    let line = said
-        .text
-        .split("Latin-1: ")
-        .nth(1)
-        .unwrap()
-        .lines()
-        .next()
-        .unwrap();
-    let typed = std::process::Command::new("sh")
-        .args(["-c", line])
-        .status()
-        .unwrap();
-    assert!(typed.success(), "{line}");
+    type_whole_line(&said.text, "Latin-1: ");
     site.poll().ended(0);
     fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
     if nix::unistd::geteuid().is_root() {
@@ -230,19 +219,7 @@ fn a_file_that_is_not_utf_8_is_told_with_its_line_and_the_mend_ends_well() {
         let said = site.poll();
         said.ended(2)
             .has(&["must be readable by the user", "chmod 644"]);
-        let line = said
-            .text
-            .split("runs as: ")
-            .nth(1)
-            .unwrap()
-            .lines()
-            .next()
-            .unwrap();
-        let typed = std::process::Command::new("sh")
-            .args(["-c", line])
-            .status()
-            .unwrap();
-        assert!(typed.success(), "{line}");
+        type_whole_line(&said.text, "runs as: ");
         site.poll().ended(0);
     }
 }

@@ -69,13 +69,11 @@ fn a_reload_that_does_nothing_is_not_good(host: &Host) -> Result<()> {
     only_reloaded(&app)?;
     app.push(Perl("v2"), "Second")?;
     let output = app.poll_exits(1)?;
-    for part in [
+    output.says(&[
         "still runs from the release",
         "its reload does not take up new code",
         "list reloads.service in `units`",
-    ] {
-        assert!(output.stdout.contains(part), "{part}: {output}");
-    }
+    ]);
     app.serves("hello v1")?;
     assert!(
         app.status()?.quarantined.is_empty(),
@@ -99,13 +97,11 @@ fn a_unit_that_cannot_be_reloaded_is_found_before_the_build_and_each_mend_ends_w
     only_reloaded(&app)?;
     app.push(Perl("v2"), "Second")?;
     let output = app.poll_exits(1)?;
-    for part in [
+    output.says(&[
         "look: cannot.service cannot be reloaded",
         "ExecReload=",
         "list cannot.service in `units`",
-    ] {
-        assert!(output.stdout.contains(part), "{part}: {output}");
-    }
+    ]);
     // What a reload of it would be: the server begins anew in the new release.
     let again = "Type=simple\nExecStart=/bin/sh -c 'trap : HUP; while :; do cd \"$0\"; perl server.pl & wait; kill $!; wait; done' /var/www/projects/cannot/current\nExecReload=/bin/kill -HUP $MAINPID";
     unit(host, &app, again)?;
@@ -146,9 +142,7 @@ fn a_worker_of_the_old_release_that_stays_is_not_good(host: &Host) -> Result<()>
     app.deploy(Perl("v1"), "First")?;
     app.push(Perl("v2"), "Second")?;
     let output = app.poll_exits(1)?;
-    for part in ["still runs from the release", "sleep (pid ", "KillMode="] {
-        assert!(output.stdout.contains(part), "{part}: {output}");
-    }
+    output.says(&["still runs from the release", "sleep (pid ", "KillMode="]);
     assert!(app.status()?.quarantined.is_empty());
     unit(
         host,
@@ -188,13 +182,11 @@ fn a_process_of_ours_that_answers_in_the_apps_place_is_named(host: &Host) -> Res
     unit(host, &app, slow)?;
     app.push(Perl("v2"), "Second")?;
     let output = app.poll_exits(1)?;
-    for part in [
+    output.says(&[
         "is not this app: pid ",
         "python3 -m http.server",
         "belongs to none of the app's units",
-    ] {
-        assert!(output.stdout.contains(part), "{part}: {output}");
-    }
+    ]);
     assert!(app.status()?.quarantined.is_empty());
     host.lab()
         .cmd(["systemctl", "stop", "other-stranger"])

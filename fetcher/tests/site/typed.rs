@@ -5,10 +5,21 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
-/// Types what stands after `lead` on its line.
+/// Types what stands after `lead` on its line, up to what is said beside it.
 pub fn type_line(what: &str, lead: &str) {
-    let line = what.split(lead).nth(1).unwrap().lines().next().unwrap();
-    let line = line.split([';', ',']).next().unwrap();
+    run(line_after(what, lead).split([';', ',']).next().unwrap());
+}
+
+/// Types all of the line that stands after `lead`.
+pub fn type_whole_line(what: &str, lead: &str) {
+    run(line_after(what, lead));
+}
+
+fn line_after<'a>(what: &'a str, lead: &str) -> &'a str {
+    what.split(lead).nth(1).unwrap().lines().next().unwrap()
+}
+
+fn run(line: &str) {
     let typed = Command::new("sh").args(["-c", line]).status().unwrap();
     assert!(typed.success(), "{line}");
 }

@@ -82,6 +82,18 @@ pub struct Output {
     pub took: Duration,
 }
 
+impl Output {
+    /// What it printed has all of these parts.
+    ///
+    /// # Panics
+    /// If one of them is missing.
+    pub fn says(&self, parts: &[&str]) {
+        for part in parts {
+            assert!(self.stdout.contains(part), "{part}: {self}");
+        }
+    }
+}
+
 impl fmt::Display for Output {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.code {
