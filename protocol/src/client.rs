@@ -24,6 +24,17 @@ use crate::{SOCKET, VERSION};
 /// time-outs for stopping and for starting (90 s each) and some room.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(200);
 
+/// Most supplementary groups of a caller that the restarter reads. It refuses whoever has more, in the same
+/// words as everybody else, so a client says why by itself: [`groups_beyond_reading`].
+pub const MOST_GROUPS: usize = 64;
+
+/// How many supplementary groups this process has, if they are more than the restarter reads.
+#[must_use]
+pub fn groups_beyond_reading() -> Option<usize> {
+    let groups = nix::unistd::getgroups().ok()?.len();
+    (groups > MOST_GROUPS).then_some(groups)
+}
+
 /// Most entries taken from a listing, so that a wrong server cannot keep us reading.
 const MAX_GRANTS: usize = 4096;
 

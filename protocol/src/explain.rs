@@ -21,6 +21,12 @@ pub fn explain(unit: &str, verb: Verb, report: &Report) -> Explanation {
     let summary = match report.outcome(verb) {
         Outcome::Restarted => format!("{unit} was restarted and is {state}{}", took(report)),
         Outcome::Reloaded => format!("{unit} was reloaded and is {state}{}", took(report)),
+        Outcome::NotRunning if report.left_stopped(verb) => {
+            advice.push(format!("to start it: systemctl start {unit} (as root)"));
+            format!(
+                "{unit} is {state}: try-restart restarts only what runs, so it was left as it is"
+            )
+        }
         Outcome::NotRunning => {
             advice.push(journal);
             format!(
@@ -31,7 +37,7 @@ pub fn explain(unit: &str, verb: Verb, report: &Report) -> Explanation {
         Outcome::Failed => {
             advice.push(journal);
             let done = match verb {
-                Verb::Restart => "did not come back",
+                Verb::Restart | Verb::TryRestart => "did not come back",
                 Verb::Reload => "was not reloaded",
             };
             if report.result == "start-limit-hit" {
@@ -163,6 +169,14 @@ fn refused(unit: &str, refusal: Option<Refusal>) -> (&'static str, String) {
             "systemd could not be reached over the system bus",
             "see: systemctl status dbus.service".to_owned(),
         ),
+        Some(Refusal::StopUnderWay) => (
+            "a stop is under way, of it or of a unit that it needs, and nobody else's job is ever cancelled",
+            format!("when that has ended (systemctl list-jobs shows it): systemctl status {unit}"),
+        ),
+        Some(Refusal::ShuttingDown) => (
+            "the host is shutting down",
+            "see: systemctl is-system-running".to_owned(),
+        ),
         Some(Refusal::Other) | None => (
             "systemd refused in words that this version does not know",
             "see: journalctl -u pp-restarter -n 20".to_owned(),
@@ -255,6 +269,16 @@ mod tests {
     }
 
     #[test]
+    fn a_stopped_unit_that_was_left_so_is_no_failure_in_words() {
+        let mut seen = report(JobResult::Done, ActiveState::Inactive, "dead", "success");
+        seen.invocation = seen.invocation_before;
+        let told = explain("todo.service", Verb::TryRestart, &seen);
+        assert!(told.summary.contains("was left as it is"), "{told:?}");
+        let told = explain("todo.service", Verb::Restart, &seen);
+        assert!(told.summary.contains("is not running"), "{told:?}");
+    }
+
+    #[test]
     fn each_refusal_says_what_to_do() {
         let mut said = std::collections::HashSet::new();
         for refusal in [
@@ -266,6 +290,8 @@ mod tests {
             Refusal::NotApplicable,
             Refusal::Unreachable,
             Refusal::Other,
+            Refusal::StopUnderWay,
+            Refusal::ShuttingDown,
         ] {
             let seen = Report {
                 refusal: Some(refusal),

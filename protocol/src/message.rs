@@ -32,21 +32,28 @@ pub enum Ask {
 
 /// What can be done to a unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum Verb {
-    /// Stop it and start it.
+    /// As `systemctl restart`: stop it and start it. A unit that is stopped is started, and so is what it
+    /// requires; what it conflicts with is stopped.
     Restart,
-    /// Ask it to read its configuration again.
+    /// As `systemctl reload`: ask it to read its configuration again.
     Reload,
+    /// As `systemctl try-restart`: the same as a restart where the unit runs; one that is stopped is left so.
+    TryRestart,
 }
 
 impl Verb {
+    /// Every verb, in the order of their numbers.
+    pub const ALL: [Self; 3] = [Self::Restart, Self::Reload, Self::TryRestart];
+
     /// The word used in the policy, in logs and on the command line.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Restart => "restart",
             Self::Reload => "reload",
+            Self::TryRestart => "try-restart",
         }
     }
 }

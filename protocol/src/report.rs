@@ -46,6 +46,11 @@ pub enum Refusal {
     Unreachable,
     /// systemd refused in words this version does not know.
     Other,
+    /// Another job of systemd's is under way that this one would have cancelled: somebody stops the unit, or
+    /// one that it needs. A job of somebody else's is never replaced.
+    StopUnderWay,
+    /// The host is shutting down.
+    ShuttingDown,
 }
 
 /// `ActiveState` of a unit.
@@ -144,16 +149,28 @@ impl Report {
         match (self.job, verb) {
             (JobResult::None, _) => Outcome::Refused,
             (JobResult::Unknown, _) => Outcome::Unknown,
-            (JobResult::Done, crate::Verb::Restart) if self.is_active() && renewed => {
+            (JobResult::Done, crate::Verb::Restart | crate::Verb::TryRestart)
+                if self.is_active() && renewed =>
+            {
                 Outcome::Restarted
             }
             (JobResult::Done, crate::Verb::Reload) if self.is_active() => Outcome::Reloaded,
             (JobResult::Done, _) if self.active == ActiveState::Unknown => Outcome::Unknown,
+            (JobResult::Done, _) if self.left_stopped(verb) => Outcome::NotRunning,
             (JobResult::Done | JobResult::Skipped, _) if self.active != ActiveState::Failed => {
                 Outcome::NotRunning
             }
             _ => Outcome::Failed,
         }
+    }
+
+    /// Whether a [`crate::Verb::TryRestart`] found the unit stopped and left it so, as it should.
+    #[must_use]
+    pub fn left_stopped(&self, verb: crate::Verb) -> bool {
+        verb == crate::Verb::TryRestart
+            && self.job == JobResult::Done
+            && matches!(self.active, ActiveState::Inactive | ActiveState::Failed)
+            && self.invocation == self.invocation_before
     }
 
     /// Whether the unit was running when it was last looked at.
@@ -201,6 +218,32 @@ mod tests {
         ] {
             let seen = report(job, active, renewed).outcome(Verb::Restart);
             assert_eq!(seen, expected, "{job:?} {active:?} {renewed}");
+        }
+    }
+
+    #[test]
+    fn a_try_restart_of_a_stopped_unit_leaves_it_so() {
+        use ActiveState::{Active, Failed, Inactive};
+        for (active, renewed, left) in [
+            (Inactive, false, true),
+            (Failed, false, true),
+            (Active, true, false),
+            // It ran, was restarted and has ended since.
+            (Inactive, true, false),
+        ] {
+            let seen = report(JobResult::Done, active, renewed);
+            assert_eq!(
+                seen.left_stopped(Verb::TryRestart),
+                left,
+                "{active:?} {renewed}"
+            );
+            assert!(!seen.left_stopped(Verb::Restart), "{active:?}");
+            let outcome = seen.outcome(Verb::TryRestart);
+            assert_eq!(
+                outcome == Outcome::Restarted,
+                active == Active,
+                "{outcome:?}"
+            );
         }
     }
 

@@ -74,6 +74,13 @@ fn requests() {
         },
         "01 00 01 0c 746f646f2e73657276696365",
     );
+    request(
+        Ask::Act {
+            verb: Verb::TryRestart,
+            unit: unit(),
+        },
+        "01 00 02 0c 746f646f2e73657276696365",
+    );
     request(Ask::List, "01 01");
 }
 
@@ -148,6 +155,8 @@ fn numbers_of_the_enums() {
         R::NotApplicable,
         R::Unreachable,
         R::Other,
+        R::StopUnderWay,
+        R::ShuttingDown,
     ];
     for (number, refusal) in refusals.into_iter().enumerate() {
         let message = Reply::Finished(Report {

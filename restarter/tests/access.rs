@@ -61,7 +61,7 @@ fn rule_1_a_stranger_is_refused_though_the_socket_lets_everybody_in() {
 }
 
 #[test]
-fn rule_1_a_group_counts_as_effective_and_as_supplementary_group() {
+fn rule_1_a_group_counts_as_supplementary_group_and_the_effective_one_alone_does_not() {
     if !is_root("rule 1") {
         return;
     }
@@ -71,7 +71,10 @@ fn rule_1_a_group_counts_as_effective_and_as_supplementary_group() {
         .collect();
     let many = format!("{},{GROUP}", others.join(","));
     for (gid, groups, code) in [
-        (GROUP, "", 0),
+        // As a login has it, and as a setgid copy of the client would: only the effective group.
+        (GROUP, "61900", 0),
+        (GROUP, "", 3),
+        (GROUP, "61901", 3),
         (STRANGER, "61900", 0),
         (STRANGER, many.as_str(), 0),
         (STRANGER, "61901", 3),
@@ -100,6 +103,8 @@ fn rule_1_whose_groups_cannot_all_be_read_is_refused() {
             Some(code),
             "{count} other groups: {out:?}"
         );
+        let told = String::from_utf8_lossy(&out.stderr).contains("is in 65 supplementary groups");
+        assert_eq!(told, code == 3, "{out:?}");
     }
 }
 

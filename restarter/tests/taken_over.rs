@@ -12,10 +12,10 @@ mod common;
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::{Fake, mine};
+use common::{Fake, Same, mine, service};
 use pp_protocol::Verb;
 use pp_restarter::monitor;
-use pp_restarter::pair::{Order, WORD, Word};
+use pp_restarter::pair::{LEAVE, Order, WORD, Word};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::time::Instant;
@@ -28,18 +28,30 @@ struct Taken {
 
 impl Taken {
     fn new(takes: Duration) -> Self {
-        let (pair, theirs) = UnixStream::pair().unwrap();
-        let fake = Fake::taking(takes);
+        Self::with(Fake::taking(takes), 1, std::future::pending()).0
+    }
+
+    /// With so many fronts, of which the first serves.
+    fn with(
+        fake: Arc<Fake>,
+        fronts: usize,
+        stop: impl Future<Output = ()> + Send + 'static,
+    ) -> (Self, Vec<UnixStream>) {
+        let (ours, theirs): (Vec<_>, Vec<_>) =
+            (0..fronts).map(|_| UnixStream::pair().unwrap()).unzip();
+        let service = service(&mine(&["todo.service", "other.service"]), theirs);
         let manager = Arc::clone(&fake);
-        let policy = mine(&["todo.service", "other.service"]);
-        let monitor = tokio::spawn(async move {
-            monitor::serve(theirs, &policy, manager, std::future::pending()).await
-        });
-        Self {
-            pair,
-            fake,
-            monitor,
-        }
+        let monitor = tokio::spawn(monitor::serve(service, manager, stop, Same));
+        let mut ours = ours.into_iter();
+        let pair = ours.next().unwrap();
+        (
+            Self {
+                pair,
+                fake,
+                monitor,
+            },
+            ours.collect(),
+        )
     }
 
     async fn say(&mut self, id: u64, unit: u32) {
@@ -121,19 +133,70 @@ async fn rule_20_a_second_order_for_a_running_unit_ends_the_service_but_not_the_
 }
 
 #[tokio::test(start_paused = true)]
-async fn rule_17_a_front_that_crashes_does_not_reset_the_limits() {
-    let mut taken = Taken::new(Duration::ZERO);
-    let start = Instant::now();
+async fn rule_41_a_front_that_crashes_is_replaced_at_once_and_resets_no_limit() {
+    let (mut taken, mut others) =
+        Taken::with(Fake::taking(Duration::ZERO), 2, std::future::pending());
     for id in 0..3 {
         taken.say(id, 0).await;
         assert!(matches!(taken.hear().await, Some(Word::Finished(..))));
     }
+    taken.pair = others.remove(0);
+    taken.say(1, 0).await;
+    assert!(matches!(taken.hear().await, Some(Word::Busy(1, _))));
+    taken.say(2, 1).await;
+    assert!(matches!(taken.hear().await, Some(Word::Finished(2, _))));
     drop(taken.pair);
-    taken.monitor.await.unwrap().unwrap();
-    let stayed = start.elapsed();
+    let error = taken.monitor.await.unwrap().unwrap_err();
+    assert!(error.to_string().contains("no process is left"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn rule_41_the_next_front_gets_no_answer_of_the_one_before_and_waits_for_its_job() {
+    let fake = Fake::taking(Duration::from_secs(5));
+    let (mut taken, mut others) = Taken::with(fake, 2, std::future::pending());
+    let start = Instant::now();
+    taken.say(1, 0).await;
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    taken.pair = others.remove(0);
+    taken.say(7, 0).await;
+    assert!(matches!(taken.hear().await, Some(Word::Finished(7, _))));
+    assert_eq!(taken.fake.count(), 2);
     assert!(
-        (44..=46).contains(&stayed.as_secs()),
-        "{stayed:?}: until three tokens are back"
+        start.elapsed() >= Duration::from_secs(10),
+        "one after the other"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn rule_41_a_stop_waits_for_jobs_and_a_shutdown_does_not() {
+    for (shutting_down, seconds) in [(false, 60), (true, 2)] {
+        let fake = Arc::new(Fake {
+            takes: Duration::from_secs(60),
+            shutting_down,
+            ..Fake::default()
+        });
+        let stop = tokio::time::sleep(Duration::from_millis(10));
+        let (mut taken, _) = Taken::with(fake, 1, stop);
+        let start = Instant::now();
+        taken.say(1, 0).await;
+        assert_eq!(taken.hear().await, Some(Word::Drain));
+        // A front drains by waiting for what it has asked for; one that is killed meanwhile is no matter.
+        drop(taken.pair);
+        let _ = taken.monitor.await.unwrap();
+        assert_eq!(start.elapsed().as_secs(), seconds, "{shutting_down}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn rule_41_a_front_that_leaves_in_order_is_not_replaced() {
+    let (mut taken, mut others) =
+        Taken::with(Fake::taking(Duration::ZERO), 2, std::future::pending());
+    taken.pair.write_all(&LEAVE).await.unwrap();
+    taken.monitor.await.unwrap().unwrap();
+    assert_eq!(
+        others[0].read(&mut [0]).await.unwrap(),
+        0,
+        "nobody takes its place"
     );
 }
 

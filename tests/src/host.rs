@@ -114,7 +114,7 @@ impl Host {
         let path = format!("/etc/pp-restarter/policy.d/{name}.toml");
         self.lab.write(&path, toml.as_bytes(), 0o644, "root:root")?;
         self.lab.cmd(["pp-restarter", "--check"]).ok()?;
-        self.reread_policy()
+        self.empty_limits()
     }
 
     /// Takes a policy file away.
@@ -125,11 +125,11 @@ impl Host {
         self.lab
             .cmd(["rm", &format!("/etc/pp-restarter/policy.d/{name}.toml")])
             .ok()?;
-        self.reread_policy()
+        self.empty_limits()
     }
 
-    /// The restarter has no reload: it is stopped, and the next request starts it.
-    fn reread_policy(&self) -> Result<()> {
+    /// The restarter sees a new policy by itself; its limits are emptied by root's stopping it.
+    fn empty_limits(&self) -> Result<()> {
         self.lab
             .cmd(["systemctl", "stop", "pp-restarter.service"])
             .ok()?;

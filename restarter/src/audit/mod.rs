@@ -155,6 +155,18 @@ pub fn job(order: &Order, unit: &UnitName, report: &Report) {
     );
 }
 
+/// The service is told to stop while systemd is at work: what comes of it is not seen.
+pub fn unseen(order: &Order, unit: &UnitName) {
+    job(
+        order,
+        unit,
+        &Report {
+            job: pp_protocol::JobResult::Unknown,
+            ..Report::unseen()
+        },
+    );
+}
+
 /// A unit's limit was reached.
 pub fn limited(order: &Order, unit: &UnitName, wait: Duration) {
     let (verb, unit, wait) = (order.verb.as_str(), unit.as_str(), millis(wait));
@@ -169,11 +181,13 @@ pub fn limited(order: &Order, unit: &UnitName, wait: Duration) {
 
 /// Records about `uid` were left out.
 pub fn repeated(uid: u32, times: u32, last: &str) {
+    let who = match uid {
+        quiet::UNTOLD => "callers that are not told apart".to_owned(),
+        uid => format!("uid {uid}"),
+    };
     warn!(
         event = "repeated",
-        uid,
-        times,
-        "{times} more requests of uid {uid}, not written down one by one; the last: {last}"
+        uid, times, "{times} more requests of {who}, not written down one by one; the last: {last}"
     );
 }
 

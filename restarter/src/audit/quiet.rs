@@ -1,5 +1,7 @@
 //! Keeps the log's volume bounded whatever is sent: records that are like the last one of the same
-//! caller, and records beyond the caller's share, are counted instead of written.
+//! caller, beyond the caller's share, or beyond what all callers may have, are counted instead of written.
+//!
+//! Restarts are not among them: what was allowed, done and answered is always written.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -12,11 +14,17 @@ pub const SAME: Duration = Duration::from_secs(60);
 /// Records of one caller that are written at once.
 pub const SHARE: u32 = 30;
 
+/// Records of all callers together that are written at once.
+pub const ALL: u32 = 120;
+
 /// Time after which one more is written.
 const MORE: Duration = Duration::from_secs(2);
 
-/// Callers remembered. Only members of one group can connect, so this is plenty.
-const CALLERS: usize = 256;
+/// Callers remembered by themselves; those beyond are counted together.
+pub const CALLERS: usize = 256;
+
+/// In place of a uid: callers that are not told apart.
+pub const UNTOLD: u32 = u32::MAX;
 
 /// What to do with a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,36 +35,65 @@ pub struct Advice {
     pub left_out: Option<(u32, String)>,
 }
 
+/// A number of records at once, then one more after each [`MORE`].
+#[derive(Debug, Clone, Copy)]
+struct Share {
+    most: u32,
+    full_at: Instant,
+}
+
+impl Share {
+    fn new(most: u32, now: Instant) -> Self {
+        let full_at = now;
+        Self { most, full_at }
+    }
+
+    fn missing(&self, now: Instant) -> Duration {
+        self.full_at.saturating_duration_since(now)
+    }
+
+    fn has_one(&self, now: Instant) -> bool {
+        self.missing(now) <= MORE * (self.most - 1)
+    }
+
+    fn take(&mut self, now: Instant) {
+        self.full_at = now + self.missing(now) + MORE;
+    }
+}
+
 #[derive(Debug)]
 struct Caller {
     last: String,
     since: Instant,
     left_out: u32,
-    full_at: Instant,
+    share: Share,
 }
 
 /// What was written lately, for each caller.
 #[derive(Debug, Default)]
 pub struct Quiet {
     callers: HashMap<u32, Caller>,
+    all: Option<Share>,
 }
 
 impl Quiet {
     /// Asks about a record of `uid` that reads like `record`.
     pub fn ask(&mut self, uid: u32, record: &str, now: Instant) -> Advice {
+        let all = self.all.get_or_insert_with(|| Share::new(ALL, now));
         if self.callers.len() >= CALLERS && !self.callers.contains_key(&uid) {
             self.callers
-                .retain(|_, caller| caller.left_out > 0 || caller.full_at > now);
+                .retain(|_, caller| caller.left_out > 0 || caller.share.full_at > now);
         }
+        let known = self.callers.len() < CALLERS || self.callers.contains_key(&uid);
+        let uid = if known { uid } else { UNTOLD };
         let caller = self.callers.entry(uid).or_insert_with(|| Caller {
             last: String::new(),
             since: now,
             left_out: 0,
-            full_at: now,
+            share: Share::new(SHARE, now),
         });
         let same = caller.last == record && now.duration_since(caller.since) < SAME;
-        let missing = caller.full_at.saturating_duration_since(now);
-        if same || missing > MORE * (SHARE - 1) {
+        if same || !caller.share.has_one(now) || !all.has_one(now) {
             caller.left_out = caller.left_out.saturating_add(1);
             record.clone_into(&mut caller.last);
             return Advice {
@@ -66,16 +103,20 @@ impl Quiet {
         }
         let left_out =
             (caller.left_out > 0).then(|| (caller.left_out, std::mem::take(&mut caller.last)));
-        *caller = Caller {
-            last: record.to_owned(),
-            since: now,
-            left_out: 0,
-            full_at: now + missing + MORE,
-        };
+        caller.last = record.to_owned();
+        (caller.since, caller.left_out) = (now, 0);
+        caller.share.take(now);
+        all.take(now);
         Advice {
             write: true,
             left_out,
         }
+    }
+
+    /// How many callers are remembered.
+    #[must_use]
+    pub fn remembered(&self) -> usize {
+        self.callers.len()
     }
 
     /// What is still to be said when the service ends.
@@ -135,5 +176,18 @@ mod tests {
             panic!("one caller")
         };
         assert!(left_out > 1000);
+    }
+
+    #[test]
+    fn rule_38_all_callers_together_have_one_cap_and_the_table_is_bounded() {
+        let (mut quiet, now) = (Quiet::default(), Instant::now());
+        let mut written = 0;
+        for uid in 0..100_000u32 {
+            written += u32::from(quiet.ask(uid, &format!("denied {uid}"), now).write);
+        }
+        assert_eq!(written, ALL);
+        assert!(quiet.remembered() <= CALLERS + 1, "{}", quiet.remembered());
+        let told: u32 = quiet.rest().iter().map(|(_, times, _)| times).sum();
+        assert_eq!(told + written, 100_000, "every one is counted");
     }
 }

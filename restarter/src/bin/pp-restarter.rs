@@ -3,9 +3,9 @@
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use pp_restarter::policy::files::{self, Trust};
+use pp_restarter::policy::files::{self, Places};
 use pp_restarter::policy::{check, names};
 use pp_restarter::{audit, daemon};
 
@@ -19,7 +19,7 @@ Usage: pp-restarter                 the service; systemd starts it, see pp-resta
 The policy is /etc/pp-restarter/policy.d/*.toml, see pp-restarter-policy(5). To restart a unit: pp-restart(1).
 ";
 
-/// Before a service that could not start ends, so that systemd, which starts it again for every
+/// Least time from the start to the end of a service that fails, so that systemd, which starts it again for every
 /// waiting connection, never counts twenty starts in two seconds and gives up on the socket.
 const PACE: Duration = Duration::from_secs(2);
 
@@ -28,7 +28,7 @@ fn main() -> ExitCode {
     let words: Vec<_> = arguments.iter().filter_map(|word| word.to_str()).collect();
     let ended = match words.as_slice() {
         _ if words.len() != arguments.len() => return usage(),
-        [] => daemon::monitor(),
+        [] => return service(),
         ["front"] => daemon::front(),
         #[cfg(feature = "selftest")]
         ["selftest"] => daemon::selftest::monitor(),
@@ -49,13 +49,28 @@ fn main() -> ExitCode {
     let Err(failure) = ended else {
         return ExitCode::SUCCESS;
     };
+    failed(&failure.to_string())
+}
+
+fn service() -> ExitCode {
+    let start = Instant::now();
+    match daemon::monitor() {
+        Ok(None) => ExitCode::SUCCESS,
+        // It has served, as far as the policy was in order; that it was not shows in `systemctl --failed`.
+        Ok(Some(wrong)) => failed(&wrong),
+        Err(failure) => {
+            let code = failed(&failure.to_string());
+            std::thread::sleep(PACE.saturating_sub(start.elapsed()));
+            code
+        }
+    }
+}
+
+fn failed(why: &str) -> ExitCode {
     if !audit::is_open() {
-        eprintln!("pp-restarter: {failure}");
+        eprintln!("pp-restarter: {why}");
     }
-    audit::alarm("stop", &failure.to_string());
-    if words.is_empty() {
-        std::thread::sleep(PACE);
-    }
+    audit::alarm("stop", why);
     ExitCode::FAILURE
 }
 
@@ -64,10 +79,10 @@ fn usage() -> ExitCode {
     ExitCode::from(2)
 }
 
-/// 0: the service would accept this policy. 1: it would not.
+/// 0: the service would accept this policy. 1: it would refuse it, or leave out a file of it.
 fn checked(directory: PathBuf) -> ExitCode {
     let directory = std::path::absolute(&directory).unwrap_or(directory);
-    match files::load(&Trust::default(), &directory, &names::System) {
+    match files::load(&Places::with_policy(&directory), &names::System) {
         Ok(loaded) => {
             loaded
                 .warnings
@@ -75,7 +90,14 @@ fn checked(directory: PathBuf) -> ExitCode {
                 .for_each(|warning| eprintln!("warning: {warning}"));
             // A reader that has left, such as `head`, is no reason to fail.
             let _ = std::io::stdout().write_all(check::describe(&loaded.policy).as_bytes());
-            ExitCode::SUCCESS
+            for problem in &loaded.left_out {
+                eprintln!("{problem}");
+            }
+            if loaded.left_out.is_empty() {
+                return ExitCode::SUCCESS;
+            }
+            eprintln!("the service allows nothing of what is in such a file; the other files hold");
+            ExitCode::FAILURE
         }
         Err(problem) => {
             eprintln!("{problem}");

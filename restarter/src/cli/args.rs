@@ -20,8 +20,12 @@ pub(super) struct Args {
     #[arg(long)]
     pub(super) reload: bool,
 
+    /// Restart only those that run, and leave alone what is stopped
+    #[arg(long, conflicts_with = "reload")]
+    pub(super) try_restart: bool,
+
     /// List what you may do, and do nothing
-    #[arg(long, conflicts_with_all = ["units", "reload"])]
+    #[arg(long, conflicts_with_all = ["units", "reload", "try_restart"])]
     pub(super) list: bool,
 
     /// Write one JSON object for each unit (or each entry of the list) to standard output
@@ -40,7 +44,7 @@ pub(super) struct Args {
 
 const EXIT: &str = "\
 Exit status:
-  0  restarted (or reloaded) and active
+  0  restarted (or reloaded) and active; with --try-restart also: it does not run, and was left so
   1  it did not come back, or the outcome is unknown
   2  the command line is wrong
   3  not allowed

@@ -13,7 +13,7 @@ use args::Args;
 pub use args::client_command;
 use say::Voice;
 
-/// Restarted (or reloaded) and active.
+/// Restarted (or reloaded) and active; or left stopped by a try-restart.
 pub const OK: u8 = 0;
 /// It did not come back, or nobody knows.
 pub const NOT_BACK: u8 = 1;
@@ -53,10 +53,10 @@ fn list(client: &Client, voice: Voice) -> u8 {
 }
 
 fn act(client: &Client, voice: Voice, args: &Args) -> u8 {
-    let verb = if args.reload {
-        Verb::Reload
-    } else {
-        Verb::Restart
+    let verb = match (args.reload, args.try_restart) {
+        (true, _) => Verb::Reload,
+        (false, true) => Verb::TryRestart,
+        (false, false) => Verb::Restart,
     };
     let mut units = Vec::new();
     for name in &args.units {
@@ -93,6 +93,7 @@ fn one(client: &Client, voice: Voice, verb: Verb, unit: &UnitName) -> u8 {
             voice.report(verb, unit, &report);
             match report.outcome(verb) {
                 Outcome::Restarted | Outcome::Reloaded => OK,
+                _ if report.left_stopped(verb) => OK,
                 _ => NOT_BACK,
             }
         }

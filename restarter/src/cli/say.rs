@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use nix::unistd::{Gid, Group, User, geteuid};
+use pp_protocol::client::{MOST_GROUPS, groups_beyond_reading};
 use pp_protocol::{ClientError, Grant, Outcome, Report, UnitName, UnitNameError, Verb, explain};
 use serde_json::{Value, json};
 
@@ -47,7 +48,7 @@ impl Voice {
             } else {
                 let every = Duration::from_millis(grant.every_ms);
                 out!(
-                    "{:<8} {}   {} at once, one more every {} s",
+                    "{:<11} {}   {} at once, one more every {} s",
                     grant.verb.as_str(),
                     grant.unit,
                     grant.burst,
@@ -57,6 +58,7 @@ impl Voice {
         }
         if grants.is_empty() {
             err!("pp-restart: you may not restart anything. {ASK}");
+            many_groups();
         }
     }
 
@@ -75,7 +77,9 @@ impl Voice {
                     "elapsed_ms": report.elapsed_ms,
                 },
             }));
-        } else if matches!(outcome, Outcome::Restarted | Outcome::Reloaded) {
+        } else if matches!(outcome, Outcome::Restarted | Outcome::Reloaded)
+            || report.left_stopped(verb)
+        {
             out!("{}", told.summary);
         } else {
             err!("pp-restart: {}", told.summary);
@@ -88,6 +92,7 @@ impl Voice {
     pub(super) fn denied(self, verb: Verb, unit: &UnitName) {
         self.refusal(unit, "denied", json!(null));
         err!("pp-restart: you may not {} {unit}. {ASK}", verb.as_str());
+        many_groups();
         err!("  what you may do: pp-restart --list");
     }
 
@@ -145,6 +150,16 @@ impl Voice {
         if self.json {
             object(&json!({ "unit": unit, "outcome": outcome, "retry_after_ms": retry_after_ms }));
         }
+    }
+}
+
+/// Says so where the caller's groups are the reason for a denial that is the same for everybody.
+fn many_groups() {
+    if let Some(count) = groups_beyond_reading() {
+        err!(
+            "  this login is in {count} supplementary groups, and the restarter refuses whoever is in more than \
+             {MOST_GROUPS}: leave some (`id` lists them), then log in anew"
+        );
     }
 }
 

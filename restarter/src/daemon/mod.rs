@@ -3,12 +3,12 @@
 //!
 //! ```text
 //! systemd ── fd 3 ──▶ pp-restarter (root)                    = the monitor
-//!                      │ reads the policy
-//!                      │ starts itself again as user pp-restarter, with
+//!                      │ watches the policy's directory, reads the policy
+//!                      │ starts itself again, three times, as user pp-restarter, with
 //!                      │   fd 0 = the listening socket, fd 1 = its end of a socket pair
-//!                      ├──▶ pp-restarter front               = the front
-//!                      │ sends it the policy, gives up capabilities, exec, fork
-//!                      └ serves the front until it leaves
+//!                      ├──▶ pp-restarter front               = the front, and two that wait
+//!                      │ gives up capabilities, exec, fork; sends the first one the policy
+//!                      └ serves it until it leaves; should it crash, the next
 //! ```
 
 pub mod activation;
@@ -25,13 +25,18 @@ use std::sync::Arc;
 
 use nix::sys::prctl;
 use nix::unistd::User;
+use pp_trusted::Refused;
 use sd_notify::NotifyState;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::monitor::Service;
 use crate::monitor::bus::Systemd;
+use crate::monitor::fronts::Fronts;
+use crate::monitor::kept::{self, Kept};
+use crate::monitor::watch::Watch;
 use crate::pair::handover;
-use crate::policy::files::{self, Trust};
+use crate::policy::files::{self, Loaded, Places};
 use crate::policy::{Policy, names};
 use crate::{audit, front, monitor, sandbox};
 
@@ -41,48 +46,51 @@ pub const USER: &str = "pp-restarter";
 /// What the program fails with; the text is for the administrator.
 pub type Failure = Box<dyn std::error::Error>;
 
-/// The service, from its start to its end, as the monitor.
+/// How many fronts are started: one serves, and two take its place should it crash while a restart is under
+/// way. With nothing under way, the service is simply started again by the next connection.
+const FRONTS: usize = 3;
+
+/// The service, from its start to its end, as the monitor. Hands back what was wrong with the policy, if
+/// anything.
 ///
 /// A policy that is refused does not end it: it stays, allows nobody anything and says why. Ending
 /// would have systemd start it again for each connection until it gives up on the socket, and then mending
 /// the policy would not be enough.
 ///
 /// # Errors
-/// It could not start, the front failed, or (at the very end) the policy was refused.
-pub fn monitor() -> Result<(), Failure> {
-    let loaded = files::load(
-        &Trust::default(),
-        Path::new(files::DIRECTORY),
-        &names::System,
-    );
+/// It could not start, or the front failed.
+pub fn monitor() -> Result<Option<String>, Failure> {
+    let watch = Watch::arm().map_err(|error| {
+        format!("changes of the policy cannot be seen ({error}): is fs.inotify.max_user_instances used up?")
+    })?;
+    let places = Places::with_policy(Path::new(files::DIRECTORY));
+    let loaded = files::load(&places, &names::System);
     audit::open();
-    let (policy, refused) = match loaded {
-        Ok(loaded) => {
-            loaded
-                .warnings
-                .iter()
-                .for_each(|warning| audit::alarm("policy", warning));
-            (loaded.policy, None)
-        }
-        Err(problem) => {
-            let text = format!("policy refused, nobody may do anything: {problem}");
-            audit::alarm("policy", &text);
-            (Policy::default(), Some(text))
-        }
-    };
+    let (policy, refused, wrong) = read(loaded);
     let listener = activation::listener()?;
+    let kept = Kept::open(Path::new(kept::FILE), &policy)
+        .map_err(|error| format!("the limits cannot be kept in {}: {error}", kept::FILE))?;
     sandbox::privileges::prepare()?;
-    let (ours, theirs) = UnixStream::pair()?;
-    let mut front = start_front("front", USER, listener.into(), theirs)?;
-    handover::send(&ours, &policy, refused.is_some())?;
-    ours.set_nonblocking(true)?;
-    // Before the sandbox: both want descriptors that it no longer gives out.
+    let (mut children, mut pairs) = (Vec::new(), Vec::new());
+    for _ in 0..FRONTS {
+        let (ours, theirs) = UnixStream::pair()?;
+        let listener = listener.try_clone()?.into();
+        children.push(start_front("front", USER, listener, theirs)?);
+        ours.set_nonblocking(true)?;
+        pairs.push(ours);
+    }
+    let bytes = handover::encode(&policy, refused)?;
+    // Before the sandbox: all of these want descriptors that it no longer gives out.
     let runtime = runtime()?;
     let _context = runtime.enter();
     let mut terminate = signal(SignalKind::terminate())?;
-    let pair = tokio::net::UnixStream::from_std(ours)?;
+    let pairs: Result<Vec<_>, _> = pairs
+        .into_iter()
+        .map(tokio::net::UnixStream::from_std)
+        .collect();
+    let service = Service::new(&policy, kept, Fronts::new(pairs?, bytes));
     sandbox::monitor()?;
-    let status = refused
+    let status = wrong
         .clone()
         .unwrap_or_else(|| format!("{} units allowed", policy.units.len()));
     // Without NOTIFY_SOCKET (not started by systemd) there is nobody to tell.
@@ -90,14 +98,37 @@ pub fn monitor() -> Result<(), Failure> {
     let stop = async move {
         terminate.recv().await;
     };
-    let served = runtime.block_on(monitor::serve(pair, &policy, Arc::new(Systemd), stop));
-    let left = front.wait()?;
-    served?;
-    match refused {
-        _ if !left.success() => Err(format!("the front failed: {left}").into()),
-        Some(text) => Err(text.into()),
-        None => Ok(()),
+    let served = runtime.block_on(monitor::serve(service, Arc::new(Systemd), stop, watch));
+    for mut child in children {
+        child.wait()?;
     }
+    served?;
+    Ok(wrong)
+}
+
+/// What was loaded, as it is served: the policy, whether all of it was refused, and what is wrong in a sentence.
+fn read(loaded: Result<Loaded, Refused>) -> (Policy, bool, Option<String>) {
+    let loaded = match loaded {
+        Ok(loaded) => loaded,
+        Err(problem) => {
+            let text = format!("policy refused, nobody may do anything: {problem}");
+            audit::alarm("policy", &text);
+            return (Policy::default(), true, Some(text));
+        }
+    };
+    for warning in &loaded.warnings {
+        audit::alarm("policy", warning);
+    }
+    for problem in &loaded.left_out {
+        let text = format!("nothing of this file is allowed, the other files hold: {problem}");
+        audit::alarm("policy", &text);
+    }
+    let units = loaded.policy.units.len();
+    let wrong = loaded.left_out.first().map(|problem| {
+        let files = loaded.left_out.len();
+        format!("{units} units allowed, {files} files of the policy left out: {problem}")
+    });
+    (loaded.policy, false, wrong)
 }
 
 /// This program again, as the front. The descriptor behind `/proc/self/exe` is this very file, even
@@ -136,16 +167,19 @@ fn start_front(
 /// It could not be contained, or the monitor is gone.
 pub fn front() -> Result<(), Failure> {
     sandbox::privileges::assert_unprivileged()?;
-    let _ = prctl::set_name(c"pp-front");
+    let _ = prctl::set_name(c"pp-spare");
     audit::open();
     let listener = UnixListener::from(io::stdin().as_fd().try_clone_to_owned()?);
     let pair = UnixStream::from(io::stdout().as_fd().try_clone_to_owned()?);
-    let handed = handover::receive(&pair)?;
+    let Ok(handed) = handover::receive(&pair) else {
+        // The monitor has left while this one waited to take another's place.
+        return Ok(());
+    };
+    let _ = prctl::set_name(c"pp-front");
     listener.set_nonblocking(true)?;
     pair.set_nonblocking(true)?;
     let runtime = runtime()?;
     let _context = runtime.enter();
-    let listener = tokio::net::UnixListener::from_std(listener)?;
     let pair = tokio::net::UnixStream::from_std(pair)?;
     if let Some(lacking) = sandbox::front()? {
         audit::alarm("sandbox", &lacking);

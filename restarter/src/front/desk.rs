@@ -30,8 +30,8 @@ struct Batch {
 #[derive(Debug, Default)]
 struct Unit {
     running: Option<Batch>,
-    restart: Option<Batch>,
-    reload: Option<Batch>,
+    /// Those that come next, one for each verb.
+    next: [Option<Batch>; Verb::ALL.len()],
 }
 
 /// All orders of the front.
@@ -59,8 +59,7 @@ impl Desk {
         let mut send = None;
         let place = match verb {
             _ if unit.running.is_none() => &mut unit.running,
-            Verb::Restart => &mut unit.restart,
-            Verb::Reload => &mut unit.reload,
+            verb => unit.next.get_mut(verb as usize)?,
         };
         let batch = place.get_or_insert_with(|| {
             self.last += 1;
@@ -91,7 +90,7 @@ impl Desk {
         let (id, answer) = match word {
             Word::Finished(id, report) => (id, Answer::Finished(report)),
             Word::Busy(id, after) => (id, Answer::Busy(after)),
-            Word::Drain => return None,
+            Word::Drain | Word::Current => return None,
         };
         let is_it = |batch: &mut Batch| batch.order.id == id;
         let (unit, batch) = self
@@ -102,7 +101,10 @@ impl Desk {
             // Whoever has left meanwhile is not told; what was begun was not stopped for it.
             let _ = waiting.send(answer.clone());
         }
-        unit.running = unit.restart.take().or_else(|| unit.reload.take());
+        // A restart first: a reload after it finds the new process.
+        let order = [Verb::Restart, Verb::TryRestart, Verb::Reload];
+        let mut next = order.into_iter();
+        unit.running = next.find_map(|verb| unit.next.get_mut(verb as usize)?.take());
         unit.running.as_ref().map(|batch| batch.order)
     }
 

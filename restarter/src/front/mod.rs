@@ -8,20 +8,23 @@ pub mod request;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io;
+use std::os::unix::net::UnixListener;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use tokio::io::unix::AsyncFd;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
+use tokio::net::UnixStream;
 use tokio::net::unix::OwnedReadHalf;
-use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::LocalSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::audit;
-use crate::audit::quiet::Quiet;
-use crate::pair::{Order, WORD, Word};
+use crate::audit::quiet::{Quiet, UNTOLD};
+use crate::pair::{IS_CURRENT, LEAVE, ORDER, WORD, Word};
 use crate::policy::{Caller, Policy};
 use desk::Desk;
 
@@ -65,11 +68,13 @@ struct Front {
     refused: bool,
     settings: Settings,
     desk: RefCell<Desk>,
-    orders: mpsc::UnboundedSender<Order>,
+    orders: mpsc::UnboundedSender<[u8; ORDER]>,
     per_uid: RefCell<HashMap<u32, usize>>,
     open: Cell<usize>,
     quiet: RefCell<Quiet>,
     drain: Notify,
+    /// The monitor has said that the policy is the one on disk.
+    current: Notify,
 }
 
 /// Serves clients until there were none for `settings.idle`, or until the monitor says so. What was
@@ -84,7 +89,7 @@ pub async fn serve(
     settings: Settings,
 ) -> io::Result<()> {
     let (from, mut to) = pair.into_split();
-    let (orders, mut outbox) = mpsc::unbounded_channel::<Order>();
+    let (orders, mut outbox) = mpsc::unbounded_channel::<[u8; ORDER]>();
     let front = Rc::new(Front {
         desk: RefCell::new(Desk::new(policy.units.len())),
         policy,
@@ -95,11 +100,17 @@ pub async fn serve(
         open: Cell::new(0),
         quiet: RefCell::default(),
         drain: Notify::new(),
+        current: Notify::new(),
     });
+    #[allow(
+        deprecated,
+        reason = "unsound for a type that lies about its descriptor, which std's listener does not; its successor is unsafe"
+    )]
+    let listener = AsyncFd::with_interest(listener, Interest::READABLE)?;
     let local = LocalSet::new();
-    local.spawn_local(async move {
+    let written = local.spawn_local(async move {
         while let Some(order) = outbox.recv().await {
-            if to.write_all(&order.encode()).await.is_err() {
+            if to.write_all(&order).await.is_err() || order == LEAVE {
                 break;
             }
         }
@@ -108,7 +119,12 @@ pub async fn serve(
         .run_until(async {
             tokio::select! {
                 broken = listen(&front, from) => broken,
-                () = accept_all(&front, &listener) => Ok(()),
+                () = accept_all(&front, &listener) => {
+                    // So that the monitor does not take the end of this process for a crash.
+                    let _ = front.orders.send(LEAVE);
+                    let _ = written.await;
+                    Ok(())
+                }
             }
         })
         .await;
@@ -125,9 +141,10 @@ async fn listen(front: &Front, mut from: OwnedReadHalf) -> io::Result<()> {
         from.read_exact(&mut bytes).await?;
         match Word::decode(&bytes).ok_or_else(|| io::Error::other("no word of a monitor"))? {
             Word::Drain => front.drain.notify_one(),
+            Word::Current => front.current.notify_one(),
             word => {
                 if let Some(order) = front.desk.borrow_mut().answered(word) {
-                    let _ = front.orders.send(order);
+                    let _ = front.orders.send(order.encode());
                 }
             }
         }
@@ -135,21 +152,21 @@ async fn listen(front: &Front, mut from: OwnedReadHalf) -> io::Result<()> {
 }
 
 /// Accepts until it is time to go, then waits for what is under way.
-async fn accept_all(front: &Rc<Front>, listener: &UnixListener) {
+async fn accept_all(front: &Rc<Front>, listener: &AsyncFd<UnixListener>) {
     let permits = Arc::new(Semaphore::new(front.settings.connections));
     let mut idle_since = Instant::now();
     loop {
         let accepted = async {
             // Before accept: what we cannot serve stays in the backlog and costs us nothing.
             let permit = Arc::clone(&permits).acquire_owned().await;
-            (permit, listener.accept().await)
+            (permit, front.accept(listener).await)
         };
         tokio::select! {
             (Ok(permit), stream) = accepted => match stream {
-                Ok((stream, _)) => start(front, stream, permit),
+                Ok(stream) => start(front, stream, permit),
                 Err(error) => {
                     let reason = format!("no connection could be accepted: {error}");
-                    front.record(u32::MAX, &reason, || audit::alarm("accept", &reason));
+                    front.record(UNTOLD, &reason, || audit::alarm("accept", &reason));
                     sleep(AFTER_ERROR).await;
                 }
             },
@@ -180,6 +197,26 @@ fn start(front: &Rc<Front>, stream: UnixStream, permit: OwnedSemaphorePermit) {
 }
 
 impl Front {
+    /// The next connection. Before it is accepted, the monitor is asked whether the policy has changed on
+    /// disk: a connection that came after the change is left to whoever has read it.
+    async fn accept(&self, listener: &AsyncFd<UnixListener>) -> io::Result<UnixStream> {
+        loop {
+            let mut ready = listener.readable().await?;
+            let _ = self.orders.send(IS_CURRENT);
+            self.current.notified().await;
+            match ready.try_io(|listener| listener.get_ref().accept()) {
+                Ok(accepted) => {
+                    let (stream, _) = accepted?;
+                    // Not std's own way, which is an ioctl: the front's filter has none.
+                    fcntl(&stream, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+                    return UnixStream::from_std(stream);
+                }
+                // Whoever was there has left.
+                Err(_would_block) => {}
+            }
+        }
+    }
+
     fn is_idle(&self) -> bool {
         self.open.get() == 0 && self.desk.borrow().is_idle()
     }

@@ -22,8 +22,8 @@ pub enum Unknown {
     TooManyGroups,
 }
 
-/// Most supplementary groups of a caller. A member of more is denied, and the log says why.
-pub const MOST: usize = 64;
+/// Most supplementary groups of a caller. A member of more is denied; the log says why, and so does the client.
+pub const MOST: usize = pp_protocol::client::MOST_GROUPS;
 
 /// The caller's credentials.
 ///

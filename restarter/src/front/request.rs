@@ -12,6 +12,7 @@ use tokio::time::timeout;
 
 use super::desk::Answer;
 use super::{Front, peer};
+use crate::audit::quiet::UNTOLD;
 use crate::audit::{self, Subject};
 use crate::pair::millis;
 use crate::policy::{Caller, Decision, Reason};
@@ -45,10 +46,18 @@ pub(super) async fn serve(front: &Front, mut stream: UnixStream) {
         Ok(caller) => caller,
         Err(unknown) => {
             let reason = format!("denied: a caller, as {unknown}");
-            front.record(u32::MAX, &reason, || audit::note("decision", &reason));
+            front.record(UNTOLD, &reason, || audit::note("decision", &reason));
             return answer(front, &mut stream, &DENIED).await;
         }
     };
+    if front.policy.people.is_subordinate(caller.uid) {
+        // Before it is counted: such a uid is one of thousands that somebody has, and all are refused.
+        let reason = "its uid is in a subordinate range of this host (/etc/subuid)";
+        front.record(UNTOLD, reason, || {
+            audit::decision(&caller, &Subject::default(), "denied", reason, None);
+        });
+        return answer(front, &mut stream, &DENIED).await;
+    }
     let Some(_admitted) = front.admit(&caller) else {
         decided(
             front,
@@ -85,6 +94,7 @@ async fn act(front: &Front, caller: &Caller, verb: Verb, name: &str, stream: &mu
                 _ if front.refused => "the policy was refused, nothing is allowed",
                 Reason::NotListed => "not in the policy",
                 Reason::NotGranted => "not allowed to this caller",
+                Reason::NoUser => "no user of this host",
             };
             decided(front, caller, &subject, "denied", reason);
             return answer(front, stream, &DENIED).await;
@@ -96,7 +106,7 @@ async fn act(front: &Front, caller: &Caller, verb: Verb, name: &str, stream: &mu
         return answer(front, stream, &DENIED).await;
     };
     if let Some(order) = order {
-        let _ = front.orders.send(order);
+        let _ = front.orders.send(order.encode());
     }
     let how = match order {
         Some(_) => "in the policy",
@@ -105,13 +115,9 @@ async fn act(front: &Front, caller: &Caller, verb: Verb, name: &str, stream: &mu
     // A limit that is reached shows at once, and is all that need be said then.
     let early = timeout(SOON, &mut ticket).await;
     if !matches!(early, Ok(Ok(Answer::Busy(_)))) {
-        front.record(
-            caller.uid,
-            &format!("allowed: {subject}, order {id}, pid {}", caller.pid),
-            || {
-                audit::decision(caller, &subject, "allowed", how, Some(id));
-            },
-        );
+        // Never left out, whatever was written before: no restart without its record. Sixteen callers at
+        // most share one restart, and those are limited.
+        audit::decision(caller, &subject, "allowed", how, Some(id));
     }
     let answered = match early {
         Ok(answered) => answered,
@@ -143,8 +149,8 @@ async fn act(front: &Front, caller: &Caller, verb: Verb, name: &str, stream: &mu
 async fn list(front: &Front, caller: &Caller, stream: &mut UnixStream) {
     let mut replies = Vec::new();
     for unit in &front.policy.units {
-        for verb in [Verb::Restart, Verb::Reload] {
-            if unit.grants(caller, verb) {
+        for verb in Verb::ALL {
+            if front.policy.grants(unit, caller, verb) {
                 replies.push(Reply::Grant(Grant {
                     unit: unit.name.to_string(),
                     verb,

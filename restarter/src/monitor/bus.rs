@@ -34,6 +34,12 @@ const AWAY: Duration = Duration::from_secs(10);
 /// exits at once shows itself only a little later, and is worth waiting for.
 const SETTLE: Duration = Duration::from_millis(250);
 
+/// A job that would cancel somebody else's is refused: systemctl(1), `--job-mode=fail`.
+const MODE: &str = "fail";
+
+/// `SystemState` while the host goes down.
+const STOPPING: &str = "stopping";
+
 const SYSTEMD: &str = "org.freedesktop.systemd1";
 const MANAGER_PATH: &str = "/org/freedesktop/systemd1";
 const MANAGER: &str = "org.freedesktop.systemd1.Manager";
@@ -65,6 +71,17 @@ impl Manager for Systemd {
         report.elapsed_ms = crate::pair::millis(start.elapsed());
         report
     }
+
+    async fn is_shutting_down(&self) -> bool {
+        let asked = timeout(AWAY, async { system_state(&Bus::connect().await?).await });
+        // systemd that does not answer has more urgent work than our jobs.
+        !matches!(asked.await, Ok(Ok(state)) if state != STOPPING)
+    }
+}
+
+async fn system_state(bus: &Bus) -> zbus::Result<String> {
+    let path = OwnedObjectPath::try_from(MANAGER_PATH)?;
+    bus.get(&path, MANAGER, "SystemState").await
 }
 
 /// The whole of it. `report.job` is [`JobResult::Unknown`] from just before the job is asked for
@@ -75,6 +92,7 @@ async fn run(verb: Verb, unit: &UnitName, report: &mut Report) -> zbus::Result<(
     report.invocation_before = report.invocation;
     let load: String = bus.get(&path, UNIT, "LoadState").await?;
     report.refusal = match load.as_str() {
+        _ if system_state(&bus).await? == STOPPING => Some(Refusal::ShuttingDown),
         "loaded" if bus.get::<String>(&path, UNIT, "Id").await? != unit.as_str() => {
             Some(Refusal::Alias)
         }
@@ -92,9 +110,10 @@ async fn run(verb: Verb, unit: &UnitName, report: &mut Report) -> zbus::Result<(
     let method = match verb {
         Verb::Restart => "RestartUnit",
         Verb::Reload => "ReloadUnit",
+        Verb::TryRestart => "TryRestartUnit",
     };
     report.job = JobResult::Unknown;
-    let job = match bus.manager(method, &(unit.as_str(), "replace")).await {
+    let job = match bus.manager(method, &(unit.as_str(), MODE)).await {
         Ok(reply) => reply.body().deserialize::<OwnedObjectPath>()?,
         Err(error) => return refused(report, error),
     };
@@ -137,6 +156,8 @@ fn refused(report: &mut Report, error: zbus::Error) -> zbus::Result<()> {
         Some("BadUnitSetting") => Refusal::BadSetting,
         Some("OnlyByDependency") => Refusal::ManualRefused,
         Some("JobTypeNotApplicable") => Refusal::NotApplicable,
+        Some("TransactionIsDestructive") => Refusal::StopUnderWay,
+        Some("ShuttingDown") => Refusal::ShuttingDown,
         _ => Refusal::Other,
     });
     Ok(())

@@ -14,10 +14,10 @@ pub struct Bucket {
 }
 
 impl Bucket {
-    /// A full one.
+    /// One that is full after `missing`.
     #[must_use]
-    pub fn new(limit: Limit, now: Instant) -> Self {
-        let full_at = now;
+    pub fn missing(limit: Limit, now: Instant, missing: Duration) -> Self {
+        let full_at = now + missing;
         Self { limit, full_at }
     }
 
@@ -55,7 +55,7 @@ mod tests {
     #[test]
     fn rule_17_three_at_once_then_one_each_fifteen_seconds() {
         let start = Instant::now();
-        let mut bucket = Bucket::new(Limit::DEFAULT, start);
+        let mut bucket = Bucket::missing(Limit::DEFAULT, start, Duration::ZERO);
         for _ in 0..3 {
             assert_eq!(bucket.take(start), Ok(()));
         }
@@ -75,7 +75,7 @@ mod tests {
         ) {
             let limit = Limit { burst, every: Duration::from_secs(every) };
             let mut now = Instant::now();
-            let mut bucket = Bucket::new(limit, now);
+            let mut bucket = Bucket::missing(limit, now, Duration::ZERO);
             let mut taken = Vec::new();
             for step in steps {
                 now += Duration::from_millis(step);

@@ -2,130 +2,267 @@
 //! of each unit, and has systemd do what the policy knows by index. It reads no client's byte.
 
 pub mod bus;
+pub mod fronts;
+pub mod kept;
 pub mod limit;
+pub mod watch;
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use pp_protocol::{Report, UnitName, Verb};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::UnixStream;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
 use crate::audit;
-use crate::pair::{ORDER, Order, Word};
-use crate::policy::{Limit, Policy};
+use crate::pair::{IS_CURRENT, LEAVE, ORDER, Order, Word};
+use crate::policy::Policy;
+use fronts::Fronts;
+use kept::Kept;
 use limit::Bucket;
+
+/// How long jobs are waited for while the host shuts down: systemd cancels or finishes them without us.
+const SHUTDOWN: Duration = Duration::from_secs(2);
 
 /// Whoever can restart units: systemd, or a fake one in tests.
 pub trait Manager: Send + Sync + 'static {
     /// Does `verb` to `unit`, once, and reports what was seen.
     fn act(&self, verb: Verb, unit: &UnitName) -> impl Future<Output = Report> + Send;
+
+    /// Whether the host is shutting down.
+    fn is_shutting_down(&self) -> impl Future<Output = bool> + Send;
+}
+
+/// Whoever notices that the policy has changed on disk.
+pub trait Changes {
+    /// Whether it has.
+    fn have_come(&self) -> bool;
+
+    /// Waits until it may have.
+    fn come(&self) -> impl Future<Output = ()>;
 }
 
 struct Unit {
     name: UnitName,
     bucket: Bucket,
-    running: bool,
+    /// What is being done to it, and for which front.
+    running: Option<(u32, Order)>,
+    /// What a front that came after that one's crash wants done next.
+    next: Option<Order>,
     /// The log knows already that the limit is reached.
     told: bool,
 }
 
-/// Serves the front until it is gone, lets what is under way end, and then waits until every
-/// limit is full again: a front that could be made to crash must not reset the limits by it.
-/// When `stop` comes, the front is told to drain, and nothing is waited for after it is gone.
+/// What the monitor serves with.
+#[derive(Debug)]
+pub struct Service {
+    units: Vec<(UnitName, Bucket)>,
+    kept: Kept,
+    fronts: Fronts,
+}
+
+impl Service {
+    /// With each unit of `policy` as far from its limit as `missing` says.
+    #[must_use]
+    pub fn new(policy: &Policy, (kept, missing): (Kept, Vec<Duration>), fronts: Fronts) -> Self {
+        let now = Instant::now();
+        let missing = missing.into_iter().chain(std::iter::repeat(Duration::ZERO));
+        let bucket = |(unit, missing): (&crate::policy::Unit, _)| {
+            (unit.name.clone(), Bucket::missing(unit.limit, now, missing))
+        };
+        Self {
+            units: policy.units.iter().zip(missing).map(bucket).collect(),
+            kept,
+            fronts,
+        }
+    }
+}
+
+/// Serves the front until it leaves, and lets what is under way end. A front that crashes is replaced at
+/// once, as long as there is another. When `stop` comes or the policy changes, the front is told to drain; while
+/// the host shuts down nothing is waited for long.
 ///
 /// # Errors
-/// The front said what no front says.
+/// The front said what no front says, or the last one crashed.
 pub async fn serve<M: Manager>(
-    mut pair: UnixStream,
-    policy: &Policy,
+    service: Service,
     manager: Arc<M>,
     stop: impl Future<Output = ()>,
+    changes: impl Changes,
 ) -> io::Result<()> {
-    let now = Instant::now();
-    let unit = |unit: &crate::policy::Unit| Unit {
-        name: unit.name.clone(),
-        bucket: Bucket::new(unit.limit, now),
-        running: false,
+    let Service {
+        units,
+        kept,
+        mut fronts,
+    } = service;
+    let unit = |(name, bucket)| Unit {
+        name,
+        bucket,
+        running: None,
+        next: None,
         told: false,
     };
-    let mut units: Vec<Unit> = policy.units.iter().map(unit).collect();
-    let mut jobs = JoinSet::new();
+    let mut work = Work {
+        units: units.into_iter().map(unit).collect(),
+        kept,
+        manager: Arc::clone(&manager),
+        jobs: JoinSet::new(),
+        front: 0,
+    };
+    let mut pair = fronts.next().await?;
     tokio::pin!(stop);
-    let (mut stopping, mut buffer, mut have) = (false, [0; ORDER], 0);
+    let (mut stopping, mut draining) = (false, false);
+    let (mut buffer, mut have) = ([0; ORDER], 0);
     let ended = loop {
         let space = buffer.get_mut(have..).unwrap_or_default();
-        let word = tokio::select! {
+        let words = tokio::select! {
             () = &mut stop, if !stopping => {
-                stopping = true;
-                Word::Drain
+                (stopping, draining) = (true, true);
+                work.forget_limits();
+                vec![Word::Drain]
             }
-            Some(done) = jobs.join_next() => match done {
-                Ok((order, report)) => finished(&mut units, order, report),
+            () = changes.come(), if !draining => {
+                draining = changes.have_come();
+                draining.then_some(Word::Drain).into_iter().collect()
+            }
+            Some(done) = work.jobs.join_next() => match done {
+                Ok((front, order, report)) => work.finished(front, order, report),
                 Err(error) => break Err(io::Error::other(error)),
             },
-            read = pair.read(space) => {
-                match read {
-                    Ok(0) => break Ok(()),
-                    Ok(n) => have += n,
-                    Err(error) => break Err(error),
-                }
-                if have < ORDER {
-                    continue;
-                }
-                have = 0;
-                let Some((order, unit)) = understand(&buffer, &mut units) else {
-                    break Err(io::Error::other("the front sent an order that makes no sense"));
-                };
-                match unit.bucket.take(Instant::now()) {
-                    Err(wait) => {
-                        if !std::mem::replace(&mut unit.told, true) {
-                            audit::limited(&order, &unit.name, wait);
-                        }
-                        Word::Busy(order.id, wait)
-                    }
-                    Ok(()) => {
-                        (unit.running, unit.told) = (true, false);
-                        let (name, manager) = (unit.name.clone(), Arc::clone(&manager));
-                        jobs.spawn(async move { (order, manager.act(order.verb, &name).await) });
+            read = pair.read(space) => match read {
+                Ok(n @ 1..) => {
+                    have += n;
+                    if have < ORDER {
                         continue;
                     }
+                    have = 0;
+                    if buffer == LEAVE {
+                        break Ok(());
+                    }
+                    if buffer == IS_CURRENT {
+                        draining = draining || changes.have_come();
+                        vec![if draining { Word::Drain } else { Word::Current }]
+                    } else if let Some(word) = work.take(&buffer) {
+                        word.into_iter().collect()
+                    } else {
+                        break Err(io::Error::other("the front sent an order that makes no sense"));
+                    }
+                }
+                _ => {
+                    audit::alarm("front", "the process that faces callers has crashed");
+                    match fronts.next().await {
+                        Ok(next) => pair = next,
+                        Err(error) => break Err(error),
+                    }
+                    (work.front, have) = (work.front + 1, 0);
+                    draining.then_some(Word::Drain).into_iter().collect()
                 }
             }
         };
-        // A front that is gone shows at the next read.
-        let _ = pair.write_all(&word.encode()).await;
+        for word in words {
+            // A front that is gone shows at the next read.
+            let _ = pair.write_all(&word.encode()).await;
+        }
     };
-    drop(pair);
-    while let Some(Ok((order, report))) = jobs.join_next().await {
-        finished(&mut units, order, report);
-    }
-    let now = Instant::now();
-    let refill = units.iter().map(|unit| unit.bucket.until_full(now)).max();
-    if let (Some(refill), false) = (refill, stopping) {
-        // The longest that any policy may say: an error here must not keep the service for ever.
-        let _ = timeout(refill.min(Limit::LONGEST), stop).await;
+    drop((pair, fronts));
+    let rest = async {
+        while let Some(Ok((front, order, report))) = work.jobs.join_next().await {
+            work.finished(front, order, report);
+        }
+    };
+    if stopping && manager.is_shutting_down().await {
+        if timeout(SHUTDOWN, rest).await.is_err() {
+            work.leave_unseen();
+        }
+    } else {
+        rest.await;
     }
     ended
 }
 
-/// The order and the unit it is for; `None` if there is no such unit or verb, or if the unit is
-/// being acted on: a front that is itself waits for that.
-fn understand<'a>(bytes: &[u8; ORDER], units: &'a mut [Unit]) -> Option<(Order, &'a mut Unit)> {
-    let order = Order::decode(bytes)?;
-    let unit = units.get_mut(usize::try_from(order.unit).ok()?)?;
-    (!unit.running).then_some((order, unit))
+/// The units and what is being done to them.
+struct Work<M> {
+    units: Vec<Unit>,
+    kept: Kept,
+    manager: Arc<M>,
+    jobs: JoinSet<(u32, Order, Report)>,
+    /// Which front is served, by number.
+    front: u32,
 }
 
-fn finished(units: &mut [Unit], order: Order, report: Report) -> Word {
-    let unit = usize::try_from(order.unit)
-        .ok()
-        .and_then(|index| units.get_mut(index));
-    if let Some(unit) = unit {
-        unit.running = false;
-        audit::job(&order, &unit.name, &report);
+impl<M: Manager> Work<M> {
+    /// Takes an order: what to say to it at once, if anything. `None` if there is no such unit or verb, or if this
+    /// front has the unit acted on already: one that is itself waits for that.
+    fn take(&mut self, bytes: &[u8; ORDER]) -> Option<Option<Word>> {
+        let order = Order::decode(bytes)?;
+        let unit = self.units.get_mut(usize::try_from(order.unit).ok()?)?;
+        match unit.running {
+            Some((front, _)) if front == self.front => None,
+            // For a front that has crashed since.
+            Some(_) => {
+                unit.next = Some(order);
+                Some(None)
+            }
+            None => Some(self.begin(order)),
+        }
     }
-    Word::Finished(order.id, report)
+
+    /// Has systemd do it, or says how long it must wait.
+    fn begin(&mut self, order: Order) -> Option<Word> {
+        let index = usize::try_from(order.unit).ok()?;
+        let unit = self.units.get_mut(index)?;
+        let now = Instant::now();
+        if let Err(wait) = unit.bucket.take(now) {
+            if !std::mem::replace(&mut unit.told, true) {
+                audit::limited(&order, &unit.name, wait);
+            }
+            return Some(Word::Busy(order.id, wait));
+        }
+        if let Err(error) = self.kept.keep(index, unit.bucket.until_full(now)) {
+            audit::alarm("limits", &format!("{}: {error}", kept::FILE));
+        }
+        (unit.running, unit.told) = (Some((self.front, order)), false);
+        let (name, manager, front) = (unit.name.clone(), Arc::clone(&self.manager), self.front);
+        let act = async move { (front, order, manager.act(order.verb, &name).await) };
+        self.jobs.spawn(act);
+        None
+    }
+
+    /// Writes down what came of an order. What to say to the front that is served now: its answer, if it was
+    /// that one's order, and what comes of the order that waited for this.
+    fn finished(&mut self, front: u32, order: Order, report: Report) -> Vec<Word> {
+        let mut words = Vec::new();
+        let index = usize::try_from(order.unit).ok();
+        let next = index
+            .and_then(|index| self.units.get_mut(index))
+            .and_then(|unit| {
+                audit::job(&order, &unit.name, &report);
+                unit.running = None;
+                unit.next.take()
+            });
+        if front == self.front {
+            words.push(Word::Finished(order.id, report));
+        }
+        words.extend(next.and_then(|next| self.begin(next)));
+        words
+    }
+
+    /// Only root can stop the service, and whoever does means to begin anew.
+    fn forget_limits(&self) {
+        for index in 0..self.units.len() {
+            // What cannot be written now holds on for a while longer.
+            let _ = self.kept.keep(index, Duration::ZERO);
+        }
+    }
+
+    /// The records of jobs whose end nobody will see.
+    fn leave_unseen(&self) {
+        for unit in &self.units {
+            if let Some((_, order)) = &unit.running {
+                audit::unseen(order, &unit.name);
+            }
+        }
+    }
 }

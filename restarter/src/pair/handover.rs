@@ -1,22 +1,31 @@
 //! The policy as the front needs it, sent once by the monitor before anything else.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::time::Duration;
 
 use pp_protocol::{UnitName, Verb};
 
 use super::{In, Out, VERBS, millis};
+use crate::policy::people::{People, Range};
 use crate::policy::{Limit, Policy, Unit, Who};
 
-/// Longest handover taken, in bytes: 10,000 units with long names.
+/// Longest handover taken, in bytes: 10,000 units with long names, or half a million users.
 const MAX: u32 = 4 * 1024 * 1024;
 
-/// Sends `policy`. `refused` tells the front that its files were not accepted, for the log.
+/// `policy` as bytes for the front, with their length before them. `refused` tells the front that its files
+/// were not accepted, for the log.
 ///
 /// # Errors
-/// The front is gone, or there is more policy than any host has.
-pub fn send(mut to: impl Write, policy: &Policy, refused: bool) -> io::Result<()> {
+/// There is more policy than any host has.
+pub fn encode(policy: &Policy, refused: bool) -> io::Result<Vec<u8>> {
     let mut out = Out(vec![u8::from(refused)]);
+    let People {
+        subordinate,
+        primary,
+    } = &policy.people;
+    let ranges = subordinate.iter().map(|range| (range.first, range.last));
+    pairs(&mut out, ranges)?;
+    pairs(&mut out, primary.iter().copied())?;
     for unit in &policy.units {
         out.put(&length(unit.name.as_str().len())?);
         out.put(unit.name.as_str().as_bytes());
@@ -36,8 +45,25 @@ pub fn send(mut to: impl Write, policy: &Policy, refused: bool) -> io::Result<()
     if u32::from_le_bytes(size) > MAX {
         return Err(io::Error::other("the policy is too large"));
     }
-    to.write_all(&size)?;
-    to.write_all(&out.0)
+    Ok([&size[..], &out.0].concat())
+}
+
+fn pairs(out: &mut Out, pairs: impl ExactSizeIterator<Item = (u32, u32)>) -> io::Result<()> {
+    out.put(&length(pairs.len())?);
+    for (one, other) in pairs {
+        out.put(&one.to_le_bytes());
+        out.put(&other.to_le_bytes());
+    }
+    Ok(())
+}
+
+fn taken_pairs(rest: &mut In<'_>) -> Option<Vec<(u32, u32)>> {
+    let count = u32::from_le_bytes(rest.take()?);
+    let mut pair = || {
+        let one = u32::from_le_bytes(rest.take()?);
+        Some((one, u32::from_le_bytes(rest.take()?)))
+    };
+    (0..count).map(|_| pair()).collect()
 }
 
 /// Receives a policy, and whether its files were refused.
@@ -58,6 +84,11 @@ fn decode(bytes: &[u8]) -> Option<(Policy, bool)> {
     let mut rest = In(bytes);
     let refused = rest.take()? == [1];
     let mut policy = Policy::default();
+    let ranges = taken_pairs(&mut rest)?.into_iter();
+    policy.people = People {
+        subordinate: ranges.map(|(first, last)| Range { first, last }).collect(),
+        primary: taken_pairs(&mut rest)?,
+    };
     while !rest.0.is_empty() {
         let length = usize::try_from(u32::from_le_bytes(rest.take()?)).ok()?;
         let (name, after) = rest.0.split_at_checked(length)?;
@@ -114,10 +145,16 @@ mod tests {
                     vec![(Verb::Reload, Who::User(0)), (Verb::Restart, Who::User(7))],
                 ),
             ],
+            people: People {
+                subordinate: vec![Range {
+                    first: 100_000,
+                    last: 165_535,
+                }],
+                primary: vec![(998, 997), (1000, 100)],
+            },
         };
         for refused in [false, true] {
-            let mut wire = Vec::new();
-            send(&mut wire, &policy, refused).unwrap();
+            let wire = encode(&policy, refused).unwrap();
             assert_eq!(receive(&wire[..]).unwrap(), (policy.clone(), refused));
             for cut in 0..wire.len() {
                 assert!(

@@ -15,13 +15,21 @@ use pp_protocol::{Report, Verb};
 /// Bytes of an [`Order`].
 pub const ORDER: usize = 13;
 
+/// What the front asks before it accepts a connection: is its policy still the one on disk? The answer is
+/// [`Word::Current`] or [`Word::Drain`].
+pub const IS_CURRENT: [u8; ORDER] = [u8::MAX - 2; ORDER];
+
 /// Bytes of a [`Word`].
 pub const WORD: usize = 113;
 
 /// Longest `sub` and `result` that fit.
 const STATE: usize = 24;
 
-const VERBS: [Verb; 2] = [Verb::Restart, Verb::Reload];
+const VERBS: [Verb; 3] = Verb::ALL;
+
+/// What the front sends in place of an [`Order`] when it leaves in order: idle, or told to drain. The end of
+/// the pair without it is a crash. No order reads like it, as there is no such verb.
+pub const LEAVE: [u8; ORDER] = [u8::MAX - 1; ORDER];
 
 /// What the front asks the monitor to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +51,8 @@ pub enum Word {
     Busy(u64, Duration),
     /// Accept nothing more, finish what is under way, then exit.
     Drain,
+    /// The policy is the one on disk: accept a connection.
+    Current,
 }
 
 impl Order {
@@ -65,6 +75,7 @@ impl Word {
         let mut out = Out(Vec::with_capacity(WORD));
         match self {
             Self::Drain => out.put(&[0]),
+            Self::Current => out.put(&[3]),
             Self::Busy(id, after) => {
                 out.put(&[1]);
                 out.put(&id.to_le_bytes());

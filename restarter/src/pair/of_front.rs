@@ -18,7 +18,7 @@ const JOBS: [JobResult; 9] = [
     JobResult::Unknown,
     JobResult::None,
 ];
-const REFUSALS: [Option<Refusal>; 9] = [
+const REFUSALS: [Option<Refusal>; 11] = [
     None,
     Some(Refusal::NoSuchUnit),
     Some(Refusal::Masked),
@@ -28,6 +28,8 @@ const REFUSALS: [Option<Refusal>; 9] = [
     Some(Refusal::NotApplicable),
     Some(Refusal::Unreachable),
     Some(Refusal::Other),
+    Some(Refusal::StopUnderWay),
+    Some(Refusal::ShuttingDown),
 ];
 const STATES: [ActiveState; 7] = [
     ActiveState::Active,
@@ -57,8 +59,10 @@ impl Word {
     pub fn decode(bytes: &[u8; WORD]) -> Option<Self> {
         let mut rest = In(bytes);
         let [kind] = rest.take()?;
-        if kind == 0 {
-            return Some(Self::Drain);
+        match kind {
+            0 => return Some(Self::Drain),
+            3 => return Some(Self::Current),
+            _ => {}
         }
         let id = u64::from_le_bytes(rest.take()?);
         let millis = u64::from_le_bytes(rest.take()?);

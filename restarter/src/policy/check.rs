@@ -3,10 +3,11 @@
 use std::fmt::Write;
 
 use nix::unistd::{Gid, Group, Uid, User};
+use pp_protocol::Verb;
 
 use super::{Policy, Who};
 
-/// One line for each thing that is allowed to somebody.
+/// One line for each thing that is allowed to somebody, and what each verb of them includes.
 #[must_use]
 pub fn describe(policy: &Policy) -> String {
     let mut out = String::new();
@@ -25,7 +26,27 @@ pub fn describe(policy: &Policy) -> String {
             );
         }
     }
+    for verb in Verb::ALL {
+        let granted = |unit: &super::Unit| unit.grants.iter().any(|(granted, _)| *granted == verb);
+        if policy.units.iter().any(granted) {
+            let _ = writeln!(out, "{}: {}", verb.as_str(), includes(verb));
+        }
+    }
     out
+}
+
+/// What a verb has systemd do beside the unit itself: systemctl(1) and systemd.unit(5).
+fn includes(verb: Verb) -> &'static str {
+    match verb {
+        Verb::Restart => {
+            "also starts the unit where it is stopped, with what it requires, and stops what it conflicts with and \
+             restarts what is part of it"
+        }
+        Verb::TryRestart => {
+            "only where the unit runs; also restarts what is part of it, and starts what it requires"
+        }
+        Verb::Reload => "only where the unit runs; runs its ExecReload=",
+    }
 }
 
 fn user(uid: u32) -> String {

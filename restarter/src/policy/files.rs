@@ -1,71 +1,75 @@
 //! The policy's files, opened so that nobody but root can have written what is read.
 
-use std::fs::File;
-use std::io::Read;
-use std::os::fd::OwnedFd;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Component, Path, PathBuf};
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 
-use nix::dir::Dir;
-use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, OFlag, openat};
-use nix::sys::stat::Mode;
+use pp_trusted::{Directory, Refused, Trust};
 
 use super::names::Names;
 use super::parse::{self, Problem};
-use super::{Policy, Unit};
+use super::{Policy, Unit, Who};
 
 /// Where the daemon's policy lies.
 pub const DIRECTORY: &str = "/etc/pp-restarter/policy.d";
 
+/// Where passwd(5) and subuid(5) lie.
+pub const ACCOUNTS: &str = "/etc";
+
 /// Largest policy file, in bytes.
 pub const MAX_FILE: u64 = 64 * 1024;
 
-/// Whom the files must belong to, and from which directory downwards that is checked.
-#[derive(Debug, Clone)]
-pub struct Trust {
-    /// The only owner accepted.
-    pub owner: u32,
-    /// The first directory of the path that is checked.
-    pub top: PathBuf,
-}
+/// Largest list of users or ranges, in bytes: a hundred thousand lines.
+const MAX_ACCOUNTS: u64 = 8 * 1024 * 1024;
 
-impl Default for Trust {
-    /// Root's, from `/` down.
-    fn default() -> Self {
-        Self {
-            owner: 0,
-            top: "/".into(),
-        }
-    }
-}
-
-/// A policy and what is odd about its directory, though not wrong.
+/// A policy and what is odd about its directory.
 #[derive(Debug, Default)]
 pub struct Loaded {
     /// What is allowed.
     pub policy: Policy,
+    /// Files with a mistake in them. Nothing of such a file counts; the others hold.
+    pub left_out: Vec<Problem>,
     /// For the administrator to read.
     pub warnings: Vec<String>,
 }
 
-/// Reads every `[a-z0-9_-]+.toml` of `directory`, in the order of their names. A directory that
-/// does not exist allows nothing.
+/// Where everything lies, and who must own it.
+#[derive(Debug, Clone)]
+pub struct Places {
+    /// Whom the files must belong to.
+    pub trust: Trust,
+    /// The directory of policy files.
+    pub policy: PathBuf,
+    /// The directory of passwd(5) and subuid(5).
+    pub accounts: PathBuf,
+}
+
+impl Places {
+    /// Root's, with the policy in `directory`.
+    #[must_use]
+    pub fn with_policy(directory: &Path) -> Self {
+        Self {
+            trust: Trust::default(),
+            policy: directory.to_owned(),
+            accounts: ACCOUNTS.into(),
+        }
+    }
+}
+
+/// Reads every `[a-z0-9_-]+.toml` of the policy's directory, in the order of their names, and what the
+/// host's files say of callers. A directory that does not exist allows nothing.
 ///
 /// # Errors
-/// The first [`Problem`]; nothing is allowed then.
-pub fn load(trust: &Trust, directory: &Path, names: &dyn Names) -> Result<Loaded, Problem> {
+/// A [`Refused`] directory or list of accounts; nothing is allowed then.
+pub fn load(places: &Places, names: &dyn Names) -> Result<Loaded, Refused> {
     let mut loaded = Loaded::default();
-    let Some(dir) = open_directory(trust, directory)? else {
-        let warning = format!(
-            "{} does not exist: nobody may do anything",
-            directory.display()
-        );
+    let shown = places.policy.display();
+    let Some(directory) = Directory::open(&places.trust, &places.policy)? else {
+        let warning = format!("{shown} does not exist: nobody may do anything");
         loaded.warnings.push(warning);
         return Ok(loaded);
     };
-    for name in list(&dir, directory)? {
-        let path = directory.join(&name);
+    for name in directory.names()? {
+        let path = places.policy.join(&name);
         let stem = name.strip_suffix(".toml").unwrap_or("");
         let good = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_-".contains(&b);
         if stem.is_empty() || !stem.bytes().all(good) {
@@ -75,150 +79,52 @@ pub fn load(trust: &Trust, directory: &Path, names: &dyn Names) -> Result<Loaded
             loaded.warnings.push(warning);
             continue;
         }
-        let text = read(trust, &dir, &name, &path)?;
-        parse::add(&mut loaded.policy, &path, &text, names)?;
+        // A file is taken whole or not at all: what it had allowed before its mistake goes with it.
+        let mut with = loaded.policy.clone();
+        let added = read(&directory, &name, &path)
+            .and_then(|text| parse::add(&mut with, &path, &text, names));
+        match added {
+            Ok(()) => loaded.policy = with,
+            Err(problem) => loaded.left_out.push(problem),
+        }
     }
-    if loaded
-        .policy
-        .units
-        .iter()
-        .all(|Unit { grants, .. }| grants.is_empty())
-    {
-        let warning = format!(
-            "{} allows nothing: nobody may do anything",
-            directory.display()
-        );
+    if loaded.policy.units.iter().all(Unit::is_nobodys) {
+        let warning = format!("{shown} allows nothing: nobody may do anything");
         loaded.warnings.push(warning);
     }
+    accounts(places, &mut loaded)?;
     Ok(loaded)
 }
 
-/// Opens a directory component by component, none of them a symbolic link and each checked on
-/// its open descriptor, so that what was checked is what is used.
-fn open_directory(trust: &Trust, directory: &Path) -> Result<Option<OwnedFd>, Problem> {
-    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    let mut path = trust.top.clone();
-    let below = directory.strip_prefix(&trust.top);
-    let below = below.map_err(|_| problem(directory, "not an absolute path", "begin it with /"))?;
-    let mut dir =
-        openat(AT_FDCWD, &path, flags, Mode::empty()).map_err(|e| unreadable(&path, e))?;
-    dir = checked(trust, dir, &path)?;
-    for component in below.components() {
-        let Component::Normal(name) = component else {
-            return Err(problem(
-                directory,
-                "the path has `..` in it",
-                "write it without",
-            ));
-        };
-        path.push(name);
-        dir = match openat(&dir, name, flags, Mode::empty()) {
-            Ok(next) => checked(trust, next, &path)?,
-            Err(Errno::ENOENT) => return Ok(None),
-            Err(error) => return Err(unreadable(&path, error)),
-        };
-    }
-    Ok(Some(dir))
+fn accounts(places: &Places, loaded: &mut Loaded) -> Result<(), Refused> {
+    let Some(directory) = Directory::open(&places.trust, &places.accounts)? else {
+        return Ok(());
+    };
+    let read = |name: &str| {
+        let bytes = directory.read(OsStr::new(name), MAX_ACCOUNTS)?;
+        Ok(String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned())
+    };
+    let people = &mut loaded.policy.people;
+    people.read_subordinate(&read("subuid")?);
+    let grants = loaded.policy.units.iter().flat_map(|unit| &unit.grants);
+    let groups: Vec<_> = grants
+        .filter_map(|(_, who)| match who {
+            Who::Group(gid) => Some(*gid),
+            Who::User(_) => None,
+        })
+        .collect();
+    let odd = people.read_users(&read("passwd")?, &groups);
+    loaded.warnings.extend(odd);
+    Ok(())
 }
 
-fn list(dir: &OwnedFd, directory: &Path) -> Result<Vec<String>, Problem> {
-    let failed = |error| unreadable(directory, error);
-    let again = dir
-        .try_clone()
-        .map_err(|e| failed(Errno::from_raw(e.raw_os_error().unwrap_or(0))))?;
-    let mut entries = Dir::from_fd(again).map_err(failed)?;
-    let mut names = Vec::new();
-    for entry in entries.iter() {
-        let name = entry
-            .map_err(failed)?
-            .file_name()
-            .to_string_lossy()
-            .into_owned();
-        if name != "." && name != ".." {
-            names.push(name);
-        }
-    }
-    names.sort();
-    Ok(names)
-}
-
-fn read(trust: &Trust, dir: &OwnedFd, name: &str, path: &Path) -> Result<String, Problem> {
-    // O_NONBLOCK: opening a FIFO must not wait for somebody to write into it.
-    let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
-    let fd = openat(dir, name, flags, Mode::empty()).map_err(|error| unreadable(path, error))?;
-    let file = File::from(checked(trust, fd, path)?);
-    let mut text = String::new();
-    let read = file.take(MAX_FILE + 1).read_to_string(&mut text);
-    if let Err(error) = read {
-        return Err(problem(
-            path,
-            format!("cannot be read ({error})"),
-            "it must be UTF-8 text",
-        ));
-    }
-    if text.len() as u64 > MAX_FILE {
-        return Err(problem(path, "is larger than 64 KiB", "split it"));
-    }
-    Ok(text)
-}
-
-/// Lets a descriptor pass that is a directory or a regular file nobody but the owner can change.
-fn checked(trust: &Trust, fd: OwnedFd, path: &Path) -> Result<OwnedFd, Problem> {
-    let file = File::from(fd);
-    let seen = file.metadata().map_err(|error| {
-        problem(
-            path,
-            format!("cannot be looked at ({error})"),
-            "look at the disk",
-        )
-    })?;
-    if !seen.is_file() && !seen.is_dir() {
-        return Err(problem(
-            path,
-            "is neither a file nor a directory",
-            "remove it",
-        ));
-    }
-    if seen.uid() != trust.owner {
-        let what = format!("belongs to uid {}", seen.uid());
-        return Err(problem(
-            path,
-            what,
-            &format!("chown {} it, or a stranger writes the policy", trust.owner),
-        ));
-    }
-    if seen.mode() & 0o022 != 0 {
-        let what = format!(
-            "has mode {:04o}: others than its owner can write it",
-            seen.mode() & 0o7777
-        );
-        return Err(problem(path, what, "chmod go-w it"));
-    }
-    Ok(file.into())
-}
-
-fn unreadable(path: &Path, error: Errno) -> Problem {
-    match error {
-        Errno::ELOOP | Errno::ENOTDIR => problem(
-            path,
-            "is a symbolic link or no directory",
-            "put the real one in its place",
-        ),
-        other => problem(
-            path,
-            format!("cannot be opened ({other})"),
-            "root must be able to read it",
-        ),
-    }
-}
-
-fn problem(path: &Path, what: impl Into<String>, help: &str) -> Problem {
-    Problem {
-        path: path.to_owned(),
-        at: None,
-        what: what.into(),
-        help: help.to_owned(),
-    }
+fn read(directory: &Directory, name: &str, path: &Path) -> Result<String, Problem> {
+    let gone = || Problem::of(path, "is gone", "look again");
+    let bytes = directory
+        .read(OsStr::new(name), MAX_FILE)?
+        .ok_or_else(gone)?;
+    String::from_utf8(bytes)
+        .map_err(|_| Problem::of(path, "cannot be read", "it must be UTF-8 text"))
 }
 
 #[cfg(test)]

@@ -1,13 +1,14 @@
 //! Who may do what to which unit. Pure: no file, no name service, no clock.
 //!
 //! [`parse`] reads the text of one file, [`files`] the files themselves, [`names`] turns names
-//! into ids and [`check`] prints the result for an administrator.
+//! into ids, [`people`] says who counts as a caller, and [`check`] prints the result for an administrator.
 
 pub mod check;
 pub mod files;
 pub mod forbidden;
 pub mod names;
 pub mod parse;
+pub mod people;
 
 use std::time::Duration;
 
@@ -52,7 +53,7 @@ impl Limit {
 pub enum Who {
     /// A user id.
     User(u32),
-    /// A group id, held as effective or as supplementary group.
+    /// A group id, held as supplementary group, or as effective one by whom it is the primary group of.
     Group(u32),
 }
 
@@ -72,6 +73,8 @@ pub struct Unit {
 pub struct Policy {
     /// The units, in the order that both processes number them by.
     pub units: Vec<Unit>,
+    /// Who counts as a caller.
+    pub people: people::People,
 }
 
 /// Who is asking, as the kernel says.
@@ -104,20 +107,40 @@ pub enum Reason {
     NotListed,
     /// The unit is listed, for others or for another verb.
     NotGranted,
+    /// The caller's uid is in a subordinate range: no user of this host.
+    NoUser,
 }
 
 impl Policy {
     /// Judges one request. Names are compared byte by byte.
     pub fn decide(&self, caller: &Caller, verb: Verb, name: &str) -> Decision {
+        if self.people.is_subordinate(caller.uid) {
+            return Decision::Denied(Reason::NoUser);
+        }
         let found = self
             .units
             .iter()
             .position(|unit| unit.name.as_str().as_bytes() == name.as_bytes());
         match found.and_then(|index| self.units.get(index).map(|unit| (index, unit))) {
             None => Decision::Denied(Reason::NotListed),
-            Some((index, unit)) if unit.grants(caller, verb) => Decision::Allowed(index),
+            Some((index, unit)) if self.grants(unit, caller, verb) => Decision::Allowed(index),
             Some(_) => Decision::Denied(Reason::NotGranted),
         }
+    }
+
+    /// Whether `caller` may do `verb` to `unit`. The effective gid alone proves nothing: a setgid copy of a
+    /// client, made while its maker was in the group, gives it to whoever runs the copy.
+    #[must_use]
+    pub fn grants(&self, unit: &Unit, caller: &Caller, verb: Verb) -> bool {
+        let Caller { uid, gid, .. } = *caller;
+        let holds = |who: &Who| match who {
+            Who::User(user) => uid == *user,
+            Who::Group(group) => {
+                caller.groups.contains(group) || (gid == *group && self.people.is_primary(uid, gid))
+            }
+        };
+        let mut granted = unit.grants.iter().filter(|(granted, _)| *granted == verb);
+        granted.any(|(_, who)| holds(who))
     }
 
     /// The time after which all limits are full again, whatever was asked before.
@@ -129,16 +152,10 @@ impl Policy {
 }
 
 impl Unit {
-    /// Whether `caller` may do `verb` to this unit.
+    /// Whether nobody may do anything to it.
     #[must_use]
-    pub fn grants(&self, caller: &Caller, verb: Verb) -> bool {
-        self.grants.iter().any(|(granted, who)| {
-            *granted == verb
-                && match who {
-                    Who::User(uid) => caller.uid == *uid,
-                    Who::Group(gid) => caller.gid == *gid || caller.groups.contains(gid),
-                }
-        })
+    pub fn is_nobodys(&self) -> bool {
+        self.grants.is_empty()
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use pp_protocol::{UnitName, Verb};
+use pp_trusted::Refused;
 use thiserror::Error;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -25,6 +26,30 @@ pub struct Problem {
     pub what: String,
     /// What would be right.
     pub help: String,
+}
+
+impl Problem {
+    /// About a whole file.
+    pub(super) fn of(path: &Path, what: &str, help: &str) -> Self {
+        Self {
+            path: path.to_owned(),
+            at: None,
+            what: what.to_owned(),
+            help: help.to_owned(),
+        }
+    }
+}
+
+impl From<Refused> for Problem {
+    fn from(refused: Refused) -> Self {
+        let Refused { path, what, help } = refused;
+        Self {
+            path,
+            at: None,
+            what,
+            help,
+        }
+    }
 }
 
 /// Adds what one file allows to `policy`.
@@ -153,7 +178,7 @@ impl File<'_> {
                 }
             }
             if let (true, Some((limit, at))) =
-                (verbs.iter().any(|(verb, _)| *verb == Verb::Restart), &limit)
+                (verbs.iter().any(|(verb, _)| *verb != Verb::Reload), &limit)
                 && limit.in_ten_seconds() > 4
             {
                 let what = format!(
@@ -217,12 +242,16 @@ impl File<'_> {
     }
 
     fn verb(&self, verb: &Text) -> Result<Verb, Problem> {
-        [Verb::Restart, Verb::Reload]
+        Verb::ALL
             .into_iter()
             .find(|known| known.as_str() == verb.get_ref())
             .ok_or_else(|| {
                 let what = format!("unknown verb {:?}", verb.get_ref());
-                self.problem(verb.span(), what, "it is either \"restart\" or \"reload\"")
+                self.problem(
+                    verb.span(),
+                    what,
+                    "it is \"restart\", \"try-restart\" or \"reload\"",
+                )
             })
     }
 

@@ -42,11 +42,20 @@ fn parsed(text: &str) -> Result<Policy, Problem> {
     Ok(policy)
 }
 
+/// As after a login: the effective group is among the supplementary ones.
 fn caller(uid: u32, gid: u32, groups: &[u32]) -> Caller {
+    Caller {
+        groups: [groups, &[gid]].concat(),
+        ..effective(uid, gid)
+    }
+}
+
+/// Whose only group is the effective one.
+fn effective(uid: u32, gid: u32) -> Caller {
     Caller {
         uid,
         gid,
-        groups: groups.to_vec(),
+        groups: Vec::new(),
         pid: 1,
     }
 }
@@ -77,6 +86,59 @@ fn the_policy_of_the_design_means_what_it_says() {
     }
     assert_eq!(policy.units[0].limit, Limit::DEFAULT);
     assert_eq!(policy.longest_refill(), Duration::from_secs(45));
+}
+
+#[test]
+fn rule_39_an_effective_group_counts_only_as_the_users_primary_one() {
+    let mut policy = parsed(TODO).unwrap();
+    let unit = "gunicorn.todo_django.service";
+    // The setgid copy of a client: the group is effective and nothing else.
+    let copy = effective(1000, 997);
+    let decide = |policy: &Policy, who: &Caller| policy.decide(who, Verb::Restart, unit);
+    assert_eq!(decide(&policy, &copy), Decision::Denied(Reason::NotGranted));
+    policy.people.primary.push((998, 997));
+    assert_eq!(decide(&policy, &copy), Decision::Denied(Reason::NotGranted));
+    assert_eq!(decide(&policy, &effective(998, 997)), Decision::Allowed(0));
+    assert_eq!(
+        decide(&policy, &caller(1000, 100, &[997])),
+        Decision::Allowed(0)
+    );
+}
+
+#[test]
+fn rule_37_a_subordinate_uid_is_nobody_whatever_it_holds() {
+    let mut policy = parsed(TODO).unwrap();
+    let (first, last) = (100_000, 165_535);
+    policy
+        .people
+        .subordinate
+        .push(people::Range { first, last });
+    for (uid, allowed) in [
+        (99_999, true),
+        (100_000, false),
+        (165_535, false),
+        (165_536, true),
+    ] {
+        let decision = policy.decide(
+            &caller(uid, 997, &[]),
+            Verb::Restart,
+            "gunicorn.todo_django.service",
+        );
+        assert_eq!(decision == Decision::Allowed(0), allowed, "{uid}");
+    }
+}
+
+#[test]
+fn rule_6_a_verb_is_allowed_by_its_own_name_alone() {
+    for verb in Verb::ALL {
+        let text = TODO.replace("[\"restart\"]  ", &format!("[\"{}\"]", verb.as_str()));
+        let policy = parsed(&text).unwrap();
+        for asked in Verb::ALL {
+            let decision =
+                policy.decide(&caller(1, 997, &[]), asked, "gunicorn.todo_django.service");
+            assert_eq!(decision == Decision::Allowed(0), asked == verb, "{asked:?}");
+        }
+    }
 }
 
 #[test]

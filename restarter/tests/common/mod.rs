@@ -20,7 +20,8 @@ use std::time::Duration;
 
 use pp_protocol::{ActiveState, Client, JobResult, Report, UnitName, Verb};
 use pp_restarter::front::{self, Settings};
-use pp_restarter::monitor::{self, Manager};
+use pp_restarter::monitor::fronts::Fronts;
+use pp_restarter::monitor::{self, Changes, Manager, Service};
 use pp_restarter::policy::{Limit, Policy, Unit, Who};
 use tokio::sync::oneshot;
 
@@ -30,6 +31,7 @@ pub struct Fake {
     pub takes: Duration,
     pub acts: Mutex<Vec<(Verb, String)>>,
     pub ended: Mutex<usize>,
+    pub shutting_down: bool,
 }
 
 impl Fake {
@@ -59,6 +61,23 @@ impl Manager for Fake {
         tokio::time::sleep(self.takes).await;
         *self.ended.lock().unwrap() += 1;
         report(count)
+    }
+
+    async fn is_shutting_down(&self) -> bool {
+        self.shutting_down
+    }
+}
+
+/// A policy that never changes on disk.
+pub struct Same;
+
+impl Changes for Same {
+    fn have_come(&self) -> bool {
+        false
+    }
+
+    async fn come(&self) {
+        std::future::pending::<()>().await;
     }
 }
 
@@ -103,7 +122,16 @@ pub fn policy(names: &[&str], who: &[Who]) -> Policy {
     });
     Policy {
         units: units.collect(),
+        ..Policy::default()
     }
+}
+
+/// What a monitor serves with whose fronts are behind these pairs, without a file of limits.
+pub fn service(
+    policy: &Policy,
+    pairs: impl IntoIterator<Item = tokio::net::UnixStream>,
+) -> Service {
+    Service::new(policy, Default::default(), Fronts::new(pairs, Vec::new()))
 }
 
 pub fn mine(names: &[&str]) -> Policy {
@@ -142,13 +170,13 @@ impl Rig {
         let monitor = std::thread::spawn(move || {
             run(async {
                 let stop = async { stopped.await.unwrap_or_else(|_| std::process::abort()) };
-                monitor::serve(tokio_stream(ours), &policy, manager, stop).await
+                let service = service(&policy, [tokio_stream(ours)]);
+                monitor::serve(service, manager, stop, Same).await
             })
         });
         let front = std::thread::spawn(move || {
             run(async {
                 listener.set_nonblocking(true).unwrap();
-                let listener = tokio::net::UnixListener::from_std(listener).unwrap();
                 front::serve(listener, tokio_stream(theirs), (handed, false), settings).await
             })
         });

@@ -32,6 +32,7 @@ const PACKAGES: &[&str] = &[
     "sudo",
     "systemd",
     "systemd-sysv",
+    "uidmap",
 ];
 
 /// What `mmdebstrap` copies from this machine, and a host of its own must not have.

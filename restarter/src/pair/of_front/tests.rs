@@ -1,6 +1,5 @@
-use super::super::VERBS;
+use super::super::{IS_CURRENT, LEAVE, VERBS};
 use super::*;
-use pp_protocol::Verb;
 use proptest::prelude::*;
 
 fn report() -> Report {
@@ -20,11 +19,14 @@ fn report() -> Report {
 
 #[test]
 fn every_value_of_a_report_comes_back() {
-    let _: [Verb; 2] = VERBS;
     let fixed: [u8; WORD] = Word::Finished(1, report()).encode();
     let used = fixed.iter().rposition(|b| *b != 0).unwrap();
     assert!(used < WORD, "the longest word fits");
-    let mut words = vec![Word::Drain, Word::Busy(7, Duration::from_millis(15_000))];
+    let mut words = vec![
+        Word::Drain,
+        Word::Current,
+        Word::Busy(7, Duration::from_millis(15_000)),
+    ];
     words.extend(JOBS.map(|job| Word::Finished(1, Report { job, ..report() })));
     words.extend(REFUSALS.map(|refusal| {
         Word::Finished(
@@ -59,6 +61,12 @@ fn every_value_of_a_report_comes_back() {
 }
 
 #[test]
+fn no_order_reads_like_leaving_or_asking() {
+    assert_eq!(Order::decode(&LEAVE), None);
+    assert_eq!(Order::decode(&IS_CURRENT), None);
+}
+
+#[test]
 fn rule_19_no_control_character_of_systemd_reaches_a_report() {
     let sub = "run\nning\x1b[0m\u{1F600}".to_owned();
     let word = Word::Finished(1, Report { sub, ..report() });
@@ -77,7 +85,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_a_word_or_none(head in any::<[u8; 32]>(), kind in 0u8..4) {
+    fn any_bytes_are_a_word_or_none(head in any::<[u8; 32]>(), kind in 0u8..5) {
         let mut bytes = [0; WORD];
         bytes[..32].copy_from_slice(&head);
         bytes[0] = kind;

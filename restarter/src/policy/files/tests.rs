@@ -37,16 +37,30 @@ impl Host {
         path
     }
 
-    fn load(&self) -> Result<Loaded, Problem> {
-        let trust = Trust {
-            owner: nix::unistd::geteuid().as_raw(),
-            top: self.top.path().to_owned(),
-        };
-        load(&trust, &self.dir(), &System)
+    fn places(&self, owner: u32) -> Places {
+        Places {
+            trust: Trust {
+                owner,
+                top: self.top.path().to_owned(),
+            },
+            policy: self.dir(),
+            accounts: self.top.path().join("etc"),
+        }
     }
 
+    fn load(&self) -> Result<Loaded, Refused> {
+        load(&self.places(nix::unistd::geteuid().as_raw()), &System)
+    }
+
+    /// Why the directory, or the only file with a mistake in it, does not count.
     fn refusal(&self) -> String {
-        self.load().unwrap_err().to_string()
+        match self.load() {
+            Err(refused) => refused.to_string(),
+            Ok(loaded) => {
+                assert_eq!(loaded.left_out.len(), 1, "{:?}", loaded.left_out);
+                loaded.left_out[0].to_string()
+            }
+        }
     }
 }
 
@@ -103,11 +117,7 @@ fn rule_9_a_strangers_file_is_refused() {
     let host = Host::new();
     let path = host.file("a.toml", ROOT);
     let me = nix::unistd::geteuid().as_raw();
-    let trust = Trust {
-        owner: me + 1,
-        top: host.top.path().to_owned(),
-    };
-    let refusal = load(&trust, &host.dir(), &System).unwrap_err().to_string();
+    let refusal = load(&host.places(me + 1), &System).unwrap_err().to_string();
     assert!(
         refusal.contains(&format!("belongs to uid {me}")),
         "{refusal}"
@@ -196,13 +206,18 @@ fn rule_9_more_than_64_kib_is_refused() {
 }
 
 #[test]
-fn rule_9_one_bad_file_refuses_all() {
+fn rule_9_a_file_with_a_mistake_is_left_out_whole_and_the_others_hold() {
     let host = Host::new();
     host.file("a.toml", ROOT);
-    let bad = host.file("b.toml", "[[allow]]\nunit = []\n");
+    let good = ROOT.replace("a.service", "b.service");
+    let bad = host.file("b.toml", &format!("{good}[[allow]]\nunit = []\n"));
+    host.file("c.toml", &ROOT.replace("a.service", "c.service"));
+    let loaded = host.load().unwrap();
+    let units = loaded.policy.units.iter().map(|unit| unit.name.as_str());
+    assert_eq!(units.collect::<Vec<_>>(), ["a.service", "c.service"]);
     let refusal = host.refusal();
     assert!(
-        refusal.starts_with(&format!("{}:2:1: ", bad.display())),
+        refusal.starts_with(&format!("{}:5:1: ", bad.display())),
         "{refusal}"
     );
     assert!(refusal.ends_with("did you mean `units`?"), "{refusal}");
@@ -214,4 +229,34 @@ fn what_is_not_utf_8_is_refused() {
     fs::write(host.dir().join("a.toml"), [0xff, 0xfe]).unwrap();
     host.mode("etc/policy.d/a.toml", 0o644);
     assert!(host.refusal().contains("UTF-8"));
+}
+
+#[test]
+fn rule_37_subordinate_ranges_and_primary_groups_are_read_beside_the_policy() {
+    let host = Host::new();
+    host.file(
+        "a.toml",
+        &ROOT.replace("users = [\"root\"]", "groups = [\"root\"]"),
+    );
+    let account = |name: &str, text: &str| {
+        fs::write(host.top.path().join("etc").join(name), text).unwrap();
+        host.mode(&format!("etc/{name}"), 0o644);
+    };
+    account("subuid", "ann:100000:65536\n");
+    account(
+        "passwd",
+        "root:x:0:0::/:\nann:x:1000:1000::/:\nodd:x:100007:0::/:\n",
+    );
+    let loaded = host.load().unwrap();
+    assert!(loaded.policy.people.is_subordinate(165_535));
+    assert_eq!(loaded.policy.people.primary, [(0, 0), (100_007, 0)]);
+    assert!(
+        loaded
+            .warnings
+            .iter()
+            .any(|w| w.contains("\"odd\" (uid 100007)"))
+    );
+    host.mode("etc/subuid", 0o666);
+    let refused = host.load().unwrap_err().to_string();
+    assert!(refused.contains("subuid: has mode 0666"), "{refused}");
 }

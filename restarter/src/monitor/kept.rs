@@ -1,0 +1,148 @@
+//! The limits' file: how full each unit's limit is, so that neither a crash nor a new policy gives anybody
+//! more than they had.
+//!
+//! One line a unit: the moment at which its limit is full again, in milliseconds of CLOCK_BOOTTIME as twenty
+//! digits, a blank, the unit's name. The file is opened and laid out once, at start; later only the digits
+//! are written over.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::Path;
+use std::time::Duration;
+
+use nix::time::{ClockId, clock_gettime};
+
+use crate::pair::millis;
+use crate::policy::Policy;
+
+/// Where it lies: beside the socket, in a directory of root's that a boot empties.
+pub const FILE: &str = "/run/pp-restarter/limits";
+
+/// Largest file read, in bytes: ten thousand units.
+const LARGEST: u64 = 4 * 1024 * 1024;
+
+/// Digits of a number.
+const DIGITS: usize = 20;
+
+/// The open file.
+#[derive(Debug, Default)]
+pub struct Kept {
+    file: Option<File>,
+    /// Where each unit's digits begin, by the unit's index.
+    places: Vec<u64>,
+}
+
+impl Kept {
+    /// Opens the file at `path` for the units of `policy`. Also says how long each is from being full.
+    ///
+    /// # Errors
+    /// The file cannot be opened or written.
+    pub fn open(path: &Path, policy: &Policy) -> io::Result<(Self, Vec<Duration>)> {
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
+            .open(path)?;
+        let mut old = Vec::new();
+        Read::by_ref(&mut file)
+            .take(LARGEST)
+            .read_to_end(&mut old)?;
+        let old = String::from_utf8_lossy(&old).into_owned();
+        let now = now();
+        let (mut text, mut places, mut missing) = (String::new(), Vec::new(), Vec::new());
+        for unit in &policy.units {
+            let line = |line: &str| {
+                let (digits, name) = line.split_once(' ')?;
+                (name == unit.name.as_str()).then(|| digits.parse::<u64>().ok())?
+            };
+            let full_at = old.lines().find_map(line).unwrap_or(0);
+            let left = Duration::from_millis(full_at.saturating_sub(now));
+            // A policy that is kinder now counts at once.
+            let left = left.min(unit.limit.refill());
+            places.push(text.len() as u64);
+            text.push_str(&number(now.saturating_add(millis(left))));
+            text.push_str(&format!(" {}\n", unit.name));
+            missing.push(left);
+        }
+        file.write_all_at(text.as_bytes(), 0)?;
+        file.set_len(text.len() as u64)?;
+        let file = Some(file);
+        Ok((Self { file, places }, missing))
+    }
+
+    /// Writes down that the unit's limit is full again after `missing`.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn keep(&self, unit: usize, missing: Duration) -> io::Result<()> {
+        let (Some(file), Some(place)) = (&self.file, self.places.get(unit)) else {
+            return Ok(());
+        };
+        let full_at = now().saturating_add(millis(missing));
+        file.write_all_at(number(full_at).as_bytes(), *place)
+    }
+}
+
+fn number(value: u64) -> String {
+    format!("{value:0DIGITS$}")
+}
+
+/// Milliseconds since the host's start, sleep included.
+fn now() -> u64 {
+    let time = clock_gettime(ClockId::CLOCK_BOOTTIME).map(Duration::from);
+    millis(time.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::{Limit, Unit};
+    use pp_protocol::UnitName;
+
+    fn policy(names: &[&str]) -> Policy {
+        let unit = |name: &&str| Unit {
+            name: UnitName::parse(name).unwrap(),
+            limit: Limit::DEFAULT,
+            grants: Vec::new(),
+        };
+        Policy {
+            units: names.iter().map(unit).collect(),
+            ..Policy::default()
+        }
+    }
+
+    #[test]
+    fn rule_41_a_limit_outlives_the_service_and_another_order_of_the_units() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("limits");
+        let (kept, missing) = Kept::open(&path, &policy(&["a.service", "b.service"])).unwrap();
+        assert_eq!(missing, [Duration::ZERO; 2]);
+        kept.keep(1, Duration::from_secs(30)).unwrap();
+        let again = policy(&["b.service", "new.service", "a.service"]);
+        let (_, missing) = Kept::open(&path, &again).unwrap();
+        assert!(
+            (29_000..=30_001).contains(&missing[0].as_millis()),
+            "{missing:?}"
+        );
+        assert_eq!(missing[1..], [Duration::ZERO; 2]);
+    }
+
+    #[test]
+    fn rule_41_a_file_that_was_spoilt_keeps_nobody_out_for_long() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("limits");
+        std::fs::write(
+            &path,
+            "99999999999999999999 a.service\nx\n\0\n18446744073709551615 b.service",
+        )
+        .unwrap();
+        let (_, missing) = Kept::open(&path, &policy(&["a.service", "b.service"])).unwrap();
+        assert_eq!(missing, [Duration::ZERO, Limit::DEFAULT.refill()]);
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(text.lines().count(), 2, "{text}");
+    }
+}

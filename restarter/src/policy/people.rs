@@ -1,0 +1,116 @@
+//! What this host's files say of callers: whose uid is nobody's own, and whose primary group is which.
+//! Pure: the texts come from [`super::files`].
+
+use std::fmt::Write;
+
+/// A range of uids that `/etc/subuid` gives somebody for their user namespaces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Range {
+    /// The first.
+    pub first: u32,
+    /// The last.
+    pub last: u32,
+}
+
+/// What is known of callers beside their credentials.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct People {
+    /// Uids that stand for somebody else: whoever has a subordinate range could otherwise be 65,536
+    /// callers at once.
+    pub subordinate: Vec<Range>,
+    /// Uid and gid of every user whose primary group is one that the policy names.
+    pub primary: Vec<(u32, u32)>,
+}
+
+impl People {
+    /// Whether `uid` is in a subordinate range, so no user of this host.
+    #[must_use]
+    pub fn is_subordinate(&self, uid: u32) -> bool {
+        let holds = |range: &Range| (range.first..=range.last).contains(&uid);
+        self.subordinate.iter().any(holds)
+    }
+
+    /// Whether the user database gives `uid` this primary group.
+    #[must_use]
+    pub fn is_primary(&self, uid: u32, gid: u32) -> bool {
+        self.primary.contains(&(uid, gid))
+    }
+
+    /// Reads subuid(5): `NAME:FIRST:COUNT`. A line that newuidmap(1) could not use is passed over, as it does.
+    pub fn read_subordinate(&mut self, text: &str) {
+        for line in text.lines() {
+            let mut fields = line.trim().splitn(3, ':').skip(1);
+            let mut number = || fields.next()?.trim().parse::<u32>().ok();
+            if let (Some(first), Some(count @ 1..)) = (number(), number()) {
+                let last = first.saturating_add(count - 1);
+                self.subordinate.push(Range { first, last });
+            }
+        }
+    }
+
+    /// Reads passwd(5) for the users whose primary group is one of `groups`. Hands back a sentence for
+    /// each user whose uid lies in a subordinate range: they are refused.
+    pub fn read_users(&mut self, text: &str, groups: &[u32]) -> Vec<String> {
+        let mut odd = Vec::new();
+        for line in text.lines() {
+            let fields: Vec<_> = line.split(':').collect();
+            let [name, _, uid, gid, ..] = fields[..] else {
+                continue;
+            };
+            let (Ok(uid), Ok(gid)) = (uid.parse(), gid.parse()) else {
+                continue;
+            };
+            if groups.contains(&gid) {
+                self.primary.push((uid, gid));
+            }
+            if self.is_subordinate(uid) {
+                let mut text = String::new();
+                let _ = write!(
+                    text,
+                    "user {name:?} (uid {uid}) lies in a range of /etc/subuid: refused, as nobody can tell who it is"
+                );
+                odd.push(text);
+            }
+        }
+        odd
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rule_37_ranges_are_read_and_odd_lines_are_passed_over() {
+        let mut people = People::default();
+        people.read_subordinate(
+            "alice:100000:65536\n1001:165536:1\n# x\nbob:1:0\nbob:x:5\nbob:7\n:\n\nend:4294967295:9\n",
+        );
+        for (uid, is) in [
+            (0, false),
+            (1, false),
+            (99_999, false),
+            (100_000, true),
+            (165_535, true),
+            (165_536, true),
+            (165_537, false),
+            (u32::MAX, true),
+        ] {
+            assert_eq!(people.is_subordinate(uid), is, "{uid}");
+        }
+    }
+
+    #[test]
+    fn rule_39_primary_groups_are_those_of_the_user_database() {
+        let mut people = People::default();
+        people.read_subordinate("alice:100000:65536\n");
+        let odd = people.read_users(
+            "root:x:0:0::/:/bin/sh\nbad\ngunicorn:x:998:997:a:b:c\nann:x:1000:100::\nsub:x:100001:997::\n",
+            &[997],
+        );
+        assert_eq!(people.primary, [(998, 997), (100_001, 997)]);
+        assert!(people.is_primary(998, 997) && !people.is_primary(1000, 100));
+        assert_eq!(odd.len(), 1);
+        assert!(odd[0].starts_with("user \"sub\" (uid 100001)"), "{odd:?}");
+    }
+}
