@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::{Fake, Same, mine, service};
-use pp_protocol::Verb;
+use pp_protocol::{JobResult, Verb};
 use pp_restarter::monitor;
 use pp_restarter::pair::{LEAVE, Order, WORD, Word};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -180,9 +180,12 @@ async fn rule_41_a_stop_waits_for_jobs_and_a_shutdown_does_not() {
         let start = Instant::now();
         taken.say(1, 0).await;
         assert_eq!(taken.hear().await, Some(Word::Drain));
-        // A front drains by waiting for what it has asked for; one that is killed meanwhile is no matter.
-        drop(taken.pair);
-        let _ = taken.monitor.await.unwrap();
+        let Some(Word::Finished(1, seen)) = taken.hear().await else {
+            panic!("whoever waits is answered");
+        };
+        assert_eq!(seen.job == JobResult::Unknown, shutting_down);
+        taken.pair.write_all(&LEAVE).await.unwrap();
+        taken.monitor.await.unwrap().unwrap();
         assert_eq!(start.elapsed().as_secs(), seconds, "{shutting_down}");
     }
 }

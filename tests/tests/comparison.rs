@@ -19,15 +19,17 @@ const UNITS: [&str; 4] = [LISTED, "other.service", "looped.service", "ssh.servic
 /// As in the old way: the rule names the command to the letter.
 const SUDOERS: &str = "\
 %hosted_apps ALL = NOPASSWD: /bin/systemctl restart todo_gunicorn.service, \\
-    /bin/systemctl restart looped.service, /bin/systemctl restart other-name.service
+    /bin/systemctl restart looped.service, /bin/systemctl restart other-name.service, \\
+    /bin/systemctl restart lingers.service
 ";
 
 /// As the manual of polkit has it, with unit and verb checked.
 const POLKIT: &str = r#"
 polkit.addRule(function (action, subject) {
-    var units = ["todo_gunicorn.service", "looped.service", "other-name.service"];
+    var units = ["todo_gunicorn.service", "looped.service", "other-name.service", "lingers.service"];
+    var verbs = ["restart", "try-restart"];
     if (action.id == "org.freedesktop.systemd1.manage-units" && subject.isInGroup("hosted_apps")
-        && action.lookup("verb") == "restart" && units.indexOf(action.lookup("unit")) >= 0) {
+        && verbs.indexOf(action.lookup("verb")) >= 0 && units.indexOf(action.lookup("unit")) >= 0) {
         return polkit.Result.YES;
     }
 });
@@ -35,7 +37,8 @@ polkit.addRule(function (action, subject) {
 
 const POLICY: &str = r#"
 [[allow]]
-units = ["todo_gunicorn.service", "looped.service", "other-name.service"]
+units = ["todo_gunicorn.service", "looped.service", "other-name.service", "lingers.service"]
+verbs = ["restart", "try-restart"]
 groups = ["hosted_apps"]
 "#;
 
@@ -61,11 +64,20 @@ fn start() -> Result<Host> {
         0o644,
         "root:root",
     )?;
+    host.lab().write(
+        "/etc/systemd/system/lingers.service",
+        b"[Service]\nExecStart=/bin/sleep infinity\nExecStop=/bin/sleep 2\n",
+        0o644,
+        "root:root",
+    )?;
     host.policy("todo", POLICY)?;
-    host.lab().sh("useradd -p '*' mallory
+    host.lab().sh(
+        "useradd -p '*' mallory; useradd -m -p '*' -G hosted_apps grace
+         echo grace:100000:65536 >/etc/subuid
          ln -s /lib/systemd/system/ssh.service /etc/systemd/system/other-name.service
          systemctl daemon-reload; systemctl restart polkit.service
-         systemctl start todo_gunicorn other looped")?;
+         systemctl start todo_gunicorn other looped",
+    )?;
     Ok(host)
 }
 
@@ -74,6 +86,7 @@ struct Way {
     name: &'static str,
     restart: &'static str,
     stop: &'static str,
+    try_restart: &'static str,
 }
 
 const WAYS: [Way; 3] = [
@@ -81,17 +94,21 @@ const WAYS: [Way; 3] = [
         name: "sudoers",
         restart: "sudo -n systemctl restart",
         stop: "sudo -n systemctl stop",
+        // The rule names one verb; whoever may restart has it so.
+        try_restart: "sudo -n systemctl restart",
     },
     Way {
         name: "polkit",
         restart: "systemctl --no-ask-password restart",
         stop: "systemctl --no-ask-password stop",
+        try_restart: "systemctl --no-ask-password try-restart",
     },
     // It has no verb but its own; that is tried as somebody would.
     Way {
         name: "pp-restarter",
         restart: "pp-restart",
         stop: "pp-restart stop",
+        try_restart: "pp-restart --try-restart",
     },
 ];
 
@@ -193,6 +210,20 @@ fn who_lets_what_through(host: &Host) -> Result<()> {
         }
         table.push(row);
     }
+    for situation in SITUATIONS {
+        let mut row = format!("| {} |", situation.words);
+        for way in &WAYS {
+            let came = came(host, way, situation)?;
+            let right = situation.right.contains(&came.as_str());
+            assert!(
+                way.name != "pp-restarter" || right,
+                "{}: {came}",
+                situation.words
+            );
+            row += &format!(" {came}{} |", if right { "" } else { " ✗" });
+        }
+        table.push(row);
+    }
     let mut row = "| the listed unit thirty times in a row: it is then |".to_owned();
     for way in &WAYS {
         host.lab().sh(
@@ -210,6 +241,88 @@ fn who_lets_what_through(host: &Host) -> Result<()> {
     table.push(row);
     println!("\n{}\n", table.join("\n"));
     Ok(())
+}
+
+/// What is done to the host before somebody asks, and what the unit ought to be like after.
+struct Situation {
+    words: &'static str,
+    before: &'static str,
+    /// How the request is made; `PROGRAM` stands for the way's own.
+    ask: &'static str,
+    unit: &'static str,
+    right: &'static [&'static str],
+}
+
+/// The caller hears that its number of groups is the reason.
+const TOLD: &str = "refused, with the reason";
+
+const SITUATIONS: &[Situation] = &[
+    Situation {
+        words: "a setgid copy of the way's program, run by who has left the group",
+        before: "systemctl start todo_gunicorn",
+        ask: "runuser -u grace -- sh -c 'p=$(command -v $(set -- PROGRAM; echo $1)); cp $p /tmp/copy-of'
+              chgrp hosted_apps /tmp/copy-of; chmod 2755 /tmp/copy-of
+              runuser -u mallory -- /tmp/copy-of $(set -- PROGRAM; shift; echo $*) UNIT",
+        unit: LISTED,
+        right: &["untouched"],
+    },
+    Situation {
+        words: "a uid of a member's subordinate range, with the group",
+        before: "systemctl start todo_gunicorn",
+        ask: "setpriv --reuid 100005 --regid hosted_apps --groups hosted_apps PROGRAM UNIT",
+        unit: LISTED,
+        right: &["untouched"],
+    },
+    Situation {
+        words: "while root's stop of the unit is under way",
+        before: "systemctl start lingers; systemctl stop --no-block lingers; sleep 0.3",
+        ask: "runuser -u grace -- PROGRAM UNIT",
+        unit: "lingers.service",
+        right: &["stopped"],
+    },
+    Situation {
+        words: "a unit stopped on purpose, where only running ones are to be restarted",
+        before: "systemctl stop lingers",
+        ask: "runuser -u grace -- TRY UNIT",
+        unit: "lingers.service",
+        right: &["stopped"],
+    },
+    Situation {
+        words: "a member in 66 groups",
+        before: "systemctl start todo_gunicorn; for n in $(seq 66); do groupadd -f g$n; done",
+        ask: "setpriv --reuid grace --regid grace --groups hosted_apps,$(seq -s, -f g%g 65) PROGRAM UNIT",
+        unit: LISTED,
+        right: &["restarted", TOLD],
+    },
+];
+
+/// What became of the unit of a situation.
+fn came(host: &Host, way: &Way, situation: &Situation) -> Result<String> {
+    let lab = host.lab();
+    lab.sh("systemctl reset-failed; systemctl stop pp-restarter.service")?;
+    lab.sh(situation.before)?;
+    let before = lab.property(situation.unit, "InvocationID")?;
+    let script = situation
+        .ask
+        .replace("PROGRAM", way.restart)
+        .replace("TRY", way.try_restart)
+        .replace("UNIT", situation.unit);
+    let asked = lab.cmd(["sh", "-c", &script]).output()?;
+    // A stop that is not cancelled ends by itself.
+    if situation.right == ["stopped"] {
+        lab.sh("sleep 3")?;
+    }
+    let state = lab.property(situation.unit, "ActiveState")?;
+    let renewed = lab.property(situation.unit, "InvocationID")? != before;
+    if asked.stderr.contains("supplementary groups") {
+        return Ok(TOLD.to_owned());
+    }
+    Ok(match (state.as_str(), renewed) {
+        ("active", true) => "restarted".to_owned(),
+        ("active", false) => "untouched".to_owned(),
+        ("inactive", _) => "stopped".to_owned(),
+        (state, _) => state.to_owned(),
+    })
 }
 
 /// The units that one request has touched: restarted or stopped.

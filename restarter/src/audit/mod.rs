@@ -155,18 +155,6 @@ pub fn job(order: &Order, unit: &UnitName, report: &Report) {
     );
 }
 
-/// The service is told to stop while systemd is at work: what comes of it is not seen.
-pub fn unseen(order: &Order, unit: &UnitName) {
-    job(
-        order,
-        unit,
-        &Report {
-            job: pp_protocol::JobResult::Unknown,
-            ..Report::unseen()
-        },
-    );
-}
-
 /// A unit's limit was reached.
 pub fn limited(order: &Order, unit: &UnitName, wait: Duration) {
     let (verb, unit, wait) = (order.verb.as_str(), unit.as_str(), millis(wait));

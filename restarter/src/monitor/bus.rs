@@ -26,6 +26,9 @@ const JOB: Duration = Duration::from_secs(190);
 /// Longest wait for any one reply of the bus.
 const REPLY: Duration = Duration::from_secs(25);
 
+/// How long systemd may take to say whether the host is shutting down.
+const ANSWER: Duration = Duration::from_secs(2);
+
 /// How long the bus may be away, and the unit be starting or stopping, before its state is reported
 /// as it was last seen.
 const AWAY: Duration = Duration::from_secs(10);
@@ -59,6 +62,7 @@ impl Manager for Systemd {
         if !matches!(tried, Ok(Ok(()))) {
             if report.job == JobResult::None {
                 report.refusal = Some(Refusal::Unreachable);
+                return report;
             }
             // What became of it is unknown; what the unit is like now can still be told.
             let _ = timeout(AWAY, async {
@@ -73,7 +77,7 @@ impl Manager for Systemd {
     }
 
     async fn is_shutting_down(&self) -> bool {
-        let asked = timeout(AWAY, async { system_state(&Bus::connect().await?).await });
+        let asked = timeout(ANSWER, async { system_state(&Bus::connect().await?).await });
         // systemd that does not answer has more urgent work than our jobs.
         !matches!(asked.await, Ok(Ok(state)) if state != STOPPING)
     }
@@ -90,6 +94,7 @@ async fn run(verb: Verb, unit: &UnitName, report: &mut Report) -> zbus::Result<(
     let bus = Bus::connect().await?;
     let path = bus.look(unit, report).await?;
     report.invocation_before = report.invocation;
+    let was_stopping = report.active == ActiveState::Deactivating;
     let load: String = bus.get(&path, UNIT, "LoadState").await?;
     report.refusal = match load.as_str() {
         _ if system_state(&bus).await? == STOPPING => Some(Refusal::ShuttingDown),
@@ -140,7 +145,12 @@ async fn run(verb: Verb, unit: &UnitName, report: &mut Report) -> zbus::Result<(
         sleep(SETTLE).await;
     }
     report.job = result;
-    bus.look(unit, report).await.map(drop)
+    bus.look(unit, report).await?;
+    if verb == Verb::TryRestart && was_stopping && report.invocation == report.invocation_before {
+        // systemd calls that done: there was nothing to restart.
+        (report.job, report.refusal) = (JobResult::None, Some(Refusal::StopUnderWay));
+    }
+    Ok(())
 }
 
 /// systemd said no: no job was made. Any other error says nothing about that.

@@ -11,10 +11,10 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pp_protocol::{Report, UnitName, Verb};
+use pp_protocol::{JobResult, Report, UnitName, Verb};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep_until};
 
 use crate::audit;
 use crate::pair::{IS_CURRENT, LEAVE, ORDER, Order, Word};
@@ -113,7 +113,7 @@ pub async fn serve<M: Manager>(
     };
     let mut pair = fronts.next().await?;
     tokio::pin!(stop);
-    let (mut stopping, mut draining) = (false, false);
+    let (mut stopping, mut draining, mut give_up) = (false, false, None);
     let (mut buffer, mut have) = ([0; ORDER], 0);
     let ended = loop {
         let space = buffer.get_mut(have..).unwrap_or_default();
@@ -121,11 +121,18 @@ pub async fn serve<M: Manager>(
             () = &mut stop, if !stopping => {
                 (stopping, draining) = (true, true);
                 work.forget_limits();
+                if manager.is_shutting_down().await {
+                    give_up = Some(Instant::now() + SHUTDOWN);
+                }
                 vec![Word::Drain]
             }
             () = changes.come(), if !draining => {
                 draining = changes.have_come();
                 draining.then_some(Word::Drain).into_iter().collect()
+            }
+            () = sleep_until(give_up.unwrap_or_else(Instant::now)), if give_up.is_some() => {
+                give_up = None;
+                work.give_up()
             }
             Some(done) = work.jobs.join_next() => match done {
                 Ok((front, order, report)) => work.finished(front, order, report),
@@ -167,17 +174,9 @@ pub async fn serve<M: Manager>(
         }
     };
     drop((pair, fronts));
-    let rest = async {
-        while let Some(Ok((front, order, report))) = work.jobs.join_next().await {
-            work.finished(front, order, report);
-        }
-    };
-    if stopping && manager.is_shutting_down().await {
-        if timeout(SHUTDOWN, rest).await.is_err() {
-            work.leave_unseen();
-        }
-    } else {
-        rest.await;
+    // What a front that has crashed had begun.
+    while let Some(Ok((front, order, report))) = work.jobs.join_next().await {
+        work.finished(front, order, report);
     }
     ended
 }
@@ -257,12 +256,22 @@ impl<M: Manager> Work<M> {
         }
     }
 
-    /// The records of jobs whose end nobody will see.
-    fn leave_unseen(&self) {
-        for unit in &self.units {
-            if let Some((_, order)) = &unit.running {
-                audit::unseen(order, &unit.name);
+    /// Ends the waiting for jobs whose end nobody will see, with a record and an answer for each.
+    fn give_up(&mut self) -> Vec<Word> {
+        self.jobs = JoinSet::new();
+        let mut words = Vec::new();
+        let unseen = Report {
+            job: JobResult::Unknown,
+            ..Report::unseen()
+        };
+        for unit in &mut self.units {
+            unit.next = None;
+            if let Some((front, order)) = unit.running.take() {
+                audit::job(&order, &unit.name, &unseen);
+                let served = front == self.front;
+                words.extend(served.then(|| Word::Finished(order.id, unseen.clone())));
             }
         }
+        words
     }
 }
