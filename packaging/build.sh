@@ -79,6 +79,9 @@ debian=$stage/debian
 cp packaging/systemd/pp-restarter.socket packaging/systemd/pp-restarter.service "$debian/"
 cp packaging/systemd/pp-fetcher.service "$debian/"
 cp packaging/systemd/pp-ssh-agent.service "$debian/pp-fetcher.pp-ssh-agent.service"
+for template in pp-fetcher@ pp-ssh-agent@; do
+	cp "packaging/systemd/$template.service" "$debian/pp-fetcher.$template.service"
+done
 for package in pp-restarter pp-fetcher; do
 	cp "packaging/sysusers/$package.conf" "$debian/$package.sysusers"
 done

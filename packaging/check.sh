@@ -94,6 +94,8 @@ check "the example units verify, with a socket" systemd-analyze \
 	verify "$here"/examples/todo_django/systemd-socket/*
 check "rule 22: pp-restarter.service is exposed 1.0 at most" systemd-analyze exposure pp-restarter.service 10
 check "rule 22: pp-fetcher.service is exposed 2.0 at most" systemd-analyze exposure pp-fetcher.service 20
+check "rule 22: pp-fetcher@.service is exposed 2.0 at most" systemd-analyze exposure pp-fetcher@.service 20
+check "pp-ssh-agent@.service is exposed 1.0 at most" systemd-analyze exposure pp-ssh-agent@.service 10
 check "pp-ssh-agent.service is exposed 1.0 at most" systemd-analyze exposure pp-ssh-agent.service 10
 while read -r file; do
 	check "man page $(basename "$file" .gz), groff" man page "$file"

@@ -9,9 +9,14 @@
 //!   it says, proven by the names of git's objects.
 //! - [`release`]: directories and the link that is switched. [`space`]: room for them. [`process`]: other people's programs.
 //! - [`health`]: whether the app is well. [`state`]: what is remembered. [`hooks`]: who is told.
-//! - [`hostkey`]: host keys shown and pinned by hand.
+//! - [`hostkey`]: host keys shown and pinned by hand. [`account`]: whose apps they are, and becoming that user.
+//! - [`shown`]: what of any text may reach a person.
 //! - [`service`]: every app at its interval. [`stop`]: what a signal leads to.
 
+// What a person sees goes through `shown`, which leaves out what acts on a terminal.
+#![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
+
+pub mod account;
 pub mod checkout;
 pub mod cli;
 pub mod config;
@@ -29,6 +34,7 @@ pub mod release;
 pub mod repository;
 pub mod revision;
 pub mod service;
+pub mod shown;
 pub mod space;
 pub mod state;
 pub mod stop;

@@ -2,8 +2,6 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 fn main() -> ExitCode {
     if let Some(code) = pp_fetcher::process::keeper::main() {
         return code;
@@ -18,5 +16,5 @@ fn main() -> ExitCode {
     {
         return pp_fetcher::worker::serve::main(&arguments.collect::<Vec<_>>());
     }
-    pp_fetcher::cli::run(&pp_fetcher::cli::args::Arguments::parse())
+    pp_fetcher::cli::main()
 }

@@ -29,6 +29,7 @@ use crate::git::{
 };
 use crate::proof::{self, Id, Kind, descent, written};
 use crate::revision::Revision;
+use crate::shown::complain;
 use crate::space::{self, Need};
 use crate::state::PassedOver;
 use crate::verify::{self, Keygen, SignedObject};
@@ -121,10 +122,10 @@ impl Repository {
             Err(WorkerError::Broken(why)) => {
                 let aside = Mirror::set_aside(&self.path).map_err(failed)?;
                 let aside = aside.display();
-                eprintln!(
-                    "pp-fetcher: {}: {why}; that was done, the damaged one is {aside}",
+                complain(&format!(
+                    "{}: {why}; that was done, the damaged one is {aside}",
                     self.app
-                );
+                ));
                 skeleton::provide(&self.path).map_err(failed)?;
                 Client::start(&self.program, &role)
             }
@@ -219,7 +220,7 @@ impl Repository {
 fn told(worker: &Client) {
     static ONCE: Once = Once::new();
     if let Some(lacking) = worker.lacking() {
-        ONCE.call_once(|| eprintln!("pp-fetcher: {lacking}"));
+        ONCE.call_once(|| complain(lacking));
     }
 }
 

@@ -130,7 +130,7 @@ fn rule_31_a_damaged_mirror_is_seen_set_aside_and_made_anew() {
 }
 
 #[test]
-fn a_new_mirror_is_for_the_group_and_never_half_made() {
+fn a_new_mirror_is_closed_to_the_group_and_never_half_made() {
     use std::os::unix::fs::PermissionsExt;
     let forge = Forge::new();
     // As the service and the cron line have it.
@@ -141,7 +141,7 @@ fn a_new_mirror_is_for_the_group_and_never_half_made() {
         fs::metadata(path).unwrap().permissions().mode() & 0o7777
     };
     for directory in ["", "objects", "objects/pack", "refs"] {
-        assert_eq!(mode(directory), 0o2775, "{directory:?}");
+        assert_eq!(mode(directory), 0o2750, "{directory:?}");
     }
     let left: Vec<_> = fs::read_dir(forge.dir.path())
         .unwrap()

@@ -11,6 +11,7 @@ mod git_support;
 
 use std::fs;
 use std::io::Write;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -38,7 +39,7 @@ fn configure(sshd: &Sshd, repository: &str) -> App {
 }
 
 fn command(sshd: &Sshd, args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_pp-fetcher"));
+    let mut command = sshd.fetcher();
     command.arg("--config").arg(sshd.at("etc")).args(args);
     command.stdin(Stdio::null());
     command
@@ -187,7 +188,11 @@ fn on_a_terminal_the_whole_fingerprint_is_typed() {
         let program = command(&sshd, &["hostkey", "pin", "todo"]);
         let words = std::iter::once(program.get_program()).chain(program.get_args());
         let words: Vec<_> = words.map(|word| word.to_str().unwrap()).collect();
-        let mut terminal = Command::new("script")
+        let mut terminal = Command::new("script");
+        if nix::unistd::geteuid().is_root() {
+            terminal.uid(65534).gid(65534);
+        }
+        let mut terminal = terminal
             .args(["-qec", &words.join(" "), "/dev/null"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

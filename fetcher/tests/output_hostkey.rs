@@ -54,7 +54,7 @@ impl Scene {
     }
 
     fn types(&mut self, line: &str) {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_pp-fetcher"));
+        let mut command = self.sshd.fetcher();
         command.arg("--config").arg(self.sshd.at("etc"));
         command.args(line.split(' ')).stdin(Stdio::null());
         let output = command.output().unwrap();

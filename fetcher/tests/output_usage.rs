@@ -5,9 +5,7 @@
 mod stage;
 
 use std::fs;
-use std::process::Command;
 
-use nix::unistd::geteuid;
 use stage::Stage;
 
 #[test]
@@ -94,24 +92,4 @@ fn the_help_of_every_command() {
     }
     assert!(lines.len() > 12, "{lines:?}");
     stage.is_as_before("help");
-}
-
-#[test]
-fn root_is_refused_where_build_scripts_would_run() {
-    if !geteuid().is_root() {
-        eprintln!("SKIPPED: only root can be refused as root");
-        return;
-    }
-    let mut stage = Stage::new("");
-    for line in ["poll", "run", "rollback todo"] {
-        let mut command = Command::new(stage.path("pp-fetcher"));
-        command
-            .args(line.split(' '))
-            .arg("--config")
-            .arg(stage.home.path());
-        let output = command.output().unwrap();
-        assert_eq!(output.status.code(), Some(2), "{line}");
-        stage.saw(line, &output);
-    }
-    stage.is_as_before("root");
 }

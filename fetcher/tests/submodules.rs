@@ -10,7 +10,6 @@ mod git_support;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use git_support::Forge;
 use git_support::sshd::Sshd;
@@ -199,7 +198,12 @@ fn a_submodule_has_a_key_and_a_host_of_its_own() {
 
     let shown = |submodule: &str| {
         let etc = nested.work.path().join("etc");
-        Command::new(env!("CARGO_BIN_EXE_pp-fetcher"))
+        std::fs::set_permissions(
+            nested.work.path(),
+            std::os::unix::fs::PermissionsExt::from_mode(0o755),
+        )
+        .unwrap();
+        sshd.fetcher()
             .args(["hostkey", "show", "todo", "--submodule", submodule])
             .arg("--config")
             .arg(etc)

@@ -228,7 +228,8 @@ fn another_users_poll_is_refused_before_anything_is_recorded() {
         let said = site.run(&command);
         said.ended(2).has(&[
             "only as the user of the apps, daemon",
-            "runuser -u daemon -- pp-fetcher",
+            "as root: pp-fetcher",
+            "sudo -u daemon pp-fetcher",
             "nothing was done",
         ]);
     }

@@ -86,8 +86,12 @@ fn directories_have_their_modes_and_owners(lab: &Lab) -> Result<()> {
         ("/etc/pp-fetcher", "755 root root"),
         ("/etc/pp-fetcher/apps.d", "755 root root"),
         ("/etc/pp-fetcher/keys", "700 gunicorn root"),
-        ("/var/lib/pp-fetcher", "2770 gunicorn hosted_apps"),
-        ("/var/log/pp-fetcher", "2775 gunicorn hosted_apps"),
+        ("/var/lib/pp-fetcher", "2750 gunicorn hosted_apps"),
+        ("/var/lib/gunicorn", "700 gunicorn hosted_apps"),
+        ("/var/lib/pp-fetcher-users", "755 root root"),
+        ("/etc/pp-fetcher/users", "755 root root"),
+        ("/srv/apps", "755 root root"),
+        ("/var/log/pp-fetcher", "2755 gunicorn hosted_apps"),
         ("/var/www/projects", "2775 root hosted_apps"),
         ("/usr/bin/pp-fetcher", "755 root root"),
         ("/usr/bin/pp-restart", "755 root root"),
@@ -169,7 +173,7 @@ fn the_poll_log_is_rotated(lab: &Lab) -> Result<()> {
     );
     assert_eq!(
         lab.stat("/var/log/pp-fetcher/poll.log")?,
-        "664 gunicorn hosted_apps"
+        "644 gunicorn hosted_apps"
     );
     lab.as_user("gunicorn")
         .sh("echo another >>/var/log/pp-fetcher/poll.log")?;
@@ -192,7 +196,7 @@ fn an_existing_user_gunicorn_keeps_what_it_is(_: &Lab) -> Result<()> {
     let entry = lab.sh("getent passwd gunicorn")?;
     assert!(entry.starts_with("gunicorn:x:1234:"), "{entry}");
     assert!(entry.ends_with(":/srv/gunicorn:/bin/bash"), "{entry}");
-    assert_eq!(lab.sh("id -Gn gunicorn")?, "web hosted_apps");
+    assert_eq!(lab.sh("id -Gn gunicorn")?, "web hosted_apps pp-callers");
     Ok(())
 }
 

@@ -1,15 +1,16 @@
 //! The one definition that the parser, the help, the manual page and the completions come from.
 
+use std::ffi::OsString;
 use std::io::IsTerminal;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anstream::ColorChoice;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use super::help;
 use super::output::level::Quiet;
+use crate::account::{self, Places};
 use crate::deploy::Urge;
-use crate::{config, state};
 
 /// Deploys what is pushed: polls git, builds a release, switches to it, and goes back by itself
 /// if the app is not well.
@@ -17,6 +18,10 @@ use crate::{config, state};
 #[command(name = "pp-fetcher", version, arg_required_else_help = true)]
 #[command(max_term_width = 100, after_long_help = help::OUTPUT)]
 pub struct Arguments {
+    /// Whose apps, where users have their own in /etc/pp-fetcher/users/USER
+    #[arg(long, global = true, value_name = "USER")]
+    pub(super) user: Option<String>,
+
     /// Where the configuration is, instead of /etc/pp-fetcher
     // No default for the parser: it would name the option in the usage line of every mistake.
     #[arg(long, global = true, value_name = "DIR")]
@@ -25,6 +30,10 @@ pub struct Arguments {
     /// Where the state of each app is, instead of /var/lib/pp-fetcher
     #[arg(long, global = true, value_name = "DIR")]
     state: Option<PathBuf>,
+
+    /// Root has started this process, which has become the apps' user since
+    #[arg(skip)]
+    pub(super) by_root: bool,
 
     /// When there is colour
     #[arg(long, global = true, value_name = "WHEN")]
@@ -38,17 +47,31 @@ pub struct Arguments {
 impl Arguments {
     /// Where the configuration is.
     #[must_use]
-    pub fn config(&self) -> &Path {
-        self.config
-            .as_deref()
-            .unwrap_or(Path::new(config::DIRECTORY))
+    pub fn config(&self) -> PathBuf {
+        self.config.clone().unwrap_or_else(|| self.places().config)
     }
 
     /// Where the state of each app is.
     #[must_use]
-    pub fn state(&self) -> &Path {
-        let usual = Path::new(state::store::DIRECTORY);
-        self.state.as_deref().unwrap_or(usual)
+    pub fn state(&self) -> PathBuf {
+        self.state.clone().unwrap_or_else(|| self.places().state)
+    }
+
+    /// The words that say to another process of ours whose apps are meant.
+    pub(super) fn for_another(&self) -> Vec<OsString> {
+        let mut words = Vec::new();
+        let mut word = |option: &str, value: Option<OsString>| {
+            words.extend(value.into_iter().flat_map(|value| [option.into(), value]));
+        };
+        word("--user", self.user.clone().map(Into::into));
+        word("--config", self.config.clone().map(Into::into));
+        word("--state", self.state.clone().map(Into::into));
+        words
+    }
+
+    fn places(&self) -> Places {
+        let user = self.user.clone().or_else(account::own_name);
+        Places::of(user.as_deref())
     }
 
     /// When there is colour.
@@ -191,6 +214,12 @@ pub enum Hostkey {
         /// The server of this submodule instead
         #[arg(long, value_name = "PATH")]
         submodule: Option<PathBuf>,
+        /// For `pin` as root: one JSON object to standard output, the text to standard error
+        #[arg(long, hide = true)]
+        machine: bool,
+        /// The same without the text
+        #[arg(long, hide = true)]
+        silent: bool,
     },
     /// Pin the key that the server offers, in place of those it no longer does
     ///

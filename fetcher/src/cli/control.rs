@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::args::Arguments;
 use super::output::level::{Level, well};
 use super::output::words::paused;
-use super::output::{Output, say};
+use super::output::{Output, complain, say};
 use super::{FAILED, OK, USAGE, one_app};
 use crate::config::{App, duration};
 use crate::pass::{Done, Error, rollback as roll_back, with};
@@ -16,7 +16,7 @@ pub fn rollback(arguments: &Arguments, app: &str, release: Option<&str>) -> u8 {
     on(arguments, app, |app| {
         let output = Output::choose(Level::All);
         let mut voice = output.voice();
-        let ended = roll_back(app, arguments.state(), release, &mut *voice);
+        let ended = roll_back(app, &arguments.state(), release, &mut *voice);
         if matches!(ended, Ok(Done::Busy)) {
             return busy(app);
         }
@@ -58,7 +58,7 @@ pub fn pause(arguments: &Arguments, app: &str, reason: &str, until: Option<&str>
     let until = match until.map(|text| moment(text, since)).transpose() {
         Ok(until) => until,
         Err(why) => {
-            eprintln!("pp-fetcher: --until: {why}");
+            complain(&format!("--until: {why}"));
             return USAGE;
         }
     };
@@ -94,7 +94,7 @@ fn attempt(
     change: impl FnOnce(&mut State) -> Result<String, String>,
 ) -> u8 {
     on(arguments, app, |app| {
-        let changed = with(app, arguments.state(), |deployment| {
+        let changed = with(app, &arguments.state(), |deployment| {
             let told = change(&mut deployment.state);
             if told.is_ok() {
                 deployment.dir.save(&deployment.state)?;
@@ -112,12 +112,12 @@ fn report(app: &App, changed: Result<Done<Result<String, String>>, Error>) -> u8
             OK
         }
         Ok(Done::Came(Err(why))) => {
-            eprintln!("pp-fetcher: {}: {why}", app.name);
+            complain(&format!("{}: {why}", app.name));
             USAGE
         }
         Ok(Done::Busy) => busy(app),
         Err(error) => {
-            eprintln!("pp-fetcher: {}: {error}", app.name);
+            complain(&format!("{}: {error}", app.name));
             FAILED
         }
     }
@@ -125,10 +125,10 @@ fn report(app: &App, changed: Result<Done<Result<String, String>>, Error>) -> u8
 
 /// What was asked for was not done: somebody has to ask again.
 fn busy(app: &App) -> u8 {
-    eprintln!(
-        "pp-fetcher: a pass over {} is at work: try again when it is done",
+    complain(&format!(
+        "a pass over {} is at work: try again when it is done",
         app.name
-    );
+    ));
     FAILED
 }
 

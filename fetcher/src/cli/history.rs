@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::args::Arguments;
 use super::output::style::Look;
-use super::output::{say, words};
+use super::output::{complain, say, say_json, words};
 use super::status::SCHEMA;
 use super::{FAILED, OK, one_app};
 use crate::config::duration::human;
@@ -22,10 +22,10 @@ pub fn history(arguments: &Arguments, app: &str, json: bool) -> u8 {
     if let Err(code) = one_app(arguments, app) {
         return code;
     }
-    let attempts = match StateDir::new(arguments.state(), app).history().read() {
+    let attempts = match StateDir::new(&arguments.state(), app).history().read() {
         Ok(attempts) => attempts,
         Err(error) => {
-            eprintln!("pp-fetcher: the history of {app} cannot be read: {error}");
+            complain(&format!("the history of {app} cannot be read: {error}"));
             return FAILED;
         }
     };
@@ -36,7 +36,7 @@ pub fn history(arguments: &Arguments, app: &str, json: bool) -> u8 {
             attempts: &attempts,
         };
         let text = serde_json::to_string_pretty(&document).unwrap_or_default();
-        say(&format!("{text}\n"));
+        say_json(&format!("{text}\n"));
     } else if attempts.is_empty() {
         say(&format!("{app}: no attempt yet\n"));
     } else {

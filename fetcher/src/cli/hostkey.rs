@@ -4,24 +4,77 @@ use std::fmt::Write;
 use std::io::{BufRead, IsTerminal};
 use std::path::Path;
 
+use serde::{Deserialize, Serialize};
+
 use super::args::Arguments;
 use super::control::on;
-use super::output::say;
+use super::output::{ask, complain, say, say_json};
 use super::{FAILED, OK, USAGE};
 use crate::config::App;
-use crate::hostkey::{Change, HostKeyError, Marker, Offered, Pinned, Survey, survey};
+use crate::hostkey::{
+    Change, HostKeyError, Marker, Offered, Pinned, Place, Survey, survey, trusted,
+};
+
+/// What `hostkey show --machine` says of a server: for whoever pins a key as root, without asking the server or a
+/// program itself.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Seen {
+    pub(super) host: String,
+    pub(super) port: u16,
+    pub(super) name: String,
+    pub(super) offered: Vec<Offered>,
+}
+
+/// Whom `hostkey show` tells.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum For {
+    /// Who has typed it.
+    Person,
+    /// `hostkey pin` as root: JSON, and the text beside it where a person is to compare.
+    Root {
+        /// Whether the text is wanted.
+        told: bool,
+    },
+}
 
 /// `pp-fetcher hostkey show APP [--submodule …]`.
-pub fn show(arguments: &Arguments, app: &str, submodule: Option<&Path>) -> u8 {
+pub(super) fn show(arguments: &Arguments, app: &str, submodule: Option<&Path>, how: For) -> u8 {
     on(arguments, app, |app| {
         let app = &match meant(app, submodule) {
             Ok(app) => app,
             Err(code) => return code,
         };
-        match survey(app) {
-            Ok(survey) => {
+        if arguments.by_root
+            && let Err(why) = trusted::check(&app.ssh)
+        {
+            complain(&format!("{}: {why}", app.name));
+            return USAGE;
+        }
+        let survey = match survey(app) {
+            Ok(survey) => survey,
+            Err(error) => return failed(app, &error),
+        };
+        match how {
+            For::Person => {
                 say(&told(app, &survey));
-                u8::from(!is_pinned(&survey))
+                return u8::from(!is_pinned(&survey));
+            }
+            For::Root { told: true } => ask(&told(app, &survey)),
+            For::Root { told: false } => {}
+        }
+        match survey.offered {
+            Ok(offered) => {
+                let Place {
+                    host, port, name, ..
+                } = survey.place;
+                let seen = Seen {
+                    host,
+                    port,
+                    name,
+                    offered,
+                };
+                say_json(&serde_json::to_string(&seen).unwrap_or_default());
+                OK
             }
             Err(error) => failed(app, &error),
         }
@@ -29,7 +82,7 @@ pub fn show(arguments: &Arguments, app: &str, submodule: Option<&Path>) -> u8 {
 }
 
 /// The app as if the submodule, if one is named, were its repository.
-fn meant(app: &App, submodule: Option<&Path>) -> Result<App, u8> {
+pub(super) fn meant(app: &App, submodule: Option<&Path>) -> Result<App, u8> {
     let mut meant = app.clone();
     if let Some(path) = submodule {
         let Some(found) = app.submodules.iter().find(|one| one.path == path) else {
@@ -38,8 +91,8 @@ fn meant(app: &App, submodule: Option<&Path>) -> Result<App, u8> {
                 .iter()
                 .map(|one| one.path.display().to_string())
                 .collect();
-            eprintln!(
-                "pp-fetcher: {}: no submodule {} is configured (configured: {})",
+            complain(&format!(
+                "{}: no submodule {} is configured (configured: {})",
                 app.name,
                 path.display(),
                 if known.is_empty() {
@@ -47,7 +100,7 @@ fn meant(app: &App, submodule: Option<&Path>) -> Result<App, u8> {
                 } else {
                     known.join(", ")
                 }
-            );
+            ));
             return Err(USAGE);
         };
         meant.repository = found.repository.clone();
@@ -79,31 +132,32 @@ pub fn pin(
                 Err(code) => return code,
             },
         };
-        let file = survey.place.file.display().to_string();
-        let name = survey.place.name.clone();
+        let place = survey.place.clone();
         match survey.pin(&confirmed) {
-            Ok(Change::None) => say(&format!(
-                "{}: {confirmed} is pinned in {file} already\n",
-                app.name
-            )),
-            Ok(Change::Pinned { replaced }) => {
-                say(&format!(
-                    "{}: pinned {confirmed} for {name} in {file}\n",
-                    app.name
-                ));
-                for old in replaced {
-                    let Pinned {
-                        kind, fingerprint, ..
-                    } = old;
-                    say(&format!(
-                        "  no longer pinned, since it is not offered: {kind} {fingerprint}\n"
-                    ));
-                }
-            }
+            Ok(change) => say(&pinned(&app.name, &confirmed, &place, &change)),
             Err(error) => return failed(app, &error),
         }
         OK
     })
+}
+
+/// What has become of the file of pinned keys.
+pub(super) fn pinned(app: &str, fingerprint: &str, place: &Place, change: &Change) -> String {
+    let (file, name) = (place.file.display(), &place.name);
+    let replaced = match change {
+        Change::None => return format!("{app}: {fingerprint} is pinned in {file} already\n"),
+        Change::Pinned { replaced } => replaced,
+    };
+    let mut text = format!("{app}: pinned {fingerprint} for {name} in {file}\n");
+    for old in replaced {
+        let Pinned {
+            kind, fingerprint, ..
+        } = old;
+        text.push_str(&format!(
+            "  no longer pinned, since it is not offered: {kind} {fingerprint}\n"
+        ));
+    }
+    text
 }
 
 /// The fingerprint as a person types it. Only a whole one: a yes is said too fast.
@@ -111,31 +165,32 @@ fn confirm(app: &App, survey: &Survey) -> Result<String, u8> {
     if let Err(error) = &survey.offered {
         return Err(failed(app, error));
     }
-    eprint!("{}", told(app, survey));
+    ask(&told(app, survey));
+    typed(&app.name)
+}
+
+/// What a person types on the terminal.
+pub(super) fn typed(app: &str) -> Result<String, u8> {
     if !std::io::stdin().is_terminal() {
-        eprintln!(
-            "pp-fetcher: {}: nothing was pinned: say which key, as the forge publishes it, with \
-             --fingerprint SHA256:…",
-            app.name
-        );
+        complain(&format!(
+            "{app}: nothing was pinned: say which key, as the forge publishes it, with --fingerprint SHA256:\u{2026}"
+        ));
         return Err(USAGE);
     }
-    eprint!(
-        "Type the fingerprint that the forge publishes to pin it (compare it there, not here): "
-    );
+    ask("Type the fingerprint that the forge publishes to pin it (compare it there, not here): ");
     let mut typed = String::new();
     let read = std::io::stdin().lock().read_line(&mut typed);
     match (read, typed.trim()) {
         (Ok(_), typed) if !typed.is_empty() => Ok(typed.to_owned()),
         _ => {
-            eprintln!("pp-fetcher: {}: nothing was pinned", app.name);
+            complain(&format!("{app}: nothing was pinned"));
             Err(FAILED)
         }
     }
 }
 
 fn failed(app: &App, error: &HostKeyError) -> u8 {
-    eprintln!("pp-fetcher: {}: {error}", app.name);
+    complain(&format!("{}: {error}", app.name));
     FAILED
 }
 

@@ -1,60 +1,71 @@
 //! `pp-fetcher logs APP [N]`: the output of an attempt's build script and hooks.
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, IsTerminal, Write};
+use std::io::{self, BufRead, BufReader, Read};
 
 use super::args::Arguments;
-use super::output::say;
+use super::output::{complain, say};
 use super::{FAILED, OK, one_app};
 use crate::git::text;
 use crate::state::StateDir;
+
+/// Most bytes shown of a log: more than the scripts of an attempt are let write.
+const MOST: u64 = 64 * 1024 * 1024;
+
+/// Longest line shown as one, in bytes.
+const LINE: u64 = 64 * 1024;
 
 /// Prints the output of attempt `number`, or of the latest that has any.
 pub fn logs(arguments: &Arguments, app: &str, number: Option<u64>) -> u8 {
     if let Err(code) = one_app(arguments, app) {
         return code;
     }
-    let dir = StateDir::new(arguments.state(), app);
+    let dir = StateDir::new(&arguments.state(), app);
     let all = dir.history().read().unwrap_or_default();
     let latest = || {
-        all.iter()
-            .rev()
-            .map(|a| a.attempt)
-            .find(|n| dir.log(*n).exists())
+        let mut numbers = all.iter().rev().map(|a| a.attempt);
+        numbers.find(|n| dir.output(*n, 0).is_ok())
     };
     let Some(number) = number.or_else(latest) else {
         say(&format!("{app}: no attempt has left any output\n"));
         return OK;
     };
-    let path = dir.log(number);
-    let copied = File::open(&path).and_then(show);
-    match copied {
+    let shown = dir.output(number, MOST).and_then(|(log, before)| {
+        if before > 0 {
+            complain(&format!(
+                "the first {before} bytes of this log are not shown"
+            ));
+        }
+        show(log)
+    });
+    match shown {
         Ok(()) => OK,
         Err(e) if e.kind() == io::ErrorKind::NotFound => {
-            eprintln!(
-                "pp-fetcher: attempt {number} of {app} has no output\n  \
+            complain(&format!(
+                "attempt {number} of {app} has no output\n  \
                  `pp-fetcher history {app}` shows the attempts"
-            );
+            ));
             FAILED
         }
-        // `| head` has seen enough.
-        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => OK,
         Err(error) => {
-            eprintln!("pp-fetcher: {}: {error}", path.display());
+            complain(&format!("{}: {error}", dir.log(number).display()));
             FAILED
         }
     }
 }
 
-/// Byte for byte into a file or a pipe. What a script wrote may say anything to a terminal, so there
-/// it is made fit line by line.
-fn show(mut log: File) -> io::Result<()> {
-    let mut stdout = io::stdout().lock();
-    if !stdout.is_terminal() {
-        return io::copy(&mut log, &mut stdout).map(drop);
+/// Line by line, each made fit: a script may write anything, and whoever reads has a terminal at the end of every
+/// pipe. The file itself has every byte.
+fn show(log: impl Read) -> io::Result<()> {
+    let mut log = BufReader::new(log);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let read = Read::by_ref(&mut log)
+            .take(LINE)
+            .read_until(b'\n', &mut line)?;
+        if read == 0 {
+            return Ok(());
+        }
+        say(&format!("{}\n", text::kept(&line)));
     }
-    for line in BufReader::new(log).split(b'\n') {
-        writeln!(stdout, "{}", text::kept(&line?))?;
-    }
-    Ok(())
 }

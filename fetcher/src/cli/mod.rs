@@ -7,19 +7,24 @@ pub mod history;
 pub mod hostkey;
 pub mod logs;
 pub mod output;
+mod pin_as_root;
 pub mod poll;
 pub mod service;
 pub mod status;
 mod table;
 
+use std::ffi::OsString;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::ExitCode;
 
 pub use args::command;
 use args::{Arguments, Command, Hostkey};
+use clap::Parser;
 use nix::unistd::{Uid, geteuid};
+use output::complain;
 
+use crate::account::{self, become_user, keep};
 use crate::config::{self, App, Config};
 use crate::release::place::user;
 
@@ -30,22 +35,84 @@ pub const FAILED: u8 = 1;
 /// The command line or the configuration is wrong.
 pub const USAGE: u8 = 2;
 
-/// Does what the command line says.
+/// The program: as the user of the apps, whoever has started it. Root becomes that user first.
+#[must_use]
+pub fn main() -> ExitCode {
+    let (words, by_root) = match become_user::from_arguments(std::env::args_os().collect()) {
+        Ok(found) => found,
+        Err(why) => {
+            complain(&format!("{why}; nothing was done"));
+            return ExitCode::from(USAGE);
+        }
+    };
+    let mut arguments = Arguments::parse_from(&words);
+    arguments.by_root = by_root;
+    if geteuid().is_root() {
+        return as_root(&arguments, words);
+    }
+    run(&arguments)
+}
+
+/// What is left to root: to start the process that becomes the apps' user; and, to pin a host key, to write below
+/// /etc what that process has found out.
+fn as_root(arguments: &Arguments, words: Vec<OsString>) -> ExitCode {
+    let named = arguments.user.as_deref();
+    let account = named
+        .map_or(Ok(()), account::check_named)
+        .and_then(|()| account::of_the_apps(named, &arguments.state()));
+    let account = match account {
+        Ok(account) => account,
+        Err(error) => {
+            complain(&error.to_string());
+            return ExitCode::from(USAGE);
+        }
+    };
+    arguments.color().apply();
+    if let Command::Hostkey(Hostkey::Pin {
+        app,
+        fingerprint,
+        submodule,
+    }) = &arguments.command
+    {
+        let asked = pin_as_root::Asked {
+            app,
+            fingerprint: fingerprint.as_deref(),
+            submodule: submodule.as_deref(),
+        };
+        return ExitCode::from(pin_as_root::pin(arguments, &account, &asked));
+    }
+    match keep::run(&account, words.into_iter().skip(1)) {
+        Ok(code) => code,
+        Err(error) => {
+            let name = &account.name;
+            complain(&format!(
+                "cannot start as {name}: {error}; nothing was done"
+            ));
+            ExitCode::from(FAILED)
+        }
+    }
+}
+
+/// Does what the command line says, as who runs this.
 #[must_use]
 pub fn run(arguments: &Arguments) -> ExitCode {
-    // As the old way has it: what one member of the group makes, another can change.
+    // As the old way has it: what one member of the group makes in a release, another can change.
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o002));
     arguments.color().apply();
+    if let Some(Err(error)) = arguments.user.as_deref().map(account::check_named) {
+        complain(&error.to_string());
+        return ExitCode::from(USAGE);
+    }
     let code = match &arguments.command {
         Command::Poll(_) | Command::Run(_) | Command::Rollback { .. }
-            if let Some(user) = somebody_elses(arguments.state()) =>
+            if let Some(user) = somebody_elses(&arguments.state()) =>
         {
             let words: Vec<_> = std::env::args().skip(1).collect();
-            eprintln!(
-                "pp-fetcher: this runs build scripts, so only as the user of the apps, {user}: nothing was done\n  \
-                 as root: runuser -u {user} -- pp-fetcher {0}\n  with sudo: sudo -u {user} pp-fetcher {0}",
+            complain(&format!(
+                "this runs build scripts, so only as the user of the apps, {user}: nothing was done\n  \
+                 as root: pp-fetcher {0}\n  with sudo: sudo -u {user} pp-fetcher {0}",
                 words.join(" ")
-            );
+            ));
             USAGE
         }
         Command::Poll(options) => poll::poll(arguments, options),
@@ -58,8 +125,17 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         Command::AcceptRewrite { app, revision } => {
             control::accept_rewrite(arguments, app, revision)
         }
-        Command::Hostkey(Hostkey::Show { app, submodule }) => {
-            hostkey::show(arguments, app, submodule.as_deref())
+        Command::Hostkey(Hostkey::Show {
+            app,
+            submodule,
+            machine,
+            silent,
+        }) => {
+            let how = match (machine, silent) {
+                (false, _) => hostkey::For::Person,
+                (true, told) => hostkey::For::Root { told: !told },
+            };
+            hostkey::show(arguments, app, submodule.as_deref(), how)
         }
         Command::Hostkey(Hostkey::Pin {
             app,
@@ -74,17 +150,10 @@ pub fn run(arguments: &Arguments) -> ExitCode {
     ExitCode::from(code)
 }
 
-/// The user of the apps, if that is not who asks: root never is, and the state's directory tells.
+/// The user of the apps, if that is not who asks: the state's directory tells.
 fn somebody_elses(state: &Path) -> Option<String> {
-    let owner = std::fs::metadata(state)
-        .ok()
-        .map(|found| Uid::from_raw(found.uid()));
-    let owner = owner.filter(|owner| !owner.is_root());
-    match owner {
-        Some(owner) if owner != geteuid() => Some(user(owner)),
-        None if geteuid().is_root() => Some("gunicorn".to_owned()),
-        _ => None,
-    }
+    let owner = Uid::from_raw(std::fs::symlink_metadata(state).ok()?.uid());
+    (!owner.is_root() && owner != geteuid()).then(|| user(owner))
 }
 
 /// Reads the configuration; says what is wrong with it, as far as the apps `names` are concerned, or all of
@@ -93,16 +162,13 @@ fn somebody_elses(state: &Path) -> Option<String> {
 /// Mistakes in single apps are told and leave the others at work.
 fn load(directory: &Path, names: &[String]) -> Result<Config, u8> {
     let config = config::load(directory).map_err(|error| {
-        eprintln!("pp-fetcher: {error}");
+        complain(&format!("{error}"));
         USAGE
     })?;
-    config
-        .ignored
-        .iter()
-        .for_each(|note| eprintln!("pp-fetcher: {note}"));
+    config.ignored.iter().for_each(|note| complain(note));
     config
         .broken_of(names)
-        .for_each(|error| eprintln!("pp-fetcher: {error}"));
+        .for_each(|error| complain(&format!("{error}")));
     Ok(config)
 }
 
@@ -114,7 +180,9 @@ fn select(config: Config, names: &[String]) -> Result<Vec<App>, u8> {
     if let Some(name) = unknown {
         let named = std::slice::from_ref(name);
         if config.broken_of(named).next().is_some() {
-            eprintln!("pp-fetcher: nothing was done for {name}: its file has the mistake above");
+            complain(&format!(
+                "nothing was done for {name}: its file has the mistake above"
+            ));
             return Err(USAGE);
         }
         let mut known: Vec<_> = config.apps.iter().map(|app| app.name.clone()).collect();
@@ -129,7 +197,9 @@ fn select(config: Config, names: &[String]) -> Result<Vec<App>, u8> {
         } else {
             known.join(", ")
         };
-        eprintln!("pp-fetcher: no app `{name}` is configured (configured: {known})");
+        complain(&format!(
+            "no app `{name}` is configured (configured: {known})"
+        ));
         return Err(USAGE);
     }
     let wanted = |app: &App| names.is_empty() || names.contains(&app.name);
@@ -139,6 +209,6 @@ fn select(config: Config, names: &[String]) -> Result<Vec<App>, u8> {
 /// The one app of that name.
 fn one_app(arguments: &Arguments, app: &str) -> Result<App, u8> {
     let names = [app.to_owned()];
-    let config = load(arguments.config(), &names)?;
+    let config = load(&arguments.config(), &names)?;
     select(config, &names)?.pop().ok_or(USAGE)
 }

@@ -7,7 +7,7 @@ use std::thread;
 use super::args::{Arguments, Poll};
 use super::output::level::{Level, well};
 use super::output::lines::Lines;
-use super::output::{Output, json, say, words};
+use super::output::{Output, complain, json, say, words};
 use super::{FAILED, OK, USAGE, load, select};
 use crate::config::App;
 use crate::deploy::Urge;
@@ -20,13 +20,13 @@ const AT_ONCE: NonZeroUsize = NonZeroUsize::new(4).unwrap();
 
 /// One pass over the named apps, or all.
 pub fn poll(arguments: &Arguments, options: &Poll) -> u8 {
-    let config = match load(arguments.config(), &options.apps) {
+    let config = match load(&arguments.config(), &options.apps) {
         Ok(config) => config,
         Err(code) => return code,
     };
     if let Err(error) = stop::listen() {
         // Ctrl-C then ends us at once, which the next poll puts right.
-        eprintln!("pp-fetcher: signals cannot be received: {error}");
+        complain(&format!("signals cannot be received: {error}"));
     }
     let broken = config.broken_of(&options.apps).next().is_some();
     let apps = match select(config, &options.apps) {
@@ -79,13 +79,13 @@ fn passes(apps: &[App], arguments: &Arguments, options: &Poll) -> bool {
 /// One app's pass, told to `output`; whether it went well.
 pub(super) fn one(app: &App, arguments: &Arguments, urge: Urge, output: &Output) -> bool {
     let mut voice = output.voice();
-    let ended = pass(app, arguments.state(), urge, &mut *voice);
+    let ended = pass(app, &arguments.state(), urge, &mut *voice);
     voice.ended(&app.name, &ended);
     well(&ended)
 }
 
 fn dry_run(app: &App, arguments: &Arguments, json: bool) -> bool {
-    let foreseen = with(app, arguments.state(), |deployment| {
+    let foreseen = with(app, &arguments.state(), |deployment| {
         Ok(deployment.foresee()?)
     });
     let would_fail = match &foreseen {

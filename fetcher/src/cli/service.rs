@@ -1,8 +1,8 @@
 //! `pp-fetcher run`: the service.
 
 use super::args::Arguments;
-use super::output::Output;
 use super::output::level::Quiet;
+use super::output::{Output, complain};
 use super::{FAILED, OK, load, poll};
 use crate::config::Config;
 use crate::deploy::Urge;
@@ -11,19 +11,19 @@ use crate::service;
 
 /// Serves until told to stop.
 pub fn run(arguments: &Arguments, quiet: Quiet) -> u8 {
-    let config = match load(arguments.config(), &[]) {
+    let config = match load(&arguments.config(), &[]) {
         Ok(config) => config,
         Err(code) => return code,
     };
     look(&config);
     let output = Output::choose(quiet.into());
-    let reload = || load(arguments.config(), &[]).ok().inspect(look);
+    let reload = || load(&arguments.config(), &[]).ok().inspect(look);
     match service::run(config, reload, |app| {
         poll::one(app, arguments, Urge::Scheduled, &output);
     }) {
         Ok(()) => OK,
         Err(error) => {
-            eprintln!("pp-fetcher: signals cannot be received: {error}");
+            complain(&format!("signals cannot be received: {error}"));
             FAILED
         }
     }
@@ -36,7 +36,7 @@ fn look(config: &Config) {
         let root = place::look(&app.deploy.root).err();
         let environment = place::look_at_environment(&app.deploy.env);
         for why in root.into_iter().chain(environment) {
-            eprintln!("pp-fetcher: {}: {why}", app.name);
+            complain(&format!("{}: {why}", app.name));
         }
     }
 }

@@ -7,9 +7,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::args::Arguments;
-use super::output::say;
 use super::output::style::{Look, Tone};
 use super::output::words::{self, first_line};
+use super::output::{say, say_json};
 use super::table::{Cell, Table};
 use super::{FAILED, OK, USAGE, load, select};
 use crate::config::App;
@@ -78,7 +78,7 @@ struct Document<'a> {
 /// Prints the status of one app or all.
 pub fn status(arguments: &Arguments, app: Option<&str>, json: bool) -> u8 {
     let names: Vec<String> = app.into_iter().map(str::to_owned).collect();
-    let config = match load(arguments.config(), &names) {
+    let config = match load(&arguments.config(), &names) {
         Ok(config) => config,
         Err(code) => return code,
     };
@@ -95,7 +95,7 @@ pub fn status(arguments: &Arguments, app: Option<&str>, json: bool) -> u8 {
         };
         // Only strings and numbers: this cannot fail.
         let text = serde_json::to_string_pretty(&document).unwrap_or_default();
-        say(&format!("{text}\n"));
+        say_json(&format!("{text}\n"));
     } else {
         say(&table(&all, Timestamp::now(), Look::stdout()));
     }
@@ -109,7 +109,7 @@ pub fn status(arguments: &Arguments, app: Option<&str>, json: bool) -> u8 {
 }
 
 fn look(app: &App, arguments: &Arguments) -> Status {
-    let dir = StateDir::new(arguments.state(), &app.name);
+    let dir = StateDir::new(&arguments.state(), &app.name);
     let mut attempts = dir.history().read().unwrap_or_default();
     let (state, error) = match dir.load() {
         Ok(state) => (state, None),

@@ -14,10 +14,12 @@ pub mod size;
 pub mod submodule;
 pub mod tree;
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 pub use error::ConfigError;
 use fragment::Fragment;
+use pp_trusted::Directory;
 pub use settings::App;
 use sha1::{Digest, Sha1};
 
@@ -96,6 +98,38 @@ pub fn load(directory: &Path) -> Result<Config, ConfigError> {
     }
     config.broken.extend(overlap::part(&mut config.apps));
     Ok(config)
+}
+
+/// The one app of that name, from directories that only root can have written: `common` is `directory`, `apps` its
+/// apps.d. `None` where there is no such file.
+///
+/// # Errors
+/// A mistake in either file, or one that others can write.
+pub fn one(
+    common: &Directory,
+    apps: &Directory,
+    directory: &Path,
+    app: &str,
+) -> Result<Option<App>, ConfigError> {
+    let read = |from: &Directory, name: String, path: &Path| {
+        let found = from.read(OsStr::new(&name), LARGEST);
+        let found = found.map_err(|why| ConfigError::new(path, why.what).mend(why.help))?;
+        let Some(bytes) = found else { return Ok(None) };
+        let text = String::from_utf8(bytes).map_err(|error| encoding(path, &error))?;
+        let fragment: Fragment =
+            toml::from_str(&text).map_err(|e| ConfigError::from_toml(path, &text, &e))?;
+        Ok(Some(fragment))
+    };
+    if !is_app_name(app) {
+        return Ok(None);
+    }
+    let path = directory.join("config.toml");
+    let defaults = read(common, "config.toml".to_owned(), &path)?.unwrap_or_default();
+    let name = format!("{app}.toml");
+    let path = directory.join("apps.d").join(&name);
+    let own = read(apps, name, &path)?;
+    own.map(|own| App::new(app, &path, own.over(&defaults)))
+        .transpose()
 }
 
 /// Tells whether the files have changed since something was decided by them. No secret is in them,

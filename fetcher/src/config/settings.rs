@@ -106,6 +106,19 @@ pub struct SharedPath {
     pub directory: bool,
 }
 
+/// The pinned keys of an app, whose file is `file`, that names no other: one file for the whole host and for
+/// everybody who asks, which is root's. Of a configuration elsewhere, the one beside it.
+fn known_hosts(file: &Path) -> PathBuf {
+    let apps = file.parent().and_then(Path::parent);
+    match apps.filter(|directory| !directory.as_os_str().is_empty()) {
+        Some(directory) if !directory.starts_with(super::DIRECTORY) => {
+            let directory = std::path::absolute(directory);
+            directory.unwrap_or_default().join("known_hosts")
+        }
+        _ => Path::new(super::DIRECTORY).join("known_hosts"),
+    }
+}
+
 impl App {
     /// Checks a merged fragment.
     ///
@@ -160,9 +173,10 @@ impl App {
             return Err(error("`deploy.build` leaves the release".into())
                 .mend("write a path inside the repository, or an absolute one"));
         }
+        let mut ssh = fragment.ssh;
+        ssh.known_hosts.get_or_insert_with(|| known_hosts(path));
         let (submodules, empty) =
-            submodule::submodules(fragment.submodule, &fragment.ssh, &fragment.https)
-                .map_err(error)?;
+            submodule::submodules(fragment.submodule, &ssh, &fragment.https).map_err(error)?;
         let restart = units("restart.units", fragment.restart.units)?;
         let reload = units("restart.reload", fragment.restart.reload)?;
         let elsewhere = units("restart.elsewhere", fragment.restart.elsewhere)?;
@@ -187,7 +201,7 @@ impl App {
                 timeout: or(fragment.fetch.timeout, 10 * 60),
                 limit: fragment.fetch.limit.map_or(2 << 30, |Size(bytes)| bytes),
             },
-            ssh: fragment.ssh,
+            ssh,
             https: https::options(fragment.https).map_err(error)?,
             allowed_signers,
             fast_forward_only: fragment.verify.fast_forward_only.unwrap_or(true),

@@ -56,16 +56,16 @@ fn create(path: &Path) -> Result<(), MirrorError> {
     sync_dir(parent)
 }
 
-/// One that the group may write as well, whatever the umask, as all of an app's directories.
+/// One that the group may read and not write, whatever the umask, as all of the state.
 fn directory(path: &Path) -> Result<(), MirrorError> {
     fs::create_dir(path).map_err(at("create", path))?;
-    fs::set_permissions(path, Permissions::from_mode(0o2775)).map_err(at("set the mode of", path))
+    fs::set_permissions(path, Permissions::from_mode(0o2750)).map_err(at("set the mode of", path))
 }
 
 fn file(path: &Path, text: &str) -> Result<(), MirrorError> {
     let mut file = File::create_new(path).map_err(at("create", path))?;
     file.write_all(text.as_bytes()).map_err(at("write", path))?;
-    file.set_permissions(Permissions::from_mode(0o664))
+    file.set_permissions(Permissions::from_mode(0o640))
         .map_err(at("set the mode of", path))?;
     file.sync_all().map_err(at("sync", path))
 }

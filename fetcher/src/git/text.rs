@@ -31,19 +31,36 @@ pub fn lines(bytes: &[u8]) -> Vec<String> {
 }
 
 /// One line of output with its blanks as they are, fit for a terminal: what moves the cursor, colours
-/// the screen or turns the direction of writing is left out.
+/// the screen or turns the direction of writing is left out. Of what a progress bar has written over, the last is
+/// kept; a tab becomes blanks.
 #[must_use]
 pub fn kept(bytes: &[u8]) -> String {
-    let fit = |c: &char| matches!(c, ' ' | '\t') || !hostile(*c);
     let text = String::from_utf8_lossy(bytes);
-    anstream::adapter::strip_str(&text)
-        .flat_map(str::chars)
-        .filter(fit)
-        .collect()
+    let last = text.trim_end_matches(['\r', '\n']).rsplit('\r').next();
+    let mut out = String::new();
+    let mut column = 0;
+    for c in anstream::adapter::strip_str(last.unwrap_or_default()).flat_map(str::chars) {
+        let blanks = match c {
+            '\t' => TAB - column % TAB,
+            ' ' => 1,
+            c if hostile(c) => continue,
+            c => {
+                out.push(c);
+                column += 1;
+                continue;
+            }
+        };
+        out.push_str(&" ".repeat(blanks));
+        column += blanks;
+    }
+    out
 }
 
+/// Columns from one tab stop to the next.
+const TAB: usize = 8;
+
 /// Characters that move the cursor, colour the screen or turn the direction of writing.
-fn hostile(c: char) -> bool {
+pub(crate) fn hostile(c: char) -> bool {
     c.is_control()
         || c.is_whitespace()
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
@@ -62,7 +79,8 @@ mod tests {
 
     #[test]
     fn rule_19_output_keeps_its_blanks_and_nothing_else_that_cannot_be_seen() {
-        assert_eq!(kept(b"  a\t\x1b[31mred\x07\r"), "  a\tred");
+        assert_eq!(kept(b"  a\t\x1b[31mred\x07\r\n"), "  a     red");
+        assert_eq!(kept(b"10%\r20%\r100% done\n"), "100% done");
         assert_eq!(
             kept("safe\u{202e}fdp.exe\u{9b}2J".as_bytes()),
             "safefdp.exe2J"

@@ -2,7 +2,8 @@
 //!
 //! - [`place`]: the server as ssh resolves it, aliases and all, and the files of pinned keys.
 //! - [`offer`]: the keys it offers. ssh itself is asked, so jump hosts and aliases count.
-//! - [`pinned`]: the keys that those files hold for it.
+//! - [`pinned`]: the keys that those files hold for it; [`known`]: the same without a program.
+//! - [`trusted`]: which files root may be asked to work with.
 //! - [`edit`]: a file's text with a key replaced. [`write`](mod@write): the file, atomically.
 //!
 //! Nothing here is done by a poll: a key is trusted because a person compared its fingerprint
@@ -10,9 +11,11 @@
 
 pub mod edit;
 pub mod error;
+pub mod known;
 pub mod offer;
 pub mod pinned;
 pub mod place;
+pub mod trusted;
 pub mod write;
 
 use std::fs;
@@ -87,49 +90,69 @@ impl Survey {
     /// The server does not offer it, it is revoked, or the file cannot be changed. Then it is as
     /// it was.
     pub fn pin(self, fingerprint: &str) -> Result<Change, HostKeyError> {
-        let Self {
-            place,
-            offered,
-            pinned,
-        } = self;
-        let offered = offered?;
-        let Some(key) = offered.iter().find(|key| key.fingerprint == fingerprint) else {
-            return Err(HostKeyError::NotOffered {
-                fingerprint: fingerprint.to_owned(),
-                offered,
-            });
-        };
-        let same = |pin: &&Pinned| pin.fingerprint == fingerprint;
-        let revoked = |pin: &&Pinned| pin.marker == Some(Marker::Revoked);
-        if let Some(pin) = pinned.iter().filter(same).find(revoked) {
-            return Err(HostKeyError::Revoked(pin.clone()));
-        }
-        let ours = |pin: &Pinned| pin.file == place.file && pin.marker.is_none();
-        let stale = |pin: &Pinned| !offered.iter().any(|key| key.fingerprint == pin.fingerprint);
-        let (ours, _): (Vec<_>, Vec<_>) = pinned.into_iter().partition(ours);
-        let there = ours.iter().any(|pin| pin.fingerprint == fingerprint);
-        let doomed: Vec<_> = ours.into_iter().filter(stale).collect();
-        if there && doomed.is_empty() {
-            return Ok(Change::None);
-        }
-        let text = match fs::read(&place.file) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
-            read => read.map_err(|source| HostKeyError::Io {
-                file: place.file.clone(),
-                source,
-            })?,
-        };
-        let lines: Vec<_> = doomed.iter().map(|pin| pin.line).collect();
-        let new = (!there).then_some(key.line.as_str());
-        let text = edit::replaced(&text, &place.name, &lines, new);
-        let text = text.map_err(|line| HostKeyError::Pattern {
-            file: place.file.clone(),
-            line,
-        })?;
-        write::write(&place.file, &text).map_err(|source| HostKeyError::Io {
-            file: place.file.clone(),
+        let failed = |source| HostKeyError::Io {
+            file: self.place.file.clone(),
             source,
-        })?;
-        Ok(Change::Pinned { replaced: doomed })
+        };
+        let text = match fs::read(&self.place.file) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+            read => read.map_err(failed)?,
+        };
+        let offered = self.offered?;
+        // Revoked anywhere is revoked.
+        for file in &self.place.others {
+            let elsewhere = fs::read(file).unwrap_or_default();
+            let pinned = known::of_text(&elsewhere, file, &self.place.name);
+            refuse_revoked(&pinned, fingerprint)?;
+        }
+        let (new, change) = decide(&self.place, offered, &text, fingerprint)?;
+        if let Some(new) = new {
+            write::write(&self.place.file, &new).map_err(failed)?;
+        }
+        Ok(change)
+    }
+}
+
+/// What the file of pinned keys, whose text is `text`, becomes when the key with this fingerprint is pinned, if
+/// anything. Pure.
+///
+/// # Errors
+/// The server does not offer the key, it is revoked, or a line that is in the way means other servers too.
+pub fn decide(
+    place: &Place,
+    offered: Vec<Offered>,
+    text: &[u8],
+    fingerprint: &str,
+) -> Result<(Option<Vec<u8>>, Change), HostKeyError> {
+    let Some(key) = offered.iter().find(|key| key.fingerprint == fingerprint) else {
+        return Err(HostKeyError::NotOffered {
+            fingerprint: fingerprint.to_owned(),
+            offered,
+        });
+    };
+    let mut pinned = known::of_text(text, &place.file, &place.name);
+    refuse_revoked(&pinned, fingerprint)?;
+    pinned.retain(|pin| pin.marker.is_none());
+    let there = pinned.iter().any(|pin| pin.fingerprint == fingerprint);
+    pinned.retain(|pin| !offered.iter().any(|key| key.fingerprint == pin.fingerprint));
+    if there && pinned.is_empty() {
+        return Ok((None, Change::None));
+    }
+    let lines: Vec<_> = pinned.iter().map(|pin| pin.line).collect();
+    let new = (!there).then_some(key.line.as_str());
+    let text = edit::replaced(text, &place.name, &lines, new);
+    let text = text.map_err(|line| HostKeyError::Pattern {
+        file: place.file.clone(),
+        line,
+    })?;
+    Ok((Some(text), Change::Pinned { replaced: pinned }))
+}
+
+fn refuse_revoked(pinned: &[Pinned], fingerprint: &str) -> Result<(), HostKeyError> {
+    let revoked =
+        |pin: &&Pinned| pin.marker == Some(Marker::Revoked) && pin.fingerprint == fingerprint;
+    match pinned.iter().find(revoked) {
+        Some(pin) => Err(HostKeyError::Revoked(pin.clone())),
+        None => Ok(()),
     }
 }

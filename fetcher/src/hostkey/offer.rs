@@ -6,7 +6,10 @@ use std::fmt;
 use std::fs;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::error::HostKeyError;
+use super::known;
 use super::pinned;
 use super::place::Target;
 use crate::git::{SshOptions, text};
@@ -46,7 +49,7 @@ const ONLY_THE_KEY: [&str; 13] = [
 ];
 
 /// A key that the server offers.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Offered {
     /// `ED25519`, `ECDSA`, `RSA`.
     pub kind: String,
@@ -54,6 +57,28 @@ pub struct Offered {
     pub fingerprint: String,
     /// Its line for a file of pinned keys.
     pub line: String,
+}
+
+impl Offered {
+    /// The same, made anew from nothing but the kind and the key of its line, for the server `name`: for whoever
+    /// does not trust who has asked. `None` if the line is no such line or the fingerprint is not the key's.
+    #[must_use]
+    pub fn proven(&self, name: &str) -> Option<Self> {
+        let fit = |b: u8| b.is_ascii_alphanumeric() || b"._-:[]".contains(&b);
+        let (_, rest) = self.line.split_once(' ')?;
+        let (kind, key) = rest.trim().split_once(' ')?;
+        let key = key.split_ascii_whitespace().next()?;
+        let named = !name.is_empty() && name.bytes().all(fit);
+        let kind_fits = kind
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"-@.".contains(&b));
+        let proven = known::fingerprint(key).filter(|print| *print == self.fingerprint)?;
+        (named && kind_fits).then(|| Self {
+            kind: self.kind.clone(),
+            fingerprint: proven,
+            line: format!("{name} {kind} {key}"),
+        })
+    }
 }
 
 impl fmt::Display for Offered {

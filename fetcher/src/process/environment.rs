@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use nix::unistd::{User, geteuid};
 
 /// Where programs are looked for: Debian's own default for a login.
-const PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin";
+pub const PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin";
 
 /// Variables of a script's environment.
 pub type Environment = BTreeMap<String, String>;

@@ -155,7 +155,12 @@ fn sweep() {
         }
         if Instant::now() >= until {
             // Another user's, by setuid, or stuck in the kernel: the log is the place to say so.
-            println!("[pp-fetcher: could not be ended: {:?}]", descendants());
+            // Its standard output is the attempt's log.
+            let _ = writeln!(
+                io::stdout(),
+                "[pp-fetcher: could not be ended: {:?}]",
+                descendants()
+            );
             return;
         }
         thread::sleep(TICK);

@@ -1,13 +1,15 @@
 //! `history.jsonl`: every attempt, one JSON object a line, only ever appended to.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use nix::fcntl::OFlag;
 use serde::{Deserialize, Serialize};
 
+use super::open;
 use super::outcome::Outcome;
 use crate::crash;
 use crate::revision::Revision;
@@ -57,17 +59,21 @@ impl Attempt {
     }
 }
 
+/// Most bytes of a history that are read: some ten thousand attempts.
+pub const MOST: u64 = 8 * 1024 * 1024;
+
 /// The file.
 #[derive(Debug, Clone)]
 pub struct History {
-    path: PathBuf,
+    base: PathBuf,
+    below: PathBuf,
 }
 
 impl History {
-    /// The history kept in `path`.
+    /// The history kept in the file `below` the directory `base`.
     #[must_use]
-    pub fn new(path: PathBuf) -> Self {
-        Self { path }
+    pub fn new(base: PathBuf, below: PathBuf) -> Self {
+        Self { base, below }
     }
 
     /// Adds one attempt, durably.
@@ -77,11 +83,8 @@ impl History {
     pub fn append(&self, attempt: &Attempt) -> std::io::Result<()> {
         let mut line = serde_json::to_vec(attempt)?;
         line.push(b'\n');
-        let mut file = OpenOptions::new()
-            .read(true)
-            .append(true)
-            .create(true)
-            .open(&self.path)?;
+        let flags = OFlag::O_RDWR | OFlag::O_APPEND | OFlag::O_CREAT;
+        let mut file = open::open(&self.base, &self.below, flags)?;
         // A crash or a full disk may have cut the last line: this one must not be glued to it.
         if ends_in_the_middle(&mut file)? {
             line.insert(0, b'\n');
@@ -94,17 +97,19 @@ impl History {
 
     /// Every attempt, the oldest first. An attempt that was gone on with after a crash or on a bad
     /// way back has several lines, of which the last counts. Torn lines are skipped: the history is
-    /// told to people and decides nothing.
+    /// told to people and decides nothing. Of a file that is larger than [`MOST`], only the end is read.
     ///
     /// # Errors
     /// What the system says; an absent file is an empty history.
     pub fn read(&self) -> std::io::Result<Vec<Attempt>> {
-        let file = match File::open(&self.path) {
+        let (end, before) = match open::end(&self.base, &self.below, MOST) {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
             other => other?,
         };
         let mut attempts: Vec<Attempt> = Vec::new();
-        for line in BufReader::new(file).split(b'\n') {
+        // The first line is the rest of one where something is left out before it.
+        let torn = usize::from(before > 0);
+        for line in BufReader::new(end).split(b'\n').skip(torn) {
             let Ok(attempt) = serde_json::from_slice::<Attempt>(&line?) else {
                 continue;
             };
@@ -140,7 +145,7 @@ mod tests {
     #[test]
     fn a_torn_last_line_costs_only_itself() {
         let dir = tempfile::tempdir().unwrap();
-        let history = History::new(dir.path().join("history.jsonl"));
+        let history = History::new(dir.path().to_owned(), "history.jsonl".into());
         assert_eq!(history.read().unwrap(), []);
         let attempt = Attempt {
             attempt: 1,
@@ -159,7 +164,10 @@ mod tests {
             }],
         };
         history.append(&attempt).unwrap();
-        let mut file = OpenOptions::new().append(true).open(&history.path).unwrap();
+        let mut file = std::fs::OpenOptions::new()
+            .append(true)
+            .open(dir.path().join("history.jsonl"))
+            .unwrap();
         file.write_all(b"{\"attempt\":2,\"star").unwrap();
         assert_eq!(history.read().unwrap(), vec![attempt.clone()]);
         let next = Attempt {
@@ -173,12 +181,12 @@ mod tests {
     #[test]
     fn a_line_from_before_there_were_signatures_is_read() {
         let dir = tempfile::tempdir().unwrap();
-        let history = History::new(dir.path().join("history.jsonl"));
+        let history = History::new(dir.path().to_owned(), "history.jsonl".into());
         let id = "a".repeat(40);
         let line = format!(
             r#"{{"attempt":1,"started_at":"2026-01-01T00:00:00Z","revision":"{id}","previous":null,"author":"Ada","subject":"x","outcome":"good","reason":null,"release":"x","phases":[]}}"#
         );
-        std::fs::write(&history.path, line + "\n").unwrap();
+        std::fs::write(dir.path().join("history.jsonl"), line + "\n").unwrap();
         assert_eq!(history.read().unwrap().pop().unwrap().signed_by, None);
     }
 }

@@ -1,10 +1,12 @@
 //! One process at a time for each app: an flock, which dies with its process.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::path::Path;
 
 use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
+use nix::fcntl::{Flock, FlockArg, OFlag};
+
+use super::open;
 
 /// The lock, held until dropped.
 #[derive(Debug)]
@@ -21,16 +23,12 @@ pub enum Locked {
     Busy,
 }
 
-/// Takes the lock in `path` if nobody has it.
+/// Takes the lock `below` the directory `base` if nobody has it.
 ///
 /// # Errors
 /// The file cannot be opened.
-pub fn try_lock(path: &Path) -> std::io::Result<Locked> {
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(path)?;
+pub fn try_lock(base: &Path, below: &Path) -> std::io::Result<Locked> {
+    let file = open::open(base, below, OFlag::O_CREAT | OFlag::O_WRONLY)?;
     match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
         Ok(held) => Ok(Locked::Held(Lock { _held: held })),
         Err((_, Errno::EWOULDBLOCK)) => Ok(Locked::Busy),
@@ -45,12 +43,15 @@ mod tests {
     #[test]
     fn rule_30_the_second_one_is_told_and_the_lock_dies_with_its_holder() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("lock");
-        let Locked::Held(first) = try_lock(&path).unwrap() else {
+        let path = Path::new("lock");
+        let Locked::Held(first) = try_lock(dir.path(), path).unwrap() else {
             panic!("nobody has it")
         };
-        assert!(matches!(try_lock(&path).unwrap(), Locked::Busy));
+        assert!(matches!(try_lock(dir.path(), path).unwrap(), Locked::Busy));
         drop(first);
-        assert!(matches!(try_lock(&path).unwrap(), Locked::Held(_)));
+        assert!(matches!(
+            try_lock(dir.path(), path).unwrap(),
+            Locked::Held(_)
+        ));
     }
 }

@@ -7,6 +7,8 @@
 
 pub mod history;
 pub mod lock;
+mod modes;
+pub mod open;
 pub mod outcome;
 pub mod record;
 pub mod store;

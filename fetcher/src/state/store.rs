@@ -1,7 +1,7 @@
 //! Reading and writing `state.json`: whole or not at all, and never guessed.
 
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{Take, Write};
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
@@ -10,10 +10,14 @@ use super::history::History;
 use super::lock::{self, Locked};
 use super::record::{SCHEMA, State};
 use super::under_way::Place;
+use super::{modes, open};
 use crate::{crash, space};
 
 /// Where the state of every app is unless told otherwise.
 pub const DIRECTORY: &str = "/var/lib/pp-fetcher";
+
+/// The file.
+const FILE: &str = "state.json";
 
 /// Largest `state.json` read, in bytes; ours have a few kilobytes.
 const LARGEST: u64 = 4 * 1024 * 1024;
@@ -21,6 +25,8 @@ const LARGEST: u64 = 4 * 1024 * 1024;
 /// One app's directory below [`DIRECTORY`].
 #[derive(Debug, Clone)]
 pub struct StateDir {
+    base: PathBuf,
+    app: String,
     path: PathBuf,
 }
 
@@ -66,7 +72,7 @@ pub enum StateError {
 fn advice(error: &std::io::Error) -> &'static str {
     match error.kind() {
         std::io::ErrorKind::PermissionDenied => {
-            "\n  it belongs to the user that pp-fetcher runs as: runuser -u gunicorn -- pp-fetcher \u{2026}"
+            "\n  it belongs to the apps' user: run the same command as root, which becomes that user, or as that user by sudo -u"
         }
         _ => space::advice(error),
     }
@@ -77,17 +83,37 @@ impl StateDir {
     #[must_use]
     pub fn new(base: &Path, app: &str) -> Self {
         Self {
+            base: base.to_owned(),
+            app: app.to_owned(),
             path: base.join(app),
         }
     }
 
-    /// Makes the directory and what belongs into it.
+    /// Makes the directory and what belongs into it. The group may read the state and not write it: whoever can is
+    /// the apps' user in all but name.
     ///
     /// # Errors
     /// [`StateError::Io`].
     pub fn create(&self) -> Result<(), StateError> {
         let logs = self.path.join("logs");
-        fs::create_dir_all(&logs).map_err(|source| StateError::Io { path: logs, source })
+        let made = modes::make(&self.path).and_then(|()| modes::make(&logs));
+        made.map_err(|source| StateError::Io { path: logs, source })
+    }
+
+    fn below(&self, name: &str) -> PathBuf {
+        Path::new(&self.app).join(name)
+    }
+
+    /// The end of an attempt's output, from at most `most` bytes before its end on, and how many are before that.
+    ///
+    /// # Errors
+    /// What the system says, or that there is no regular file.
+    pub fn output(&self, attempt: u64, most: u64) -> std::io::Result<(Take<File>, u64)> {
+        open::end(
+            &self.base,
+            &self.below(&format!("logs/{attempt}.log")),
+            most,
+        )
     }
 
     /// The bare mirror of the repository.
@@ -105,13 +131,13 @@ impl StateDir {
     /// Every attempt so far.
     #[must_use]
     pub fn history(&self) -> History {
-        History::new(self.path.join("history.jsonl"))
+        History::new(self.base.clone(), self.below("history.jsonl"))
     }
 
     /// What is being done now.
     #[must_use]
     pub fn under_way(&self) -> Place {
-        Place::new(self.path.join("under_way.json"))
+        Place::new(self.base.clone(), self.below("under_way.json"))
     }
 
     /// Takes the app's lock without waiting.
@@ -120,7 +146,8 @@ impl StateDir {
     /// [`StateError::Io`] if the lock file cannot be opened.
     pub fn lock(&self) -> Result<Locked, StateError> {
         let path = self.path.join("lock");
-        lock::try_lock(&path).map_err(|source| StateError::Io { path, source })
+        lock::try_lock(&self.base, &self.below("lock"))
+            .map_err(|source| StateError::Io { path, source })
     }
 
     /// Reads the state; the default where there is none yet.
@@ -137,16 +164,14 @@ impl StateDir {
             path: path.clone(),
             what,
         };
-        match fs::metadata(&path) {
+        let bytes = match open::read(&self.base, &self.below(FILE), LARGEST) {
+            Ok(bytes) => bytes,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(self.first()),
+            Err(e) if e.kind() == std::io::ErrorKind::InvalidData => {
+                return Err(unreadable(format!("it {e}")));
+            }
             Err(source) => return Err(StateError::Io { path, source }),
-            Ok(found) if found.len() > LARGEST => return Err(unreadable("too large".into())),
-            Ok(_) => {}
-        }
-        let bytes = fs::read(&path).map_err(|source| StateError::Io {
-            path: path.clone(),
-            source,
-        })?;
+        };
         let version: Version =
             serde_json::from_slice(&bytes).map_err(|e| unreadable(e.to_string()))?;
         if version.schema != SCHEMA {
@@ -186,8 +211,8 @@ impl StateDir {
         serde_json::to_writer_pretty(&mut file, state)?;
         file.write_all(b"\n")?;
         file.as_file().sync_all()?;
-        // A temporary file is private; the state is for everybody who may see the directory.
-        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o664);
+        // A temporary file is private; the group may read the state.
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(open::FILE);
         file.as_file().set_permissions(mode)?;
         crash::point("before", "state");
         file.persist(path).map_err(|e| e.error)?;
@@ -196,7 +221,7 @@ impl StateDir {
     }
 
     fn file(&self) -> PathBuf {
-        self.path.join("state.json")
+        self.path.join(FILE)
     }
 
     /// Removes temporary files that a crash left. Only under the lock.

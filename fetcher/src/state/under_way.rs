@@ -4,10 +4,14 @@
 //! start time.
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+use nix::fcntl::OFlag;
 use serde::{Deserialize, Serialize};
+
+use super::open;
 
 use crate::revision::Revision;
 
@@ -33,13 +37,20 @@ pub struct UnderWay {
 
 /// The file.
 #[derive(Debug, Clone)]
-pub struct Place(PathBuf);
+pub struct Place {
+    base: PathBuf,
+    below: PathBuf,
+}
 
 impl Place {
-    /// The file at `path`.
+    /// The file `below` the directory `base`.
     #[must_use]
-    pub fn new(path: PathBuf) -> Self {
-        Self(path)
+    pub fn new(base: PathBuf, below: PathBuf) -> Self {
+        Self { base, below }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.base.join(&self.below)
     }
 
     /// Says what is done from now on. Nothing depends on it, so what cannot be written is left.
@@ -47,8 +58,15 @@ impl Place {
         let Ok(text) = serde_json::to_vec(under_way) else {
             return;
         };
-        let next = self.0.with_extension("next");
-        let written = fs::write(&next, text).and_then(|()| fs::rename(&next, &self.0));
+        let path = self.path();
+        let next = path.with_extension("next");
+        // Never through what somebody has put there.
+        let _ = fs::remove_file(&next);
+        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL;
+        let opened = open::open(&self.base, &self.below.with_extension("next"), flags);
+        let written = opened
+            .and_then(|mut file| file.write_all(&text))
+            .and_then(|()| fs::rename(&next, &path));
         if written.is_err() {
             let _ = fs::remove_file(next);
         }
@@ -56,17 +74,14 @@ impl Place {
 
     /// Nothing is done any more.
     pub fn clear(&self) {
-        let _ = fs::remove_file(&self.0);
+        let _ = fs::remove_file(self.path());
     }
 
     /// What is being done, if whoever said so is still there.
     #[must_use]
     pub fn read(&self) -> Option<UnderWay> {
-        let found = fs::symlink_metadata(&self.0).ok()?;
-        if !found.is_file() || found.len() > LARGEST {
-            return None;
-        }
-        let said: UnderWay = serde_json::from_slice(&fs::read(&self.0).ok()?).ok()?;
+        let bytes = open::read(&self.base, &self.below, LARGEST).ok()?;
+        let said: UnderWay = serde_json::from_slice(&bytes).ok()?;
         (started(said.pid) == Some(said.started)).then_some(said)
     }
 }
@@ -88,7 +103,7 @@ mod tests {
     #[test]
     fn what_a_process_that_is_gone_was_doing_is_not_told() {
         let directory = tempfile::tempdir().unwrap();
-        let place = Place::new(directory.path().join("under_way.json"));
+        let place = Place::new(directory.path().to_owned(), "under_way.json".into());
         assert_eq!(place.read(), None);
         let pid = std::process::id();
         let mut said = UnderWay {

@@ -25,6 +25,11 @@ pub mod error;
 pub mod protocol;
 pub mod sandbox;
 #[cfg(feature = "selftest")]
+#[allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "for tests, which read it"
+)]
 pub mod selftest;
 pub mod serve;
 

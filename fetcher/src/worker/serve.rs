@@ -17,6 +17,7 @@ use crate::config::tree::TreeRules;
 use crate::git::mirror::MirrorError;
 use crate::git::receive::{BrokenOff, NotTaken, Pack};
 use crate::git::{Mirror, repack};
+use crate::shown::ask;
 
 /// Progress is told this often at most.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -94,19 +95,20 @@ pub fn main(arguments: &[OsString]) -> ExitCode {
         return super::selftest::main(rest);
     }
     let Some(role) = Role::parse(arguments) else {
-        eprintln!("this is for pp-fetcher itself to run");
+        ask("this is for pp-fetcher itself to run\n");
         return ExitCode::from(2);
     };
-    // A release's modes are exact, and cannot be mended in here later.
+    // A mirror is the state's, for its user alone to write. A release's modes are exact, and cannot be mended in
+    // here later.
     let masked = match role {
-        Role::Mirror(_) => 0o002,
+        Role::Mirror(_) => 0o027,
         Role::CheckOut { .. } => 0,
     };
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(masked));
     let lacking = match sandbox::enter(&role.touches()) {
         Ok(lacking) => lacking,
         Err(error) => {
-            eprintln!("nothing was looked at: {error}");
+            ask(&format!("nothing was looked at: {error}\n"));
             return ExitCode::from(3);
         }
     };
@@ -118,7 +120,7 @@ pub fn main(arguments: &[OsString]) -> ExitCode {
     match worker.run(lacking) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{error}");
+            ask(&format!("{error}\n"));
             ExitCode::FAILURE
         }
     }

@@ -2,12 +2,16 @@
 
 use std::fs;
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use pp_fetcher::git::{RemoteOptions, RepositoryUrl};
 use tempfile::TempDir;
+
+/// Whom the program runs as where the tests are root's.
+const NOBODY: u32 = 65534;
 
 const PROGRAM: &str = "/usr/sbin/sshd";
 
@@ -103,6 +107,27 @@ impl Sshd {
 
     pub fn new_key(&self, name: &str) {
         keygen(&self.at(name));
+    }
+
+    /// pp-fetcher, as somebody who is not root, whose the directory with the configuration is: root would not work
+    /// with files that somebody else could have written.
+    pub fn fetcher(&self) -> Command {
+        let here = self.at("pp-fetcher");
+        // A link where that is possible, and a copy by another process elsewhere: one that this one has open for
+        // writing while it forks could not be executed for a moment.
+        let built = env!("CARGO_BIN_EXE_pp-fetcher");
+        if !here.exists() && fs::hard_link(built, &here).is_err() {
+            let mut copy = Command::new("cp");
+            assert!(copy.arg(built).arg(&here).status().unwrap().success());
+        }
+        let mut command = Command::new(here);
+        if nix::unistd::geteuid().is_root() {
+            for name in ["", "etc", "etc/apps.d", "known_hosts", "ssh_config"] {
+                let _ = std::os::unix::fs::chown(self.at(name), Some(NOBODY), Some(NOBODY));
+            }
+            command.uid(NOBODY).gid(NOBODY);
+        }
+        command
     }
 
     /// As an app file has it: alias, identity, pinned keys.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{Ended, Voice, say};
+use super::{Ended, Voice, say_json};
 use crate::deploy::foresee::Foreseen;
 use crate::deploy::{Phase, Reporter, Verdict};
 use crate::pass::{Done, Error};
@@ -127,7 +127,7 @@ pub fn foretold(app: &str, foreseen: &std::result::Result<Done<Foreseen>, Error>
             error: error.to_string(),
         },
     };
-    say(&format!("{}\n", written(&Would { app, would })));
+    say_json(&format!("{}\n", written(&Would { app, would })));
 }
 
 fn written(line: &impl Serialize) -> String {
@@ -146,6 +146,6 @@ impl Reporter for Json {
 
 impl Voice for Json {
     fn ended(&mut self, app: &str, ended: &Ended) {
-        say(&format!("{}\n", line(app, ended)));
+        say_json(&format!("{}\n", line(app, ended)));
     }
 }

@@ -21,6 +21,8 @@ use std::time::Duration;
 use crate::deploy::{Phase, Progress, Reporter, Verdict};
 use crate::pass::{Done, Error};
 use crate::revision::Revision;
+use crate::shown;
+pub(super) use crate::shown::{ask, complain};
 use journald::Journald;
 use level::Level;
 use lines::Lines;
@@ -132,13 +134,19 @@ impl Voice for Hushed {
     }
 }
 
-/// Writes to standard output. A reader that has seen enough (`| head`) must not end a deploy, nor
-/// make us complain.
+/// Writes to standard output, made fit for a person. A reader that has seen enough (`| head`) must not end a
+/// deploy, nor make us complain.
 pub fn say(text: &str) {
+    let text = shown::fit(text, Look::stdout().has_colour());
     let mut stdout = std::io::stdout().lock();
     let _ = stdout
         .write_all(text.as_bytes())
         .and_then(|()| stdout.flush());
+}
+
+/// Writes JSON to standard output.
+pub fn say_json(text: &str) {
+    say(&shown::json(text));
 }
 
 /// Whether both outputs are a terminal that can do more than type.

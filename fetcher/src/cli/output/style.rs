@@ -36,6 +36,12 @@ impl Look {
         }
     }
 
+    /// Whether there is colour.
+    #[must_use]
+    pub fn has_colour(self) -> bool {
+        self.colour
+    }
+
     /// Without colour.
     #[must_use]
     pub fn plain() -> Self {

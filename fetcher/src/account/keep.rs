@@ -1,0 +1,103 @@
+//! The process that stays root: it starts the other one with a clean environment, passes signals on, and ends as
+//! that one does. It opens no file of the user's.
+
+use std::ffi::OsString;
+use std::io::{self, Read};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Child, Command, ExitCode, Stdio};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use super::{Account, arguments};
+use crate::process::environment::PATH;
+
+/// This program, also after a newer one has been installed in its place.
+const SELF: &str = "/proc/self/exe";
+
+/// Of root's environment, what says how output is to look, and what a service is told by.
+const KEPT: [&str; 15] = [
+    "TERM",
+    "COLUMNS",
+    "LINES",
+    "LANG",
+    "LC_ALL",
+    "LC_CTYPE",
+    "TZ",
+    "NO_COLOR",
+    "CLICOLOR",
+    "CLICOLOR_FORCE",
+    "JOURNAL_STREAM",
+    "NOTIFY_SOCKET",
+    "WATCHDOG_USEC",
+    "FAILPOINTS",
+    "RUST_BACKTRACE",
+];
+
+/// Most bytes taken of an answer.
+const ANSWER: u64 = 256 * 1024;
+
+/// Runs `words` as `account`, to the end.
+///
+/// # Errors
+/// It cannot be started.
+pub fn run(account: &Account, words: impl Iterator<Item = OsString>) -> io::Result<ExitCode> {
+    let child = command(account, words).spawn()?;
+    let code = wait(child)?;
+    Ok(ExitCode::from(code))
+}
+
+/// Runs `words` as `account`; what it wrote to standard output, and its exit code.
+///
+/// # Errors
+/// It cannot be started, or does not stop talking.
+pub fn ask(account: &Account, words: impl Iterator<Item = OsString>) -> io::Result<(Vec<u8>, u8)> {
+    let mut child = command(account, words).stdout(Stdio::piped()).spawn()?;
+    let mut answer = Vec::new();
+    if let Some(out) = child.stdout.take() {
+        out.take(ANSWER).read_to_end(&mut answer)?;
+    }
+    let code = wait(child)?;
+    Ok((answer, code))
+}
+
+fn command(account: &Account, words: impl Iterator<Item = OsString>) -> Command {
+    let mut command = Command::new(SELF);
+    command.arg0("pp-fetcher").args(arguments(account, words));
+    command.env_clear();
+    command.envs(
+        KEPT.iter()
+            .filter_map(|name| Some((name, std::env::var_os(name)?))),
+    );
+    command.env("PATH", PATH).env("SHELL", "/bin/sh");
+    command.env("HOME", &account.home);
+    command
+        .env("USER", &account.name)
+        .env("LOGNAME", &account.name);
+    command
+}
+
+/// Waits for the other process; a signal that comes meanwhile is passed on to it.
+fn wait(mut child: Child) -> io::Result<u8> {
+    let mut signals = Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM])?;
+    let handle = signals.handle();
+    let pid = i32::try_from(child.id()).map(Pid::from_raw);
+    let passing = std::thread::spawn(move || {
+        for signal in signals.forever() {
+            if let (Ok(pid), Ok(signal)) = (pid, Signal::try_from(signal)) {
+                // It may have ended just now.
+                let _ = kill(pid, signal);
+            }
+        }
+    });
+    let status = child.wait();
+    handle.close();
+    let _ = passing.join();
+    let status = status?;
+    let ended = status
+        .code()
+        .or_else(|| status.signal().map(|signal| 128 + signal));
+    Ok(ended.and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
+}

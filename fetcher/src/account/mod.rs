@@ -1,0 +1,224 @@
+//! Whose apps are meant, and becoming that user.
+//!
+//! Nothing that belongs to the apps' user is trusted by root: configuration of ssh, state, logs, releases are
+//! that user's to replace by a link, a FIFO or a program. So root opens none of them: pp-fetcher, run as root,
+//! starts itself again, and that process becomes the user before anything else ([`become_user`]). The one that
+//! stays root ([`keep`]) passes signals on and hands back the exit code.
+//!
+//! What root itself does, writing below /etc, is in [`crate::cli`]'s `pin_as_root`.
+
+pub mod become_user;
+pub mod keep;
+
+use std::ffi::OsString;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use nix::unistd::{Gid, Uid, User, geteuid, getgrouplist};
+use thiserror::Error;
+
+use crate::{config, state};
+
+/// The first argument of a process that root has started to become somebody; nobody else's.
+pub const WORD: &str = "--become-user";
+
+/// Users with apps of their own: their configuration lies in a directory of their name below this one.
+pub const USERS: &str = "/etc/pp-fetcher/users";
+
+/// Where the state of such a user's apps is, in a directory of the user's name.
+pub const USERS_STATE: &str = "/var/lib/pp-fetcher-users";
+
+/// Whose the apps are where nothing says otherwise.
+const USUAL: &str = "gunicorn";
+
+/// A user that apps belong to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// The login name.
+    pub name: String,
+    /// The user id; never root's.
+    pub uid: Uid,
+    /// The group that what it makes belongs to.
+    pub gid: Gid,
+    /// Its home directory.
+    pub home: PathBuf,
+}
+
+/// Why it is not known whose apps are meant.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum NoAccount {
+    /// No such user.
+    #[error(
+        "there is no user {0} on this host, whom the apps could belong to\n  \
+         install the package again, which makes gunicorn, or name another: pp-fetcher --user USER \u{2026}"
+    )]
+    Unknown(String),
+    /// Root is none.
+    #[error("apps do not run as root, and neither does pp-fetcher: name their user with --user")]
+    Root,
+    /// Only root can be somebody else.
+    #[error("only root can be {0}: sudo pp-fetcher --user {0} \u{2026}, or log in as {0}")]
+    NotRoot(String),
+    /// A user without a configuration of its own.
+    #[error(
+        "{0} has no apps of its own: {USERS}/{0} is not there\n  \
+         as root: install -d -m 0755 {USERS}/{0} {USERS}/{0}/apps.d"
+    )]
+    NoApps(String),
+    /// The user database does not answer.
+    #[error("user {name} cannot be looked up: {why}")]
+    Database {
+        /// Who.
+        name: String,
+        /// What it said.
+        why: nix::errno::Errno,
+    },
+}
+
+/// Where a user's configuration and state lie.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Places {
+    /// The configuration.
+    pub config: PathBuf,
+    /// The state of each app.
+    pub state: PathBuf,
+}
+
+impl Places {
+    /// Those of `user`: a user's own where there is a directory of that name in [`USERS`], the host's otherwise.
+    #[must_use]
+    pub fn of(user: Option<&str>) -> Self {
+        let own = user.map(|name| (Path::new(USERS).join(name), name));
+        match own.filter(|(directory, _)| directory.is_dir()) {
+            Some((config, name)) => Self {
+                config,
+                state: Path::new(USERS_STATE).join(name),
+            },
+            None => Self {
+                config: config::DIRECTORY.into(),
+                state: state::store::DIRECTORY.into(),
+            },
+        }
+    }
+}
+
+/// Who runs this, by name.
+#[must_use]
+pub fn own_name() -> Option<String> {
+    let user = User::from_uid(geteuid()).ok()??;
+    Some(user.name)
+}
+
+/// Whom root has to become for apps whose state is in `state`: who was named, or else whom that directory belongs
+/// to, or else gunicorn.
+///
+/// # Errors
+/// [`NoAccount`].
+pub fn of_the_apps(named: Option<&str>, state: &Path) -> Result<Account, NoAccount> {
+    let found = std::fs::symlink_metadata(state).ok();
+    let directory = found.filter(|found| found.is_dir() && found.uid() != 0);
+    let owner = directory.as_ref().map(|found| Uid::from_raw(found.uid()));
+    let user = match (named, owner) {
+        (None, Some(owner)) => {
+            let name = owner.to_string();
+            let found = User::from_uid(owner).map_err(|why| NoAccount::Database {
+                name: name.clone(),
+                why,
+            })?;
+            found.ok_or(NoAccount::Unknown(name))?
+        }
+        (named, _) => of_name(named.unwrap_or(USUAL))?,
+    };
+    if user.uid.is_root() {
+        return Err(NoAccount::Root);
+    }
+    // The directory's own group, as the service runs with it, if the user is in it.
+    let group = directory.map(|found| Gid::from_raw(found.gid()));
+    let groups = std::ffi::CString::new(user.name.clone())
+        .ok()
+        .and_then(|name| getgrouplist(&name, user.gid).ok())
+        .unwrap_or_default();
+    Ok(Account {
+        gid: group.filter(|gid| groups.contains(gid)).unwrap_or(user.gid),
+        name: user.name,
+        uid: user.uid,
+        home: user.dir,
+    })
+}
+
+fn of_name(name: &str) -> Result<User, NoAccount> {
+    let found = User::from_name(name).map_err(|why| NoAccount::Database {
+        name: name.to_owned(),
+        why,
+    })?;
+    found.ok_or_else(|| NoAccount::Unknown(name.to_owned()))
+}
+
+/// Checks that who runs this may be whom `named` says.
+///
+/// # Errors
+/// [`NoAccount`].
+pub fn check_named(named: &str) -> Result<(), NoAccount> {
+    let user = of_name(named)?;
+    if !geteuid().is_root() && user.uid != geteuid() {
+        return Err(NoAccount::NotRoot(named.to_owned()));
+    }
+    let usual = named == USUAL || own_state_is_usual(user.uid);
+    if !usual && !Path::new(USERS).join(named).is_dir() {
+        return Err(NoAccount::NoApps(named.to_owned()));
+    }
+    Ok(())
+}
+
+/// Whether the host's own apps are this user's.
+fn own_state_is_usual(uid: Uid) -> bool {
+    let found = std::fs::symlink_metadata(state::store::DIRECTORY).ok();
+    found.is_some_and(|found| found.uid() == uid.as_raw())
+}
+
+/// The arguments of the process that becomes `account` and goes on with `arguments`.
+#[must_use]
+pub fn arguments(account: &Account, arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let first = [
+        WORD.to_owned(),
+        account.name.clone(),
+        account.gid.to_string(),
+    ];
+    first
+        .into_iter()
+        .map(OsString::from)
+        .chain(arguments)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rule_35_root_is_never_whom_apps_belong_to() {
+        assert_eq!(
+            of_the_apps(Some("root"), Path::new("/")),
+            Err(NoAccount::Root)
+        );
+        let nobody = of_the_apps(Some("nosuchuser"), Path::new("/nowhere"));
+        assert_eq!(nobody, Err(NoAccount::Unknown("nosuchuser".into())));
+    }
+
+    #[test]
+    fn whom_the_state_belongs_to_is_meant() {
+        if !geteuid().is_root() {
+            println!("SKIPPED: the directory of another user needs root");
+            return;
+        }
+        let state = tempfile::tempdir().unwrap();
+        std::os::unix::fs::chown(state.path(), Some(1), Some(0)).unwrap();
+        let found = of_the_apps(None, state.path()).unwrap();
+        assert_eq!((found.name.as_str(), found.uid.as_raw()), ("daemon", 1));
+        assert_eq!(
+            found.gid.as_raw(),
+            1,
+            "not root's group, in which it is not"
+        );
+    }
+}

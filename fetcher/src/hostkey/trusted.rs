@@ -1,0 +1,50 @@
+//! Which files of ssh's root may be asked to work with: those that nobody else can have written.
+//!
+//! A `config` names programs that ssh runs (`Match exec`, `ProxyCommand`), and decides which server is meant;
+//! `known_hosts` decides whom it is taken for. The key itself is of no matter here: no login is tried.
+
+use std::path::Path;
+
+use pp_trusted::{Directory, Trust};
+
+use crate::config::fragment::Ssh;
+
+/// Largest of these files, in bytes.
+pub const LARGEST: u64 = 4 * 1024 * 1024;
+
+/// Checks the files that an app's `[ssh]` names.
+///
+/// # Errors
+/// Which file somebody else than root can write, and what to do.
+pub fn check(ssh: &Ssh) -> Result<(), String> {
+    for (key, path) in [("config", &ssh.config), ("known_hosts", &ssh.known_hosts)] {
+        if let Some(path) = path {
+            read(key, path)?;
+        }
+    }
+    Ok(())
+}
+
+/// The directory of such a file, and what is in the file; `None` where it is not there.
+///
+/// # Errors
+/// Somebody else than root can write the file or a directory above it.
+pub fn read(key: &str, path: &Path) -> Result<(Directory, Option<Vec<u8>>), String> {
+    let told = |why: String| {
+        format!(
+            "`{key}` under [ssh]: {why}\n  root trusts no file that others can write: put it into a directory that is root's, \
+             such as /etc/pp-fetcher, or run this as the user of the apps"
+        )
+    };
+    let (parent, name) = path
+        .parent()
+        .zip(path.file_name())
+        .ok_or_else(|| told(format!("{} is no file", path.display())))?;
+    let directory =
+        Directory::open(&Trust::default(), parent).map_err(|why| told(why.to_string()))?;
+    let directory = directory.ok_or_else(|| told(format!("{} is not there", parent.display())))?;
+    let text = directory
+        .read(name, LARGEST)
+        .map_err(|why| told(why.to_string()))?;
+    Ok((directory, text))
+}
