@@ -21,11 +21,17 @@ pub(crate) fn measure(host: &Host, record: &mut Record) -> Result<()> {
         .cmd(["pp-restart", "--list"])
         .output()?;
     let monitor = lab.property("pp-restarter.service", "MainPID")?;
-    let front = lab.cmd(["pgrep", "-P", &monitor]).ok()?;
+    let front = lab.cmd(["pgrep", "-x", "pp-front"]).ok()?;
+    let spare = lab.cmd(["pgrep", "-n", "-x", "pp-spare"]).ok()?;
     record.once("restarter, monitor (uid 0)", pss(lab, &monitor)?, "kB");
     record.once(
         "restarter, front (uid pp-restarter)",
         pss(lab, &front)?,
+        "kB",
+    );
+    record.once(
+        "restarter, each of two that would take the front's place",
+        pss(lab, &spare)?,
         "kB",
     );
     lab.cmd(["systemctl", "start", "pp-fetcher.service"]).ok()?;

@@ -2,10 +2,12 @@
 //!
 //! - `PP_DEBS=… cargo run --release -p pp-tests --bin bench`: ours against the old way, on one
 //!   booted host, in turns.
+//! - `PP_DEBS=… cargo run --release -p pp-tests --bin bench flood`: a million denials, on one booted host.
 //! - `cargo run --release -p pp-tests --bin bench checkout`: our checkout against git's, without a
 //!   host. `TMPDIR` says where; half a gigabyte of memory (`/dev/shm`) leaves the disk out of it.
 
 mod checkout;
+mod flood;
 mod idle;
 mod push_to_served;
 mod record;
@@ -20,15 +22,24 @@ const OLD_WAY: &str = "Ours against the old way";
 
 fn main() -> Result<()> {
     let mut arguments: Vec<_> = std::env::args().skip(1).collect();
-    let only_checkout = arguments.first().is_some_and(|first| first == "checkout");
-    if only_checkout {
-        arguments.remove(0);
-    }
+    let only = match arguments.first().map(String::as_str) {
+        Some("checkout" | "flood") => Some(arguments.remove(0)),
+        _ => None,
+    };
     let rounds = rounds(&arguments)?;
-    if only_checkout {
+    if only.as_deref() == Some("checkout") {
         return checkout::measure(rounds);
     }
     let host = Host::start()?;
+    if only.is_some() {
+        let text = format!(
+            "On one host in a directory, Debian 12, {}. `tests/bench/flood.rs` measures this.",
+            record::machine()
+        );
+        let mut record = Record::new("The restarter under a flood", &text, rounds);
+        flood::measure(&host, rounds, &mut record)?;
+        return record.write("flood");
+    }
     let mut record = Record::new(
         OLD_WAY,
         &format!(
@@ -51,6 +62,6 @@ fn rounds(arguments: &[String]) -> Result<usize> {
         [option, number] if option == "--rounds" => {
             number.parse().context("--rounds takes a number")
         }
-        _ => bail!("usage: bench [checkout] [--rounds N]"),
+        _ => bail!("usage: bench [checkout|flood] [--rounds N]"),
     }
 }

@@ -25,6 +25,7 @@ fn main() -> ExitCode {
             the_poll_log_is_rotated,
             rule_23_the_fetchers_user_writes_neither_policy_nor_programs_nor_units,
             an_existing_user_gunicorn_keeps_what_it_is,
+            odd_users_that_exist_already_are_told_or_kept,
             purging_leaves_the_apps_and_their_user,
         ],
     )
@@ -196,7 +197,39 @@ fn an_existing_user_gunicorn_keeps_what_it_is(_: &Lab) -> Result<()> {
     let entry = lab.sh("getent passwd gunicorn")?;
     assert!(entry.starts_with("gunicorn:x:1234:"), "{entry}");
     assert!(entry.ends_with(":/srv/gunicorn:/bin/bash"), "{entry}");
-    assert_eq!(lab.sh("id -Gn gunicorn")?, "web hosted_apps pp-callers");
+    assert_eq!(lab.sh("id -Gn gunicorn")?, "web hosted_apps");
+    Ok(())
+}
+
+fn odd_users_that_exist_already_are_told_or_kept(_: &Lab) -> Result<()> {
+    let lab = Lab::boot()?;
+    // A front that would run in root's group, groups that are there, and apps that would run as root.
+    lab.sh("useradd -g root -s /bin/bash pp-restarter; groupadd -g 4321 hosted_apps; groupadd -g 4322 pp-callers
+         useradd -o -u 0 -g 0 -d /root gunicorn")?;
+    lab.install(&host::debs()?)?;
+    assert_eq!(
+        lab.sh("getent group hosted_apps pp-callers | cut -d: -f3")?,
+        "4321\n4322"
+    );
+    assert_eq!(
+        lab.stat("/run/pp-restarter/restarter.sock")?,
+        "660 root hosted_apps"
+    );
+    let asked = lab
+        .cmd(["pp-restart", "--timeout", "5", "--list"])
+        .output()?;
+    assert!(asked.code != Some(0), "{asked}");
+    let told = lab.journal(&["-u", "pp-restarter.service", "-o", "cat"])?;
+    assert!(told.contains("user pp-restarter is root"), "{told}");
+    let refused = lab.cmd(["pp-fetcher", "status"]).output()?;
+    assert_eq!(refused.code, Some(2), "{refused}");
+    assert!(
+        refused.stderr.contains("apps do not run as root"),
+        "{refused}"
+    );
+    // Mended, and no more is needed than what is said.
+    lab.sh("userdel -f pp-restarter; systemd-sysusers; systemctl restart pp-restarter.socket")?;
+    assert_eq!(lab.cmd(["pp-restart", "--list"]).output()?.code, Some(3));
     Ok(())
 }
 

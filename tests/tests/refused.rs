@@ -21,6 +21,7 @@ fn main() -> ExitCode {
             a_stranger_does_not_reach_the_socket,
             rule_1_a_stranger_is_refused_even_when_the_socket_lets_everybody_in,
             a_deploy_whose_unit_is_not_listed_leaves_the_app_as_it_was,
+            a_policy_of_try_restart_deploys_what_runs_and_says_what_starts_the_rest,
             a_changed_host_key_is_refused_and_nothing_is_fetched,
             a_forced_push_is_refused_and_the_app_stays,
             a_setting_that_is_misspelt_is_named_with_its_line,
@@ -189,6 +190,42 @@ fn a_deploy_whose_unit_is_not_listed_leaves_the_app_as_it_was(host: &Host) -> Re
     app.allow("burst = 3, every = \"10s\"")?;
     app.poll_exits(0)?;
     app.serves("hello v2")
+}
+
+fn a_policy_of_try_restart_deploys_what_runs_and_says_what_starts_the_rest(
+    host: &Host,
+) -> Result<()> {
+    let app = host.perl("cautious")?;
+    app.deploy(Perl("v1"), "First")?;
+    let unit = app.unit();
+    let policy = format!(
+        "[[allow]]\nunits = [\"{unit}\"]\nverbs = [\"try-restart\"]\ngroups = [\"hosted_apps\"]\n"
+    );
+    app.forbid()?;
+    host.policy("cautious", &policy)?;
+    app.deploy(Perl("v2"), "Second")?;
+    app.serves("hello v2")?;
+    // Stopped on purpose: a deploy does not start it, and says what does.
+    host.lab().cmd(["systemctl", "stop", unit]).ok()?;
+    app.push(Perl("v3"), "Third")?;
+    let output = host
+        .lab()
+        .cmd(["pp-fetcher", "poll", app.name()])
+        .output()?;
+    assert_eq!(output.code, Some(1), "{output}");
+    output.says(&[
+        "restart only what runs (try-restart)",
+        "as root: systemctl start",
+    ]);
+    assert_eq!(host.lab().property(unit, "ActiveState")?, "inactive");
+    assert_eq!(
+        app.last()?.outcome.as_str(),
+        "good",
+        "nothing was switched, so there is no attempt"
+    );
+    host.lab().cmd(["systemctl", "start", unit]).ok()?;
+    host.lab().cmd(["pp-fetcher", "poll", app.name()]).ok()?;
+    app.serves("hello v3")
 }
 
 fn a_changed_host_key_is_refused_and_nothing_is_fetched(host: &Host) -> Result<()> {

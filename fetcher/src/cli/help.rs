@@ -11,6 +11,11 @@ error: objects fetched, files written, the build's latest line. There is colour 
 is set. With TERM=dumb, or when either output is no terminal, there are plain lines alone; those
 in a file or a pipe begin with the time.
 
+What a person sees holds no control character but the end of a line, wherever it comes from; JSON
+has them escaped.
+
+As root pp-fetcher becomes the user of the apps first: see pp-fetcher.toml(5).
+
 As a service, when standard output is the journal, everything is a record with fields: see
 pp-fetcher-run(1).";
 

@@ -35,7 +35,7 @@ impl Deployment<'_> {
         self.look_at_build().map_err(fail)?;
         let serving = self.serving();
         let release = serving.as_deref().map(|name| self.layout.release(name));
-        check_permitted(self.restarter, self.app)?;
+        check_permitted(self.restarter, self.host, self.app)?;
         settings(self.host, self.app, release.as_deref()).map_err(fail)?;
         Ok(Looked {
             remarks,

@@ -46,10 +46,27 @@ impl Restarter for Client {
     }
 }
 
-/// Every unit of `app` with what is done to it, in order.
-fn orders(app: &App) -> impl Iterator<Item = (Verb, &UnitName)> {
-    let restarts = app.restart.iter().map(|unit| (Verb::Restart, unit));
+/// Every unit of `app` with what is done to it, in order. A restart where that is allowed, as it starts what has never
+/// run; where only a try-restart is, that is enough for whatever runs.
+fn orders<'a>(app: &'a App, grants: &[Grant]) -> impl Iterator<Item = (Verb, &'a UnitName)> {
+    let restarts = app.restart.iter().map(|unit| {
+        let only_if_running =
+            !granted(grants, Verb::Restart, unit) && granted(grants, Verb::TryRestart, unit);
+        match only_if_running {
+            true => (Verb::TryRestart, unit),
+            false => (Verb::Restart, unit),
+        }
+    });
     restarts.chain(app.reload.iter().map(|unit| (Verb::Reload, unit)))
+}
+
+fn granted(grants: &[Grant], verb: Verb, unit: &UnitName) -> bool {
+    let is = |grant: &Grant| grant.unit == unit.as_str() && grant.verb == verb;
+    grants.iter().any(is)
+}
+
+fn has_units(app: &App) -> bool {
+    !app.restart.is_empty() || !app.reload.is_empty()
 }
 
 /// Asks beforehand whether everything that will be needed is allowed: found out after the switch,
@@ -57,22 +74,34 @@ fn orders(app: &App) -> impl Iterator<Item = (Verb, &UnitName)> {
 ///
 /// # Errors
 /// Which unit is not, and what the administrator has to write where.
-pub fn check_permitted(restarter: &dyn Restarter, app: &App) -> Result<(), Failure> {
+pub fn check_permitted(
+    restarter: &dyn Restarter,
+    host: &dyn Host,
+    app: &App,
+) -> Result<(), Failure> {
     let fail = |what: String| Failure::surroundings(Phase::Look, what);
-    if orders(app).next().is_none() {
+    if !has_units(app) {
         return Ok(());
     }
     let grants = restarter.grants().map_err(|e| fail(unreachable(&e)))?;
-    let granted = |verb, unit: &UnitName| {
-        let is = |grant: &Grant| grant.unit == unit.as_str() && grant.verb == verb;
-        grants.iter().any(is)
-    };
-    match orders(app).find(|(verb, unit)| !granted(*verb, unit)) {
-        None => Ok(()),
+    match orders(app, &grants).find(|(verb, unit)| !granted(&grants, *verb, unit)) {
+        None => {
+            let stopped = |(verb, unit): &(Verb, &UnitName)| {
+                let seen = host.unit(unit).ok();
+                let is =
+                    seen.is_some_and(|seen| ["inactive", "failed"].contains(&seen.active.as_str()));
+                *verb == Verb::TryRestart && is
+            };
+            match orders(app, &grants).find(stopped) {
+                Some((_, unit)) => Err(fail(only_what_runs(unit))),
+                None => Ok(()),
+            }
+        }
         Some((verb, unit)) => Err(fail(format!(
-            "the restarter does not let this user {} {unit}, so nothing was deployed\n  \
+            "the restarter does not let this user {} {unit}, so nothing was deployed{}\n  \
              {HOW_TO_ALLOW}",
-            verb.as_str()
+            verb.as_str(),
+            too_many_groups()
         ))),
     }
 }
@@ -92,7 +121,12 @@ pub fn restart_all(
     note: &mut dyn FnMut(&str),
 ) -> Result<Vec<String>, Failure> {
     let mut unknown = Vec::new();
-    for (verb, unit) in orders(app) {
+    // Known from before the switch; where they cannot be had now, asking shows why.
+    let grants = match has_units(app) {
+        true => restarter.grants().unwrap_or_default(),
+        false => Vec::new(),
+    };
+    for (verb, unit) in orders(app, &grants) {
         let answer = patiently(restarter, host, verb, unit, note);
         if matches!(&answer, Ok(Answer::Finished(report)) if has_done_its_work(host, unit, report))
         {
@@ -150,6 +184,7 @@ fn read(
             Outcome::Restarted | Outcome::Reloaded => Ok(None),
             Outcome::Unknown => Ok(Some(told(unit, verb, &report))),
             Outcome::Refused => surroundings(told(unit, verb, &report)),
+            Outcome::NotRunning if report.left_stopped(verb) => surroundings(only_what_runs(unit)),
             Outcome::NotRunning | Outcome::Failed => {
                 Err(Failure::revision(phase, told(unit, verb, &report)))
             }
@@ -171,6 +206,24 @@ fn read(
         Err(error) if error.outcome_unknown() => Ok(Some(error.to_string())),
         Err(error) => surroundings(unreachable(&error)),
     }
+}
+
+fn only_what_runs(unit: &UnitName) -> String {
+    format!(
+        "{unit} does not run, and the restarter lets this user restart only what runs (try-restart)\n  \
+         as root: systemctl start {unit}, then pp-fetcher poll; or allow \"restart\" in /etc/pp-restarter/policy.d/*.toml"
+    )
+}
+
+/// The reason that the restarter itself gives nobody: more groups than it reads.
+fn too_many_groups() -> String {
+    let count = pp_protocol::client::groups_beyond_reading();
+    count.map_or_else(String::new, |count| {
+        format!(
+            ": it is in {count} groups, and the restarter refuses whoever is in more than {}",
+            pp_protocol::client::MOST_GROUPS
+        )
+    })
 }
 
 fn unreachable(error: &ClientError) -> String {

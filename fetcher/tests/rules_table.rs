@@ -1,0 +1,81 @@
+//! RULES.md names tests that are there, and every rule has one.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test stops where it is wrong"
+)]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Every Rust file below a directory.
+fn sources(directory: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(directory).unwrap().flatten() {
+        let path = entry.path();
+        if path.is_dir() && !path.ends_with("target") {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|ending| ending == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+/// The names of all functions of all crates.
+fn functions() -> BTreeSet<String> {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut files = Vec::new();
+    for part in ["fetcher", "restarter", "protocol", "trusted", "tests"] {
+        sources(&top.join(part), &mut files);
+    }
+    let mut names = BTreeSet::new();
+    for file in files {
+        let text = fs::read_to_string(file).unwrap();
+        for part in text.split("fn ").skip(1) {
+            let end = part.find(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+            names.insert(part.get(..end.unwrap_or(0)).unwrap().to_owned());
+        }
+    }
+    names
+}
+
+fn check(page: &str, rules: impl Iterator<Item = u32>) {
+    let functions = functions();
+    let mut named = 0;
+    for word in page.split('`').skip(1).step_by(2) {
+        if let Some(stem) = word
+            .strip_suffix('*')
+            .filter(|stem| stem.starts_with("rule_"))
+        {
+            let there = functions.iter().any(|name| name.starts_with(stem));
+            assert!(there, "there is no test {word}");
+        } else if word.len() > 24
+            && word
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+        {
+            assert!(functions.contains(word), "there is no test {word}");
+            named += 1;
+        }
+    }
+    assert!(named > 4, "{named}");
+    for rule in rules {
+        let row = page
+            .lines()
+            .find(|line| line.starts_with(&format!("| {rule} |")));
+        assert!(row.is_some(), "rule {rule} has no row");
+    }
+}
+
+#[test]
+fn every_rule_of_the_fetcher_has_a_test_that_is_there() {
+    check(include_str!("../RULES.md"), (24..=36).chain([43]));
+}
+
+#[test]
+fn every_rule_of_the_restarter_has_a_test_that_is_there() {
+    check(
+        include_str!("../../restarter/RULES.md"),
+        (1..=23).chain(37..=42),
+    );
+}
