@@ -458,6 +458,14 @@ fn rule_43_two_users_deploy_side_by_side_and_cannot_touch_each_other(host: &Host
         let named = root(lab, &["status", "--user", me])?;
         named.says(&["todo  ok"]);
     }
+    // An agent of each user's, whose socket is that user's alone.
+    lab.sh("systemctl start pp-ssh-agent@alice")?;
+    let held = "SSH_AUTH_SOCK=/run/pp-ssh-agent-users/alice/agent.sock ssh-add -l";
+    assert!(lab.as_user("alice").sh(held)?.contains("ED25519"));
+    assert_ne!(
+        lab.as_user("bob").cmd(["sh", "-c", held]).output()?.code,
+        Some(0)
+    );
     // Neither the apps' user of the host nor its group reaches them, nor they it.
     for file in [
         "/etc/pp-fetcher/users/alice/keys/todo",
