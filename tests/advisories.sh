@@ -30,9 +30,11 @@ echo "database: $url at $(git -C "$database" log -1 --format=%h), of $(date -u -
 deny=$(cargo_deny) || { echo "cargo-deny $CARGO_DENY could not be installed"; exit 3; }
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-# The same rules, with the database that was just named.
-sed "s|^\[advisories\]|&\ndb-path = \"$work/db\"\ndb-urls = [\"file://$database\"]|" deny.toml >"$work/deny.toml"
-"$deny" --locked check --config "$work/deny.toml" advisories || exit 1
+# The same rules. git takes the database that was just named wherever that address is asked for.
+sed "s|^\[advisories\]|&\ndb-path = \"$work/db\"\ndb-urls = [\"$url\"]\ngit-fetch-with-cli = true|" deny.toml >"$work/deny.toml"
+export GIT_CONFIG_COUNT=2 GIT_CONFIG_KEY_0="url.file://$database.insteadOf" GIT_CONFIG_VALUE_0="$url"
+export GIT_CONFIG_KEY_1=safe.directory GIT_CONFIG_VALUE_1="*"
+"$deny" --locked --config "$work/deny.toml" check advisories || exit 1
 if [ "$age" -gt "$oldest" ]; then
 	echo "the database is over $oldest days old: its answer says little"
 	exit 3

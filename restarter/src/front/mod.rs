@@ -73,8 +73,10 @@ struct Front {
     open: Cell<usize>,
     quiet: RefCell<Quiet>,
     drain: Notify,
-    /// The monitor has said that the policy is the one on disk.
-    current: Notify,
+    /// How often the monitor was asked whether the policy is the one on disk, and how often it has said so.
+    asked: Cell<u64>,
+    current: Cell<u64>,
+    answered: Notify,
 }
 
 /// Serves clients until there were none for `settings.idle`, or until the monitor says so. What was
@@ -100,7 +102,9 @@ pub async fn serve(
         open: Cell::new(0),
         quiet: RefCell::default(),
         drain: Notify::new(),
-        current: Notify::new(),
+        asked: Cell::new(0),
+        current: Cell::new(0),
+        answered: Notify::new(),
     });
     #[allow(
         deprecated,
@@ -141,7 +145,10 @@ async fn listen(front: &Front, mut from: OwnedReadHalf) -> io::Result<()> {
         from.read_exact(&mut bytes).await?;
         match Word::decode(&bytes).ok_or_else(|| io::Error::other("no word of a monitor"))? {
             Word::Drain => front.drain.notify_one(),
-            Word::Current => front.current.notify_one(),
+            Word::Current => {
+                front.current.set(front.current.get() + 1);
+                front.answered.notify_one();
+            }
             word => {
                 if let Some(order) = front.desk.borrow_mut().answered(word) {
                     let _ = front.orders.send(order.encode());
@@ -203,7 +210,11 @@ impl Front {
         loop {
             let mut ready = listener.readable().await?;
             let _ = self.orders.send(IS_CURRENT);
-            self.current.notified().await;
+            self.asked.set(self.asked.get() + 1);
+            // Answers come in order; one to a question that nobody waits for any more says nothing about now.
+            while self.current.get() < self.asked.get() {
+                self.answered.notified().await;
+            }
             match ready.try_io(|listener| listener.get_ref().accept()) {
                 Ok(accepted) => {
                     let (stream, _) = accepted?;
