@@ -170,7 +170,7 @@ fn refused(unit: &str, refusal: Option<Refusal>) -> (&'static str, String) {
             "see: systemctl status dbus.service".to_owned(),
         ),
         Some(Refusal::StopUnderWay) => (
-            "a stop is under way, of it or of a unit that it needs, and nobody else's job is ever cancelled",
+            "a stop is under way, of it or of a unit that it needs (or the start of one that it conflicts with), and nobody else's job is ever cancelled",
             format!("when that has ended (systemctl list-jobs shows it): systemctl status {unit}"),
         ),
         Some(Refusal::ShuttingDown) => (

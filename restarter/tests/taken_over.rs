@@ -10,15 +10,29 @@
 mod common;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use common::{Fake, Same, mine, service};
 use pp_protocol::{JobResult, Verb};
-use pp_restarter::monitor;
-use pp_restarter::pair::{LEAVE, Order, WORD, Word};
+use pp_restarter::monitor::{self, Changes};
+use pp_restarter::pair::{IS_CURRENT, LEAVE, Order, WORD, Word};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::time::Instant;
+
+/// A policy that has changed on disk when a test says so.
+struct Told(Arc<AtomicBool>);
+
+impl Changes for Told {
+    fn have_come(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    async fn come(&self) {
+        std::future::pending::<()>().await;
+    }
+}
 
 struct Taken {
     pair: UnixStream,
@@ -168,13 +182,133 @@ async fn rule_41_the_next_front_gets_no_answer_of_the_one_before_and_waits_for_i
 }
 
 #[tokio::test(start_paused = true)]
+async fn rule_41_what_a_front_had_asked_for_that_has_crashed_too_is_nobodys() {
+    let fake = Fake::taking(Duration::from_secs(5));
+    let (mut taken, mut others) = Taken::with(fake, 3, std::future::pending());
+    taken.say(1, 0).await;
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    taken.pair = others.remove(0);
+    taken.say(1, 0).await;
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    taken.pair = others.remove(0);
+    // The third one's first order has the same number and is for another unit.
+    taken.say(1, 1).await;
+    let Some(Word::Finished(1, _)) = taken.hear().await else {
+        panic!("its own")
+    };
+    assert_eq!(taken.fake.acts(), ["todo.service", "other.service"]);
+    taken.say(2, 0).await;
+    assert!(matches!(taken.hear().await, Some(Word::Finished(2, _))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn rule_38_a_front_that_does_not_listen_keeps_no_record_and_no_stop_waiting() {
+    let stop = tokio::time::sleep(Duration::from_secs(30));
+    let (mut taken, _) = Taken::with(Fake::taking(Duration::from_secs(5)), 1, stop);
+    taken.say(1, 0).await;
+    for _ in 0..100_000 {
+        // Its answers fill the socket, which nobody empties.
+        let asked = taken.pair.write_all(&IS_CURRENT);
+        if tokio::time::timeout(Duration::from_secs(20), asked)
+            .await
+            .is_err()
+        {
+            break;
+        }
+    }
+    let ended = tokio::time::timeout(Duration::from_secs(60), taken.monitor).await;
+    let error = ended.unwrap().unwrap().unwrap_err();
+    assert!(error.to_string().contains("does not take"), "{error}");
+    assert_eq!(
+        taken.fake.ended(),
+        1,
+        "the job was waited for, and written down"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn rule_41_a_front_that_does_not_leave_is_left() {
+    let stop = tokio::time::sleep(Duration::from_millis(10));
+    let (mut taken, _) = Taken::with(Fake::taking(Duration::ZERO), 1, stop);
+    let start = Instant::now();
+    assert_eq!(taken.hear().await, Some(Word::Drain));
+    // It goes on as if nothing had been said.
+    taken.say(1, 0).await;
+    assert!(
+        matches!(taken.hear().await, Some(Word::Busy(1, _))),
+        "nothing is begun any more"
+    );
+    let error = taken.monitor.await.unwrap().unwrap_err();
+    assert!(error.to_string().contains("did not leave"), "{error}");
+    assert!(
+        start.elapsed() <= Duration::from_secs(221),
+        "{:?}",
+        start.elapsed()
+    );
+    assert_eq!(taken.fake.count(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn rule_42_after_a_change_nothing_of_the_old_policy_is_begun() {
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    let fake = Fake::taking(Duration::from_secs(5));
+    let manager = Arc::clone(&fake);
+    let changed = Arc::new(AtomicBool::new(false));
+    let changes = Told(Arc::clone(&changed));
+    let service = service(&mine(&["todo.service", "other.service"]), [theirs]);
+    let monitor = tokio::spawn(monitor::serve(
+        service,
+        manager,
+        std::future::pending(),
+        changes,
+    ));
+    let mut taken = Taken {
+        pair: ours,
+        fake,
+        monitor,
+    };
+    taken.pair.write_all(&IS_CURRENT).await.unwrap();
+    assert_eq!(taken.hear().await, Some(Word::Current));
+    taken.say(1, 0).await;
+    changed.store(true, Ordering::Relaxed);
+    taken.pair.write_all(&IS_CURRENT).await.unwrap();
+    assert_eq!(taken.hear().await, Some(Word::Drain));
+    taken.say(2, 1).await;
+    assert!(matches!(taken.hear().await, Some(Word::Busy(2, _))));
+    assert!(
+        matches!(taken.hear().await, Some(Word::Finished(1, _))),
+        "what was begun ends"
+    );
+    taken.pair.write_all(&LEAVE).await.unwrap();
+    taken.monitor.await.unwrap().unwrap();
+    assert_eq!(taken.fake.count(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn rule_40_a_poweroff_that_comes_after_a_stop_is_seen() {
+    let mut fake = Fake::default();
+    fake.takes = Duration::from_secs(150);
+    fake.shuts_down_after = Some(Duration::from_secs(10));
+    let fake = Arc::new(fake);
+    let stop = tokio::time::sleep(Duration::from_millis(10));
+    let (mut taken, _) = Taken::with(fake, 1, stop);
+    let start = Instant::now();
+    taken.say(1, 0).await;
+    assert_eq!(taken.hear().await, Some(Word::Drain));
+    assert!(matches!(taken.hear().await, Some(Word::Finished(1, _))));
+    assert!(
+        (10..14).contains(&start.elapsed().as_secs()),
+        "{:?}",
+        start.elapsed()
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn rule_41_a_stop_waits_for_jobs_and_a_shutdown_does_not() {
     for (shutting_down, seconds) in [(false, 60), (true, 2)] {
-        let fake = Arc::new(Fake {
-            takes: Duration::from_secs(60),
-            shutting_down,
-            ..Fake::default()
-        });
+        let mut fake = Fake::default();
+        (fake.takes, fake.shutting_down) = (Duration::from_secs(60), shutting_down);
+        let fake = Arc::new(fake);
         let stop = tokio::time::sleep(Duration::from_millis(10));
         let (mut taken, _) = Taken::with(fake, 1, stop);
         let start = Instant::now();

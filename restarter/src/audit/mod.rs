@@ -8,7 +8,8 @@
 //! |---|---|---|
 //! | `decision` | front | who asked for what, and whether it was allowed |
 //! | `outcome` | front | what became of it, as it was answered (or would have been) |
-//! | `job` | monitor | what systemd was asked to do, and what came of it |
+//! | `begun` | monitor | what systemd is about to be asked to do |
+//! | `job` | monitor | what came of it |
 //! | `limited` | monitor | a limit was reached; once until it is open again |
 //! | `repeated` | front | how many records were left out, being like the one before or too many |
 //! | `policy`, `sandbox`, `start`, `stop` | both | the state of the service |
@@ -131,6 +132,18 @@ pub fn outcome(caller: &Caller, verb: Verb, unit: &UnitName, order: u64, report:
         duration_ms = report.elapsed_ms,
         "{verb} {unit} for uid {uid}: {}",
         said.words,
+    );
+}
+
+/// systemd is about to be asked: what is under way should this process end before the job does.
+pub fn begun(order: &Order, unit: &UnitName) {
+    let (verb, unit) = (order.verb.as_str(), unit.as_str());
+    info!(
+        event = "begun",
+        unit,
+        verb,
+        order = order.id,
+        "{verb} {unit}: systemd is asked",
     );
 }
 

@@ -23,6 +23,10 @@ The policy is /etc/pp-restarter/policy.d/*.toml, see pp-restarter-policy(5). To 
 /// waiting connection, never counts twenty starts in two seconds and gives up on the socket.
 const PACE: Duration = Duration::from_secs(2);
 
+/// The same for one that ends well, as it does whenever the policy has changed: whoever can have a file of users
+/// written over and over again must not wear the socket out.
+const LEAST: Duration = Duration::from_millis(150);
+
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().skip(1).collect();
     let words: Vec<_> = arguments.iter().filter_map(|word| word.to_str()).collect();
@@ -54,7 +58,9 @@ fn main() -> ExitCode {
 
 fn service() -> ExitCode {
     let start = Instant::now();
-    match daemon::monitor() {
+    let ended = daemon::monitor();
+    std::thread::sleep(LEAST.saturating_sub(start.elapsed()));
+    match ended {
         Ok(None) => ExitCode::SUCCESS,
         // It has served, as far as the policy was in order; that it was not shows in `systemctl --failed`.
         Ok(Some(wrong)) => failed(&wrong),

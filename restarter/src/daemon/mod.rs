@@ -99,10 +99,11 @@ pub fn monitor() -> Result<Option<String>, Failure> {
         terminate.recv().await;
     };
     let served = runtime.block_on(monitor::serve(service, Arc::new(Systemd), stop, watch));
+    // A front that does not leave is not waited for: systemd ends it when this process has ended.
+    served?;
     for mut child in children {
         child.wait()?;
     }
-    served?;
     Ok(wrong)
 }
 

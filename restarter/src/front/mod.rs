@@ -8,12 +8,14 @@ pub mod request;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io;
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixListener;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::UnixStream;
@@ -209,6 +211,13 @@ impl Front {
     async fn accept(&self, listener: &AsyncFd<UnixListener>) -> io::Result<UnixStream> {
         loop {
             let mut ready = listener.readable().await?;
+            // Readiness is remembered beyond the last connection. Only with one there is the question worth
+            // something: it came before the answer then, and the one that is accepted is no later.
+            let mut here = [PollFd::new(listener.get_ref().as_fd(), PollFlags::POLLIN)];
+            if poll(&mut here, PollTimeout::ZERO)? == 0 {
+                ready.clear_ready();
+                continue;
+            }
             let _ = self.orders.send(IS_CURRENT);
             self.asked.set(self.asked.get() + 1);
             // Answers come in order; one to a question that nobody waits for any more says nothing about now.

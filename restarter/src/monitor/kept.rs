@@ -5,6 +5,7 @@
 //! digits, a blank, the unit's name. The file is opened and laid out once, at start; later only the digits
 //! are written over.
 
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
@@ -12,15 +13,19 @@ use std::path::Path;
 use std::time::Duration;
 
 use nix::time::{ClockId, clock_gettime};
+use pp_protocol::UnitName;
 
 use crate::pair::millis;
-use crate::policy::Policy;
+use crate::policy::{Limit, Policy};
 
 /// Where it lies: beside the socket, in a directory of root's that a boot empties.
 pub const FILE: &str = "/run/pp-restarter/limits";
 
 /// Largest file read, in bytes: ten thousand units.
 const LARGEST: u64 = 4 * 1024 * 1024;
+
+/// Most units kept that the policy does not have.
+const MOST_GONE: usize = 1000;
 
 /// Digits of a number.
 const DIGITS: usize = 20;
@@ -39,34 +44,33 @@ impl Kept {
     /// # Errors
     /// The file cannot be opened or written.
     pub fn open(path: &Path, policy: &Policy) -> io::Result<(Self, Vec<Duration>)> {
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
-            .open(path)?;
+        let mut file = open(path).or_else(|_| {
+            // What is there is no file that can be used: only root can have put it there.
+            std::fs::remove_file(path)?;
+            open(path)
+        })?;
         let mut old = Vec::new();
         Read::by_ref(&mut file)
             .take(LARGEST)
             .read_to_end(&mut old)?;
         let old = String::from_utf8_lossy(&old).into_owned();
         let now = now();
+        let mut old: BTreeMap<_, _> = old.lines().filter_map(|line| read(line, now)).collect();
         let (mut text, mut places, mut missing) = (String::new(), Vec::new(), Vec::new());
+        let line = |name: &UnitName, left| {
+            format!("{} {name}\n", number(now.saturating_add(millis(left))))
+        };
         for unit in &policy.units {
-            let line = |line: &str| {
-                let (digits, name) = line.split_once(' ')?;
-                (name == unit.name.as_str()).then(|| digits.parse::<u64>().ok())?
-            };
-            let full_at = old.lines().find_map(line).unwrap_or(0);
-            let left = Duration::from_millis(full_at.saturating_sub(now));
+            let left = old.remove(&unit.name).unwrap_or_default();
             // A policy that is kinder now counts at once.
             let left = left.min(unit.limit.refill());
             places.push(text.len() as u64);
-            text.push_str(&number(now.saturating_add(millis(left))));
-            text.push_str(&format!(" {}\n", unit.name));
+            text.push_str(&line(&unit.name, left));
             missing.push(left);
+        }
+        // Of units that a mistake has taken out of the policy, say: they may be back in a minute.
+        for (name, left) in old.into_iter().take(MOST_GONE) {
+            text.push_str(&line(&name, left));
         }
         file.write_all_at(text.as_bytes(), 0)?;
         file.set_len(text.len() as u64)?;
@@ -87,6 +91,23 @@ impl Kept {
     }
 }
 
+fn open(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    options
+        .mode(0o600)
+        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
+    options.open(path)
+}
+
+/// A line's unit and how long it is from being full, if it is no nonsense and not full yet.
+fn read(line: &str, now: u64) -> Option<(UnitName, Duration)> {
+    let (digits, name) = line.split_once(' ')?;
+    let left = Duration::from_millis(digits.parse::<u64>().ok()?.checked_sub(now)?);
+    let ahead = !left.is_zero();
+    ahead.then_some((UnitName::parse(name).ok()?, left.min(Limit::LONGEST)))
+}
+
 fn number(value: u64) -> String {
     format!("{value:0DIGITS$}")
 }
@@ -100,8 +121,7 @@ fn now() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::{Limit, Unit};
-    use pp_protocol::UnitName;
+    use crate::policy::Unit;
 
     fn policy(names: &[&str]) -> Policy {
         let unit = |name: &&str| Unit {
@@ -129,6 +149,10 @@ mod tests {
             "{missing:?}"
         );
         assert_eq!(missing[1..], [Duration::ZERO; 2]);
+        // A policy without it, for a moment, does not empty it either.
+        Kept::open(&path, &Policy::default()).unwrap();
+        let (_, missing) = Kept::open(&path, &again).unwrap();
+        assert!(missing[0].as_millis() > 28_000, "{missing:?}");
     }
 
     #[test]
@@ -144,5 +168,10 @@ mod tests {
         assert_eq!(missing, [Duration::ZERO, Limit::DEFAULT.refill()]);
         let text = std::fs::read_to_string(&path).unwrap();
         assert_eq!(text.lines().count(), 2, "{text}");
+        std::fs::remove_file(&path).unwrap();
+        std::fs::create_dir(directory.path().join("target")).unwrap();
+        std::os::unix::fs::symlink("target", &path).unwrap();
+        Kept::open(&path, &policy(&["a.service"])).unwrap();
+        assert!(std::fs::symlink_metadata(&path).unwrap().is_file());
     }
 }

@@ -13,8 +13,9 @@ use std::time::Duration;
 
 use pp_protocol::{JobResult, Report, UnitName, Verb};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::audit;
 use crate::pair::{IS_CURRENT, LEAVE, ORDER, Order, Word};
@@ -25,6 +26,21 @@ use limit::Bucket;
 
 /// How long jobs are waited for while the host shuts down: systemd cancels or finishes them without us.
 const SHUTDOWN: Duration = Duration::from_secs(2);
+
+/// How often, while the service stops, the host is asked whether it shuts down.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// How long a front that is told to drain may take: one job, which the manager of units bounds at 200 s.
+const DRAIN: Duration = Duration::from_secs(220);
+
+/// How long a front may take for a word of ours.
+const TAKE: Duration = Duration::from_secs(1);
+
+/// Jobs at once: as many as the front serves connections, so none that is itself ever wants more.
+const JOBS: usize = 16;
+
+/// What whoever comes while nothing is begun is told to wait.
+const LATER: Duration = Duration::from_secs(1);
 
 /// Whoever can restart units: systemd, or a fake one in tests.
 pub trait Manager: Send + Sync + 'static {
@@ -49,8 +65,8 @@ struct Unit {
     bucket: Bucket,
     /// What is being done to it, and for which front.
     running: Option<(u32, Order)>,
-    /// What a front that came after that one's crash wants done next.
-    next: Option<Order>,
+    /// What a front that came after that one's crash wants done next, and which.
+    next: Option<(u32, Order)>,
     /// The log knows already that the limit is reached.
     told: bool,
 }
@@ -80,12 +96,12 @@ impl Service {
     }
 }
 
-/// Serves the front until it leaves, and lets what is under way end. A front that crashes is replaced at
-/// once, as long as there is another. When `stop` comes or the policy changes, the front is told to drain; while
-/// the host shuts down nothing is waited for long.
+/// Serves the front until it leaves, and lets what is under way end. A front that crashes is replaced at once, as long as
+/// there is another. When `stop` comes or the policy changes, nothing more is
+/// begun and the front is told to drain; while the host shuts down nothing is waited for long.
 ///
 /// # Errors
-/// The front said what no front says, or the last one crashed.
+/// The front said what no front says, does not listen or not leave, or the last one crashed.
 pub async fn serve<M: Manager>(
     service: Service,
     manager: Arc<M>,
@@ -110,35 +126,53 @@ pub async fn serve<M: Manager>(
         manager: Arc::clone(&manager),
         jobs: JoinSet::new(),
         front: 0,
+        draining: false,
     };
     let mut pair = fronts.next().await?;
     tokio::pin!(stop);
-    let (mut stopping, mut draining, mut give_up) = (false, false, None);
+    let mut stopping = false;
+    let mut ended: Option<io::Result<()>> = None;
+    // When the host is next asked whether it shuts down; when jobs are given up; when the front must have left.
+    let (mut look, mut give_up, mut leave_by) = (None, None, None);
     let (mut buffer, mut have) = ([0; ORDER], 0);
-    let ended = loop {
+    while ended.is_none() || !work.jobs.is_empty() {
         let space = buffer.get_mut(have..).unwrap_or_default();
         let words = tokio::select! {
             () = &mut stop, if !stopping => {
-                (stopping, draining) = (true, true);
+                stopping = true;
                 work.forget_limits();
+                look = Some(Instant::now());
+                work.drain(&mut leave_by)
+            }
+            () = until(look), if look.is_some() => {
+                look = Some(Instant::now() + LOOK);
                 if manager.is_shutting_down().await {
+                    look = None;
                     give_up = Some(Instant::now() + SHUTDOWN);
+                    leave_by = Some(Instant::now() + 2 * SHUTDOWN);
                 }
-                vec![Word::Drain]
+                continue;
             }
-            () = changes.come(), if !draining => {
-                draining = changes.have_come();
-                draining.then_some(Word::Drain).into_iter().collect()
-            }
-            () = sleep_until(give_up.unwrap_or_else(Instant::now)), if give_up.is_some() => {
+            () = until(give_up), if give_up.is_some() => {
                 give_up = None;
                 work.give_up()
             }
+            () = until(leave_by), if leave_by.is_some() && ended.is_none() => {
+                ended = Some(Err(io::Error::other("the front did not leave when it was told to")));
+                continue;
+            }
+            () = changes.come(), if !work.draining => match changes.have_come() {
+                true => work.drain(&mut leave_by),
+                false => continue,
+            },
             Some(done) = work.jobs.join_next() => match done {
                 Ok((front, order, report)) => work.finished(front, order, report),
-                Err(error) => break Err(io::Error::other(error)),
+                Err(error) => {
+                    ended = Some(Err(io::Error::other(error)));
+                    continue;
+                }
             },
-            read = pair.read(space) => match read {
+            read = pair.read(space), if ended.is_none() => match read {
                 Ok(n @ 1..) => {
                     have += n;
                     if have < ORDER {
@@ -146,39 +180,55 @@ pub async fn serve<M: Manager>(
                     }
                     have = 0;
                     if buffer == LEAVE {
-                        break Ok(());
+                        ended = Some(Ok(()));
+                        continue;
                     }
                     if buffer == IS_CURRENT {
-                        draining = draining || changes.have_come();
-                        vec![if draining { Word::Drain } else { Word::Current }]
+                        match work.draining || changes.have_come() {
+                            true => work.drain(&mut leave_by),
+                            false => vec![Word::Current],
+                        }
                     } else if let Some(word) = work.take(&buffer) {
                         word.into_iter().collect()
                     } else {
-                        break Err(io::Error::other("the front sent an order that makes no sense"));
+                        let why = "the front sent an order that makes no sense";
+                        ended = Some(Err(io::Error::other(why)));
+                        continue;
                     }
                 }
                 _ => {
-                    audit::alarm("front", "the process that faces callers has crashed");
-                    match fronts.next().await {
-                        Ok(next) => pair = next,
-                        Err(error) => break Err(error),
-                    }
-                    (work.front, have) = (work.front + 1, 0);
-                    draining.then_some(Word::Drain).into_iter().collect()
+                    have = 0;
+                    work.replace(&mut pair, &mut fronts, &mut ended).await
                 }
             }
         };
-        for word in words {
-            // A front that is gone shows at the next read.
-            let _ = pair.write_all(&word.encode()).await;
+        if ended.is_none() && !tell(&mut pair, &words).await {
+            let why = "the front does not take what it is told";
+            ended = Some(Err(io::Error::other(why)));
         }
-    };
-    drop((pair, fronts));
-    // What a front that has crashed had begun.
-    while let Some(Ok((front, order, report))) = work.jobs.join_next().await {
-        work.finished(front, order, report);
     }
-    ended
+    drop((pair, fronts));
+    ended.unwrap_or(Ok(()))
+}
+
+/// Says `words` to the front; `false` if it does not take them. A front that reads nothing must not keep records,
+/// other fronts or a stop waiting.
+async fn tell(pair: &mut UnixStream, words: &[Word]) -> bool {
+    for word in words {
+        let told = timeout(TAKE, pair.write_all(&word.encode())).await;
+        // One that is gone shows at the next read, after what it has still sent.
+        if told.is_err() {
+            return false;
+        }
+    }
+    true
+}
+
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// The units and what is being done to them.
@@ -189,22 +239,47 @@ struct Work<M> {
     jobs: JoinSet<(u32, Order, Report)>,
     /// Which front is served, by number.
     front: u32,
+    /// Nothing is begun any more: the front's policy is not the one on disk, or the service is to stop.
+    draining: bool,
 }
 
 impl<M: Manager> Work<M> {
+    /// From now on nothing is begun, and the front is to leave.
+    fn drain(&mut self, leave_by: &mut Option<Instant>) -> Vec<Word> {
+        self.draining = true;
+        leave_by.get_or_insert_with(|| Instant::now() + DRAIN);
+        vec![Word::Drain]
+    }
+
+    /// Has another front serve in the place of one that has crashed; what to say to it first.
+    async fn replace(
+        &mut self,
+        pair: &mut UnixStream,
+        fronts: &mut Fronts,
+        ended: &mut Option<io::Result<()>>,
+    ) -> Vec<Word> {
+        audit::alarm("front", "the process that faces callers has crashed");
+        match fronts.next().await {
+            Ok(next) => *pair = next,
+            Err(error) => *ended = Some(Err(error)),
+        }
+        self.front += 1;
+        self.draining.then_some(Word::Drain).into_iter().collect()
+    }
+
     /// Takes an order: what to say to it at once, if anything. `None` if there is no such unit or verb, or if this
     /// front has the unit acted on already: one that is itself waits for that.
     fn take(&mut self, bytes: &[u8; ORDER]) -> Option<Option<Word>> {
         let order = Order::decode(bytes)?;
         let unit = self.units.get_mut(usize::try_from(order.unit).ok()?)?;
-        match unit.running {
-            Some((front, _)) if front == self.front => None,
+        match (unit.running, unit.next) {
+            (Some((front, _)), _) | (_, Some((front, _))) if front == self.front => None,
             // For a front that has crashed since.
-            Some(_) => {
-                unit.next = Some(order);
+            (Some(_), _) => {
+                unit.next = Some((self.front, order));
                 Some(None)
             }
-            None => Some(self.begin(order)),
+            (None, _) => Some(self.begin(order)),
         }
     }
 
@@ -212,6 +287,9 @@ impl<M: Manager> Work<M> {
     fn begin(&mut self, order: Order) -> Option<Word> {
         let index = usize::try_from(order.unit).ok()?;
         let unit = self.units.get_mut(index)?;
+        if self.draining || self.jobs.len() >= JOBS {
+            return Some(Word::Busy(order.id, LATER));
+        }
         let now = Instant::now();
         if let Err(wait) = unit.bucket.take(now) {
             if !std::mem::replace(&mut unit.told, true) {
@@ -222,6 +300,8 @@ impl<M: Manager> Work<M> {
         if let Err(error) = self.kept.keep(index, unit.bucket.until_full(now)) {
             audit::alarm("limits", &format!("{}: {error}", kept::FILE));
         }
+        // Before anything is asked of systemd: whatever becomes of this process, it is written down.
+        audit::begun(&order, &unit.name);
         (unit.running, unit.told) = (Some((self.front, order)), false);
         let (name, manager, front) = (unit.name.clone(), Arc::clone(&self.manager), self.front);
         let act = async move { (front, order, manager.act(order.verb, &name).await) };
@@ -234,17 +314,18 @@ impl<M: Manager> Work<M> {
     fn finished(&mut self, front: u32, order: Order, report: Report) -> Vec<Word> {
         let mut words = Vec::new();
         let index = usize::try_from(order.unit).ok();
-        let next = index
-            .and_then(|index| self.units.get_mut(index))
-            .and_then(|unit| {
-                audit::job(&order, &unit.name, &report);
-                unit.running = None;
-                unit.next.take()
-            });
+        let unit = index.and_then(|index| self.units.get_mut(index));
+        let next = unit.and_then(|unit| {
+            audit::job(&order, &unit.name, &report);
+            unit.running = None;
+            unit.next.take()
+        });
         if front == self.front {
             words.push(Word::Finished(order.id, report));
         }
-        words.extend(next.and_then(|next| self.begin(next)));
+        // Nobody waits any more for what a front that has crashed since had asked for.
+        let next = next.filter(|(front, _)| *front == self.front);
+        words.extend(next.and_then(|(_, next)| self.begin(next)));
         words
     }
 
@@ -265,7 +346,8 @@ impl<M: Manager> Work<M> {
             ..Report::unseen()
         };
         for unit in &mut self.units {
-            unit.next = None;
+            let waiting = unit.next.take().filter(|(front, _)| *front == self.front);
+            words.extend(waiting.map(|(_, order)| Word::Busy(order.id, LATER)));
             if let Some((front, order)) = unit.running.take() {
                 audit::job(&order, &unit.name, &unseen);
                 let served = front == self.front;

@@ -67,11 +67,8 @@ impl Watch {
         let Some((_, names)) = self.places.iter().find(|(known, _)| *known == watch) else {
             return true;
         };
-        match name {
-            Some(name) => names.is_empty() || names.iter().any(|known| name == *known),
-            // Of the directory itself. Its attributes change when something is put in it.
-            None => names.is_empty(),
-        }
+        // Without a name it is of the directory itself: its owner or mode.
+        name.is_none_or(|name| names.is_empty() || names.iter().any(|known| name == *known))
     }
 }
 

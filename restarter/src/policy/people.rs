@@ -40,10 +40,14 @@ impl People {
     pub fn read_subordinate(&mut self, text: &str) {
         for line in text.lines() {
             let mut fields = line.trim().splitn(3, ':').skip(1);
-            let mut number = || fields.next()?.trim().parse::<u32>().ok();
-            if let (Some(first), Some(count @ 1..)) = (number(), number()) {
-                let last = first.saturating_add(count - 1);
-                self.subordinate.push(Range { first, last });
+            let mut next = || number(fields.next()?.trim());
+            if let (Some(first), Some(count @ 1..)) = (next(), next()) {
+                let id = |wide: u64| u32::try_from(wide).unwrap_or(u32::MAX);
+                let last = id(first.saturating_add(count - 1));
+                self.subordinate.push(Range {
+                    first: id(first),
+                    last,
+                });
             }
         }
     }
@@ -76,6 +80,17 @@ impl People {
     }
 }
 
+/// A number as newuidmap(1) reads one: strtoul(3) with base 0, so octal after a 0 and hexadecimal after 0x.
+fn number(text: &str) -> Option<u64> {
+    let text = text.strip_prefix('+').unwrap_or(text);
+    let lower = text.to_ascii_lowercase();
+    match lower.strip_prefix("0x") {
+        Some(digits) => u64::from_str_radix(digits, 16).ok(),
+        None if lower.len() > 1 && lower.starts_with('0') => u64::from_str_radix(&lower, 8).ok(),
+        None => lower.parse().ok(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -97,6 +112,20 @@ mod tests {
             (u32::MAX, true),
         ] {
             assert_eq!(people.is_subordinate(uid), is, "{uid}");
+        }
+    }
+
+    #[test]
+    fn rule_37_numbers_are_read_as_newuidmap_reads_them() {
+        for (line, first, last) in [
+            ("a:0x186a0:0x10", 100_000, 100_015),
+            ("a:0303240:020", 100_000, 100_015),
+            ("a:100000:99999999999", 100_000, u32::MAX),
+            ("a:+100000:1", 100_000, 100_000),
+        ] {
+            let mut people = People::default();
+            people.read_subordinate(line);
+            assert_eq!(people.subordinate, [Range { first, last }], "{line}");
         }
     }
 

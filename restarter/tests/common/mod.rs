@@ -32,6 +32,8 @@ pub struct Fake {
     pub acts: Mutex<Vec<(Verb, String)>>,
     pub ended: Mutex<usize>,
     pub shutting_down: bool,
+    pub shuts_down_after: Option<Duration>,
+    begun: std::sync::OnceLock<tokio::time::Instant>,
 }
 
 impl Fake {
@@ -44,6 +46,12 @@ impl Fake {
 
     pub fn count(&self) -> usize {
         self.acts.lock().unwrap().len()
+    }
+
+    /// The units that were acted on, in order.
+    pub fn acts(&self) -> Vec<String> {
+        let acts = self.acts.lock().unwrap();
+        acts.iter().map(|(_, unit)| unit.clone()).collect()
     }
 
     pub fn ended(&self) -> usize {
@@ -64,7 +72,11 @@ impl Manager for Fake {
     }
 
     async fn is_shutting_down(&self) -> bool {
+        let begun = self.begun.get_or_init(tokio::time::Instant::now);
         self.shutting_down
+            || self
+                .shuts_down_after
+                .is_some_and(|after| begun.elapsed() >= after)
     }
 }
 
