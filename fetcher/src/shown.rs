@@ -1,12 +1,47 @@
 //! What of any text may reach a person: nothing that moves the cursor, colours the screen, turns the direction of
 //! writing or cannot be seen, wherever the text comes from. Colours of our own pass where there is colour.
 
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::Write;
+use std::sync::OnceLock;
 
 use crate::git::text::hostile;
 
-/// The only sequences that pass, as the command line's styles have them: red, green, yellow, and back.
-const COLOURS: [&str; 4] = ["\u{1b}[31m", "\u{1b}[32m", "\u{1b}[33m", "\u{1b}[0m"];
+/// Colours of our own, as they stand in a text until it is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Colour {
+    /// Something has failed.
+    Red,
+    /// As it should be.
+    Green,
+    /// Held back.
+    Yellow,
+    /// Back to what it was.
+    Off,
+}
+
+/// What [`fit`] puts for a colour, and what stands for it until then: a mark that nobody else knows, so that no text
+/// from elsewhere can be coloured, or colour ours.
+const COLOURS: [(Colour, char, &str); 4] = [
+    (Colour::Red, 'r', "\u{1b}[31m"),
+    (Colour::Green, 'g', "\u{1b}[32m"),
+    (Colour::Yellow, 'y', "\u{1b}[33m"),
+    (Colour::Off, 'o', "\u{1b}[0m"),
+];
+
+/// The mark of a colour, for a text that goes through [`fit`].
+#[must_use]
+pub fn mark(colour: Colour) -> String {
+    let letter = COLOURS.iter().find(|(known, ..)| *known == colour);
+    let letter = letter.map_or('o', |(_, letter, _)| *letter);
+    format!("\u{1b}{}{letter}", secret())
+}
+
+/// Another one in each process; the standard library takes it from the kernel.
+fn secret() -> &'static str {
+    static SECRET: OnceLock<String> = OnceLock::new();
+    SECRET.get_or_init(|| format!("{:016x}", RandomState::new().build_hasher().finish()))
+}
 
 /// Writes to standard error what is wrong, made fit for a person.
 pub fn complain(text: &str) {
@@ -24,14 +59,13 @@ pub fn fit(text: &str, colours: bool) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(c) = rest.chars().next() {
-        let colour = COLOURS
-            .iter()
-            .find(|colour| colours && rest.starts_with(**colour));
-        let length = colour.map_or(c.len_utf8(), |colour| colour.len());
-        let (now, after) = rest.split_at(length);
-        rest = after;
+        if let Some((shown, after)) = marked(rest) {
+            out.push_str(if colours { shown } else { "" });
+            rest = after;
+            continue;
+        }
+        rest = rest.get(c.len_utf8()..).unwrap_or_default();
         match c {
-            _ if colour.is_some() => out.push_str(now),
             '\n' | ' ' => out.push(c),
             '\t' => out.push(' '),
             // Blanks of other widths are blanks; a line is ended by us alone.
@@ -41,6 +75,14 @@ pub fn fit(text: &str, colours: bool) -> String {
         }
     }
     out
+}
+
+/// The colour that a mark at the beginning of `text` stands for, and what comes after the mark.
+fn marked(text: &str) -> Option<(&'static str, &str)> {
+    let mut rest = text.strip_prefix('\u{1b}')?.strip_prefix(secret())?.chars();
+    let letter = rest.next()?;
+    let (.., shown) = COLOURS.iter().find(|(_, known, _)| *known == letter)?;
+    Some((shown, rest.as_str()))
 }
 
 /// JSON that says the same, with every character escaped that [`fit`] would leave out: serde_json leaves those
@@ -78,10 +120,10 @@ mod tests {
         ] {
             assert_eq!(fit(text, false), shown, "{text:?}");
         }
-        assert_eq!(
-            fit("\u{1b}[31mx\u{1b}[0m\u{1b}[5m", true),
-            "\u{1b}[31mx\u{1b}[0m[5m"
-        );
+        // A colour of somebody else's is none, also where there is colour.
+        let ours = format!("{}x{}\u{1b}[31my", mark(Colour::Red), mark(Colour::Off));
+        assert_eq!(fit(&ours, true), "\u{1b}[31mx\u{1b}[0m[31my");
+        assert_eq!(fit(&ours, false), "x[31my");
     }
 
     proptest! {

@@ -131,11 +131,82 @@ fn rule_35_what_the_apps_user_puts_in_the_states_place_is_of_no_use_to_it() {
 }
 
 #[test]
+fn rule_35_a_log_is_made_through_nothing_that_was_put_in_its_place() {
+    let Some(site) = site("the log of another user") else {
+        return;
+    };
+    let secret = site.home.path().join("secret");
+    fs::write(&secret, "secret\n").unwrap();
+    fs::set_permissions(&secret, std::os::unix::fs::PermissionsExt::from_mode(0o666)).unwrap();
+    site.push("two", "200", "echo built; exit 1");
+    for spoil in ["fifo", "link", "directory"] {
+        let text = fs::read_to_string(site.state_path("state.json")).unwrap();
+        let state: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let log = site.state_path(&format!("logs/{}.log", state["next_attempt"]));
+        match spoil {
+            "fifo" => assert!(Command::new("mkfifo").arg(&log).status().unwrap().success()),
+            "link" => symlink(&secret, &log).unwrap(),
+            _ => fs::create_dir(&log).unwrap(),
+        }
+        std::os::unix::fs::lchown(&log, Some(NOBODY), Some(NOBODY)).unwrap();
+        let said = as_root(&site, &["poll", "todo", "--force"]);
+        said.ended(1).has(&["its log"]);
+        assert_eq!(fs::read_to_string(&secret).unwrap(), "secret\n", "{spoil}");
+        assert_eq!(site.served().as_deref(), Some("one"), "{spoil}");
+    }
+    // And as it should be, it is the group's to read and nobody else's to write.
+    as_root(&site, &["poll", "todo", "--force"])
+        .ended(1)
+        .has(&["built"]);
+    let logs = fs::read_dir(site.state_path("logs")).unwrap().flatten();
+    let modes: Vec<_> = logs
+        .filter(|entry| entry.file_type().unwrap().is_file())
+        .map(|entry| entry.metadata().unwrap().mode() & 0o7777)
+        .collect();
+    assert!(
+        !modes.is_empty() && modes.iter().all(|mode| *mode == 0o640),
+        "{modes:?}"
+    );
+}
+
+#[test]
+fn rule_35_nothing_that_root_has_open_or_may_do_reaches_a_script() {
+    let Some(site) = site("root's descriptors") else {
+        return;
+    };
+    let secret = site.home.path().join("secret");
+    fs::write(&secret, "TOPSECRET\n").unwrap();
+    fs::set_permissions(&secret, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let build = "ls -l /proc/self/fd; cat <&9; grep -E '^(NoNewPrivs|CapBnd|CapEff|Groups)' /proc/self/status; exit 1";
+    site.push("two", "200", build);
+    let line = format!(
+        "exec 9<{}; {} poll todo --config {} --state {}",
+        secret.display(),
+        site.home.path().join("pp-fetcher").display(),
+        site.home.path().display(),
+        site.home.path().join("state").display()
+    );
+    let said: Said = Command::new("sh")
+        .args(["-c", &line])
+        .output()
+        .unwrap()
+        .into();
+    said.ended(1);
+    let logs = as_root(&site, &["logs", "todo"]);
+    logs.has(&[
+        "NoNewPrivs:     1",
+        "CapBnd: 0000000000000000",
+        "CapEff: 0000000000000000",
+    ]);
+    assert!(!logs.text.contains("TOPSECRET"), "{logs:?}");
+}
+
+#[test]
 fn rule_36_what_is_stored_and_logged_is_cleaned_where_it_is_shown() {
     let Some(site) = site("root's terminal") else {
         return;
     };
-    let evil = "\u{1b}]0;owned\u{7}\u{1b}[2J\u{202e}\u{9b}31m";
+    let evil = "\u{1b}]0;owned\u{7}\u{1b}[2J\u{1b}[31m\n#9 good\u{202e}\u{9b}31m";
     as_root(&site, &["pause", "todo", "--reason", evil]).ended(0);
     let history = site.state_path("history.jsonl");
     let text = fs::read_to_string(&history).unwrap();
@@ -154,8 +225,24 @@ fn rule_36_what_is_stored_and_logged_is_cleaned_where_it_is_shown() {
         &["logs", "todo", "1"],
     ] {
         let said = as_root(&site, command);
+        let is_log = command.first() == Some(&"logs");
+        assert!(
+            is_log || !said.text.contains("\n#9 good"),
+            "no line is added: {said:?}"
+        );
         let acts = |c: char| c != '\n' && (c.is_control() || c == '\u{202e}');
         assert!(!said.text.contains(acts), "{command:?}: {said:?}");
+        // Where there is colour it is ours alone.
+        let coloured = as_root(&site, &[&["--color", "always"], command].concat());
+        assert!(
+            !coloured.text.contains("\u{1b}[2J") && !coloured.text.contains("[31m\u{1b}"),
+            "{coloured:?}"
+        );
+        let ours = ["\u{1b}[31m", "\u{1b}[32m", "\u{1b}[33m", "\u{1b}[0m"];
+        let without = ours
+            .iter()
+            .fold(coloured.text.clone(), |text, ours| text.replace(ours, ""));
+        assert!(!without.contains('\u{1b}'), "{command:?}: {coloured:?}");
     }
 }
 

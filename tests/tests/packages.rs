@@ -92,7 +92,7 @@ fn directories_have_their_modes_and_owners(lab: &Lab) -> Result<()> {
         ("/var/lib/pp-fetcher-users", "755 root root"),
         ("/etc/pp-fetcher/users", "755 root root"),
         ("/srv/apps", "755 root root"),
-        ("/var/log/pp-fetcher", "2755 gunicorn hosted_apps"),
+        ("/var/log/pp-fetcher", "2750 gunicorn hosted_apps"),
         ("/var/www/projects", "2775 root hosted_apps"),
         ("/usr/bin/pp-fetcher", "755 root root"),
         ("/usr/bin/pp-restart", "755 root root"),
@@ -174,7 +174,7 @@ fn the_poll_log_is_rotated(lab: &Lab) -> Result<()> {
     );
     assert_eq!(
         lab.stat("/var/log/pp-fetcher/poll.log")?,
-        "644 gunicorn hosted_apps"
+        "640 gunicorn hosted_apps"
     );
     lab.as_user("gunicorn")
         .sh("echo another >>/var/log/pp-fetcher/poll.log")?;

@@ -123,6 +123,46 @@ fn rule_35_root_pins_only_what_root_alone_can_write(host: &Host) -> Result<()> {
         assert!(refused.stderr.contains(why), "{why}: {refused}");
         assert_eq!(lab.read("/etc/passwd")?, passwd, "{text}");
     }
+    // Which server is meant, a user's own config does not decide.
+    lab.write(
+        "/etc/pp-fetcher/apps.d/todo.toml",
+        APP.as_bytes(),
+        0o644,
+        "root:root",
+    )?;
+    lab.sh("install -d -m 0700 -o gunicorn -g hosted_apps /var/lib/gunicorn/.ssh
+         printf 'Host *\n  HostKeyAlias github.com\n' >/var/lib/gunicorn/.ssh/config; chown gunicorn /var/lib/gunicorn/.ssh/config")?;
+    let before = lab.read(known)?;
+    let refused = pin(lab)?;
+    assert_eq!(refused.code, Some(2), "{refused}");
+    assert!(
+        refused
+            .stderr
+            .contains("ssh reaches this server as github.com"),
+        "{refused}"
+    );
+    assert_eq!(lab.read(known)?, before);
+    // The advice ends well: the alias in a config of root's.
+    lab.write(
+        "/etc/pp-fetcher/ssh_config",
+        b"Host *\n  HostKeyAlias github.com\n",
+        0o644,
+        "root:root",
+    )?;
+    let with = format!("{APP}[ssh]\nconfig = \"/etc/pp-fetcher/ssh_config\"\n");
+    lab.write(
+        "/etc/pp-fetcher/apps.d/todo.toml",
+        with.as_bytes(),
+        0o644,
+        "root:root",
+    )?;
+    let pinned = pin(lab)?;
+    assert_eq!(pinned.code, Some(0), "{pinned}");
+    assert!(
+        lab.read(known)?.contains("github.com ssh-ed25519 "),
+        "{pinned}"
+    );
+    lab.sh("rm -r /var/lib/gunicorn/.ssh /etc/pp-fetcher/ssh_config")?;
     // A configuration that somebody else could have written is none for root.
     lab.write(
         "/etc/pp-fetcher/apps.d/todo.toml",
@@ -311,6 +351,12 @@ fn members_of_the_group_write_neither_state_nor_logs_nor_home(host: &Host) -> Re
     let lab = host.lab();
     root(lab, &["pause", "todo", "--reason", "x"])?;
     root(lab, &["resume", "todo"])?;
+    // An app with a build script, so that there is a log and a mirror.
+    lab.sh("git config --system --replace-all safe.directory '*'; rm -rf /srv/git/built; mkdir -p /srv/git/built; cd /srv/git/built; git init -q -b main
+         git config user.email a@b; git config user.name A; printf '#!/bin/sh\necho built\n' >build; chmod +x build
+         git add -A; git commit -qm one; chmod -R a+rX /srv/git/built
+         printf 'repository = \"file:///srv/git/built\"\n[deploy]\nroot = \"/var/www/projects/built\"\nbuild = \"build\"\n' >/etc/pp-fetcher/apps.d/built.toml
+         pp-fetcher poll built; test -s /var/lib/pp-fetcher/built/logs/1.log")?;
     let writable = lab
         .as_user("member")
         .sh("find /var/lib/pp-fetcher /var/log/pp-fetcher /var/lib/gunicorn /etc/pp-fetcher /run/pp-restarter ! -type l ! -type s -writable 2>/dev/null || true")?;

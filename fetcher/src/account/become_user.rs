@@ -7,7 +7,8 @@ use caps::CapSet;
 use nix::sys::prctl;
 use nix::sys::signal::Signal;
 use nix::unistd::{
-    Gid, Uid, User, geteuid, getresgid, getresuid, initgroups, setresgid, setresuid, setsid,
+    Gid, Pid, Uid, User, geteuid, getppid, getresgid, getresuid, initgroups, setresgid, setresuid,
+    setsid,
 };
 
 use super::WORD;
@@ -23,16 +24,17 @@ pub fn from_arguments(arguments: Vec<OsString>) -> Result<(Vec<OsString>, bool),
     }
     let word = |place: usize| arguments.get(place).and_then(|word| word.to_str());
     let (name, gid) = (word(2), word(3).and_then(|gid| gid.parse().ok()));
-    let (Some(name), Some(gid)) = (name, gid) else {
+    let parent = word(4).and_then(|pid| pid.parse().ok());
+    let (Some(name), Some(gid), Some(parent)) = (name, gid, parent) else {
         return Err("this is for pp-fetcher itself to run".to_owned());
     };
-    become_user(name, Gid::from_raw(gid))?;
+    become_user(name, Gid::from_raw(gid), Pid::from_raw(parent))?;
     let mut left = arguments;
-    left.drain(1..4);
+    left.drain(1..5);
     Ok((left, true))
 }
 
-fn become_user(name: &str, gid: Gid) -> Result<(), String> {
+fn become_user(name: &str, gid: Gid, parent: Pid) -> Result<(), String> {
     let failed = |what: &str| {
         let what = what.to_owned();
         move |why: nix::errno::Errno| format!("{what}: {why}")
@@ -47,6 +49,9 @@ fn become_user(name: &str, gid: Gid) -> Result<(), String> {
     }
     // A session without a terminal: what is started later as the user could otherwise type into root's (TIOCSTI).
     setsid().map_err(failed("no session of its own"))?;
+    // Nothing that is run from here on gains a right, as in the service.
+    caps::clear(None, CapSet::Bounding)
+        .map_err(|why| format!("the bounding set cannot be emptied: {why}"))?;
     let login = CString::new(name).map_err(|error| error.to_string())?;
     initgroups(&login, gid).map_err(failed("groups cannot be set"))?;
     setresgid(gid, gid, gid).map_err(failed("the group cannot be set"))?;
@@ -62,6 +67,10 @@ fn become_user(name: &str, gid: Gid) -> Result<(), String> {
     }
     // Whoever started this may be killed: nothing must go on that nobody waits for.
     prctl::set_pdeathsig(Some(Signal::SIGTERM)).map_err(failed("no signal at root's end"))?;
+    if getppid() != parent {
+        return Err("whoever has started this is gone".to_owned());
+    }
+    prctl::set_no_new_privs().map_err(failed("new privileges cannot be ruled out"))?;
     assert_is(uid, gid)
 }
 

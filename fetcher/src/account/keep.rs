@@ -17,8 +17,8 @@ use crate::process::environment::PATH;
 /// This program, also after a newer one has been installed in its place.
 const SELF: &str = "/proc/self/exe";
 
-/// Of root's environment, what says how output is to look, and what a service is told by.
-const KEPT: [&str; 15] = [
+/// Of root's environment, what says how output is to look.
+const KEPT: [&str; 13] = [
     "TERM",
     "COLUMNS",
     "LINES",
@@ -30,8 +30,6 @@ const KEPT: [&str; 15] = [
     "CLICOLOR",
     "CLICOLOR_FORCE",
     "JOURNAL_STREAM",
-    "NOTIFY_SOCKET",
-    "WATCHDOG_USEC",
     "FAILPOINTS",
     "RUST_BACKTRACE",
 ];
@@ -44,8 +42,9 @@ const ANSWER: u64 = 256 * 1024;
 /// # Errors
 /// It cannot be started.
 pub fn run(account: &Account, words: impl Iterator<Item = OsString>) -> io::Result<ExitCode> {
+    let signals = listen()?;
     let child = command(account, words).spawn()?;
-    let code = wait(child)?;
+    let code = wait(child, signals)?;
     Ok(ExitCode::from(code))
 }
 
@@ -54,12 +53,13 @@ pub fn run(account: &Account, words: impl Iterator<Item = OsString>) -> io::Resu
 /// # Errors
 /// It cannot be started, or does not stop talking.
 pub fn ask(account: &Account, words: impl Iterator<Item = OsString>) -> io::Result<(Vec<u8>, u8)> {
+    let signals = listen()?;
     let mut child = command(account, words).stdout(Stdio::piped()).spawn()?;
     let mut answer = Vec::new();
     if let Some(out) = child.stdout.take() {
         out.take(ANSWER).read_to_end(&mut answer)?;
     }
-    let code = wait(child)?;
+    let code = wait(child, signals)?;
     Ok((answer, code))
 }
 
@@ -79,9 +79,13 @@ fn command(account: &Account, words: impl Iterator<Item = OsString>) -> Command 
     command
 }
 
+/// Before the other process is there, so that none of these ends this one and leaves that one alone.
+fn listen() -> io::Result<Signals> {
+    Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM])
+}
+
 /// Waits for the other process; a signal that comes meanwhile is passed on to it.
-fn wait(mut child: Child) -> io::Result<u8> {
-    let mut signals = Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM])?;
+fn wait(mut child: Child, mut signals: Signals) -> io::Result<u8> {
     let handle = signals.handle();
     let pid = i32::try_from(child.id()).map(Pid::from_raw);
     let passing = std::thread::spawn(move || {

@@ -62,7 +62,7 @@ pub enum NoAccount {
     /// A user without a configuration of its own.
     #[error(
         "{0} has no apps of its own: {USERS}/{0} is not there\n  \
-         as root: install -d -m 0755 {USERS}/{0} {USERS}/{0}/apps.d"
+         as root: install -d -m 0755 {USERS}/{0} {USERS}/{0}/apps.d && install -d -m 0750 -o {0} -g $(id -gn {0}) {USERS_STATE}/{0}"
     )]
     NoApps(String),
     /// The user database does not answer.
@@ -115,7 +115,8 @@ pub fn own_name() -> Option<String> {
 /// # Errors
 /// [`NoAccount`].
 pub fn of_the_apps(named: Option<&str>, state: &Path) -> Result<Account, NoAccount> {
-    let found = std::fs::symlink_metadata(state).ok();
+    // Looked at, and not opened; a link of root's to another disk is followed.
+    let found = std::fs::metadata(state).ok();
     let directory = found.filter(|found| found.is_dir() && found.uid() != 0);
     let owner = directory.as_ref().map(|found| Uid::from_raw(found.uid()));
     let user = match (named, owner) {
@@ -172,7 +173,7 @@ pub fn check_named(named: &str) -> Result<(), NoAccount> {
 
 /// Whether the host's own apps are this user's.
 fn own_state_is_usual(uid: Uid) -> bool {
-    let found = std::fs::symlink_metadata(state::store::DIRECTORY).ok();
+    let found = std::fs::metadata(state::store::DIRECTORY).ok();
     found.is_some_and(|found| found.uid() == uid.as_raw())
 }
 
@@ -183,6 +184,7 @@ pub fn arguments(account: &Account, arguments: impl Iterator<Item = OsString>) -
         WORD.to_owned(),
         account.name.clone(),
         account.gid.to_string(),
+        std::process::id().to_string(),
     ];
     first
         .into_iter()

@@ -64,8 +64,25 @@ impl Arguments {
             words.extend(value.into_iter().flat_map(|value| [option.into(), value]));
         };
         word("--user", self.user.clone().map(Into::into));
-        word("--config", self.config.clone().map(Into::into));
-        word("--state", self.state.clone().map(Into::into));
+        word("--config", Some(self.config().into()));
+        word("--state", Some(self.state().into()));
+        words
+    }
+
+    /// Whether the apps are those of a user who has a configuration of its own.
+    pub(super) fn is_of_a_users_own(&self) -> bool {
+        self.config().starts_with(account::USERS)
+    }
+
+    /// Options that say where everything is, as far as the command line does not.
+    pub(super) fn places_not_said(&self) -> Vec<OsString> {
+        let mut words = Vec::new();
+        if self.config.is_none() {
+            words.extend(["--config".into(), self.config().into_os_string()]);
+        }
+        if self.state.is_none() {
+            words.extend(["--state".into(), self.state().into_os_string()]);
+        }
         words
     }
 

@@ -8,6 +8,7 @@ use super::output::words::paused;
 use super::output::{Output, complain, say};
 use super::{FAILED, OK, USAGE, one_app};
 use crate::config::{App, duration};
+use crate::git::text;
 use crate::pass::{Done, Error, rollback as roll_back, with};
 use crate::state::{Pause, State};
 
@@ -77,7 +78,10 @@ pub fn pause(arguments: &Arguments, app: &str, reason: &str, until: Option<&str>
 /// `pp-fetcher resume APP`.
 pub fn resume(arguments: &Arguments, app: &str) -> u8 {
     change(arguments, app, |state| match state.paused.take() {
-        Some(pause) => format!("goes on; it was paused: {}", pause.reason),
+        Some(pause) => {
+            let reason = text::line(pause.reason.as_bytes());
+            format!("goes on; it was paused: {reason}")
+        }
         None => "was not paused".to_owned(),
     })
 }

@@ -8,6 +8,7 @@ use super::output::{complain, say, say_json, words};
 use super::status::SCHEMA;
 use super::{FAILED, OK, one_app};
 use crate::config::duration::human;
+use crate::git::text;
 use crate::state::{Attempt, StateDir};
 
 #[derive(Serialize)]
@@ -50,7 +51,7 @@ fn told(attempt: &Attempt, look: Look) -> String {
     let phases: Vec<_> = attempt
         .phases
         .iter()
-        .map(|p| format!("{} {} ms", p.phase, p.ms))
+        .map(|p| format!("{} {} ms", fit(&p.phase), p.ms))
         .collect();
     let mut text = format!(
         "#{} {}  {}  {}\n    {} \u{2014} {}\n    {}: {}\n",
@@ -58,16 +59,21 @@ fn told(attempt: &Attempt, look: Look) -> String {
         attempt.started_at.strftime("%Y-%m-%d %H:%M:%S UTC"),
         look.paint(words::tone(attempt.outcome), attempt.outcome.as_str()),
         attempt.revision.short(),
-        attempt.subject,
-        attempt.author,
+        fit(&attempt.subject),
+        fit(&attempt.author),
         human(attempt.total()),
         phases.join(", ")
     );
     if let Some(signer) = &attempt.signed_by {
-        text.push_str(&format!("    signed by {signer}\n"));
+        text.push_str(&format!("    signed by {}\n", fit(signer)));
     }
     for line in attempt.reason.iter().flat_map(|reason| reason.lines()) {
         text.push_str(&format!("    {}\n", line.trim_end()));
     }
     text
+}
+
+/// A field of the file in one line: whoever can write the file must not add attempts to what is shown.
+fn fit(field: &str) -> String {
+    text::line(field.as_bytes())
 }

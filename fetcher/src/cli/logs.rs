@@ -1,11 +1,12 @@
 //! `pp-fetcher logs APP [N]`: the output of an attempt's build script and hooks.
 
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 
 use super::args::Arguments;
 use super::output::{complain, say};
 use super::{FAILED, OK, one_app};
 use crate::git::text;
+use crate::shown;
 use crate::state::StateDir;
 
 /// Most bytes shown of a log: more than the scripts of an attempt are let write.
@@ -46,6 +47,8 @@ pub fn logs(arguments: &Arguments, app: &str, number: Option<u64>) -> u8 {
             ));
             FAILED
         }
+        // `| head` has seen enough.
+        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => OK,
         Err(error) => {
             complain(&format!("{}: {error}", dir.log(number).display()));
             FAILED
@@ -57,6 +60,7 @@ pub fn logs(arguments: &Arguments, app: &str, number: Option<u64>) -> u8 {
 /// pipe. The file itself has every byte.
 fn show(log: impl Read) -> io::Result<()> {
     let mut log = BufReader::new(log);
+    let mut out = BufWriter::new(io::stdout().lock());
     let mut line = Vec::new();
     loop {
         line.clear();
@@ -64,8 +68,8 @@ fn show(log: impl Read) -> io::Result<()> {
             .take(LINE)
             .read_until(b'\n', &mut line)?;
         if read == 0 {
-            return Ok(());
+            return out.flush();
         }
-        say(&format!("{}\n", text::kept(&line)));
+        writeln!(out, "{}", shown::fit(&text::kept(&line), false))?;
     }
 }

@@ -81,6 +81,9 @@ fn as_root(arguments: &Arguments, words: Vec<OsString>) -> ExitCode {
         };
         return ExitCode::from(pin_as_root::pin(arguments, &account, &asked));
     }
+    // As it is seen from here: another user's name may mean other places.
+    let mut words = words;
+    words.splice(1..1, arguments.places_not_said());
     match keep::run(&account, words.into_iter().skip(1)) {
         Ok(code) => code,
         Err(error) => {
@@ -97,7 +100,13 @@ fn as_root(arguments: &Arguments, words: Vec<OsString>) -> ExitCode {
 #[must_use]
 pub fn run(arguments: &Arguments) -> ExitCode {
     // As the old way has it: what one member of the group makes in a release, another can change.
-    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o002));
+    // Users with apps of their own share with nobody.
+    let mask = if arguments.is_of_a_users_own() {
+        0o027
+    } else {
+        0o002
+    };
+    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(mask));
     arguments.color().apply();
     if let Some(Err(error)) = arguments.user.as_deref().map(account::check_named) {
         complain(&error.to_string());
@@ -107,7 +116,10 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         Command::Poll(_) | Command::Run(_) | Command::Rollback { .. }
             if let Some(user) = somebody_elses(&arguments.state()) =>
         {
-            let words: Vec<_> = std::env::args().skip(1).collect();
+            let words = std::env::args_os().skip(1);
+            let words: Vec<_> = words
+                .map(|word| word.to_string_lossy().into_owned())
+                .collect();
             complain(&format!(
                 "this runs build scripts, so only as the user of the apps, {user}: nothing was done\n  \
                  as root: pp-fetcher {0}\n  with sudo: sudo -u {user} pp-fetcher {0}",
@@ -152,7 +164,7 @@ pub fn run(arguments: &Arguments) -> ExitCode {
 
 /// The user of the apps, if that is not who asks: the state's directory tells.
 fn somebody_elses(state: &Path) -> Option<String> {
-    let owner = Uid::from_raw(std::fs::symlink_metadata(state).ok()?.uid());
+    let owner = Uid::from_raw(std::fs::metadata(state).ok()?.uid());
     (!owner.is_root() && owner != geteuid()).then(|| user(owner))
 }
 

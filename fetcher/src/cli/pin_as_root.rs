@@ -15,10 +15,14 @@ use super::output::{complain, say};
 use super::{FAILED, OK, USAGE};
 use crate::account::{Account, keep};
 use crate::config::{self, App};
-use crate::hostkey::{HostKeyError, Offered, Place, decide, trusted};
+use crate::git::RepositoryUrl;
+use crate::hostkey::{HostKeyError, Offered, Place, decide, known, refuse_revoked, trusted};
 
 /// Where root writes, and nowhere else.
 const BELOW: &str = "/etc";
+
+/// Where a key may be marked as revoked for the whole host: ssh_config(5), `GlobalKnownHostsFile`.
+const REVOKED: [&str; 2] = ["/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2"];
 
 /// What is asked for.
 pub(super) struct Asked<'a> {
@@ -93,6 +97,16 @@ fn try_pin(
         return Err((USAGE, why));
     }
     let seen = seen(arguments, account, asked)?;
+    let wanted = servers(app).map_err(|why| (USAGE, why))?;
+    if !wanted.contains(&seen.name.to_ascii_lowercase()) {
+        let why = format!(
+            "ssh reaches this server as {}, which neither the address nor a `config` of root's says (it is {})\n  name a config of \
+             root's under [ssh] that has the alias: what a user's own ~/.ssh/config says decides nothing for root",
+            seen.name,
+            wanted.join(" or ")
+        );
+        return Err((USAGE, why));
+    }
     let confirmed = match asked.fingerprint {
         Some(fingerprint) => fingerprint.to_owned(),
         None => typed(asked.app).map_err(|code| (code, String::new()))?,
@@ -111,13 +125,53 @@ fn try_pin(
     let (directory, text) =
         trusted::read("known_hosts", &place.file).map_err(|why| (USAGE, why))?;
     let text = text.unwrap_or_default();
-    let (new, change) = decide(&place, offered, &text, &confirmed).map_err(failed)?;
+    for file in REVOKED {
+        let (_, elsewhere) =
+            trusted::read("known_hosts", Path::new(file)).map_err(|why| (USAGE, why))?;
+        let pinned = known::of_text(&elsewhere.unwrap_or_default(), Path::new(file), &place.name);
+        refuse_revoked(&pinned, &confirmed).map_err(failed)?;
+    }
+    // Of other kinds nothing goes: that the server no longer offers them, only that process says.
+    let (new, change) = decide(&place, offered, &text, &confirmed, true).map_err(failed)?;
     if let (Some(new), Some(name)) = (new, place.file.file_name()) {
         directory
             .replace(name, &new)
             .map_err(|why| (FAILED, why.to_string()))?;
     }
     Ok(pinned(asked.app, &confirmed, &place, &change))
+}
+
+/// The names that this app's server may have in the file of pinned keys: the address's own, and those that a config of
+/// root's gives a host. Which of them it is, ssh says, run by whom root does not believe; so it is none but these.
+fn servers(app: &App) -> Result<Vec<String>, String> {
+    let RepositoryUrl::Ssh { host, port, .. } = &app.repository else {
+        return Err(format!("{} is not reached by ssh", app.repository));
+    };
+    let (mut hosts, mut ports) = (vec![host.to_ascii_lowercase()], vec![port.unwrap_or(22)]);
+    if let Some(config) = &app.ssh.config {
+        let (_, text) = trusted::read("config", config)?;
+        let text = String::from_utf8_lossy(&text.unwrap_or_default()).to_ascii_lowercase();
+        for line in text.lines() {
+            let mut words = line.split([' ', '\t', '=']).filter(|word| !word.is_empty());
+            match (
+                words.next(),
+                words.next().map(|word| word.trim_matches('"')),
+            ) {
+                (Some("hostname" | "hostkeyalias"), Some(name)) => hosts.push(name.to_owned()),
+                (Some("port"), Some(port)) => ports.extend(port.parse::<u16>()),
+                _ => {}
+            }
+        }
+    }
+    let of = |host: &String| {
+        let with = ports.iter().filter(|port| **port != 22);
+        let with: Vec<_> = with.map(|port| format!("[{host}]:{port}")).collect();
+        // A HostKeyAlias has no port.
+        std::iter::once(host.clone())
+            .chain(with)
+            .collect::<Vec<_>>()
+    };
+    Ok(hosts.iter().flat_map(of).collect())
 }
 
 /// What the process that has become `account` has seen of the server. It has told a person the same, unless the

@@ -14,6 +14,7 @@ use crate::process::{Ended, RunError, Script};
 use crate::release::Layout;
 use crate::revision::Revision;
 use crate::space;
+use crate::state::open;
 
 /// What the scripts of an attempt are told about it, as `PP_…` variables.
 #[derive(Debug, Clone)]
@@ -220,8 +221,7 @@ fn in_the_unit(log: &Path, app: &str) -> Option<Barred> {
 
 /// The end of a log.
 fn end(log: &Path) -> Option<Vec<u8>> {
-    let log = fs::read(log).ok()?;
-    Some(log.get(log.len().saturating_sub(16 * 1024)..)?.to_vec())
+    open::tail(log, 16 * 1024).ok()
 }
 
 /// The last lines of a log, indented, without control characters.

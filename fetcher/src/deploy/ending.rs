@@ -1,6 +1,5 @@
 //! How an attempt ends, and what is written down about it.
 
-use std::fs::File;
 use std::io::Write;
 
 use super::failure::{Blame, Failure};
@@ -9,6 +8,7 @@ use super::pipeline::{Deployment, Draft, Verdict};
 use crate::release::prune::Failed;
 use crate::revision::Revision;
 use crate::space;
+use crate::state::open;
 use crate::state::{Attempt, Kept, Outcome, StateError, Trying};
 
 impl Deployment<'_> {
@@ -96,9 +96,7 @@ impl Deployment<'_> {
             self.layout.release(&trying.release).display()
         );
         // Where the output is read, too; the message says it in any case.
-        let log = File::options()
-            .append(true)
-            .open(self.dir.log(trying.attempt));
+        let log = open::append(&self.dir.log(trying.attempt));
         let _ = log.and_then(|mut log| writeln!(log, "[{kept}]"));
         failure.what = format!("{}\n  {kept}", failure.what);
         failure

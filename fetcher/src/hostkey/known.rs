@@ -55,7 +55,7 @@ pub fn fingerprint(key: &str) -> Option<String> {
 }
 
 /// `ED25519` for `ssh-ed25519`, and so on.
-fn short_kind(kind: &str) -> String {
+pub(super) fn short_kind(kind: &str) -> String {
     let short = kind.strip_prefix("ssh-").unwrap_or(kind);
     let short = short.split("-sha2-").next().unwrap_or(short);
     short.to_ascii_uppercase()

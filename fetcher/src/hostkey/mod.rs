@@ -105,7 +105,7 @@ impl Survey {
             let pinned = known::of_text(&elsewhere, file, &self.place.name);
             refuse_revoked(&pinned, fingerprint)?;
         }
-        let (new, change) = decide(&self.place, offered, &text, fingerprint)?;
+        let (new, change) = decide(&self.place, offered, &text, fingerprint, false)?;
         if let Some(new) = new {
             write::write(&self.place.file, &new).map_err(failed)?;
         }
@@ -114,7 +114,7 @@ impl Survey {
 }
 
 /// What the file of pinned keys, whose text is `text`, becomes when the key with this fingerprint is pinned, if
-/// anything. Pure.
+/// anything. Only pins of the same kind go with `same_kind`. Pure.
 ///
 /// # Errors
 /// The server does not offer the key, it is revoked, or a line that is in the way means other servers too.
@@ -123,6 +123,7 @@ pub fn decide(
     offered: Vec<Offered>,
     text: &[u8],
     fingerprint: &str,
+    same_kind: bool,
 ) -> Result<(Option<Vec<u8>>, Change), HostKeyError> {
     let Some(key) = offered.iter().find(|key| key.fingerprint == fingerprint) else {
         return Err(HostKeyError::NotOffered {
@@ -135,6 +136,7 @@ pub fn decide(
     pinned.retain(|pin| pin.marker.is_none());
     let there = pinned.iter().any(|pin| pin.fingerprint == fingerprint);
     pinned.retain(|pin| !offered.iter().any(|key| key.fingerprint == pin.fingerprint));
+    pinned.retain(|pin| !same_kind || pin.kind == key.kind);
     if there && pinned.is_empty() {
         return Ok((None, Change::None));
     }
@@ -148,7 +150,11 @@ pub fn decide(
     Ok((Some(text), Change::Pinned { replaced: pinned }))
 }
 
-fn refuse_revoked(pinned: &[Pinned], fingerprint: &str) -> Result<(), HostKeyError> {
+/// Refuses the key with this fingerprint if somebody has declared it bad.
+///
+/// # Errors
+/// [`HostKeyError::Revoked`].
+pub fn refuse_revoked(pinned: &[Pinned], fingerprint: &str) -> Result<(), HostKeyError> {
     let revoked =
         |pin: &&Pinned| pin.marker == Some(Marker::Revoked) && pin.fingerprint == fingerprint;
     match pinned.iter().find(revoked) {

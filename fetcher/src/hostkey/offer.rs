@@ -74,7 +74,7 @@ impl Offered {
             .all(|b| b.is_ascii_alphanumeric() || b"-@.".contains(&b));
         let proven = known::fingerprint(key).filter(|print| *print == self.fingerprint)?;
         (named && kind_fits).then(|| Self {
-            kind: self.kind.clone(),
+            kind: known::short_kind(kind),
             fingerprint: proven,
             line: format!("{name} {kind} {key}"),
         })

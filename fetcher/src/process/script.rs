@@ -17,6 +17,7 @@ use thiserror::Error;
 use super::environment::Environment;
 use super::keeper;
 use super::latest::Latest;
+use crate::state::open;
 use crate::{space, stop};
 
 /// Most bytes of output kept: enough for any build people read, little enough for any disk.
@@ -92,8 +93,7 @@ impl Script<'_> {
     /// # Errors
     /// As [`Self::run`].
     pub fn run_telling(&self, tell: &mut dyn FnMut(String)) -> Result<Ended, RunError> {
-        let log = File::options().append(true).create(true).open(self.log);
-        let log = log.map_err(|source| RunError::Log {
+        let log = open::append(self.log).map_err(|source| RunError::Log {
             path: self.log.to_owned(),
             source,
         })?;

@@ -55,7 +55,11 @@ impl Attempt {
     /// All its phases together.
     #[must_use]
     pub fn total(&self) -> Duration {
-        Duration::from_millis(self.phases.iter().map(|p| p.ms).sum())
+        let sum = self
+            .phases
+            .iter()
+            .fold(0, |sum: u64, p| sum.saturating_add(p.ms));
+        Duration::from_millis(sum)
     }
 }
 

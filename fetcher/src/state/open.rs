@@ -74,6 +74,34 @@ pub fn end(base: &Path, below: &Path, most: u64) -> io::Result<(Take<File>, u64)
     Ok((file.take(most), before))
 }
 
+/// A log to add to, made if it is not there. The directory is the state's, whose name the caller has.
+///
+/// # Errors
+/// What the kernel says; a link, a FIFO or a directory in its place is an error of its own.
+pub fn append(path: &Path) -> io::Result<File> {
+    let flags = OFlag::O_WRONLY | OFlag::O_APPEND | OFlag::O_CREAT;
+    let (base, name) = parts(path)?;
+    open(base, name, flags)
+}
+
+/// The last bytes of a log, at most `most` of them.
+///
+/// # Errors
+/// As [`append`]; or there is none.
+pub fn tail(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let (base, name) = parts(path)?;
+    let mut bytes = Vec::new();
+    end(base, name, most)?.0.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn parts(path: &Path) -> io::Result<(&Path, &Path)> {
+    let name = path.file_name().map(Path::new);
+    path.parent()
+        .zip(name)
+        .ok_or_else(|| no_file("is no file of the state"))
+}
+
 fn told(error: Errno) -> io::Error {
     match error {
         Errno::ELOOP | Errno::ENOTDIR => {

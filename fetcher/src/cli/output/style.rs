@@ -3,7 +3,8 @@
 use std::io::stdout;
 
 use anstream::{AutoStream, ColorChoice};
-use anstyle::{AnsiColor, Style};
+
+use crate::shown::{Colour, mark};
 
 /// What a word means for whoever reads it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,20 +52,19 @@ impl Look {
         }
     }
 
-    /// `text` in the colour of `tone`.
+    /// `text` in the colour of `tone`, as [`crate::shown::fit`] shows it.
     #[must_use]
     pub fn paint(self, tone: Tone, text: &str) -> String {
         let colour = match tone {
             Tone::Plain => return text.to_owned(),
-            Tone::Good => AnsiColor::Green,
-            Tone::Held => AnsiColor::Yellow,
-            Tone::Bad => AnsiColor::Red,
+            Tone::Good => Colour::Green,
+            Tone::Held => Colour::Yellow,
+            Tone::Bad => Colour::Red,
         };
         if !self.colour || text.is_empty() {
             return text.to_owned();
         }
-        let style = Style::new().fg_color(Some(colour.into()));
-        format!("{style}{text}{style:#}")
+        format!("{}{text}{}", mark(colour), mark(Colour::Off))
     }
 
     /// The mark of a step that has ended.
@@ -111,7 +111,8 @@ mod tests {
             colour: true,
             unicode: false,
         };
-        assert_eq!(colour.mark(false), "\u{1b}[31mx\u{1b}[0m");
+        let shown = crate::shown::fit(&colour.mark(false), true);
+        assert_eq!(shown, "\u{1b}[31mx\u{1b}[0m");
         assert_eq!(colour.paint(Tone::Plain, "x"), "x");
     }
 }

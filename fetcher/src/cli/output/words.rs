@@ -5,6 +5,7 @@ use super::style::{Look, Tone};
 use crate::config::duration::human;
 use crate::deploy::Verdict;
 use crate::deploy::foresee::Foreseen;
+use crate::git::text;
 use crate::pass::Done;
 use crate::release::shared::Will;
 use crate::state::{Attempt, Kept, Outcome, Pause};
@@ -185,7 +186,8 @@ pub fn paused(app: &str, pause: &Pause) -> Sentence {
     Sentence::new(
         Tone::Held,
         "paused",
-        format!(": {} ({until})", pause.reason),
+        // In one line: whoever can write the state must not add to what is said.
+        format!(": {} ({until})", text::line(pause.reason.as_bytes())),
     )
 }
 
