@@ -1,4 +1,4 @@
-//! The rules of the restarter that need a booted host: its socket, its policy files, what it reports of
+//! The rules of the restarter that need a booted host: its socket, what it reports of
 //! each kind of unit, and what becomes of requests while things are restarted under it.
 #![allow(
     clippy::unwrap_used,
@@ -22,8 +22,6 @@ fn main() -> ExitCode {
         cases![
             rule_5_the_socket_is_systemds_and_outlives_the_service,
             rule_8_an_alias_of_sshd_is_refused_and_sshd_keeps_running,
-            rule_9_files_that_others_could_have_written_allow_nothing,
-            rule_42_a_new_policy_counts_for_the_next_request,
             rule_17_two_hundred_requests_in_ten_seconds_leave_the_unit_active,
             rule_18_each_way_a_unit_can_fail_has_its_outcome,
             rule_18_a_reload_of_systemd_during_a_restart_loses_nothing,
@@ -32,8 +30,6 @@ fn main() -> ExitCode {
             rule_19_the_journal_is_found_by_unit_and_uid,
             rule_20_both_processes_have_given_up_what_they_do_not_need,
             rule_20_the_fronts_user_cannot_restart_anything_by_systemctl,
-            rule_9_a_file_with_a_mistake_is_left_out_and_told_and_the_others_hold,
-            a_refused_policy_denies_everybody_and_does_not_take_the_socket_down,
             rule_41_a_killed_front_is_replaced_at_once_and_resets_no_limit,
             a_thousand_requests_across_twenty_restarts_are_answered_and_none_is_done_twice,
         ],
@@ -128,89 +124,6 @@ fn rule_8_an_alias_of_sshd_is_refused_and_sshd_keeps_running(host: &Host) -> Res
     );
     assert_eq!(host.lab().property("ssh.service", "MainPID")?, before);
     Ok(())
-}
-
-fn rule_9_files_that_others_could_have_written_allow_nothing(host: &Host) -> Result<()> {
-    let file = "/etc/pp-restarter/policy.d/rules.toml";
-    for (spoil, mend, words) in [
-        ("chmod 0664 F", "chmod 0644 F", "has mode 0664"),
-        ("chown gunicorn F", "chown root F", "belongs to uid"),
-        (
-            "mv F /root/r; ln -s /root/r F",
-            "rm F; mv /root/r F",
-            "symbolic link",
-        ),
-        (
-            "mv F /root/r; mkfifo -m 600 F",
-            "rm F; mv /root/r F",
-            "neither a file nor a directory",
-        ),
-        (
-            "chmod 0777 /etc/pp-restarter",
-            "chmod 0755 /etc/pp-restarter",
-            "has mode 0777",
-        ),
-    ] {
-        host.lab().sh(&spoil.replace('F', file))?;
-        let check = host.lab().cmd(["pp-restarter", "--check"]).output()?;
-        anew(host.lab())?;
-        let asked = ask(host.lab(), "simple.service")?;
-        host.lab().sh(&mend.replace('F', file))?;
-        assert_eq!(check.code, Some(1), "{spoil}: {check}");
-        assert!(check.stderr.contains(words), "{spoil}: {check}");
-        assert_eq!(asked.code, Some(3), "{spoil}: {asked}");
-    }
-    host.lab().sh(&format!("cp {file} {file}.dpkg-old"))?;
-    let check = host.lab().cmd(["pp-restarter", "--check"]).output()?;
-    host.lab().sh(&format!("rm {file}.dpkg-old"))?;
-    assert!(
-        check.code == Some(0) && check.stderr.contains("dpkg-old\" is NOT read"),
-        "{check}"
-    );
-    anew(host.lab())
-}
-
-fn rule_42_a_new_policy_counts_for_the_next_request(host: &Host) -> Result<()> {
-    let before = ask(host.lab(), "late.service")?;
-    assert_eq!(before.code, Some(3), "{before}");
-    let file = "/etc/pp-restarter/policy.d/late.toml";
-    let text = "[[allow]]\nunits = [\"late.service\"]\nusers = [\"gunicorn\"]\n";
-    // As an editor does it, and as `cp` does; and gone again. No command beside that.
-    for write in ["mv /root/late F", "cp /root/late F"] {
-        host.lab()
-            .write("/root/late", text.as_bytes(), 0o644, "root:root")?;
-        host.lab().sh(&write.replace('F', file))?;
-        let after = ask(host.lab(), "late.service")?;
-        assert_eq!(
-            said(&after)?["report"]["refusal"],
-            "no-such-unit",
-            "{write}: {after}"
-        );
-        host.lab().sh(&format!("rm {file}"))?;
-        let gone = ask(host.lab(), "late.service")?;
-        assert_eq!(gone.code, Some(3), "{write}: {gone}");
-    }
-    // A user that comes, too: names are numbers since the policy was read.
-    host.lab().write(
-        file,
-        text.replace("gunicorn", "later").as_bytes(),
-        0o644,
-        "root:root",
-    )?;
-    assert_eq!(ask(host.lab(), "late.service")?.code, Some(3));
-    host.lab().sh("useradd -M -G hosted_apps later")?;
-    let later = host
-        .lab()
-        .as_user("later")
-        .cmd(["pp-restart", "--json", "late.service"])
-        .output()?;
-    assert_eq!(
-        said(&later)?["report"]["refusal"],
-        "no-such-unit",
-        "{later}"
-    );
-    host.lab().sh("userdel later")?;
-    host.no_policy("late")
 }
 
 fn rule_17_two_hundred_requests_in_ten_seconds_leave_the_unit_active(host: &Host) -> Result<()> {
@@ -435,66 +348,6 @@ fn rule_20_the_fronts_user_cannot_restart_anything_by_systemctl(host: &Host) -> 
     assert_eq!(
         host.lab().property("simple.service", "InvocationID")?,
         before
-    );
-    Ok(())
-}
-
-fn rule_9_a_file_with_a_mistake_is_left_out_and_told_and_the_others_hold(
-    host: &Host,
-) -> Result<()> {
-    let lab = host.lab();
-    let path = "/etc/pp-restarter/policy.d/zz.toml";
-    let text =
-        "[[allow]]\nunits = [\"late.service\"]\nusers = [\"gunicorn\"]\n[[allow]]\nunit = []\n";
-    lab.write(path, text.as_bytes(), 0o644, "root:root")?;
-    anew(lab)?;
-    assert_eq!(
-        ask(lab, "late.service")?.code,
-        Some(3),
-        "nothing of the file counts"
-    );
-    assert_eq!(
-        ask(lab, "simple.service")?.code,
-        Some(0),
-        "the other file holds"
-    );
-    let status = lab.property("pp-restarter.service", "StatusText")?;
-    let journal = lab.journal(&["PP_EVENT=policy", "-p", "err", "-o", "cat", "-n", "1"])?;
-    let check = lab.cmd(["pp-restarter", "--check"]).output()?;
-    assert_eq!(check.code, Some(1), "{check}");
-    for told in [status, journal, check.stderr] {
-        let words = "zz.toml:5:1: unknown key \"unit\": did you mean `units`?";
-        assert!(told.contains(words), "{told}");
-    }
-    assert!(
-        check.stdout.contains("may restart simple.service"),
-        "what holds is told too"
-    );
-    lab.cmd(["rm", path]).ok()?;
-    Ok(())
-}
-
-fn a_refused_policy_denies_everybody_and_does_not_take_the_socket_down(host: &Host) -> Result<()> {
-    let lab = host.lab();
-    lab.sh("chmod 0777 /etc/pp-restarter/policy.d")?;
-    anew(lab)?;
-    for _ in 0..5 {
-        assert_eq!(ask(lab, "simple.service")?.code, Some(3));
-    }
-    let status = lab.property("pp-restarter.service", "StatusText")?;
-    let journal = lab.journal(&["PP_EVENT=policy", "-p", "err", "-o", "cat", "-n", "1"])?;
-    for told in [status, journal] {
-        assert!(told.contains("policy.d: has mode 0777"), "{told}");
-    }
-    assert_eq!(
-        lab.property("pp-restarter.socket", "ActiveState")?,
-        "active"
-    );
-    lab.sh("chmod 0755 /etc/pp-restarter/policy.d")?;
-    assert_eq!(
-        ask(lab, "simple.service")?.code,
-        Some(0),
-        "mended, and no more is needed"
     );
     Ok(())
 }
