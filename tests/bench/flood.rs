@@ -137,7 +137,7 @@ pub(crate) fn measure(host: &Host, rounds: usize, record: &mut Record) -> Result
     lab.sh("journalctl --sync")?;
     let records = number(
         lab,
-        &format!("journalctl -q --since '{since}' _COMM=sudo -o cat | wc -l"),
+        &format!("journalctl -q --since '{since}' -t sudo -o cat | wc -l"),
     )?;
     record.once(&format!("sudo: records of {SUDO} denials"), records, "");
     Ok(())
