@@ -15,14 +15,7 @@ fn every_crate_that_root_could_execute_is_in_the_list() {
             "-e",
             "normal",
         ])
-        .args([
-            "--prefix",
-            "none",
-            "--locked",
-            "--offline",
-            "--format",
-            "{p}",
-        ])
+        .args(["--prefix", "none", "--locked", "--format", "{p}"])
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&out.stderr).into_owned();
