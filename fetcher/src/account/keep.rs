@@ -13,9 +13,7 @@ use signal_hook::iterator::Signals;
 
 use super::{Account, arguments};
 use crate::process::environment::PATH;
-
-/// This program, also after a newer one has been installed in its place.
-const SELF: &str = "/proc/self/exe";
+use crate::worker::OURSELVES;
 
 /// Of root's environment, what says how output is to look.
 const KEPT: [&str; 13] = [
@@ -64,7 +62,7 @@ pub fn ask(account: &Account, words: impl Iterator<Item = OsString>) -> io::Resu
 }
 
 fn command(account: &Account, words: impl Iterator<Item = OsString>) -> Command {
-    let mut command = Command::new(SELF);
+    let mut command = Command::new(OURSELVES);
     command.arg0("pp-fetcher").args(arguments(account, words));
     command.env_clear();
     command.envs(

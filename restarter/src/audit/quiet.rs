@@ -8,6 +8,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::monitor::limit::Bucket;
+use crate::policy::Limit;
+
 /// How long records like the last one are only counted.
 pub const SAME: Duration = Duration::from_secs(60);
 
@@ -35,30 +38,13 @@ pub struct Advice {
     pub left_out: Option<(u32, String)>,
 }
 
-/// A number of records at once, then one more after each [`MORE`].
-#[derive(Debug, Clone, Copy)]
-struct Share {
-    most: u32,
-    full_at: Instant,
-}
-
-impl Share {
-    fn new(most: u32, now: Instant) -> Self {
-        let full_at = now;
-        Self { most, full_at }
-    }
-
-    fn missing(&self, now: Instant) -> Duration {
-        self.full_at.saturating_duration_since(now)
-    }
-
-    fn has_one(&self, now: Instant) -> bool {
-        self.missing(now) <= MORE * (self.most - 1)
-    }
-
-    fn take(&mut self, now: Instant) {
-        self.full_at = now + self.missing(now) + MORE;
-    }
+/// So many records at once, then one more after each [`MORE`].
+fn share(most: u32, now: Instant) -> Bucket {
+    let limit = Limit {
+        burst: most,
+        every: MORE,
+    };
+    Bucket::missing(limit, now, Duration::ZERO)
 }
 
 #[derive(Debug)]
@@ -66,23 +52,23 @@ struct Caller {
     last: String,
     since: Instant,
     left_out: u32,
-    share: Share,
+    share: Bucket,
 }
 
 /// What was written lately, for each caller.
 #[derive(Debug, Default)]
 pub struct Quiet {
     callers: HashMap<u32, Caller>,
-    all: Option<Share>,
+    all: Option<Bucket>,
 }
 
 impl Quiet {
     /// Asks about a record of `uid` that reads like `record`.
     pub fn ask(&mut self, uid: u32, record: &str, now: Instant) -> Advice {
-        let all = self.all.get_or_insert_with(|| Share::new(ALL, now));
+        let all = self.all.get_or_insert_with(|| share(ALL, now));
         if self.callers.len() >= CALLERS && !self.callers.contains_key(&uid) {
             self.callers
-                .retain(|_, caller| caller.left_out > 0 || caller.share.full_at > now);
+                .retain(|_, caller| caller.left_out > 0 || !caller.share.until_full(now).is_zero());
         }
         let known = self.callers.len() < CALLERS || self.callers.contains_key(&uid);
         let uid = if known { uid } else { UNTOLD };
@@ -90,10 +76,14 @@ impl Quiet {
             last: String::new(),
             since: now,
             left_out: 0,
-            share: Share::new(SHARE, now),
+            share: share(SHARE, now),
         });
         let same = caller.last == record && now.duration_since(caller.since) < SAME;
-        if same || !caller.share.has_one(now) || !all.has_one(now) {
+        // A token of either is taken only where both have one.
+        let none = [&caller.share, &*all]
+            .into_iter()
+            .any(|share| !share.until_one(now).is_zero());
+        if same || none {
             caller.left_out = caller.left_out.saturating_add(1);
             record.clone_into(&mut caller.last);
             return Advice {
@@ -105,8 +95,7 @@ impl Quiet {
             (caller.left_out > 0).then(|| (caller.left_out, std::mem::take(&mut caller.last)));
         caller.last = record.to_owned();
         (caller.since, caller.left_out) = (now, 0);
-        caller.share.take(now);
-        all.take(now);
+        let _ = caller.share.take(now).and(all.take(now));
         Advice {
             write: true,
             left_out,

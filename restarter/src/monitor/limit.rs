@@ -26,16 +26,20 @@ impl Bucket {
     /// # Errors
     /// There is none; the time after which there is one.
     pub fn take(&mut self, now: Instant) -> Result<(), Duration> {
-        let Limit { burst, every } = self.limit;
-        let missing = self.until_full(now);
-        let most = every.saturating_mul(burst.saturating_sub(1));
-        match missing.checked_sub(most) {
-            Some(wait) if !wait.is_zero() => Err(wait),
-            _ => {
-                self.full_at = now + missing + every;
-                Ok(())
-            }
+        let wait = self.until_one(now);
+        if !wait.is_zero() {
+            return Err(wait);
         }
+        self.full_at = now + self.until_full(now) + self.limit.every;
+        Ok(())
+    }
+
+    /// How long until there is a token; nothing where there is one.
+    #[must_use]
+    pub fn until_one(&self, now: Instant) -> Duration {
+        let Limit { burst, every } = self.limit;
+        let most = every.saturating_mul(burst.saturating_sub(1));
+        self.until_full(now).saturating_sub(most)
     }
 
     /// How long until it is full.
