@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use anyhow::{Context, Result, ensure};
 
 use crate::forge::Forge;
-use crate::lab::Lab;
+use crate::lab::{Lab, Output};
 
 /// Names the directory of the packages under test.
 pub const DEBS: &str = "PP_DEBS";
@@ -128,8 +128,20 @@ impl Host {
         self.empty_limits()
     }
 
+    /// The restarter's answer to gunicorn, who asks for a restart of `unit`, as JSON.
+    ///
+    /// # Errors
+    /// The client could not be run.
+    pub fn ask(&self, unit: &str) -> Result<Output> {
+        let gunicorn = self.lab.as_user("gunicorn");
+        gunicorn.cmd(["pp-restart", "--json", unit]).output()
+    }
+
     /// The restarter sees a new policy by itself; its limits are emptied by root's stopping it.
-    fn empty_limits(&self) -> Result<()> {
+    ///
+    /// # Errors
+    /// It could not be stopped.
+    pub fn empty_limits(&self) -> Result<()> {
         self.lab
             .cmd(["systemctl", "stop", "pp-restarter.service"])
             .ok()?;

@@ -102,13 +102,6 @@ fn start() -> Result<Host> {
     Ok(host)
 }
 
-/// Empties the limits: root stops the service.
-fn anew(lab: &Lab) -> Result<()> {
-    lab.cmd(["systemctl", "stop", "pp-restarter.service"])
-        .ok()
-        .map(drop)
-}
-
 fn ask(lab: &Lab, arguments: &[&str]) -> Result<Output> {
     let alice = lab.as_user("alice");
     alice
@@ -122,7 +115,7 @@ const DENIED: &str = "000000020100";
 
 fn rule_37_a_user_namespace_of_real_newuidmap_is_no_caller(host: &Host) -> Result<()> {
     let lab = host.lab();
-    anew(lab)?;
+    host.empty_limits()?;
     let before = lab.property("fine.service", "InvocationID")?;
     // alice becomes uids 1 to 20 of her namespace, which are 100000 and up, and keeps her groups.
     let script = "for uid in $(seq 1 20); do
@@ -147,7 +140,7 @@ fn rule_37_a_user_namespace_of_real_newuidmap_is_no_caller(host: &Host) -> Resul
 
 fn rule_38_a_restart_among_twenty_thousand_denials_has_all_its_records(host: &Host) -> Result<()> {
     let lab = host.lab();
-    anew(lab)?;
+    host.empty_limits()?;
     let since = lab.sh("sleep 1; date '+%Y-%m-%d %H:%M:%S'")?;
     // Of a member of the group, by name; of uids that only root could have, one after the other.
     let out = lab
@@ -160,7 +153,7 @@ fn rule_38_a_restart_among_twenty_thousand_denials_has_all_its_records(host: &Ho
         .within(Duration::from_secs(240))
         .ok()?;
     assert!(out.contains("\"outcome\":\"restarted\""), "{out}");
-    anew(lab)?;
+    host.empty_limits()?;
     let count = |filter: &[&str]| -> Result<usize> {
         let mut all = vec![
             "--since",
@@ -197,7 +190,7 @@ fn rule_38_a_restart_among_twenty_thousand_denials_has_all_its_records(host: &Ho
 
 fn rule_39_a_setgid_copy_of_the_client_gives_nothing(host: &Host) -> Result<()> {
     let lab = host.lab();
-    anew(lab)?;
+    host.empty_limits()?;
     lab.as_user("alice").sh("cp /usr/bin/pp-restart /home/alice/kept; sg hosted_apps 'chgrp hosted_apps /home/alice/kept'
          chmod 2755 /home/alice/kept; chmod 755 /home/alice")?;
     lab.cmd(["deluser", "--quiet", "alice", "hosted_apps"])
@@ -226,7 +219,7 @@ fn rule_39_a_setgid_copy_of_the_client_gives_nothing(host: &Host) -> Result<()> 
 
 fn rule_40_a_stop_under_way_is_not_cancelled(host: &Host) -> Result<()> {
     let lab = host.lab();
-    anew(lab)?;
+    host.empty_limits()?;
     for verb in ["", "--try-restart"] {
         lab.sh("systemctl start lingers; systemctl stop --no-block lingers; sleep 0.2")?;
         let arguments: Vec<_> = [verb, "lingers.service"]
@@ -261,7 +254,7 @@ fn rule_40_a_stop_under_way_is_not_cancelled(host: &Host) -> Result<()> {
 
 fn rule_40_what_is_stopped_on_purpose_is_left_so_by_try_restart(host: &Host) -> Result<()> {
     let lab = host.lab();
-    anew(lab)?;
+    host.empty_limits()?;
     lab.sh("systemctl stop other")?;
     let asked = ask(lab, &["--try-restart", "other.service"])?;
     assert_eq!(asked.code, Some(0), "{asked}");
@@ -277,7 +270,7 @@ fn rule_40_what_is_stopped_on_purpose_is_left_so_by_try_restart(host: &Host) -> 
 
 fn rule_40_each_verb_includes_what_check_says(host: &Host) -> Result<()> {
     let lab = host.lab();
-    anew(lab)?;
+    host.empty_limits()?;
     let states = || lab.sh("systemctl is-active needy needed rival || true");
     lab.sh("systemctl stop needy needed; systemctl start rival")?;
     for verb in ["--reload", "--try-restart"] {
@@ -308,7 +301,7 @@ fn rule_40_each_verb_includes_what_check_says(host: &Host) -> Result<()> {
 
 fn a_restart_during_a_long_exec_start_pre_joins_the_start(host: &Host) -> Result<()> {
     let lab = host.lab();
-    anew(lab)?;
+    host.empty_limits()?;
     lab.sh("systemctl start --no-block pre; sleep 0.5")?;
     let asked = ask(lab, &["pre.service"])?;
     assert_eq!(asked.code, Some(0), "{asked}");
@@ -334,7 +327,7 @@ fn rule_8_a_name_that_becomes_an_alias_after_the_policy_was_read_is_refused(
 fn a_stopped_front_or_monitor_holds_requests_and_loses_none(host: &Host) -> Result<()> {
     let lab = host.lab();
     for process in ["pp-front", "pp-restarter"] {
-        anew(lab)?;
+        host.empty_limits()?;
         ask(lab, &["--list"])?;
         lab.sh(&format!("kill -STOP $(pgrep -x {process})"))?;
         let asked = ask(lab, &["--timeout", "1", "fine.service"])?;
@@ -357,7 +350,7 @@ fn rule_41_whoever_is_killed_for_memory_is_replaced_and_no_limit_is_reset(
     host: &Host,
 ) -> Result<()> {
     let lab = host.lab();
-    anew(lab)?;
+    host.empty_limits()?;
     for _ in 0..4 {
         assert_eq!(ask(lab, &["fine.service"])?.code, Some(0));
     }
@@ -403,7 +396,7 @@ fn rule_41_whoever_is_killed_for_memory_is_replaced_and_no_limit_is_reset(
 
 fn descriptors_that_are_passed_in_are_not_kept(host: &Host) -> Result<()> {
     let lab = host.lab();
-    anew(lab)?;
+    host.empty_limits()?;
     let count = || lab.sh("ls /proc/$(pgrep -x pp-front)/fd | wc -l");
     ask(lab, &["--list"])?;
     let before = count()?;
@@ -432,7 +425,7 @@ fn a_unit_that_stops_when_unneeded_is_told_as_it_is(host: &Host) -> Result<()> {
 
 fn an_isolated_target_leaves_the_socket(host: &Host) -> Result<()> {
     let lab = host.lab();
-    anew(lab)?;
+    host.empty_limits()?;
     lab.sh("systemctl isolate --no-block multi-user.target; sleep 2")?;
     assert_eq!(
         lab.property("pp-restarter.socket", "ActiveState")?,
@@ -445,7 +438,7 @@ fn an_isolated_target_leaves_the_socket(host: &Host) -> Result<()> {
 /// Ends the host, so it is the last.
 fn rule_40_a_shutdown_refuses_at_once_and_is_not_held_up(host: &Host) -> Result<()> {
     let lab = host.lab();
-    anew(lab)?;
+    host.empty_limits()?;
     // In flight: a restart that would never end by itself.
     lab.sh("systemd-run --quiet --uid=alice -p DefaultDependencies=no pp-restart endless.service; sleep 1
          systemctl start lingers; mkdir -p /run/systemd/system/lingers.service.d

@@ -8,8 +8,6 @@ use anyhow::Result;
 use pp_tests::cases;
 use pp_tests::harness::{self, Needs};
 use pp_tests::host::Host;
-use pp_tests::lab::{Lab, Output};
-use serde_json::Value;
 
 fn main() -> ExitCode {
     harness::run(
@@ -41,23 +39,6 @@ fn start() -> Result<Host> {
     Ok(host)
 }
 
-fn ask(lab: &Lab, unit: &str) -> Result<Output> {
-    lab.as_user("gunicorn")
-        .cmd(["pp-restart", "--json", unit])
-        .output()
-}
-
-fn said(output: &Output) -> Result<Value> {
-    Ok(serde_json::from_str(output.stdout.trim())?)
-}
-
-/// Empties the limits: the service starts anew.
-fn anew(lab: &Lab) -> Result<()> {
-    lab.cmd(["systemctl", "restart", "pp-restarter.service"])
-        .ok()
-        .map(drop)
-}
-
 fn rule_9_files_that_others_could_have_written_allow_nothing(host: &Host) -> Result<()> {
     let file = "/etc/pp-restarter/policy.d/rules.toml";
     for (spoil, mend, words) in [
@@ -81,8 +62,8 @@ fn rule_9_files_that_others_could_have_written_allow_nothing(host: &Host) -> Res
     ] {
         host.lab().sh(&spoil.replace('F', file))?;
         let check = host.lab().cmd(["pp-restarter", "--check"]).output()?;
-        anew(host.lab())?;
-        let asked = ask(host.lab(), "simple.service")?;
+        host.empty_limits()?;
+        let asked = host.ask("simple.service")?;
         host.lab().sh(&mend.replace('F', file))?;
         assert_eq!(check.code, Some(1), "{spoil}: {check}");
         assert!(check.stderr.contains(words), "{spoil}: {check}");
@@ -95,11 +76,11 @@ fn rule_9_files_that_others_could_have_written_allow_nothing(host: &Host) -> Res
         check.code == Some(0) && check.stderr.contains("dpkg-old\" is NOT read"),
         "{check}"
     );
-    anew(host.lab())
+    host.empty_limits()
 }
 
 fn rule_42_a_new_policy_counts_for_the_next_request(host: &Host) -> Result<()> {
-    let before = ask(host.lab(), "late.service")?;
+    let before = host.ask("late.service")?;
     assert_eq!(before.code, Some(3), "{before}");
     let file = "/etc/pp-restarter/policy.d/late.toml";
     let text = "[[allow]]\nunits = [\"late.service\"]\nusers = [\"gunicorn\"]\n";
@@ -108,14 +89,14 @@ fn rule_42_a_new_policy_counts_for_the_next_request(host: &Host) -> Result<()> {
         host.lab()
             .write("/root/late", text.as_bytes(), 0o644, "root:root")?;
         host.lab().sh(&write.replace('F', file))?;
-        let after = ask(host.lab(), "late.service")?;
+        let after = host.ask("late.service")?;
         assert_eq!(
-            said(&after)?["report"]["refusal"],
+            after.json()?["report"]["refusal"],
             "no-such-unit",
             "{write}: {after}"
         );
         host.lab().sh(&format!("rm {file}"))?;
-        let gone = ask(host.lab(), "late.service")?;
+        let gone = host.ask("late.service")?;
         assert_eq!(gone.code, Some(3), "{write}: {gone}");
     }
     // A user that comes, too: names are numbers since the policy was read.
@@ -125,7 +106,7 @@ fn rule_42_a_new_policy_counts_for_the_next_request(host: &Host) -> Result<()> {
         0o644,
         "root:root",
     )?;
-    assert_eq!(ask(host.lab(), "late.service")?.code, Some(3));
+    assert_eq!(host.ask("late.service")?.code, Some(3));
     host.lab().sh("useradd -M -G hosted_apps later")?;
     let later = host
         .lab()
@@ -133,7 +114,7 @@ fn rule_42_a_new_policy_counts_for_the_next_request(host: &Host) -> Result<()> {
         .cmd(["pp-restart", "--json", "late.service"])
         .output()?;
     assert_eq!(
-        said(&later)?["report"]["refusal"],
+        later.json()?["report"]["refusal"],
         "no-such-unit",
         "{later}"
     );
@@ -149,14 +130,14 @@ fn rule_9_a_file_with_a_mistake_is_left_out_and_told_and_the_others_hold(
     let text =
         "[[allow]]\nunits = [\"late.service\"]\nusers = [\"gunicorn\"]\n[[allow]]\nunit = []\n";
     lab.write(path, text.as_bytes(), 0o644, "root:root")?;
-    anew(lab)?;
+    host.empty_limits()?;
     assert_eq!(
-        ask(lab, "late.service")?.code,
+        host.ask("late.service")?.code,
         Some(3),
         "nothing of the file counts"
     );
     assert_eq!(
-        ask(lab, "simple.service")?.code,
+        host.ask("simple.service")?.code,
         Some(0),
         "the other file holds"
     );
@@ -179,9 +160,9 @@ fn rule_9_a_file_with_a_mistake_is_left_out_and_told_and_the_others_hold(
 fn a_refused_policy_denies_everybody_and_does_not_take_the_socket_down(host: &Host) -> Result<()> {
     let lab = host.lab();
     lab.sh("chmod 0777 /etc/pp-restarter/policy.d")?;
-    anew(lab)?;
+    host.empty_limits()?;
     for _ in 0..5 {
-        assert_eq!(ask(lab, "simple.service")?.code, Some(3));
+        assert_eq!(host.ask("simple.service")?.code, Some(3));
     }
     let status = lab.property("pp-restarter.service", "StatusText")?;
     let journal = lab.journal(&["PP_EVENT=policy", "-p", "err", "-o", "cat", "-n", "1"])?;
@@ -194,7 +175,7 @@ fn a_refused_policy_denies_everybody_and_does_not_take_the_socket_down(host: &Ho
     );
     lab.sh("chmod 0755 /etc/pp-restarter/policy.d")?;
     assert_eq!(
-        ask(lab, "simple.service")?.code,
+        host.ask("simple.service")?.code,
         Some(0),
         "mended, and no more is needed"
     );

@@ -12,7 +12,6 @@ use anyhow::Result;
 use pp_tests::cases;
 use pp_tests::harness::{self, Needs};
 use pp_tests::host::Host;
-use pp_tests::lab::{Lab, Output};
 use serde_json::Value;
 
 fn main() -> ExitCode {
@@ -78,35 +77,18 @@ fn start() -> Result<Host> {
     Ok(host)
 }
 
-fn ask(lab: &Lab, unit: &str) -> Result<Output> {
-    lab.as_user("gunicorn")
-        .cmd(["pp-restart", "--json", unit])
-        .output()
-}
-
-fn said(output: &Output) -> Result<Value> {
-    Ok(serde_json::from_str(output.stdout.trim())?)
-}
-
-/// Empties the limits: the service starts anew.
-fn anew(lab: &Lab) -> Result<()> {
-    lab.cmd(["systemctl", "restart", "pp-restarter.service"])
-        .ok()
-        .map(drop)
-}
-
 fn rule_5_the_socket_is_systemds_and_outlives_the_service(host: &Host) -> Result<()> {
     let path = "/run/pp-restarter/restarter.sock";
     let stat = || host.lab().cmd(["stat", "-c", "%a %U %G %i", path]).ok();
     let before = stat()?;
     assert!(before.starts_with("660 root hosted_apps "), "{before}");
-    assert_eq!(ask(host.lab(), "simple.service")?.code, Some(0));
+    assert_eq!(host.ask("simple.service")?.code, Some(0));
     host.lab()
         .cmd(["systemctl", "stop", "pp-restarter.service"])
         .ok()?;
     assert_eq!(stat()?, before, "the very same socket");
     assert_eq!(
-        ask(host.lab(), "simple.service")?.code,
+        host.ask("simple.service")?.code,
         Some(0),
         "and the next request starts the service"
     );
@@ -115,9 +97,9 @@ fn rule_5_the_socket_is_systemds_and_outlives_the_service(host: &Host) -> Result
 
 fn rule_8_an_alias_of_sshd_is_refused_and_sshd_keeps_running(host: &Host) -> Result<()> {
     let before = host.lab().property("ssh.service", "MainPID")?;
-    let output = ask(host.lab(), "other-name.service")?;
+    let output = host.ask("other-name.service")?;
     assert_eq!(output.code, Some(1), "{output}");
-    let json = said(&output)?;
+    let json = output.json()?;
     assert_eq!(
         (&json["outcome"], &json["report"]["refusal"]),
         (&"refused".into(), &"alias".into())
@@ -127,7 +109,7 @@ fn rule_8_an_alias_of_sshd_is_refused_and_sshd_keeps_running(host: &Host) -> Res
 }
 
 fn rule_17_two_hundred_requests_in_ten_seconds_leave_the_unit_active(host: &Host) -> Result<()> {
-    anew(host.lab())?;
+    host.empty_limits()?;
     let codes = host.lab().as_user("gunicorn").sh(
         "for n in $(seq 200); do (pp-restart many.service >/dev/null 2>&1 && c=0 || c=$?; echo $c) & sleep 0.04; done; wait",
     )?;
@@ -169,8 +151,8 @@ fn rule_18_each_way_a_unit_can_fail_has_its_outcome(host: &Host) -> Result<()> {
         ("by-hand", 1, "refused", "RefuseManualStart"),
         ("broken", 1, "refused", "its file has an error"),
     ] {
-        let output = ask(host.lab(), &format!("{unit}.service"))?;
-        let json = said(&output)?;
+        let output = host.ask(&format!("{unit}.service"))?;
+        let json = output.json()?;
         assert_eq!(output.code, Some(code), "{unit}: {output}");
         assert_eq!(json["outcome"], outcome, "{unit}: {output}");
         assert!(
@@ -178,8 +160,8 @@ fn rule_18_each_way_a_unit_can_fail_has_its_outcome(host: &Host) -> Result<()> {
             "{unit}: {output}"
         );
     }
-    ask(host.lab(), "limited.service")?;
-    let output = ask(host.lab(), "limited.service")?;
+    host.ask("limited.service")?;
+    let output = host.ask("limited.service")?;
     assert!(
         output.stdout.contains("started too often") && output.stderr.contains("reset-failed"),
         "{output}"
@@ -187,8 +169,8 @@ fn rule_18_each_way_a_unit_can_fail_has_its_outcome(host: &Host) -> Result<()> {
     host.lab()
         .cmd(["systemctl", "start", "hangs.service"])
         .ok()?;
-    let output = ask(host.lab(), "hangs.service")?;
-    let json = said(&output)?;
+    let output = host.ask("hangs.service")?;
+    let json = output.json()?;
     assert_eq!(
         json["outcome"], "restarted",
         "it is killed at its stop time-out: {output}"
@@ -202,7 +184,7 @@ fn rule_18_each_way_a_unit_can_fail_has_its_outcome(host: &Host) -> Result<()> {
 
 /// Restarts the slow unit, does `what` to the host meanwhile, and counts how often the unit was started.
 fn meanwhile(host: &Host, what: &str) -> Result<(Value, usize)> {
-    anew(host.lab())?;
+    host.empty_limits()?;
     let starts = || -> Result<usize> {
         let all = host
             .lab()
@@ -254,8 +236,8 @@ fn rule_18_a_restart_of_the_bus_during_a_restart_is_unknown_and_not_repeated(
 }
 
 fn rule_19_the_journal_is_found_by_unit_and_uid(host: &Host) -> Result<()> {
-    anew(host.lab())?;
-    ask(host.lab(), "fine.service")?;
+    host.empty_limits()?;
+    host.ask("fine.service")?;
     let uid = host.lab().cmd(["id", "-u", "gunicorn"]).ok()?;
     let found = host.lab().journal(&[
         "PP_UNIT=fine.service",
@@ -294,7 +276,7 @@ fn rule_19_the_journal_is_found_by_unit_and_uid(host: &Host) -> Result<()> {
 }
 
 fn rule_20_both_processes_have_given_up_what_they_do_not_need(host: &Host) -> Result<()> {
-    ask(host.lab(), "simple.service")?;
+    host.ask("simple.service")?;
     for (name, uid) in [
         ("pp-restarter", "0".to_owned()),
         (
@@ -354,11 +336,11 @@ fn rule_20_the_fronts_user_cannot_restart_anything_by_systemctl(host: &Host) -> 
 
 fn rule_41_a_killed_front_is_replaced_at_once_and_resets_no_limit(host: &Host) -> Result<()> {
     let lab = host.lab();
-    anew(lab)?;
+    host.empty_limits()?;
     // What earlier cases have started counts for systemd's own limit.
     lab.sh("systemctl reset-failed simple.service fine.service")?;
     for _ in 0..3 {
-        assert_eq!(ask(lab, "simple.service")?.code, Some(0));
+        assert_eq!(host.ask("simple.service")?.code, Some(0));
     }
     // With a restart under way, as often as there are others; then with nothing under way, by a new start.
     let slow = "(setpriv --reuid gunicorn --regid hosted_apps --clear-groups pp-restart slow.service >/dev/null 2>&1 || true) &";
@@ -366,10 +348,10 @@ fn rule_41_a_killed_front_is_replaced_at_once_and_resets_no_limit(host: &Host) -
         lab.sh(&format!(
             "{during} sleep 0.5; kill -KILL $(pgrep -x pp-front); sleep 0.1"
         ))?;
-        let limited = ask(lab, "simple.service")?;
+        let limited = host.ask("simple.service")?;
         assert_eq!(limited.code, Some(4), "its limit holds: {limited}");
         assert!(limited.took.as_millis() < 500, "{limited}");
-        let other = ask(lab, "fine.service")?;
+        let other = host.ask("fine.service")?;
         assert_eq!(other.code, Some(0), "another unit is served: {other}");
         assert!(other.took.as_secs() < 2, "{other}");
     }
@@ -391,7 +373,7 @@ fn rule_41_a_killed_front_is_replaced_at_once_and_resets_no_limit(host: &Host) -
 fn a_thousand_requests_across_twenty_restarts_are_answered_and_none_is_done_twice(
     host: &Host,
 ) -> Result<()> {
-    anew(host.lab())?;
+    host.empty_limits()?;
     let since = host.lab().sh("date '+%Y-%m-%d %H:%M:%S'; sleep 1")?;
     let script = "
         for worker in 1 2 3 4; do

@@ -31,14 +31,15 @@ const APP: &str = "repository = \"ssh://git@127.0.0.1:2222/srv/git/todo.git\"\n[
 fn start() -> Result<Host> {
     let host = Host::start()?;
     let lab = host.lab();
-    lab.write(
-        "/etc/pp-fetcher/apps.d/todo.toml",
-        APP.as_bytes(),
-        0o644,
-        "root:root",
-    )?;
+    configure(lab, APP)?;
     lab.sh("useradd -m -G hosted_apps member")?;
     Ok(host)
+}
+
+/// Writes the app's file as an administrator has it.
+fn configure(lab: &Lab, text: &str) -> Result<()> {
+    let file = "/etc/pp-fetcher/apps.d/todo.toml";
+    lab.write(file, text.as_bytes(), 0o644, "root:root")
 }
 
 fn root(lab: &Lab, arguments: &[&str]) -> Result<Output> {
@@ -106,12 +107,7 @@ fn rule_35_root_pins_only_what_root_alone_can_write(host: &Host) -> Result<()> {
         ),
     ] {
         lab.sh(&spoil.replace('F', mine))?;
-        lab.write(
-            "/etc/pp-fetcher/apps.d/todo.toml",
-            text.as_bytes(),
-            0o644,
-            "root:root",
-        )?;
+        configure(lab, &text)?;
         let refused = pin(lab)?;
         lab.sh(&format!("rm -f {mine} /etc/link /var/lib/gunicorn/config"))?;
         assert_eq!(refused.code, Some(2), "{text}: {refused}");
@@ -119,12 +115,7 @@ fn rule_35_root_pins_only_what_root_alone_can_write(host: &Host) -> Result<()> {
         assert_eq!(lab.read("/etc/passwd")?, passwd, "{text}");
     }
     // Which server is meant, a user's own config does not decide.
-    lab.write(
-        "/etc/pp-fetcher/apps.d/todo.toml",
-        APP.as_bytes(),
-        0o644,
-        "root:root",
-    )?;
+    configure(lab, APP)?;
     lab.sh("install -d -m 0700 -o gunicorn -g hosted_apps /var/lib/gunicorn/.ssh
          printf 'Host *\n  HostKeyAlias github.com\n' >/var/lib/gunicorn/.ssh/config; chown gunicorn /var/lib/gunicorn/.ssh/config")?;
     let before = lab.read(known)?;
@@ -145,12 +136,7 @@ fn rule_35_root_pins_only_what_root_alone_can_write(host: &Host) -> Result<()> {
         "root:root",
     )?;
     let with = format!("{APP}[ssh]\nconfig = \"/etc/pp-fetcher/ssh_config\"\n");
-    lab.write(
-        "/etc/pp-fetcher/apps.d/todo.toml",
-        with.as_bytes(),
-        0o644,
-        "root:root",
-    )?;
+    configure(lab, &with)?;
     let pinned = pin(lab)?;
     assert_eq!(pinned.code, Some(0), "{pinned}");
     assert!(
@@ -188,19 +174,9 @@ fn rule_35_root_pins_only_what_root_alone_can_write(host: &Host) -> Result<()> {
             .contains("root reads a configuration that only root can write"),
         "{refused}"
     );
-    lab.write(
-        "/etc/pp-fetcher/apps.d/todo.toml",
-        APP.as_bytes(),
-        0o644,
-        "root:root",
-    )?;
+    configure(lab, APP)?;
     // And the advice ends well: as the user that owns the file.
-    lab.write(
-        "/etc/pp-fetcher/apps.d/todo.toml",
-        of(mine).as_bytes(),
-        0o644,
-        "root:root",
-    )?;
+    configure(lab, &of(mine))?;
     let finger = fingerprint(lab)?;
     let as_user = lab.as_user("gunicorn");
     as_user
@@ -213,12 +189,7 @@ fn rule_35_root_pins_only_what_root_alone_can_write(host: &Host) -> Result<()> {
             &finger,
         ])
         .ok()?;
-    lab.write(
-        "/etc/pp-fetcher/apps.d/todo.toml",
-        APP.as_bytes(),
-        0o644,
-        "root:root",
-    )
+    configure(lab, APP)
 }
 
 fn rule_35_a_config_of_gunicorns_runs_nothing_as_root(host: &Host) -> Result<()> {

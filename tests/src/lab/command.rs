@@ -83,6 +83,14 @@ pub struct Output {
 }
 
 impl Output {
+    /// What it printed, one JSON value.
+    ///
+    /// # Errors
+    /// It printed something else.
+    pub fn json(&self) -> Result<serde_json::Value> {
+        Ok(serde_json::from_str(self.stdout.trim())?)
+    }
+
     /// What it printed has all of these parts.
     ///
     /// # Panics
