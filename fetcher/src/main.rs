@@ -5,7 +5,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     // What cron, a shell or a service of root's had open is not for scripts of the apps' user, nor for ours.
     close_fds::set_fds_cloexec(3, &[]);
-    if let Some(code) = pp_fetcher::process::keeper::main() {
+    if let Some(code) = pp_fetcher::process::script_supervisor::main() {
         return code;
     }
     #[cfg(feature = "failpoints")]

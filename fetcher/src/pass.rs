@@ -9,7 +9,7 @@ use thiserror::Error;
 use crate::config::App;
 use crate::deploy::pipeline::PassError;
 use crate::deploy::rollback::NoWayBack;
-use crate::deploy::{Deployment, Failure, Journal, Reporter, Urge, Verdict};
+use crate::deploy::{Deployment, Failure, Journal, Reporter, Trigger, Verdict};
 use crate::health::SystemHost;
 use crate::hooks;
 use crate::release::Layout;
@@ -18,11 +18,11 @@ use crate::state::{Locked, StateDir, StateError};
 
 /// What came of it.
 #[derive(Debug)]
-pub enum Done<T> {
+pub enum Pass<T> {
     /// Another process is at work on this app.
     Busy,
     /// It came to this.
-    Came(T),
+    Completed(T),
 }
 
 /// Why nothing was done.
@@ -53,11 +53,11 @@ pub fn with<T>(
     app: &App,
     state: &Path,
     work: impl FnOnce(&mut Deployment<'_>) -> Result<T, Error>,
-) -> Result<Done<T>, Error> {
+) -> Result<Pass<T>, Error> {
     let dir = StateDir::new(state, &app.name);
     dir.create()?;
     let Locked::Held(_lock) = dir.lock()? else {
-        return Ok(Done::Busy);
+        return Ok(Pass::Busy);
     };
     let host = SystemHost::new()?;
     let restarter = Client::default();
@@ -72,7 +72,7 @@ pub fn with<T>(
         host: &host,
         clock: Timestamp::now,
     };
-    work(&mut deployment).map(Done::Came)
+    work(&mut deployment).map(Pass::Completed)
 }
 
 /// One pass.
@@ -82,13 +82,13 @@ pub fn with<T>(
 pub fn pass(
     app: &App,
     state: &Path,
-    urge: Urge,
+    trigger: Trigger,
     reporter: &mut dyn Reporter,
-) -> Result<Done<Verdict>, Error> {
+) -> Result<Pass<Verdict>, Error> {
     with(app, state, |deployment| {
         let place = deployment.dir.under_way();
         let mut journal = Journal::new(&app.name, reporter).saying_at(place);
-        let verdict = deployment.pass(urge, &mut journal)?;
+        let verdict = deployment.pass(trigger, &mut journal)?;
         tell(deployment, &verdict, &mut journal);
         Ok(verdict)
     })
@@ -103,7 +103,7 @@ pub fn rollback(
     state: &Path,
     wanted: Option<&str>,
     reporter: &mut dyn Reporter,
-) -> Result<Done<Verdict>, Error> {
+) -> Result<Pass<Verdict>, Error> {
     with(app, state, |deployment| {
         let place = deployment.dir.under_way();
         let mut journal = Journal::new(&app.name, reporter).saying_at(place);

@@ -20,7 +20,7 @@ use crate::config::settings::{Fetch, Follow};
 use crate::config::submodule::Submodule;
 use crate::config::tree::TreeRules;
 use crate::deploy::source::{Commit, Found, Source, SourceError};
-use crate::deploy::{Blame, Progress};
+use crate::deploy::{FailureClass, Progress};
 use crate::git::fetch::LAST;
 use crate::git::listing::tag_of;
 use crate::git::{
@@ -35,7 +35,7 @@ use crate::state::PassedOver;
 use crate::verify::{self, Keygen, SignedObject};
 use crate::worker::serve::Role;
 use crate::worker::{Client, OURSELVES, WorkerError};
-use fault::{advised, blamed, no_commit, refused, surroundings};
+use fault::{advised, blamed, environment_failure, no_commit, refused};
 
 /// Most tags that stand for tags.
 const MOST_TAGS: usize = 16;
@@ -250,11 +250,11 @@ pub fn ssh_options(ssh: &Ssh) -> SshOptions {
 impl Source for Repository {
     fn poll(&mut self, passed_over: &[PassedOver]) -> Result<Found, SourceError> {
         if matches!(self.url, RepositoryUrl::Ssh { .. }) {
-            ssh_files::check(&self.options.ssh).map_err(SourceError::surroundings)?;
+            ssh_files::check(&self.options.ssh).map_err(SourceError::environment)?;
         }
         let remote = Remote::connect(&self.url, &self.options);
         let mut remote = remote.map_err(|error| self.advised(&error))?;
-        let listed = remote.list(&self.wanted).map_err(surroundings)?;
+        let listed = remote.list(&self.wanted).map_err(environment_failure)?;
         let passed = |found: &listing::Revision| {
             let is = |passed: &PassedOver| {
                 passed.tag == tag_of(&found.reference) && passed.id == found.id.to_string()
@@ -264,7 +264,7 @@ impl Source for Repository {
         let found = self
             .wanted
             .resolve_without(&listed, &passed)
-            .map_err(|why| SourceError::surroundings(format!("{}: {why}", self.url)))?;
+            .map_err(|why| SourceError::environment(format!("{}: {why}", self.url)))?;
         let is_tag = matches!(self.wanted, Wanted::TagGlob(_));
         let told = Found {
             revision: revision(found.commit)?,
@@ -281,15 +281,15 @@ impl Source for Repository {
         tick: &mut (dyn FnMut(Progress) + Send),
     ) -> Result<Commit, SourceError> {
         let (remote, found) = self.polled.take().ok_or_else(|| {
-            SourceError::surroundings("a fetch without a poll before it: please report this")
+            SourceError::environment("a fetch without a poll before it: please report this")
         })?;
         if found.commit.to_string() != wanted.revision.as_str() {
             let what = "a fetch of something else than was listed: please report this";
-            return Err(SourceError::surroundings(what));
+            return Err(SourceError::environment(what));
         }
         // How large the pack is, nobody says beforehand; without the reserve it is not begun.
         let disk = self.path.parent().unwrap_or(Path::new("."));
-        space::check(disk, Need::default()).map_err(surroundings)?;
+        space::check(disk, Need::default()).map_err(environment_failure)?;
         let (reference, id) = (text::line(found.reference.as_bytes()), found.id.to_string());
         let fetched = self.receive(remote, found, tick);
         let fetched = fetched.map_err(|error| no_commit(error, wanted, &reference, id))?;
@@ -324,13 +324,13 @@ impl Source for Repository {
         let followed = followed.filter(|f| f.found.commit.to_string() == revision.as_str());
         let Some(Fetched { found, tag, commit }) = followed else {
             let what = "a signature without a fetch before it: please report this";
-            return Err(SourceError::surroundings(what));
+            return Err(SourceError::environment(what));
         };
         let signer = SignedObject::of(found, tag.as_deref(), commit)
             .and_then(|object| verify::check(&object, allowed_signers, &Keygen::default()));
-        let signer = signer.map_err(|error| match error.blame() {
-            Blame::Revision => SourceError::revision(error.to_string()),
-            Blame::Surroundings => SourceError::surroundings(error.to_string()),
+        let signer = signer.map_err(|error| match error.class() {
+            FailureClass::Revision => SourceError::revision(error.to_string()),
+            FailureClass::Environment => SourceError::environment(error.to_string()),
         })?;
         Ok(signer.to_string())
     }
@@ -344,7 +344,7 @@ impl Source for Repository {
     ) -> Result<(), SourceError> {
         let revision = named(revision)?;
         fs::create_dir(into).map_err(|e| {
-            SourceError::surroundings(format!("{}: {e}{}", into.display(), space::advice(&e)))
+            SourceError::environment(format!("{}: {e}{}", into.display(), space::advice(&e)))
         })?;
         self.write(revision, live, into, tick).map_err(|error| {
             // The worker may not remove the directory itself; a leftover would be swept with the
@@ -374,9 +374,9 @@ fn id(oid: Oid) -> Result<Id, WorkerError> {
 
 fn named(revision: &Revision) -> Result<Id, SourceError> {
     Id::parse(revision.as_str().as_bytes())
-        .ok_or_else(|| SourceError::surroundings("a revision is 40 hexadecimal digits"))
+        .ok_or_else(|| SourceError::environment("a revision is 40 hexadecimal digits"))
 }
 
 fn revision(id: Oid) -> Result<Revision, SourceError> {
-    Revision::parse(&id.to_string()).map_err(SourceError::surroundings)
+    Revision::parse(&id.to_string()).map_err(SourceError::environment)
 }

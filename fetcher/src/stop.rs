@@ -30,6 +30,6 @@ pub fn listen() -> std::io::Result<()> {
 
 /// Whether we were told to stop.
 #[must_use]
-pub fn told() -> bool {
+pub fn stop_requested() -> bool {
     TOLD.get().is_some_and(|told| told.load(Ordering::Relaxed))
 }

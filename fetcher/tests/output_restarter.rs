@@ -11,14 +11,14 @@ mod stage;
 
 use common::{Signed, Version, World, good};
 use pp_fetcher::cli::output::words;
-use pp_fetcher::pass::Done;
+use pp_fetcher::pass::Pass;
 
 /// What a pass comes to, as a line of it would say.
 fn told(world: &World) -> String {
     match world.try_pass() {
         Ok(verdict) => format!(
             "{}\n\n",
-            words::ended("todo", &Ok(Done::Came(verdict))).text()
+            words::ended("todo", &Ok(Pass::Completed(verdict))).text()
         ),
         Err(error) => format!("failed: {error}\n\n"),
     }

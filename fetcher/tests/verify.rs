@@ -12,7 +12,7 @@ mod verify_support;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use pp_fetcher::deploy::Blame;
+use pp_fetcher::deploy::FailureClass;
 use pp_fetcher::deploy::source::Source;
 use verify_support::{Signing, ada};
 
@@ -170,7 +170,7 @@ fn without_a_usable_file_nothing_is_taken_and_the_revision_is_not_to_blame() {
         (missing, "No such file"),
         (directory, "not a file"),
     ] {
-        assert_eq!(error.blame, Blame::Surroundings);
+        assert_eq!(error.class, FailureClass::Environment);
         assert!(error.what.contains(expected), "{}", error.what);
         assert!(error.what.contains("allowed_signers"), "{}", error.what);
     }

@@ -13,7 +13,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use git_support::nothing_left;
-use pp_fetcher::deploy::Blame;
+use pp_fetcher::deploy::FailureClass;
 use pp_fetcher::process::ask::AskError;
 use pp_fetcher::verify::{Keygen, SignedObject, Signer, VerifyError, check};
 
@@ -49,7 +49,7 @@ fn without_ssh_keygen_nothing_is_taken_and_the_package_is_named() {
         matches!(error, VerifyError::Ask(AskError::Program { .. })),
         "{error}"
     );
-    assert_eq!(error.blame(), Blame::Surroundings);
+    assert_eq!(error.class(), FailureClass::Environment);
     assert!(error.to_string().contains("openssh-client"));
 }
 
@@ -66,7 +66,7 @@ fn one_that_hangs_and_ignores_sigterm_is_ended_with_all_it_started() {
         matches!(error, VerifyError::Ask(AskError::TimedOut { .. })),
         "{error}"
     );
-    assert_eq!(error.blame(), Blame::Surroundings);
+    assert_eq!(error.class(), FailureClass::Environment);
     assert!(began.elapsed() < Duration::from_secs(5));
     let pid = fs::read_to_string(dir.path().join("pid")).unwrap();
     nothing_left(pid.trim().parse().unwrap());

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use git_support::{Forge, script};
 use pp_fetcher::config::App;
-use pp_fetcher::deploy::Blame;
+use pp_fetcher::deploy::FailureClass;
 use pp_fetcher::deploy::source::{Source, SourceError};
 use pp_fetcher::repository::Repository;
 use pp_fetcher::worker::WorkerError;
@@ -151,7 +151,7 @@ fn a_worker_that_misbehaves_is_a_clear_error_and_the_next_poll_converges() {
         println!("{}\n", error.what);
         assert!(error.what.contains(expected), "{body}: {}", error.what);
         assert!(!error.what.contains('\u{1b}'), "{}", error.what);
-        assert_eq!(error.blame, Blame::Surroundings, "{body}");
+        assert_eq!(error.class, FailureClass::Environment, "{body}");
         deployed(&forge, repository(&forge, REAL)).unwrap();
     }
 }
@@ -204,7 +204,7 @@ fn a_worker_that_writes_other_files_is_found_out_and_nothing_is_left() {
             "{n}: {}",
             error.what
         );
-        assert_eq!(error.blame, Blame::Surroundings);
+        assert_eq!(error.class, FailureClass::Environment);
         assert!(!into.exists(), "{n}: left behind");
     }
 }

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use common::{Fake, Rig, client_as, drain, is_root, mine, policy, unit};
 use pp_protocol::{Answer, Verb};
+use pp_restarter::front::Settings;
 use pp_restarter::policy::Who;
 
 const NOTHING: [u8; 0] = [];
@@ -75,15 +76,23 @@ fn rule_12_announcing_much_costs_no_memory() {
 
 #[test]
 fn rule_14_who_says_nothing_is_closed_after_two_seconds() {
-    let rig = Rig::new(mine(&["todo.service"]));
+    assert_eq!(
+        Settings::for_policy(&mine(&[])).request,
+        Duration::from_secs(2)
+    );
+    let time = Duration::from_millis(300);
+    let rig = Rig::with(
+        mine(&["todo.service"]),
+        Fake::taking(Duration::ZERO),
+        |settings| settings.request = time,
+    );
     let start = Instant::now();
     let mut silent = rig.connect();
     let mut slow = rig.connect();
     slow.write_all(&[0, 0, 0, 2]).unwrap();
     assert_eq!(drain(&mut silent), NOTHING);
     assert_eq!(drain(&mut slow), NOTHING);
-    let took = start.elapsed();
-    assert!((1900..3000).contains(&took.as_millis()), "{took:?}");
+    assert!(start.elapsed() >= time, "closed before the time was over");
 }
 
 #[test]
@@ -92,13 +101,15 @@ fn rule_14_a_hundred_silent_connections_of_one_uid_do_not_delay_another() {
         return;
     }
     let other = 61_002;
-    let rig = Rig::new(policy(&["todo.service"], &[Who::User(other)]));
+    // None of the silent ones is closed while the test runs: whoever is served does not wait for them.
+    let rig = Rig::with(
+        policy(&["todo.service"], &[Who::User(other)]),
+        Fake::taking(Duration::ZERO),
+        |settings| settings.request = Duration::from_secs(600),
+    );
     let silent: Vec<_> = (0..100).map(|_| rig.connect()).collect();
-    let start = Instant::now();
     let out = client_as(other, other, "", &rig.path(), &["todo.service"]);
-    let took = start.elapsed();
     assert_eq!(out.status.code(), Some(0), "{out:?}");
-    assert!(took < Duration::from_millis(100), "{took:?}");
     drop(silent);
 }
 
@@ -137,8 +148,11 @@ fn rule_14_more_connections_than_are_served_wait_and_are_served() {
     // Three times two silent ones are before it in the backlog.
     let start = Instant::now();
     assert!(rig.client().list().is_ok());
-    let took = start.elapsed();
-    assert!((800..2500).contains(&took.as_millis()), "{took:?}");
+    let waited = start.elapsed();
+    assert!(
+        waited >= Duration::from_millis(600),
+        "{waited:?}: not in turn"
+    );
     drop(silent);
 }
 

@@ -16,7 +16,7 @@ use std::time::Duration;
 use common::{Fake, Same, mine, service};
 use pp_protocol::{JobResult, Verb};
 use pp_restarter::monitor::{self, Changes};
-use pp_restarter::pair::{IS_CURRENT, LEAVE, Order, WORD, Word};
+use pp_restarter::pair::{IS_CURRENT, LEAVE, MonitorReply, Order, REPLY};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::time::Instant;
@@ -76,11 +76,36 @@ impl Taken {
             .unwrap();
     }
 
-    async fn hear(&mut self) -> Option<Word> {
-        let mut bytes = [0; WORD];
-        self.pair.read_exact(&mut bytes).await.ok()?;
-        Word::decode(&bytes)
+    /// The next reply but those that only say that an order was accepted.
+    async fn hear(&mut self) -> Option<MonitorReply> {
+        loop {
+            match self.hear_any().await? {
+                MonitorReply::Accepted(_) => {}
+                reply => return Some(reply),
+            }
+        }
     }
+
+    async fn hear_any(&mut self) -> Option<MonitorReply> {
+        let mut bytes = [0; REPLY];
+        self.pair.read_exact(&mut bytes).await.ok()?;
+        MonitorReply::decode(&bytes)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn rule_38_an_order_is_accepted_before_its_job_ends_and_one_beyond_the_limit_never_is() {
+    let mut taken = Taken::new(Duration::from_secs(1));
+    for id in 0..3 {
+        taken.say(id, 0).await;
+        assert_eq!(taken.hear_any().await, Some(MonitorReply::Accepted(id)));
+        assert_eq!(taken.fake.ended() as u64, id, "the job is still running");
+        let finished = taken.hear_any().await;
+        assert!(matches!(finished, Some(MonitorReply::Finished(n, _)) if n == id));
+    }
+    taken.say(3, 0).await;
+    let busy = taken.hear_any().await;
+    assert!(matches!(busy, Some(MonitorReply::Busy(3, _))), "{busy:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -90,8 +115,8 @@ async fn rule_17_a_taken_over_front_cannot_loop_restarts() {
     for id in 0..1000 {
         taken.say(id, 0).await;
         match taken.hear().await.unwrap() {
-            Word::Finished(answered, _) if answered == id => done += 1,
-            Word::Busy(answered, wait) if answered == id => {
+            MonitorReply::Finished(answered, _) if answered == id => done += 1,
+            MonitorReply::Busy(answered, wait) if answered == id => {
                 assert!(wait <= Duration::from_secs(15));
                 busy += 1;
             }
@@ -152,13 +177,19 @@ async fn rule_41_a_front_that_crashes_is_replaced_at_once_and_resets_no_limit() 
         Taken::with(Fake::taking(Duration::ZERO), 2, std::future::pending());
     for id in 0..3 {
         taken.say(id, 0).await;
-        assert!(matches!(taken.hear().await, Some(Word::Finished(..))));
+        assert!(matches!(
+            taken.hear().await,
+            Some(MonitorReply::Finished(..))
+        ));
     }
     taken.pair = others.remove(0);
     taken.say(1, 0).await;
-    assert!(matches!(taken.hear().await, Some(Word::Busy(1, _))));
+    assert!(matches!(taken.hear().await, Some(MonitorReply::Busy(1, _))));
     taken.say(2, 1).await;
-    assert!(matches!(taken.hear().await, Some(Word::Finished(2, _))));
+    assert!(matches!(
+        taken.hear().await,
+        Some(MonitorReply::Finished(2, _))
+    ));
     drop(taken.pair);
     let error = taken.monitor.await.unwrap().unwrap_err();
     assert!(error.to_string().contains("no process is left"), "{error}");
@@ -173,7 +204,10 @@ async fn rule_41_the_next_front_gets_no_answer_of_the_one_before_and_waits_for_i
     tokio::time::sleep(Duration::from_millis(1)).await;
     taken.pair = others.remove(0);
     taken.say(7, 0).await;
-    assert!(matches!(taken.hear().await, Some(Word::Finished(7, _))));
+    assert!(matches!(
+        taken.hear().await,
+        Some(MonitorReply::Finished(7, _))
+    ));
     assert_eq!(taken.fake.count(), 2);
     assert!(
         start.elapsed() >= Duration::from_secs(10),
@@ -193,12 +227,15 @@ async fn rule_41_what_a_front_had_asked_for_that_has_crashed_too_is_nobodys() {
     taken.pair = others.remove(0);
     // The third one's first order has the same number and is for another unit.
     taken.say(1, 1).await;
-    let Some(Word::Finished(1, _)) = taken.hear().await else {
+    let Some(MonitorReply::Finished(1, _)) = taken.hear().await else {
         panic!("its own")
     };
     assert_eq!(taken.fake.acts(), ["todo.service", "other.service"]);
     taken.say(2, 0).await;
-    assert!(matches!(taken.hear().await, Some(Word::Finished(2, _))));
+    assert!(matches!(
+        taken.hear().await,
+        Some(MonitorReply::Finished(2, _))
+    ));
 }
 
 #[tokio::test(start_paused = true)]
@@ -231,11 +268,11 @@ async fn rule_41_a_front_that_does_not_leave_is_left() {
     let stop = tokio::time::sleep(Duration::from_millis(10));
     let (mut taken, _) = Taken::with(Fake::taking(Duration::ZERO), 1, stop);
     let start = Instant::now();
-    assert_eq!(taken.hear().await, Some(Word::Drain));
+    assert_eq!(taken.hear().await, Some(MonitorReply::Drain));
     // It goes on as if nothing had been said.
     taken.say(1, 0).await;
     assert!(
-        matches!(taken.hear().await, Some(Word::Busy(1, _))),
+        matches!(taken.hear().await, Some(MonitorReply::Busy(1, _))),
         "nothing is begun any more"
     );
     let error = taken.monitor.await.unwrap().unwrap_err();
@@ -268,15 +305,15 @@ async fn rule_42_after_a_change_nothing_of_the_old_policy_is_begun() {
         monitor,
     };
     taken.pair.write_all(&IS_CURRENT).await.unwrap();
-    assert_eq!(taken.hear().await, Some(Word::Current));
+    assert_eq!(taken.hear().await, Some(MonitorReply::Current));
     taken.say(1, 0).await;
     changed.store(true, Ordering::Relaxed);
     taken.pair.write_all(&IS_CURRENT).await.unwrap();
-    assert_eq!(taken.hear().await, Some(Word::Drain));
+    assert_eq!(taken.hear().await, Some(MonitorReply::Drain));
     taken.say(2, 1).await;
-    assert!(matches!(taken.hear().await, Some(Word::Busy(2, _))));
+    assert!(matches!(taken.hear().await, Some(MonitorReply::Busy(2, _))));
     assert!(
-        matches!(taken.hear().await, Some(Word::Finished(1, _))),
+        matches!(taken.hear().await, Some(MonitorReply::Finished(1, _))),
         "what was begun ends"
     );
     taken.pair.write_all(&LEAVE).await.unwrap();
@@ -294,8 +331,11 @@ async fn rule_40_a_poweroff_that_comes_after_a_stop_is_seen() {
     let (mut taken, _) = Taken::with(fake, 1, stop);
     let start = Instant::now();
     taken.say(1, 0).await;
-    assert_eq!(taken.hear().await, Some(Word::Drain));
-    assert!(matches!(taken.hear().await, Some(Word::Finished(1, _))));
+    assert_eq!(taken.hear().await, Some(MonitorReply::Drain));
+    assert!(matches!(
+        taken.hear().await,
+        Some(MonitorReply::Finished(1, _))
+    ));
     assert!(
         (10..14).contains(&start.elapsed().as_secs()),
         "{:?}",
@@ -313,8 +353,8 @@ async fn rule_41_a_stop_waits_for_jobs_and_a_shutdown_does_not() {
         let (mut taken, _) = Taken::with(fake, 1, stop);
         let start = Instant::now();
         taken.say(1, 0).await;
-        assert_eq!(taken.hear().await, Some(Word::Drain));
-        let Some(Word::Finished(1, seen)) = taken.hear().await else {
+        assert_eq!(taken.hear().await, Some(MonitorReply::Drain));
+        let Some(MonitorReply::Finished(1, seen)) = taken.hear().await else {
             panic!("whoever waits is answered");
         };
         assert_eq!(seen.job == JobResult::Unknown, shutting_down);

@@ -10,7 +10,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use super::help;
 use super::output::level::Quiet;
 use crate::account::{self, Places};
-use crate::deploy::Urge;
+use crate::deploy::Trigger;
 
 /// Deploys what is pushed: polls git, builds a release, switches to it, and goes back by itself
 /// if the app is not well.
@@ -277,14 +277,14 @@ pub struct Poll {
 
 impl Poll {
     /// A poll that names its apps, or is typed at a terminal, is somebody's who wants to see it now.
-    pub(super) fn urge(&self) -> Urge {
+    pub(super) fn trigger(&self) -> Trigger {
         match (
             self.force,
             self.apps.is_empty() && !std::io::stdout().is_terminal(),
         ) {
-            (true, _) => Urge::Forced,
-            (false, true) => Urge::Scheduled,
-            (false, false) => Urge::Asked,
+            (true, _) => Trigger::Forced,
+            (false, true) => Trigger::Scheduled,
+            (false, false) => Trigger::Requested,
         }
     }
 }

@@ -9,7 +9,7 @@ use super::output::{Output, complain, say};
 use super::{FAILED, OK, USAGE, one_app};
 use crate::config::{App, duration};
 use crate::git::text;
-use crate::pass::{Done, Error, rollback as roll_back, with};
+use crate::pass::{Error, Pass, rollback as roll_back, with};
 use crate::state::{Pause, State};
 
 /// `pp-fetcher rollback APP [RELEASE]`.
@@ -18,7 +18,7 @@ pub fn rollback(arguments: &Arguments, app: &str, release: Option<&str>) -> u8 {
         let output = Output::choose(Level::All);
         let mut voice = output.voice();
         let ended = roll_back(app, &arguments.state(), release, &mut *voice);
-        if matches!(ended, Ok(Done::Busy)) {
+        if matches!(ended, Ok(Pass::Busy)) {
             return busy(app);
         }
         voice.ended(&app.name, &ended);
@@ -109,17 +109,17 @@ fn attempt(
     })
 }
 
-fn report(app: &App, changed: Result<Done<Result<String, String>>, Error>) -> u8 {
+fn report(app: &App, changed: Result<Pass<Result<String, String>>, Error>) -> u8 {
     match changed {
-        Ok(Done::Came(Ok(told))) => {
+        Ok(Pass::Completed(Ok(told))) => {
             say(&format!("{}: {told}\n", app.name));
             OK
         }
-        Ok(Done::Came(Err(why))) => {
+        Ok(Pass::Completed(Err(why))) => {
             complain(&format!("{}: {why}", app.name));
             USAGE
         }
-        Ok(Done::Busy) => busy(app),
+        Ok(Pass::Busy) => busy(app),
         Err(error) => {
             complain(&format!("{}: {error}", app.name));
             FAILED

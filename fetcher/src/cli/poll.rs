@@ -10,9 +10,9 @@ use super::output::lines::Lines;
 use super::output::{Output, complain, json, say, words};
 use super::{FAILED, OK, USAGE, load, select};
 use crate::config::App;
-use crate::deploy::Urge;
+use crate::deploy::Trigger;
 use crate::deploy::foresee::Foreseen;
-use crate::pass::{Done, pass, with};
+use crate::pass::{Pass, pass, with};
 use crate::stop;
 
 /// Most apps worked on at a time: builds are the load, and the apps themselves need the host too.
@@ -64,7 +64,7 @@ fn passes(apps: &[App], arguments: &Arguments, options: &Poll) -> bool {
                     let went_well = if options.dry_run {
                         dry_run(app, arguments, options.json)
                     } else {
-                        one(app, arguments, options.urge(), &output)
+                        one(app, arguments, options.trigger(), &output)
                     };
                     if !went_well {
                         *lock(&failed) = true;
@@ -77,9 +77,9 @@ fn passes(apps: &[App], arguments: &Arguments, options: &Poll) -> bool {
 }
 
 /// One app's pass, told to `output`; whether it went well.
-pub(super) fn one(app: &App, arguments: &Arguments, urge: Urge, output: &Output) -> bool {
+pub(super) fn one(app: &App, arguments: &Arguments, trigger: Trigger, output: &Output) -> bool {
     let mut voice = output.voice();
-    let ended = pass(app, &arguments.state(), urge, &mut *voice);
+    let ended = pass(app, &arguments.state(), trigger, &mut *voice);
     voice.ended(&app.name, &ended);
     well(&ended)
 }
@@ -89,8 +89,8 @@ fn dry_run(app: &App, arguments: &Arguments, json: bool) -> bool {
         Ok(deployment.foresee()?)
     });
     let would_fail = match &foreseen {
-        Ok(Done::Came(Foreseen::Deploy { obstacle, .. })) => obstacle.is_some(),
-        Ok(Done::Came(Foreseen::GoBack(_))) | Err(_) => true,
+        Ok(Pass::Completed(Foreseen::Deploy { obstacle, .. })) => obstacle.is_some(),
+        Ok(Pass::Completed(Foreseen::GoBack(_))) | Err(_) => true,
         Ok(_) => false,
     };
     if json {
@@ -99,8 +99,8 @@ fn dry_run(app: &App, arguments: &Arguments, json: bool) -> bool {
     }
     let lines = Lines::stdout();
     match &foreseen {
-        Ok(Done::Busy) => lines.line(&app.name, "would do nothing: another pass is at work"),
-        Ok(Done::Came(would)) => lines.line(&app.name, &words::foreseen(&app.name, would)),
+        Ok(Pass::Busy) => lines.line(&app.name, "would do nothing: another pass is at work"),
+        Ok(Pass::Completed(would)) => lines.line(&app.name, &words::foreseen(&app.name, would)),
         Err(error) => lines.line(&app.name, &format!("would fail: {error}")),
     }
     !would_fail

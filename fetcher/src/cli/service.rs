@@ -5,7 +5,7 @@ use super::output::level::Quiet;
 use super::output::{Output, complain};
 use super::{FAILED, OK, load, poll};
 use crate::config::Config;
-use crate::deploy::Urge;
+use crate::deploy::Trigger;
 use crate::release::place;
 use crate::service;
 
@@ -19,7 +19,7 @@ pub fn run(arguments: &Arguments, quiet: Quiet) -> u8 {
     let output = Output::choose(quiet.into());
     let reload = || load(&arguments.config(), &[]).ok().inspect(look);
     match service::run(config, reload, |app| {
-        poll::one(app, arguments, Urge::Scheduled, &output);
+        poll::one(app, arguments, Trigger::Scheduled, &output);
     }) {
         Ok(()) => OK,
         Err(error) => {

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::failure::{Blame, Failure};
+use super::failure::{Failure, FailureClass};
 use super::journal::Phase;
 use super::pipeline::{Deployment, Draft};
 use super::source::{Found, SourceError};
@@ -120,7 +120,7 @@ impl Deployment<'_> {
             return Ok(None);
         };
         let signer = self.source.signer(revision, allowed).map_err(|mut error| {
-            if error.blame == Blame::Revision {
+            if error.class == FailureClass::Revision {
                 error.what.push_str(&format!(
                     "\n  it is not tried again by itself; `pp-fetcher retry {}` lets the next poll try it",
                     self.app.name

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::failure::{Blame, Failure};
+use super::failure::{Failure, FailureClass};
 use super::journal::{Beginning, Journal, Phase};
 use super::pipeline::{Deployment, Draft, Verdict, unswitched};
 use super::restart::restart_all;
@@ -25,7 +25,7 @@ impl Deployment<'_> {
         journal.note(&format!("not well: {}", failure.what));
         if let Some(ill) = &trying.ill_before {
             // Whatever it is, this revision has not brought it: it is tried again, later and later.
-            failure.blame = Blame::Surroundings;
+            failure.class = FailureClass::Environment;
             failure.what.push_str(&self.compared(&failure, ill));
         }
         self.hold_against(&trying.revision, &failure);
@@ -176,7 +176,7 @@ impl Deployment<'_> {
         }
         journal.step(Phase::BackProbe, || {
             probe(self.host, self.app, &release)
-                .map_err(|illness| Failure::surroundings(Phase::BackProbe, illness.what))
+                .map_err(|illness| Failure::environment(Phase::BackProbe, illness.what))
         })
     }
 
@@ -201,7 +201,7 @@ impl Deployment<'_> {
 fn was_brought_back(worse: &Failure) -> bool {
     match worse.phase {
         Phase::BackProbe => true,
-        Phase::BackRestart => worse.blame == Blame::Revision,
+        Phase::BackRestart => worse.class == FailureClass::Revision,
         _ => false,
     }
 }

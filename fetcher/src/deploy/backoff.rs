@@ -14,11 +14,11 @@ const LONGEST: Duration = Duration::from_secs(3600);
 
 /// How much somebody wants a pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Urge {
+pub enum Trigger {
     /// Its time has come; after failures it may wait.
     Scheduled,
     /// Somebody asks for this app now.
-    Asked,
+    Requested,
     /// Somebody wants it deployed, whatever stands against it.
     Forced,
 }
@@ -59,7 +59,7 @@ impl Deployment<'_> {
 
     /// One more failure that is not the revision's fault; being told to stop is none.
     pub(super) fn count_trouble(&mut self, failure: &Failure) {
-        if stop::told() {
+        if stop::stop_requested() {
             return;
         }
         let now = (self.clock)();

@@ -86,12 +86,12 @@ pub fn build(
         // What a build does on a full disk says nothing about the revision.
         if let Some(full) = [facts.release, log].iter().find_map(|p| space::is_full(p)) {
             what.push_str(&format!("\n  the disk is full: {full}"));
-            return Err(Failure::surroundings(Phase::Build, what));
+            return Err(Failure::environment(Phase::Build, what));
         }
         match in_the_unit(log, &facts.app.name) {
             Some(Barred::ReadOnly(advice)) => {
                 what.push_str(&advice);
-                return Err(Failure::surroundings(Phase::Build, what));
+                return Err(Failure::environment(Phase::Build, what));
             }
             Some(Barred::Privilege(advice)) => what.push_str(&advice),
             None => {}
@@ -115,7 +115,7 @@ pub fn build(
             Phase::Build,
             format!("{} cannot be run: {error}\n  {}", program.display(), first_line(&program)),
         )),
-        Err(error) => Err(Failure::surroundings(
+        Err(error) => Err(Failure::environment(
             Phase::Build,
             format!("{} was not run: {error}", written.display()),
         )),
@@ -133,7 +133,7 @@ fn script(release: &Path, written: &Path) -> Result<PathBuf, Failure> {
     let refuse = |what: String| {
         // An absolute one is the host's, which was looked at before and has changed since.
         Err(if written.is_absolute() {
-            Failure::surroundings(Phase::Build, what)
+            Failure::environment(Phase::Build, what)
         } else {
             Failure::revision(Phase::Build, what)
         })

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use super::failure::{Blame, Failure};
+use super::failure::{Failure, FailureClass};
 use super::journal::{Journal, Phase};
 use super::pipeline::{Deployment, Draft, Verdict};
 use crate::release::prune::Failed;
@@ -86,7 +86,7 @@ impl Deployment<'_> {
     /// Whether somebody will want to see what a failed build has left. Not if the disk is full of it.
     fn worth_a_look(&self, failure: &Failure) -> bool {
         failure.phase == Phase::Build
-            && failure.blame == Blame::Revision
+            && failure.class == FailureClass::Revision
             && space::is_full(&self.layout.releases()).is_none()
     }
 
@@ -135,9 +135,9 @@ impl Deployment<'_> {
 
     /// A revision that is at fault is quarantined; otherwise it is tried again, ever less often.
     pub(super) fn hold_against(&mut self, revision: &Revision, failure: &Failure) {
-        match failure.blame {
-            Blame::Surroundings => self.count_trouble(failure),
-            Blame::Revision => {
+        match failure.class {
+            FailureClass::Environment => self.count_trouble(failure),
+            FailureClass::Revision => {
                 self.state.trouble = None;
                 self.state.quarantine(
                     revision,

@@ -8,11 +8,11 @@ use crate::state::Outcome;
 
 /// Who has to change something before it can go better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Blame {
+pub enum FailureClass {
     /// The revision: it is quarantined, and only a newer one is tried by itself.
     Revision,
     /// The host, the network, the configuration: the same revision is tried again.
-    Surroundings,
+    Environment,
 }
 
 /// A step that failed.
@@ -24,7 +24,7 @@ pub struct Failure {
     /// What happened, to what, why, and what to do.
     pub what: String,
     /// Whose fault it is.
-    pub blame: Blame,
+    pub class: FailureClass,
     /// How the attempt ends because of it.
     pub outcome: Outcome,
     /// For an app that is not well: the same for the same fault of two releases.
@@ -37,7 +37,7 @@ impl Failure {
         Self {
             phase,
             what: what.into(),
-            blame: Blame::Revision,
+            class: FailureClass::Revision,
             outcome: Outcome::Refused,
             key: None,
         }
@@ -48,18 +48,18 @@ impl Failure {
         Self {
             phase,
             what: what.into(),
-            blame: Blame::Revision,
+            class: FailureClass::Revision,
             outcome: Outcome::Failed,
             key: None,
         }
     }
 
     /// Something around the revision failed before anything was switched.
-    pub fn surroundings(phase: Phase, what: impl Into<String>) -> Self {
+    pub fn environment(phase: Phase, what: impl Into<String>) -> Self {
         Self {
             phase,
             what: what.into(),
-            blame: Blame::Surroundings,
+            class: FailureClass::Environment,
             outcome: Outcome::Failed,
             key: None,
         }
@@ -70,7 +70,7 @@ impl Failure {
     pub fn not_well(phase: Phase, illness: Illness) -> Self {
         let failure = match illness.cause {
             Cause::App => Self::revision(phase, illness.what),
-            Cause::Setup => Self::surroundings(phase, illness.what),
+            Cause::Setup => Self::environment(phase, illness.what),
         };
         Self {
             key: Some(illness.key),
@@ -81,7 +81,7 @@ impl Failure {
     /// We were told to stop.
     #[must_use]
     pub fn stopped(phase: Phase) -> Self {
-        Self::surroundings(
+        Self::environment(
             phase,
             "pp-fetcher was told to stop; nothing was switched, and the next poll tries again",
         )

@@ -28,7 +28,7 @@ impl Deployment<'_> {
     /// # Errors
     /// What would make any revision fail, with its mend.
     pub(super) fn look(&self) -> Result<Looked, Failure> {
-        let fail = |what: String| Failure::surroundings(Phase::Look, what);
+        let fail = |what: String| Failure::environment(Phase::Look, what);
         self.layout.current().map_err(|e| fail(e.to_string()))?;
         let mut remarks = place::look(self.layout.root()).map_err(fail)?;
         remarks.extend(place::look_at_environment(&self.app.deploy.env));

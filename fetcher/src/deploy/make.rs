@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::failure::{Blame, Failure};
+use super::failure::{Failure, FailureClass};
 use super::journal::{Phase, Progress};
 use super::pipeline::Deployment;
 use crate::crash;
@@ -23,7 +23,7 @@ impl Deployment<'_> {
         tick: &mut (dyn FnMut(Progress) + Send),
     ) -> Result<(), Failure> {
         let first = self.write_release(trying, tick);
-        if !matches!(&first, Err(failure) if failure.blame == Blame::Surroundings) {
+        if !matches!(&first, Err(failure) if failure.class == FailureClass::Environment) {
             return first;
         }
         let keep = self.app.deploy.keep;
@@ -39,7 +39,7 @@ impl Deployment<'_> {
         trying: &Trying,
         tick: &mut (dyn FnMut(Progress) + Send),
     ) -> Result<(), Failure> {
-        let disk = |what: String| Failure::surroundings(Phase::Checkout, what);
+        let disk = |what: String| Failure::environment(Phase::Checkout, what);
         self.layout
             .create()
             .map_err(|(path, e)| disk(format!("{}: {e}{}", path.display(), space::advice(&e))))?;

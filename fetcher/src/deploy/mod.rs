@@ -28,7 +28,7 @@ pub mod rollback;
 mod seek;
 pub mod source;
 
-pub use backoff::Urge;
-pub use failure::{Blame, Failure};
+pub use backoff::Trigger;
+pub use failure::{Failure, FailureClass};
 pub use journal::{Beginning, Journal, Phase, Progress, Reporter};
 pub use pipeline::{Deployment, Verdict};

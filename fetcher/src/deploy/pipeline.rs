@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use nix::unistd::{getegid, geteuid};
 use thiserror::Error;
 
-use super::backoff::Urge;
+use super::backoff::Trigger;
 use super::build::{self, Facts};
 use super::failure::Failure;
 use super::journal::{Beginning, Journal, Phase};
@@ -97,13 +97,17 @@ impl Deployment<'_> {
     ///
     /// # Errors
     /// Nothing could be attempted; what serves is untouched.
-    pub fn pass(&mut self, urge: Urge, journal: &mut Journal<'_>) -> Result<Verdict, PassError> {
+    pub fn pass(
+        &mut self,
+        trigger: Trigger,
+        journal: &mut Journal<'_>,
+    ) -> Result<Verdict, PassError> {
         self.layout.sweep();
         self.dir.sweep();
         if let Some(verdict) = self.resume(journal)? {
             return Ok(verdict);
         }
-        let sought = self.seek(urge, journal);
+        let sought = self.seek(trigger, journal);
         match (sought, self.state.stuck.clone()) {
             (Ok(Sought::New(new)), _) => Ok(self.attempt(*new, journal)?),
             (Err(PassError::State(error)), _) => Err(error.into()),
@@ -179,7 +183,7 @@ impl Deployment<'_> {
         self.state.trying = Some(trying.clone());
         self.save()?;
         let deployed = self.prepare(&draft, &trying, journal).and_then(|()| {
-            if stop::told() {
+            if stop::stop_requested() {
                 return Err(Failure::stopped(Phase::Build));
             }
             self.bring_up(&trying, journal)
@@ -245,7 +249,7 @@ impl Deployment<'_> {
             match error {
                 SharedError::Link(_) => Failure::refused(Phase::Shared, what),
                 SharedError::Io(e) => {
-                    Failure::surroundings(Phase::Shared, format!("{what}{}", space::advice(&e)))
+                    Failure::environment(Phase::Shared, format!("{what}{}", space::advice(&e)))
                 }
             }
         })?;
@@ -269,7 +273,7 @@ impl Deployment<'_> {
                  the kernel's log says more about the disk: journalctl -k",
                 release.display()
             );
-            Failure::surroundings(phase, what)
+            Failure::environment(phase, what)
         })
     }
 
@@ -342,11 +346,11 @@ fn not_restarted(previous: &str, unknown: &[String]) -> Failure {
          `systemctl status pp-restarter.service` shows what became of the restarter",
         unknown.join("\n  ")
     );
-    Failure::surroundings(Phase::Probe, what)
+    Failure::environment(Phase::Probe, what)
 }
 
 /// `current` could not be replaced.
 pub(super) fn unswitched(phase: Phase, error: &std::io::Error) -> Failure {
     let advice = space::advice(error);
-    Failure::surroundings(phase, format!("`current` stays as it is: {error}{advice}"))
+    Failure::environment(phase, format!("`current` stays as it is: {error}{advice}"))
 }

@@ -79,7 +79,7 @@ pub fn check_permitted(
     host: &dyn Host,
     app: &App,
 ) -> Result<(), Failure> {
-    let fail = |what: String| Failure::surroundings(Phase::Look, what);
+    let fail = |what: String| Failure::environment(Phase::Look, what);
     if !has_units(app) {
         return Ok(());
     }
@@ -178,25 +178,25 @@ fn read(
     unit: &UnitName,
     phase: Phase,
 ) -> Result<Option<String>, Failure> {
-    let surroundings = |what: String| Err(Failure::surroundings(phase, what));
+    let environment = |what: String| Err(Failure::environment(phase, what));
     match answer {
         Ok(Answer::Finished(report)) => match report.outcome(verb) {
             Outcome::Restarted | Outcome::Reloaded => Ok(None),
             Outcome::Unknown => Ok(Some(told(unit, verb, &report))),
-            Outcome::Refused => surroundings(told(unit, verb, &report)),
-            Outcome::NotRunning if report.left_stopped(verb) => surroundings(only_what_runs(unit)),
+            Outcome::Refused => environment(told(unit, verb, &report)),
+            Outcome::NotRunning if report.left_stopped(verb) => environment(only_what_runs(unit)),
             Outcome::NotRunning | Outcome::Failed => {
                 Err(Failure::revision(phase, told(unit, verb, &report)))
             }
         },
         Ok(Answer::Denied) => {
             // It was allowed before the switch: the policy has changed since.
-            surroundings(format!(
+            environment(format!(
                 "the restarter refused to {} {unit}\n  {HOW_TO_ALLOW}",
                 verb.as_str()
             ))
         }
-        Ok(Answer::Busy(wait)) => surroundings(format!(
+        Ok(Answer::Busy(wait)) => environment(format!(
             "too many restarts of {unit}: the restarter takes the next one in {}, and a deploy \
              waits {} at most\n  an administrator sets the limit in \
              /etc/pp-restarter/policy.d/*.toml",
@@ -204,7 +204,7 @@ fn read(
             human(PATIENCE)
         )),
         Err(error) if error.outcome_unknown() => Ok(Some(error.to_string())),
-        Err(error) => surroundings(unreachable(&error)),
+        Err(error) => environment(unreachable(&error)),
     }
 }
 

@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 use std::fs;
 
-use super::backoff::Urge;
-use super::failure::{Blame, Failure};
+use super::backoff::Trigger;
+use super::failure::{Failure, FailureClass};
 use super::journal::{Journal, Phase};
 use super::look::Looked;
 use super::pipeline::{Deployment, PassError, Verdict};
@@ -46,14 +46,14 @@ impl Deployment<'_> {
     /// Nothing could be attempted; what serves is untouched.
     pub(super) fn seek(
         &mut self,
-        urge: Urge,
+        trigger: Trigger,
         journal: &mut Journal<'_>,
     ) -> Result<Sought, PassError> {
-        let forced = urge == Urge::Forced;
+        let forced = trigger == Trigger::Forced;
         if let Some(pause) = self.pause().filter(|_| !forced) {
             return Ok(Sought::Nothing(Verdict::Paused(pause)));
         }
-        if let Some(trouble) = self.waits_out().filter(|_| urge == Urge::Scheduled) {
+        if let Some(trouble) = self.waits_out().filter(|_| trigger == Trigger::Scheduled) {
             return Ok(Sought::Nothing(Verdict::Waiting(trouble)));
         }
         for _ in 0..MOST_PASSED_OVER {
@@ -75,7 +75,7 @@ impl Deployment<'_> {
                 Err(error) if error.no_commit.is_some() => self.pass_over(error, journal)?,
                 fetched => {
                     let commit = match fetched.map_err(|e| e.during(Phase::Fetch)) {
-                        Err(f) if f.blame == Blame::Surroundings => return self.trouble(f),
+                        Err(f) if f.class == FailureClass::Environment => return self.trouble(f),
                         other => other,
                     };
                     return Ok(Sought::New(Box::new(New {
@@ -86,7 +86,7 @@ impl Deployment<'_> {
                 }
             }
         }
-        self.trouble(Failure::surroundings(
+        self.trouble(Failure::environment(
             Phase::Fetch,
             format!(
                 "{MOST_PASSED_OVER} tags in a row stand for no commit: let `tag` in {} match fewer",

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::failure::{Blame, Failure};
+use super::failure::{Failure, FailureClass};
 use super::journal::{Phase, Progress};
 use crate::revision::Revision;
 use crate::state::PassedOver;
@@ -91,17 +91,17 @@ pub struct SourceError {
     /// What happened, to what, why, and what to do.
     pub what: String,
     /// Whose fault it is.
-    pub blame: Blame,
+    pub class: FailureClass,
     /// The tag that was to be fetched, if it stands for no commit.
     pub no_commit: Option<PassedOver>,
 }
 
 impl SourceError {
     /// Something around the revision.
-    pub fn surroundings(what: impl Into<String>) -> Self {
+    pub fn environment(what: impl Into<String>) -> Self {
         Self {
             what: what.into(),
-            blame: Blame::Surroundings,
+            class: FailureClass::Environment,
             no_commit: None,
         }
     }
@@ -110,7 +110,7 @@ impl SourceError {
     pub fn revision(what: impl Into<String>) -> Self {
         Self {
             what: what.into(),
-            blame: Blame::Revision,
+            class: FailureClass::Revision,
             no_commit: None,
         }
     }
@@ -118,9 +118,9 @@ impl SourceError {
     /// The failure of the step in which it came; a revision that is not accepted is refused.
     #[must_use]
     pub fn during(self, phase: Phase) -> Failure {
-        match self.blame {
-            Blame::Revision => Failure::refused(phase, self.what),
-            Blame::Surroundings => Failure::surroundings(phase, self.what),
+        match self.class {
+            FailureClass::Revision => Failure::refused(phase, self.what),
+            FailureClass::Environment => Failure::environment(phase, self.what),
         }
     }
 }

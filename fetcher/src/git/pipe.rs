@@ -39,7 +39,7 @@ const TIED: &str = "/usr/bin/setpriv";
 
 /// Why a conversation ended before it was over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cut {
+pub enum AbortReason {
     /// The deadline has passed.
     Deadline,
     /// More bytes came than the budget allows.
@@ -58,7 +58,7 @@ pub struct Pipe {
     heard: Vec<u8>,
     deadline: Instant,
     left: u64,
-    cut: Option<Cut>,
+    cut: Option<AbortReason>,
     reaped: bool,
 }
 
@@ -133,7 +133,7 @@ impl Pipe {
 
     /// Why reading or writing was cut off, if it was by us.
     #[must_use]
-    pub fn cut(&self) -> Option<Cut> {
+    pub fn cut(&self) -> Option<AbortReason> {
         self.cut
     }
 
@@ -218,12 +218,12 @@ impl Pipe {
         loop {
             let left = self.deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                self.cut = Some(Cut::Deadline);
+                self.cut = Some(AbortReason::Deadline);
                 self.end();
                 return Err(io::ErrorKind::TimedOut.into());
             }
-            if stop::told() {
-                self.cut = Some(Cut::Stopped);
+            if stop::stop_requested() {
+                self.cut = Some(AbortReason::Stopped);
                 self.end();
                 return Err(io::Error::other("told to stop"));
             }
@@ -285,7 +285,7 @@ impl Read for Pipe {
         match self.left.checked_sub(n as u64) {
             Some(left) => self.left = left,
             None => {
-                self.cut = Some(Cut::Budget);
+                self.cut = Some(AbortReason::Budget);
                 self.end();
                 return Err(io::Error::other("more bytes than allowed"));
             }

@@ -5,7 +5,7 @@ use super::failure::{Failure, classify};
 use super::https::{Https, HttpsError};
 use super::listing::{Listed, Wanted};
 use super::options::RemoteOptions;
-use super::pipe::{Cut, Pipe};
+use super::pipe::{AbortReason, Pipe};
 use super::transport::Transport;
 use super::url::RepositoryUrl;
 use super::wire::{self, Greeting, Wire, WireError};
@@ -151,16 +151,16 @@ impl Ends {
                 said: said(&transport.said()),
             },
             WireError::Io(error) => match transport.cut() {
-                Some(Cut::Deadline) => RemoteError::TimedOut {
+                Some(AbortReason::Deadline) => RemoteError::TimedOut {
                     remote,
                     deadline: self.options.deadline,
                     said: said(&transport.said()),
                 },
-                Some(Cut::Budget) => RemoteError::TooLarge {
+                Some(AbortReason::Budget) => RemoteError::TooLarge {
                     remote,
                     budget: self.options.budget,
                 },
-                Some(Cut::Stopped) => RemoteError::Stopped { remote },
+                Some(AbortReason::Stopped) => RemoteError::Stopped { remote },
                 None => match transport {
                     Transport::Pipe(pipe) => self.ended(pipe, &error),
                     Transport::Https(https) => match https.failure() {

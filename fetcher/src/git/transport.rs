@@ -4,7 +4,7 @@ use std::io::{self, Read, Write};
 use std::time::Instant;
 
 use super::https::Https;
-use super::pipe::{Cut, Pipe};
+use super::pipe::{AbortReason, Pipe};
 
 /// One of the two. Both end at a deadline and at a byte budget.
 pub enum Transport {
@@ -26,7 +26,7 @@ impl Transport {
 
     /// Why reading or writing was cut off, if it was by us.
     #[must_use]
-    pub fn cut(&self) -> Option<Cut> {
+    pub fn cut(&self) -> Option<AbortReason> {
         match self {
             Self::Pipe(pipe) => pipe.cut(),
             Self::Https(https) => https.cut(),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::git::pipe::{Cut, Pipe};
+use crate::git::pipe::{AbortReason, Pipe};
 
 /// Most bytes of an answer.
 const ANSWER: u64 = 256 * 1024;
@@ -76,16 +76,18 @@ pub fn ask(command: &Command, input: &[u8], deadline: Duration) -> Result<Ran, A
     let mut stdout = Vec::new();
     let read = pipe.read_to_end(&mut stdout);
     match (pipe.cut(), read) {
-        (Some(Cut::Deadline), _) => {
+        (Some(AbortReason::Deadline), _) => {
             return Err(AskError::TimedOut {
                 program: program(),
                 deadline,
             });
         }
-        (Some(Cut::Stopped), _) => {
+        (Some(AbortReason::Stopped), _) => {
             return Err(unclear("pp-fetcher was told to stop".to_owned()));
         }
-        (Some(Cut::Budget), _) => return Err(unclear("it does not stop talking".to_owned())),
+        (Some(AbortReason::Budget), _) => {
+            return Err(unclear("it does not stop talking".to_owned()));
+        }
         (None, Err(error)) => return Err(unclear(error.to_string())),
         (None, Ok(_)) => {}
     }

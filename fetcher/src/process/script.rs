@@ -15,8 +15,8 @@ use nix::unistd::Pid;
 use thiserror::Error;
 
 use super::environment::Environment;
-use super::keeper;
 use super::latest::Latest;
+use super::script_supervisor;
 use crate::state::open;
 use crate::{space, stop};
 
@@ -98,7 +98,7 @@ impl Script<'_> {
             source,
         })?;
         let (reader, writer) = io::pipe()?;
-        let (mut command, keeper) = keeper::command(&self.program)?;
+        let (mut command, script_supervisor) = script_supervisor::command(&self.program)?;
         command
             .current_dir(self.directory)
             .env_clear()
@@ -113,7 +113,7 @@ impl Script<'_> {
         let ended = wait(
             &mut child,
             group,
-            keeper.as_ref(),
+            script_supervisor.as_ref(),
             Instant::now() + self.timeout,
             &mut latest.telling(tell),
         );
@@ -121,11 +121,11 @@ impl Script<'_> {
         let _ = killpg(group, Signal::SIGKILL);
         // A process that left the group may still hold the pipe: its output is not waited for.
         let _ = copied.recv_timeout(Duration::from_secs(1));
-        Ok(match (ended?, keeper) {
+        Ok(match (ended?, script_supervisor) {
             (Waited::Told(why), _) => why,
             (Waited::Ended(status), None) => reading(status),
             (Waited::Ended(status), Some(ours)) => {
-                reading(keeper::said(ours, status).map_err(RunError::Program)?)
+                reading(script_supervisor::said(ours, status).map_err(RunError::Program)?)
             }
         })
     }
@@ -155,24 +155,26 @@ enum Waited {
 fn wait(
     child: &mut Child,
     group: Pid,
-    keeper: Option<&UnixStream>,
+    script_supervisor: Option<&UnixStream>,
     deadline: Instant,
     each: &mut dyn FnMut(),
 ) -> io::Result<Waited> {
     let give_up = &mut || {
         each();
-        stop::told()
+        stop::stop_requested()
     };
     if let Some(status) = wait_until(child, deadline, give_up)? {
         return Ok(Waited::Ended(status));
     }
-    let why = if stop::told() {
+    let why = if stop::stop_requested() {
         Ended::Stopped
     } else {
         Ended::TimedOut
     };
-    // A keeper does the rest itself, and is only killed if it fails to.
-    let grace = if keeper.is_some_and(|mut keeper| keeper.write_all(b"e").is_ok()) {
+    // A script_supervisor does the rest itself, and is only killed if it fails to.
+    let grace = if script_supervisor
+        .is_some_and(|mut script_supervisor| script_supervisor.write_all(b"e").is_ok())
+    {
         3 * GRACE
     } else {
         let _ = killpg(group, Signal::SIGTERM);

@@ -18,7 +18,7 @@ pub(super) fn advised(error: &RemoteError, app: &str, ssh: &SshOptions) -> Sourc
         RemoteError::Denied { .. } => ssh_files::why_denied(ssh),
         _ => String::new(),
     };
-    SourceError::surroundings(format!("{error}{advice}"))
+    SourceError::environment(format!("{error}{advice}"))
 }
 
 /// A tag that stands for a file or a directory is passed over; anything else that does is an error.
@@ -37,11 +37,11 @@ pub(super) fn no_commit(
                 tag: tag.clone(),
                 id,
             }),
-            ..SourceError::surroundings(format!(
+            ..SourceError::environment(format!(
                 "the tag {tag} is passed over: it stands for a {kind}, not for a commit"
             ))
         },
-        None => SourceError::surroundings(format!(
+        None => SourceError::environment(format!(
             "{reference} is a {kind}, and only a commit can be deployed: name another ref"
         )),
     }
@@ -60,10 +60,10 @@ pub(super) fn refused(differs: written::Differs) -> WorkerError {
 pub(super) fn blamed(error: WorkerError) -> SourceError {
     match error {
         WorkerError::Tree(what) => SourceError::revision(what),
-        other => surroundings(other),
+        other => environment_failure(other),
     }
 }
 
-pub(super) fn surroundings(error: impl std::fmt::Display) -> SourceError {
-    SourceError::surroundings(error.to_string())
+pub(super) fn environment_failure(error: impl std::fmt::Display) -> SourceError {
+    SourceError::environment(error.to_string())
 }

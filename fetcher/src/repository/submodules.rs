@@ -24,8 +24,7 @@ impl Repository {
 
     fn fetch_submodule(&mut self, revision: Oid, submodule: &Submodule) -> Result<(), SourceError> {
         let path = submodule.path.display();
-        let told =
-            |what: String| SourceError::surroundings(format!("the submodule {path}: {what}"));
+        let told = |what: String| SourceError::environment(format!("the submodule {path}: {what}"));
         let pin = submodule.pin();
         let lacking = self.asked(|worker| {
             let get = &mut |id, kind| worker.object(id, kind);

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use crate::deploy::Blame;
+use crate::deploy::FailureClass;
 use crate::process::ask::AskError;
 
 /// Anything but a good signature of somebody who may. `what` is the commit or the tag.
@@ -118,16 +118,16 @@ pub enum VerifyError {
 impl VerifyError {
     /// Whose fault it is: the revision's, unless nothing could be said of it.
     #[must_use]
-    pub fn blame(&self) -> Blame {
+    pub fn class(&self) -> FailureClass {
         match self {
             Self::Unsigned { .. }
             | Self::Kind { .. }
             | Self::Bad { .. }
             | Self::Renamed { .. }
             | Self::Unknown { .. }
-            | Self::NotAllowed { .. } => Blame::Revision,
+            | Self::NotAllowed { .. } => FailureClass::Revision,
             Self::File { .. } | Self::Ask(_) | Self::NoRoom(_) | Self::Object { .. } => {
-                Blame::Surroundings
+                FailureClass::Environment
             }
         }
     }

@@ -22,7 +22,7 @@ use pp_fetcher::deploy::foresee::Foreseen;
 use pp_fetcher::deploy::restart::Restarter;
 use pp_fetcher::deploy::rollback::NoWayBack;
 use pp_fetcher::deploy::source::{Commit, Found, Source, SourceError};
-use pp_fetcher::deploy::{Deployment, Journal, Phase, Progress, Reporter, Urge, Verdict};
+use pp_fetcher::deploy::{Deployment, Journal, Phase, Progress, Reporter, Trigger, Verdict};
 use pp_fetcher::health::holder::Stranger;
 use pp_fetcher::health::http::Question;
 use pp_fetcher::health::unit::{Setup, UnitSeen};
@@ -175,19 +175,19 @@ impl World {
 
     /// One pass.
     pub fn try_pass(&self) -> Result<Verdict, String> {
-        self.process(|d, journal| d.pass(Urge::Asked, journal))
+        self.process(|d, journal| d.pass(Trigger::Requested, journal))
             .map_err(|e| e.to_string())
     }
 
     /// One pass whose time has come, as cron makes it.
     pub fn scheduled_pass(&self) -> Result<Verdict, String> {
-        self.process(|d, journal| d.pass(Urge::Scheduled, journal))
+        self.process(|d, journal| d.pass(Trigger::Scheduled, journal))
             .map_err(|e| e.to_string())
     }
 
     /// One pass that deploys whatever is followed.
     pub fn forced_pass(&self) -> Result<Verdict, String> {
-        self.process(|d, journal| d.pass(Urge::Forced, journal))
+        self.process(|d, journal| d.pass(Trigger::Forced, journal))
             .map_err(|e| e.to_string())
     }
 
@@ -268,7 +268,7 @@ impl Source for Forge<'_> {
         self.0.listings.set(self.0.listings.get() + 1);
         let remote = self.0.remote.borrow().clone();
         let revision =
-            remote.ok_or_else(|| SourceError::surroundings("forge: connection refused"))?;
+            remote.ok_or_else(|| SourceError::environment("forge: connection refused"))?;
         Ok(Found {
             revision,
             tag: self.0.tag.borrow().clone(),
@@ -299,7 +299,7 @@ impl Source for Forge<'_> {
         match self.0.versions.borrow()[revision].signed {
             Signed::ByAda => Ok("ada@example.org (ED25519 SHA256:x)".into()),
             Signed::ByNobody => Err(SourceError::revision("the commit is not signed")),
-            Signed::CannotTell => Err(SourceError::surroundings("ssh-keygen cannot be run")),
+            Signed::CannotTell => Err(SourceError::environment("ssh-keygen cannot be run")),
         }
     }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use pp_fetcher::config::App;
-use pp_fetcher::deploy::Blame;
+use pp_fetcher::deploy::FailureClass;
 use pp_fetcher::deploy::source::{Source, SourceError};
 use pp_fetcher::repository::Repository;
 
@@ -123,7 +123,7 @@ impl Signing {
     /// Why what is followed is refused, which is its own fault.
     pub fn refused(&self, follow: &str) -> String {
         let error = self.signer(follow).unwrap_err();
-        assert_eq!(error.blame, Blame::Revision, "{}", error.what);
+        assert_eq!(error.class, FailureClass::Revision, "{}", error.what);
         error.what
     }
 }

@@ -14,7 +14,7 @@
 //! | `repeated` | front | how many records were left out, being like the one before or too many |
 //! | `policy`, `sandbox`, `start`, `stop` | both | the state of the service |
 
-pub mod quiet;
+pub mod log_limiter;
 
 use std::fmt;
 use std::time::Duration;
@@ -183,7 +183,7 @@ pub fn limited(order: &Order, unit: &UnitName, wait: Duration) {
 /// Records about `uid` were left out.
 pub fn repeated(uid: u32, times: u32, last: &str) {
     let who = match uid {
-        quiet::UNTOLD => "callers that are not told apart".to_owned(),
+        log_limiter::UNTOLD => "callers that are not told apart".to_owned(),
         uid => format!("uid {uid}"),
     };
     warn!(

@@ -33,7 +33,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::monitor::Service;
 use crate::monitor::bus::Systemd;
 use crate::monitor::fronts::Fronts;
-use crate::monitor::kept::{self, Kept};
+use crate::monitor::stored_limits::{self, StoredLimits};
 use crate::monitor::watch::Watch;
 use crate::pair::handover;
 use crate::policy::files::{self, Loaded, Places};
@@ -68,8 +68,12 @@ pub fn monitor() -> Result<Option<String>, Failure> {
     audit::open();
     let (policy, refused, wrong) = read(loaded);
     let listener = activation::listener()?;
-    let kept = Kept::open(Path::new(kept::FILE), &policy)
-        .map_err(|error| format!("the limits cannot be kept in {}: {error}", kept::FILE))?;
+    let limits = StoredLimits::open(Path::new(stored_limits::FILE), &policy).map_err(|error| {
+        format!(
+            "the limits cannot be kept in {}: {error}",
+            stored_limits::FILE
+        )
+    })?;
     sandbox::privileges::prepare()?;
     let (mut children, mut pairs) = (Vec::new(), Vec::new());
     for _ in 0..FRONTS {
@@ -88,7 +92,7 @@ pub fn monitor() -> Result<Option<String>, Failure> {
         .into_iter()
         .map(tokio::net::UnixStream::from_std)
         .collect();
-    let service = Service::new(&policy, kept, Fronts::new(pairs?, bytes));
+    let service = Service::new(&policy, limits, Fronts::new(pairs?, bytes));
     sandbox::monitor()?;
     let status = wrong
         .clone()

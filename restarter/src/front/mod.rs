@@ -1,7 +1,7 @@
 //! The process that faces clients: it accepts, authenticates, decodes, decides and answers, as a
 //! user of its own without any right but its open sockets.
 
-pub mod desk;
+pub mod job_queue;
 pub mod peer;
 pub mod request;
 
@@ -25,10 +25,10 @@ use tokio::task::LocalSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::audit;
-use crate::audit::quiet::{Quiet, UNTOLD};
-use crate::pair::{IS_CURRENT, LEAVE, ORDER, WORD, Word};
+use crate::audit::log_limiter::{LogLimiter, UNTOLD};
+use crate::pair::{IS_CURRENT, LEAVE, MonitorReply, ORDER, REPLY};
 use crate::policy::{Caller, Policy};
-use desk::Desk;
+use job_queue::JobQueue;
 
 /// The limits of the front.
 #[derive(Debug, Clone, Copy)]
@@ -69,12 +69,14 @@ struct Front {
     /// The files of the policy were refused: a reason of its own in the log.
     refused: bool,
     settings: Settings,
-    desk: RefCell<Desk>,
+    job_queue: RefCell<JobQueue>,
     orders: mpsc::UnboundedSender<[u8; ORDER]>,
     per_uid: RefCell<HashMap<u32, usize>>,
     open: Cell<usize>,
-    quiet: RefCell<Quiet>,
+    log_limiter: RefCell<LogLimiter>,
     drain: Notify,
+    /// A connection has ended, or the last order: what a front that drains waits for.
+    closed: Notify,
     /// How often the monitor was asked whether the policy is the one on disk, and how often it has said so.
     asked: Cell<u64>,
     current: Cell<u64>,
@@ -95,15 +97,16 @@ pub async fn serve(
     let (from, mut to) = pair.into_split();
     let (orders, mut outbox) = mpsc::unbounded_channel::<[u8; ORDER]>();
     let front = Rc::new(Front {
-        desk: RefCell::new(Desk::new(policy.units.len())),
+        job_queue: RefCell::new(JobQueue::new(policy.units.len())),
         policy,
         refused,
         settings,
         orders,
         per_uid: RefCell::default(),
         open: Cell::new(0),
-        quiet: RefCell::default(),
+        log_limiter: RefCell::default(),
         drain: Notify::new(),
+        closed: Notify::new(),
         asked: Cell::new(0),
         current: Cell::new(0),
         answered: Notify::new(),
@@ -134,7 +137,7 @@ pub async fn serve(
             }
         })
         .await;
-    for (uid, times, last) in front.quiet.borrow_mut().rest() {
+    for (uid, times, last) in front.log_limiter.borrow_mut().rest() {
         audit::repeated(uid, times, &last);
     }
     ended
@@ -143,18 +146,21 @@ pub async fn serve(
 /// Takes the monitor's words; returns only when there will be no more.
 async fn listen(front: &Front, mut from: OwnedReadHalf) -> io::Result<()> {
     loop {
-        let mut bytes = [0; WORD];
+        let mut bytes = [0; REPLY];
         from.read_exact(&mut bytes).await?;
-        match Word::decode(&bytes).ok_or_else(|| io::Error::other("no word of a monitor"))? {
-            Word::Drain => front.drain.notify_one(),
-            Word::Current => {
+        match MonitorReply::decode(&bytes)
+            .ok_or_else(|| io::Error::other("no word of a monitor"))?
+        {
+            MonitorReply::Drain => front.drain.notify_one(),
+            MonitorReply::Current => {
                 front.current.set(front.current.get() + 1);
                 front.answered.notify_one();
             }
-            word => {
-                if let Some(order) = front.desk.borrow_mut().answered(word) {
+            reply => {
+                if let Some(order) = front.job_queue.borrow_mut().take_reply(reply) {
                     let _ = front.orders.send(order.encode());
                 }
+                front.closed.notify_one();
             }
         }
     }
@@ -191,7 +197,7 @@ async fn accept_all(front: &Rc<Front>, listener: &AsyncFd<UnixListener>) {
         idle_since = Instant::now();
     }
     while !front.is_idle() {
-        sleep(Duration::from_millis(5)).await;
+        front.closed.notified().await;
     }
 }
 
@@ -201,6 +207,7 @@ fn start(front: &Rc<Front>, stream: UnixStream, permit: OwnedSemaphorePermit) {
     tokio::task::spawn_local(async move {
         request::serve(&front, stream).await;
         front.open.set(front.open.get().saturating_sub(1));
+        front.closed.notify_one();
         drop(permit);
     });
 }
@@ -238,12 +245,12 @@ impl Front {
     }
 
     fn is_idle(&self) -> bool {
-        self.open.get() == 0 && self.desk.borrow().is_idle()
+        self.open.get() == 0 && self.job_queue.borrow().is_idle()
     }
 
     /// Writes a record about `uid`, unless there are too many like it.
     fn record(&self, uid: u32, like: &str, write: impl FnOnce()) {
-        let advice = self.quiet.borrow_mut().ask(uid, like, Instant::now());
+        let advice = self.log_limiter.borrow_mut().ask(uid, like, Instant::now());
         if let Some((times, last)) = advice.left_out {
             audit::repeated(uid, times, &last);
         }

@@ -10,9 +10,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
-use super::desk::Answer;
+use super::job_queue::Answer;
 use super::{Front, peer};
-use crate::audit::quiet::UNTOLD;
+use crate::audit::log_limiter::UNTOLD;
 use crate::audit::{self, Subject};
 use crate::pair::millis;
 use crate::policy::{Caller, Decision, Reason};
@@ -23,9 +23,6 @@ pub const DENIED: [u8; 6] = [0, 0, 0, 2, 1, 0];
 
 /// What a caller with too many connections is told to wait.
 const TOO_MANY: Duration = Duration::from_secs(1);
-
-/// The monitor answers a request beyond a limit in less.
-const SOON: Duration = Duration::from_millis(50);
 
 /// Why there is no request.
 #[derive(Debug, Error)]
@@ -100,9 +97,8 @@ async fn act(front: &Front, caller: &Caller, verb: Verb, name: &str, stream: &mu
             return answer(front, stream, &DENIED).await;
         }
     };
-    let asked = front.desk.borrow_mut().ask(index, verb);
-    let (Some((order, (id, mut ticket))), Some(unit)) = (asked, front.policy.units.get(index))
-    else {
+    let asked = front.job_queue.borrow_mut().ask(index, verb);
+    let (Some((order, ticket)), Some(unit)) = (asked, front.policy.units.get(index)) else {
         return answer(front, stream, &DENIED).await;
     };
     if let Some(order) = order {
@@ -112,18 +108,13 @@ async fn act(front: &Front, caller: &Caller, verb: Verb, name: &str, stream: &mu
         Some(_) => "in the policy",
         None => "in the policy, joins the next one",
     };
-    // A limit that is reached shows at once, and is all that need be said then.
-    let early = timeout(SOON, &mut ticket).await;
-    if !matches!(early, Ok(Ok(Answer::Busy(_)))) {
+    // The monitor says whether the limit lets the order through: a request beyond it is recorded as busy alone.
+    if ticket.accepted.await.is_ok() {
         // Never left out, whatever was written before: no restart without its record. Sixteen callers at
         // most share one restart, and those are limited.
-        audit::decision(caller, &subject, "allowed", how, Some(id));
+        audit::decision(caller, &subject, "allowed", how, Some(ticket.order));
     }
-    let answered = match early {
-        Ok(answered) => answered,
-        Err(_) => ticket.await,
-    };
-    let message = match answered {
+    let message = match ticket.answer.await {
         // The monitor is gone, and with it everything: the connection ends without an answer.
         Err(_) => return,
         Ok(Answer::Busy(after)) => {
@@ -139,7 +130,7 @@ async fn act(front: &Front, caller: &Caller, verb: Verb, name: &str, stream: &mu
             }
         }
         Ok(Answer::Finished(report)) => {
-            audit::outcome(caller, verb, &unit.name, id, &report);
+            audit::outcome(caller, verb, &unit.name, ticket.order, &report);
             Reply::Finished(report)
         }
     };

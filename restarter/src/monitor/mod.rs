@@ -3,8 +3,8 @@
 
 pub mod bus;
 pub mod fronts;
-pub mod kept;
 pub mod limit;
+pub mod stored_limits;
 pub mod watch;
 
 use std::io;
@@ -18,11 +18,11 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::audit;
-use crate::pair::{IS_CURRENT, LEAVE, ORDER, Order, Word};
+use crate::pair::{IS_CURRENT, LEAVE, MonitorReply, ORDER, Order};
 use crate::policy::Policy;
 use fronts::Fronts;
-use kept::Kept;
 use limit::Bucket;
+use stored_limits::StoredLimits;
 
 /// How long jobs are waited for while the host shuts down: systemd cancels or finishes them without us.
 const SHUTDOWN: Duration = Duration::from_secs(2);
@@ -75,14 +75,18 @@ struct Unit {
 #[derive(Debug)]
 pub struct Service {
     units: Vec<(UnitName, Bucket)>,
-    kept: Kept,
+    stored_limits: StoredLimits,
     fronts: Fronts,
 }
 
 impl Service {
     /// With each unit of `policy` as far from its limit as `missing` says.
     #[must_use]
-    pub fn new(policy: &Policy, (kept, missing): (Kept, Vec<Duration>), fronts: Fronts) -> Self {
+    pub fn new(
+        policy: &Policy,
+        (stored_limits, missing): (StoredLimits, Vec<Duration>),
+        fronts: Fronts,
+    ) -> Self {
         let now = Instant::now();
         let missing = missing.into_iter().chain(std::iter::repeat(Duration::ZERO));
         let bucket = |(unit, missing): (&crate::policy::Unit, _)| {
@@ -90,7 +94,7 @@ impl Service {
         };
         Self {
             units: policy.units.iter().zip(missing).map(bucket).collect(),
-            kept,
+            stored_limits,
             fronts,
         }
     }
@@ -110,7 +114,7 @@ pub async fn serve<M: Manager>(
 ) -> io::Result<()> {
     let Service {
         units,
-        kept,
+        stored_limits,
         mut fronts,
     } = service;
     let unit = |(name, bucket)| Unit {
@@ -122,7 +126,7 @@ pub async fn serve<M: Manager>(
     };
     let mut work = Work {
         units: units.into_iter().map(unit).collect(),
-        kept,
+        stored_limits,
         manager: Arc::clone(&manager),
         jobs: JoinSet::new(),
         front: 0,
@@ -186,7 +190,7 @@ pub async fn serve<M: Manager>(
                     if buffer == IS_CURRENT {
                         match work.draining || changes.have_come() {
                             true => work.drain(&mut leave_by),
-                            false => vec![Word::Current],
+                            false => vec![MonitorReply::Current],
                         }
                     } else if let Some(word) = work.take(&buffer) {
                         word.into_iter().collect()
@@ -213,7 +217,7 @@ pub async fn serve<M: Manager>(
 
 /// Says `words` to the front; `false` if it does not take them. A front that reads nothing must not keep records,
 /// other fronts or a stop waiting.
-async fn tell(pair: &mut UnixStream, words: &[Word]) -> bool {
+async fn tell(pair: &mut UnixStream, words: &[MonitorReply]) -> bool {
     for word in words {
         let told = timeout(TAKE, pair.write_all(&word.encode())).await;
         // One that is gone shows at the next read, after what it has still sent.
@@ -234,7 +238,7 @@ async fn until(moment: Option<Instant>) {
 /// The units and what is being done to them.
 struct Work<M> {
     units: Vec<Unit>,
-    kept: Kept,
+    stored_limits: StoredLimits,
     manager: Arc<M>,
     jobs: JoinSet<(u32, Order, Report)>,
     /// Which front is served, by number.
@@ -245,10 +249,10 @@ struct Work<M> {
 
 impl<M: Manager> Work<M> {
     /// From now on nothing is begun, and the front is to leave.
-    fn drain(&mut self, leave_by: &mut Option<Instant>) -> Vec<Word> {
+    fn drain(&mut self, leave_by: &mut Option<Instant>) -> Vec<MonitorReply> {
         self.draining = true;
         leave_by.get_or_insert_with(|| Instant::now() + DRAIN);
-        vec![Word::Drain]
+        vec![MonitorReply::Drain]
     }
 
     /// Has another front serve in the place of one that has crashed; what to say to it first.
@@ -257,19 +261,22 @@ impl<M: Manager> Work<M> {
         pair: &mut UnixStream,
         fronts: &mut Fronts,
         ended: &mut Option<io::Result<()>>,
-    ) -> Vec<Word> {
+    ) -> Vec<MonitorReply> {
         audit::alarm("front", "the process that faces callers has crashed");
         match fronts.next().await {
             Ok(next) => *pair = next,
             Err(error) => *ended = Some(Err(error)),
         }
         self.front += 1;
-        self.draining.then_some(Word::Drain).into_iter().collect()
+        self.draining
+            .then_some(MonitorReply::Drain)
+            .into_iter()
+            .collect()
     }
 
     /// Takes an order: what to say to it at once, if anything. `None` if there is no such unit or verb, or if this
     /// front has the unit acted on already: one that is itself waits for that.
-    fn take(&mut self, bytes: &[u8; ORDER]) -> Option<Option<Word>> {
+    fn take(&mut self, bytes: &[u8; ORDER]) -> Option<Option<MonitorReply>> {
         let order = Order::decode(bytes)?;
         let unit = self.units.get_mut(usize::try_from(order.unit).ok()?)?;
         match (unit.running, unit.next) {
@@ -283,22 +290,22 @@ impl<M: Manager> Work<M> {
         }
     }
 
-    /// Has systemd do it, or says how long it must wait.
-    fn begin(&mut self, order: Order) -> Option<Word> {
+    /// Has systemd carry the order out, or says how long the order must wait.
+    fn begin(&mut self, order: Order) -> Option<MonitorReply> {
         let index = usize::try_from(order.unit).ok()?;
         let unit = self.units.get_mut(index)?;
         if self.draining || self.jobs.len() >= JOBS {
-            return Some(Word::Busy(order.id, LATER));
+            return Some(MonitorReply::Busy(order.id, LATER));
         }
         let now = Instant::now();
         if let Err(wait) = unit.bucket.take(now) {
             if !std::mem::replace(&mut unit.told, true) {
                 audit::limited(&order, &unit.name, wait);
             }
-            return Some(Word::Busy(order.id, wait));
+            return Some(MonitorReply::Busy(order.id, wait));
         }
-        if let Err(error) = self.kept.keep(index, unit.bucket.until_full(now)) {
-            audit::alarm("limits", &format!("{}: {error}", kept::FILE));
+        if let Err(error) = self.stored_limits.store(index, unit.bucket.until_full(now)) {
+            audit::alarm("limits", &format!("{}: {error}", stored_limits::FILE));
         }
         // Before anything is asked of systemd: whatever becomes of this process, it is written down.
         audit::begun(&order, &unit.name);
@@ -306,12 +313,12 @@ impl<M: Manager> Work<M> {
         let (name, manager, front) = (unit.name.clone(), Arc::clone(&self.manager), self.front);
         let act = async move { (front, order, manager.act(order.verb, &name).await) };
         self.jobs.spawn(act);
-        None
+        Some(MonitorReply::Accepted(order.id))
     }
 
     /// Writes down what came of an order. What to say to the front that is served now: its answer, if it was
     /// that one's order, and what comes of the order that waited for this.
-    fn finished(&mut self, front: u32, order: Order, report: Report) -> Vec<Word> {
+    fn finished(&mut self, front: u32, order: Order, report: Report) -> Vec<MonitorReply> {
         let mut words = Vec::new();
         let index = usize::try_from(order.unit).ok();
         let unit = index.and_then(|index| self.units.get_mut(index));
@@ -321,7 +328,7 @@ impl<M: Manager> Work<M> {
             unit.next.take()
         });
         if front == self.front {
-            words.push(Word::Finished(order.id, report));
+            words.push(MonitorReply::Finished(order.id, report));
         }
         // Nobody waits any more for what a front that has crashed since had asked for.
         let next = next.filter(|(front, _)| *front == self.front);
@@ -333,12 +340,12 @@ impl<M: Manager> Work<M> {
     fn forget_limits(&self) {
         for index in 0..self.units.len() {
             // What cannot be written now holds on for a while longer.
-            let _ = self.kept.keep(index, Duration::ZERO);
+            let _ = self.stored_limits.store(index, Duration::ZERO);
         }
     }
 
     /// Ends the waiting for jobs whose end nobody will see, with a record and an answer for each.
-    fn give_up(&mut self) -> Vec<Word> {
+    fn give_up(&mut self) -> Vec<MonitorReply> {
         self.jobs = JoinSet::new();
         let mut words = Vec::new();
         let unseen = Report {
@@ -347,11 +354,11 @@ impl<M: Manager> Work<M> {
         };
         for unit in &mut self.units {
             let waiting = unit.next.take().filter(|(front, _)| *front == self.front);
-            words.extend(waiting.map(|(_, order)| Word::Busy(order.id, LATER)));
+            words.extend(waiting.map(|(_, order)| MonitorReply::Busy(order.id, LATER)));
             if let Some((front, order)) = unit.running.take() {
                 audit::job(&order, &unit.name, &unseen);
                 let served = front == self.front;
-                words.extend(served.then(|| Word::Finished(order.id, unseen.clone())));
+                words.extend(served.then(|| MonitorReply::Finished(order.id, unseen.clone())));
             }
         }
         words

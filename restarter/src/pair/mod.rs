@@ -2,7 +2,7 @@
 //! pair, numbers in little-endian. No client's byte is in any of them.
 //!
 //! The front sends an [`Order`]: a number of its own, a verb, and a unit by its index. The monitor
-//! sends [`Word`]s: what became of an order, or that it is time to stop. Before the first of
+//! sends [`MonitorReply`]s: what became of an order, or that it is time to stop. Before the first of
 //! them the front gets the policy ([`handover`]), so that both number the units alike.
 
 pub mod handover;
@@ -16,11 +16,11 @@ use pp_protocol::{Report, Verb};
 pub const ORDER: usize = 13;
 
 /// What the front asks before it accepts a connection: is its policy still the one on disk? The answer is
-/// [`Word::Current`] or [`Word::Drain`].
+/// [`MonitorReply::Current`] or [`MonitorReply::Drain`].
 pub const IS_CURRENT: [u8; ORDER] = [u8::MAX - 2; ORDER];
 
-/// Bytes of a [`Word`].
-pub const WORD: usize = 113;
+/// Bytes of a [`MonitorReply`].
+pub const REPLY: usize = 113;
 
 /// Longest `sub` and `result` that fit.
 const STATE: usize = 24;
@@ -44,9 +44,11 @@ pub struct Order {
 
 /// What the monitor tells the front.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Word {
+pub enum MonitorReply {
     /// The order was carried out, or tried.
     Finished(u64, Report),
+    /// The order is within the unit's limit and is being carried out; [`Self::Finished`] follows.
+    Accepted(u64),
     /// The order was not carried out: the unit's limit allows it after this time.
     Busy(u64, Duration),
     /// Accept nothing more, finish what is under way, then exit.
@@ -68,14 +70,18 @@ impl Order {
     }
 }
 
-impl Word {
+impl MonitorReply {
     /// As bytes.
     #[must_use]
-    pub fn encode(&self) -> [u8; WORD] {
-        let mut out = Out(Vec::with_capacity(WORD));
+    pub fn encode(&self) -> [u8; REPLY] {
+        let mut out = Out(Vec::with_capacity(REPLY));
         match self {
             Self::Drain => out.put(&[0]),
             Self::Current => out.put(&[3]),
+            Self::Accepted(id) => {
+                out.put(&[4]);
+                out.put(&id.to_le_bytes());
+            }
             Self::Busy(id, after) => {
                 out.put(&[1]);
                 out.put(&id.to_le_bytes());

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use pp_protocol::{ActiveState, JobResult, Refusal, Report};
 
-use super::{In, ORDER, Order, Out, STATE, WORD, Word};
+use super::{In, MonitorReply, ORDER, Order, Out, REPLY, STATE};
 
 // In the order of their numbers, which are those of the enums.
 const JOBS: [JobResult; 9] = [
@@ -53,10 +53,10 @@ impl Order {
     }
 }
 
-impl Word {
+impl MonitorReply {
     /// From bytes; `None` if they are no word of ours.
     #[must_use]
-    pub fn decode(bytes: &[u8; WORD]) -> Option<Self> {
+    pub fn decode(bytes: &[u8; REPLY]) -> Option<Self> {
         let mut rest = In(bytes);
         let [kind] = rest.take()?;
         match kind {
@@ -65,6 +65,9 @@ impl Word {
             _ => {}
         }
         let id = u64::from_le_bytes(rest.take()?);
+        if kind == 4 {
+            return Some(Self::Accepted(id));
+        }
         let millis = u64::from_le_bytes(rest.take()?);
         if kind == 1 {
             return Some(Self::Busy(id, Duration::from_millis(millis)));

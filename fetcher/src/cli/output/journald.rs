@@ -19,7 +19,7 @@ use super::level::well;
 use super::{Ended, Voice, words};
 use crate::config::duration::human;
 use crate::deploy::{Phase, Reporter, Verdict};
-use crate::pass::Done;
+use crate::pass::Pass;
 use crate::revision::Revision;
 use crate::state::Attempt;
 
@@ -191,12 +191,12 @@ impl Voice for Recorder {
 /// The record of a pass's end.
 fn end<'a>(app: &'a str, ended: &'a Ended) -> (Weight, Record<'a>) {
     let attempt: Option<&Attempt> = match ended {
-        Ok(Done::Came(Verdict::Attempted(attempt))) => Some(attempt),
+        Ok(Pass::Completed(Verdict::Attempted(attempt))) => Some(attempt),
         _ => None,
     };
     let revision = match ended {
-        Ok(Done::Came(Verdict::Nothing(revision))) => Some(revision),
-        Ok(Done::Came(Verdict::Held(quarantine))) => Some(&quarantine.revision),
+        Ok(Pass::Completed(Verdict::Nothing(revision))) => Some(revision),
+        Ok(Pass::Completed(Verdict::Held(quarantine))) => Some(&quarantine.revision),
         _ => attempt.map(|attempt| &attempt.revision),
     };
     let weight = match (well(ended), attempt) {
@@ -233,7 +233,7 @@ mod tests {
     #[test]
     fn a_pass_with_nothing_to_do_is_recorded_for_who_looks_closely() {
         let revision = Revision::parse(&"1".repeat(40)).unwrap();
-        let ended = Ok(Done::Came(Verdict::Nothing(revision.clone())));
+        let ended = Ok(Pass::Completed(Verdict::Nothing(revision.clone())));
         let (weight, record) = end("todo", &ended);
         let wanted = Record {
             event: "ended",
@@ -244,7 +244,7 @@ mod tests {
             ..Record::default()
         };
         assert_eq!((weight, record), (Weight::Debug, wanted));
-        assert_eq!(end("todo", &Ok(Done::Busy)).0, Weight::Debug);
+        assert_eq!(end("todo", &Ok(Pass::Busy)).0, Weight::Debug);
     }
 
     #[test]
@@ -256,7 +256,7 @@ mod tests {
             "2".repeat(40)
         ))
         .unwrap();
-        let ended = Ok(Done::Came(Verdict::Attempted(Box::new(attempt))));
+        let ended = Ok(Pass::Completed(Verdict::Attempted(Box::new(attempt))));
         let (weight, record) = end("todo", &ended);
         assert_eq!(weight, Weight::Error);
         assert_eq!(record.outcome, Some("rolled-back"));

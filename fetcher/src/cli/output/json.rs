@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::{Ended, Voice, say_json};
 use crate::deploy::foresee::Foreseen;
 use crate::deploy::{Phase, Reporter, Verdict};
-use crate::pass::{Done, Error};
+use crate::pass::{Error, Pass};
 use crate::revision::Revision;
 use crate::state::{Attempt, Kept, Pause, Quarantine, Trouble};
 
@@ -87,8 +87,8 @@ impl<'a> From<&'a Verdict> for Result<'a> {
 
 fn line(app: &str, ended: &Ended) -> String {
     let result = match ended {
-        Ok(Done::Busy) => Result::Busy,
-        Ok(Done::Came(verdict)) => verdict.into(),
+        Ok(Pass::Busy) => Result::Busy,
+        Ok(Pass::Completed(verdict)) => verdict.into(),
         Err(error) => Result::Error {
             error: error.to_string(),
         },
@@ -97,15 +97,15 @@ fn line(app: &str, ended: &Ended) -> String {
 }
 
 /// One app's line of a dry run.
-pub fn foretold(app: &str, foreseen: &std::result::Result<Done<Foreseen>, Error>) {
+pub fn foretold(app: &str, foreseen: &std::result::Result<Pass<Foreseen>, Error>) {
     let would = match foreseen {
-        Ok(Done::Busy) => Foretold::Busy,
-        Ok(Done::Came(Foreseen::GoOn(revision))) => Foretold::GoOn { revision },
-        Ok(Done::Came(Foreseen::GoBack(revision))) => Foretold::GoBack { revision },
-        Ok(Done::Came(Foreseen::Nothing(verdict))) => Foretold::DoNothing {
+        Ok(Pass::Busy) => Foretold::Busy,
+        Ok(Pass::Completed(Foreseen::GoOn(revision))) => Foretold::GoOn { revision },
+        Ok(Pass::Completed(Foreseen::GoBack(revision))) => Foretold::GoBack { revision },
+        Ok(Pass::Completed(Foreseen::Nothing(verdict))) => Foretold::DoNothing {
             why: verdict.into(),
         },
-        Ok(Done::Came(Foreseen::Deploy {
+        Ok(Pass::Completed(Foreseen::Deploy {
             revision,
             obstacle: Some(why),
             ..
@@ -113,7 +113,7 @@ pub fn foretold(app: &str, foreseen: &std::result::Result<Done<Foreseen>, Error>
             revision,
             why: why.to_string(),
         },
-        Ok(Done::Came(Foreseen::Deploy {
+        Ok(Pass::Completed(Foreseen::Deploy {
             revision,
             live,
             looked,

@@ -4,7 +4,7 @@ use clap::{ArgAction, Args};
 
 use super::Ended;
 use crate::deploy::Verdict;
-use crate::pass::Done;
+use crate::pass::Pass;
 use crate::state::Outcome;
 
 /// How much is said of a pass.
@@ -58,12 +58,12 @@ impl Level {
 #[must_use]
 pub fn well(ended: &Ended) -> bool {
     match ended {
-        Ok(Done::Came(Verdict::Attempted(attempt))) => attempt.outcome == Outcome::Good,
+        Ok(Pass::Completed(Verdict::Attempted(attempt))) => attempt.outcome == Outcome::Good,
         Ok(_) => true,
         Err(_) => false,
     }
 }
 
 fn attempted(ended: &Ended) -> bool {
-    matches!(ended, Ok(Done::Came(Verdict::Attempted(_))))
+    matches!(ended, Ok(Pass::Completed(Verdict::Attempted(_))))
 }

@@ -19,7 +19,7 @@ use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
 use crate::deploy::{Phase, Progress, Reporter, Verdict};
-use crate::pass::{Done, Error};
+use crate::pass::{Error, Pass};
 use crate::revision::Revision;
 use crate::shown;
 pub(super) use crate::shown::{ask, complain};
@@ -30,7 +30,7 @@ use style::Look;
 use terminal::Screen;
 
 /// What a pass came to.
-pub type Ended = Result<Done<Verdict>, Error>;
+pub type Ended = Result<Pass<Verdict>, Error>;
 
 /// Who is told of one app's pass: what happens meanwhile, and what it came to.
 pub trait Voice: Reporter {

@@ -6,7 +6,7 @@ use crate::config::duration::human;
 use crate::deploy::Verdict;
 use crate::deploy::foresee::Foreseen;
 use crate::git::text;
-use crate::pass::Done;
+use crate::pass::Pass;
 use crate::release::shared::Will;
 use crate::state::{Attempt, Kept, Outcome, Pause};
 
@@ -44,8 +44,8 @@ impl Sentence {
 #[must_use]
 pub fn ended(app: &str, ended: &Ended) -> Sentence {
     match ended {
-        Ok(Done::Busy) => Sentence::new(Tone::Plain, "", BUSY),
-        Ok(Done::Came(verdict)) => told(app, verdict),
+        Ok(Pass::Busy) => Sentence::new(Tone::Plain, "", BUSY),
+        Ok(Pass::Completed(verdict)) => told(app, verdict),
         Err(error) => Sentence::new(Tone::Bad, "failed", format!(": {error}")),
     }
 }
@@ -56,13 +56,13 @@ const BUSY: &str = "another pass is at work, left to it";
 #[must_use]
 pub fn outcome(ended: &Ended) -> &'static str {
     match ended {
-        Ok(Done::Busy) => "busy",
-        Ok(Done::Came(Verdict::Nothing(_))) => "nothing",
-        Ok(Done::Came(Verdict::Held(_))) => "held",
-        Ok(Done::Came(Verdict::Switched { .. })) => "switched",
-        Ok(Done::Came(Verdict::Paused(_))) => "paused",
-        Ok(Done::Came(Verdict::Waiting(_))) => "waiting",
-        Ok(Done::Came(Verdict::Attempted(attempt))) => attempt.outcome.as_str(),
+        Ok(Pass::Busy) => "busy",
+        Ok(Pass::Completed(Verdict::Nothing(_))) => "nothing",
+        Ok(Pass::Completed(Verdict::Held(_))) => "held",
+        Ok(Pass::Completed(Verdict::Switched { .. })) => "switched",
+        Ok(Pass::Completed(Verdict::Paused(_))) => "paused",
+        Ok(Pass::Completed(Verdict::Waiting(_))) => "waiting",
+        Ok(Pass::Completed(Verdict::Attempted(attempt))) => attempt.outcome.as_str(),
         Err(_) => "error",
     }
 }

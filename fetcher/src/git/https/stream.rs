@@ -9,7 +9,7 @@ use ureq::{Agent, Body, BodyReader};
 use super::error::HttpsError;
 use super::token::Token;
 use super::{HttpsOptions, failure, redirect, roots};
-use crate::git::pipe::Cut;
+use crate::git::pipe::AbortReason;
 use crate::stop;
 
 /// Most redirections followed; a repository seldom moves twice.
@@ -38,7 +38,7 @@ pub struct Https {
     left: u64,
     asked: Vec<u8>,
     answer: Option<BodyReader<'static>>,
-    cut: Option<Cut>,
+    cut: Option<AbortReason>,
     failed: Option<HttpsError>,
 }
 
@@ -88,7 +88,7 @@ impl Https {
 
     /// Why reading or writing was cut off, if it was by us.
     #[must_use]
-    pub fn cut(&self) -> Option<Cut> {
+    pub fn cut(&self) -> Option<AbortReason> {
         self.cut
     }
 
@@ -194,7 +194,7 @@ impl Https {
     fn broken(&mut self, error: ureq::Error) -> io::Error {
         if failure::is_deadline(&error) {
             self.answer = None;
-            self.cut = Some(Cut::Deadline);
+            self.cut = Some(AbortReason::Deadline);
             return io::ErrorKind::TimedOut.into();
         }
         let error = failure::classify(error, &self.options);
@@ -215,9 +215,9 @@ impl Read for Https {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
         // Seen between two reads: a server that stalls is waited for until the deadline.
-        if stop::told() {
+        if stop::stop_requested() {
             self.answer = None;
-            self.cut = Some(Cut::Stopped);
+            self.cut = Some(AbortReason::Stopped);
             return Err(io::Error::other("told to stop"));
         }
         if self.answer.is_none() {
@@ -234,7 +234,7 @@ impl Read for Https {
             Some(left) => self.left = left,
             None => {
                 self.answer = None;
-                self.cut = Some(Cut::Budget);
+                self.cut = Some(AbortReason::Budget);
                 return Err(io::Error::other("more bytes than allowed"));
             }
         }

@@ -19,17 +19,18 @@ fn report() -> Report {
 
 #[test]
 fn every_value_of_a_report_comes_back() {
-    let fixed: [u8; WORD] = Word::Finished(1, report()).encode();
+    let fixed: [u8; REPLY] = MonitorReply::Finished(1, report()).encode();
     let used = fixed.iter().rposition(|b| *b != 0).unwrap();
-    assert!(used < WORD, "the longest word fits");
+    assert!(used < REPLY, "the longest word fits");
     let mut words = vec![
-        Word::Drain,
-        Word::Current,
-        Word::Busy(7, Duration::from_millis(15_000)),
+        MonitorReply::Drain,
+        MonitorReply::Current,
+        MonitorReply::Accepted(5),
+        MonitorReply::Busy(7, Duration::from_millis(15_000)),
     ];
-    words.extend(JOBS.map(|job| Word::Finished(1, Report { job, ..report() })));
+    words.extend(JOBS.map(|job| MonitorReply::Finished(1, Report { job, ..report() })));
     words.extend(REFUSALS.map(|refusal| {
-        Word::Finished(
+        MonitorReply::Finished(
             2,
             Report {
                 refusal,
@@ -37,9 +38,9 @@ fn every_value_of_a_report_comes_back() {
             },
         )
     }));
-    words.extend(STATES.map(|active| Word::Finished(3, Report { active, ..report() })));
+    words.extend(STATES.map(|active| MonitorReply::Finished(3, Report { active, ..report() })));
     let longest = "x".repeat(STATE);
-    words.push(Word::Finished(
+    words.push(MonitorReply::Finished(
         u64::MAX,
         Report {
             sub: longest.clone(),
@@ -48,7 +49,7 @@ fn every_value_of_a_report_comes_back() {
         },
     ));
     for word in words {
-        assert_eq!(Word::decode(&word.encode()), Some(word));
+        assert_eq!(MonitorReply::decode(&word.encode()), Some(word));
     }
     for verb in VERBS {
         let order = Order {
@@ -69,8 +70,8 @@ fn no_order_reads_like_leaving_or_asking() {
 #[test]
 fn rule_19_no_control_character_of_systemd_reaches_a_report() {
     let sub = "run\nning\x1b[0m\u{1F600}".to_owned();
-    let word = Word::Finished(1, Report { sub, ..report() });
-    let Some(Word::Finished(_, seen)) = Word::decode(&word.encode()) else {
+    let word = MonitorReply::Finished(1, Report { sub, ..report() });
+    let Some(MonitorReply::Finished(_, seen)) = MonitorReply::decode(&word.encode()) else {
         panic!("not decoded");
     };
     assert_eq!(seen.sub, "running[0m");
@@ -85,10 +86,10 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_a_word_or_none(head in any::<[u8; 32]>(), kind in 0u8..5) {
-        let mut bytes = [0; WORD];
+    fn any_bytes_are_a_word_or_none(head in any::<[u8; 32]>(), kind in 0u8..6) {
+        let mut bytes = [0; REPLY];
         bytes[..32].copy_from_slice(&head);
         bytes[0] = kind;
-        let _ = Word::decode(&bytes);
+        let _ = MonitorReply::decode(&bytes);
     }
 }

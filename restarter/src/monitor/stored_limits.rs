@@ -32,13 +32,13 @@ const DIGITS: usize = 20;
 
 /// The open file.
 #[derive(Debug, Default)]
-pub struct Kept {
+pub struct StoredLimits {
     file: Option<File>,
     /// Where each unit's digits begin, by the unit's index.
     places: Vec<u64>,
 }
 
-impl Kept {
+impl StoredLimits {
     /// Opens the file at `path` for the units of `policy`. Also says how long each is from being full.
     ///
     /// # Errors
@@ -82,7 +82,7 @@ impl Kept {
     ///
     /// # Errors
     /// What the kernel says.
-    pub fn keep(&self, unit: usize, missing: Duration) -> io::Result<()> {
+    pub fn store(&self, unit: usize, missing: Duration) -> io::Result<()> {
         let (Some(file), Some(place)) = (&self.file, self.places.get(unit)) else {
             return Ok(());
         };
@@ -139,19 +139,20 @@ mod tests {
     fn rule_41_a_limit_outlives_the_service_and_another_order_of_the_units() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("limits");
-        let (kept, missing) = Kept::open(&path, &policy(&["a.service", "b.service"])).unwrap();
+        let (stored, missing) =
+            StoredLimits::open(&path, &policy(&["a.service", "b.service"])).unwrap();
         assert_eq!(missing, [Duration::ZERO; 2]);
-        kept.keep(1, Duration::from_secs(30)).unwrap();
+        stored.store(1, Duration::from_secs(30)).unwrap();
         let again = policy(&["b.service", "new.service", "a.service"]);
-        let (_, missing) = Kept::open(&path, &again).unwrap();
+        let (_, missing) = StoredLimits::open(&path, &again).unwrap();
         assert!(
             (29_000..=30_001).contains(&missing[0].as_millis()),
             "{missing:?}"
         );
         assert_eq!(missing[1..], [Duration::ZERO; 2]);
         // A policy without it, for a moment, does not empty it either.
-        Kept::open(&path, &Policy::default()).unwrap();
-        let (_, missing) = Kept::open(&path, &again).unwrap();
+        StoredLimits::open(&path, &Policy::default()).unwrap();
+        let (_, missing) = StoredLimits::open(&path, &again).unwrap();
         assert!(missing[0].as_millis() > 28_000, "{missing:?}");
     }
 
@@ -164,14 +165,14 @@ mod tests {
             "99999999999999999999 a.service\nx\n\0\n18446744073709551615 b.service",
         )
         .unwrap();
-        let (_, missing) = Kept::open(&path, &policy(&["a.service", "b.service"])).unwrap();
+        let (_, missing) = StoredLimits::open(&path, &policy(&["a.service", "b.service"])).unwrap();
         assert_eq!(missing, [Duration::ZERO, Limit::DEFAULT.refill()]);
         let text = std::fs::read_to_string(&path).unwrap();
         assert_eq!(text.lines().count(), 2, "{text}");
         std::fs::remove_file(&path).unwrap();
         std::fs::create_dir(directory.path().join("target")).unwrap();
         std::os::unix::fs::symlink("target", &path).unwrap();
-        Kept::open(&path, &policy(&["a.service"])).unwrap();
+        StoredLimits::open(&path, &policy(&["a.service"])).unwrap();
         assert!(std::fs::symlink_metadata(&path).unwrap().is_file());
     }
 }

@@ -7,7 +7,7 @@ use pp_protocol::{Report, Verb};
 use std::time::Duration;
 use tokio::sync::oneshot;
 
-use crate::pair::{Order, Word};
+use crate::pair::{MonitorReply, Order};
 
 /// What became of an order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,13 +18,29 @@ pub enum Answer {
     Busy(Duration),
 }
 
-/// A request's place: the number of its order, and where the answer will come.
-pub type Ticket = (u64, oneshot::Receiver<Answer>);
+/// A request's place in the queue: the number of its order, and where the monitor's replies to that order
+/// will come.
+#[derive(Debug)]
+pub struct Ticket {
+    /// The number of the order, for the log.
+    pub order: u64,
+    /// Comes when the monitor has accepted the order; closed without a value if it refused the order.
+    pub accepted: oneshot::Receiver<()>,
+    /// What became of the order.
+    pub answer: oneshot::Receiver<Answer>,
+}
+
+/// Where the holder of a [`Ticket`] is told.
+#[derive(Debug)]
+struct Waiter {
+    accepted: Option<oneshot::Sender<()>>,
+    answer: oneshot::Sender<Answer>,
+}
 
 #[derive(Debug)]
 struct Batch {
     order: Order,
-    waiting: Vec<oneshot::Sender<Answer>>,
+    waiting: Vec<Waiter>,
 }
 
 #[derive(Debug, Default)]
@@ -36,12 +52,12 @@ struct Unit {
 
 /// All orders of the front.
 #[derive(Debug)]
-pub struct Desk {
+pub struct JobQueue {
     units: Vec<Unit>,
     last: u64,
 }
 
-impl Desk {
+impl JobQueue {
     /// For so many units.
     #[must_use]
     pub fn new(units: usize) -> Self {
@@ -74,23 +90,36 @@ impl Desk {
                 waiting: Vec::new(),
             }
         });
-        let (answer, ticket) = oneshot::channel();
-        batch.waiting.push(answer);
+        let (accept, accepted) = oneshot::channel();
+        let (send_answer, answer) = oneshot::channel();
+        batch.waiting.push(Waiter {
+            accepted: Some(accept),
+            answer: send_answer,
+        });
         let id = batch.order.id;
         let running = unit
             .running
             .as_ref()
             .is_some_and(|running| running.order.id == id);
-        Some((send.filter(|_| running), (id, ticket)))
+        let ticket = Ticket {
+            order: id,
+            accepted,
+            answer,
+        };
+        Some((send.filter(|_| running), ticket))
     }
 
-    /// Takes the monitor's word on an order: tells all who wait for it, and hands back the
-    /// follow-up that can be sent now.
-    pub fn answered(&mut self, word: Word) -> Option<Order> {
-        let (id, answer) = match word {
-            Word::Finished(id, report) => (id, Answer::Finished(report)),
-            Word::Busy(id, after) => (id, Answer::Busy(after)),
-            Word::Drain | Word::Current => return None,
+    /// Takes the monitor's reply to an order: tells all who wait for that order, and hands back the
+    /// follow-up order that can be sent now.
+    pub fn take_reply(&mut self, reply: MonitorReply) -> Option<Order> {
+        let (id, answer) = match reply {
+            MonitorReply::Finished(id, report) => (id, Answer::Finished(report)),
+            MonitorReply::Busy(id, after) => (id, Answer::Busy(after)),
+            MonitorReply::Accepted(id) => {
+                self.tell_accepted(id);
+                return None;
+            }
+            MonitorReply::Drain | MonitorReply::Current => return None,
         };
         let is_it = |batch: &mut Batch| batch.order.id == id;
         let (unit, batch) = self
@@ -99,7 +128,7 @@ impl Desk {
             .find_map(|unit| unit.running.take_if(is_it).map(|batch| (unit, batch)))?;
         for waiting in batch.waiting {
             // Whoever has left meanwhile is not told; what was begun was not stopped for it.
-            let _ = waiting.send(answer.clone());
+            let _ = waiting.answer.send(answer.clone());
         }
         // A restart first: a reload after it finds the new process.
         let order = [Verb::Restart, Verb::TryRestart, Verb::Reload];
@@ -108,7 +137,20 @@ impl Desk {
         unit.running.as_ref().map(|batch| batch.order)
     }
 
-    /// Whether nothing is under way.
+    /// Tells all who wait for the order of this number that the monitor has accepted it.
+    fn tell_accepted(&mut self, id: u64) {
+        let running = self
+            .units
+            .iter_mut()
+            .filter_map(|unit| unit.running.as_mut());
+        for batch in running.filter(|batch| batch.order.id == id) {
+            for accepted in batch.waiting.iter_mut().filter_map(|w| w.accepted.take()) {
+                let _ = accepted.send(());
+            }
+        }
+    }
+
+    /// Whether no order is under way.
     #[must_use]
     pub fn is_idle(&self) -> bool {
         self.units.iter().all(|unit| unit.running.is_none())
@@ -119,18 +161,19 @@ impl Desk {
 mod tests {
     use super::*;
 
-    fn busy(id: u64) -> Word {
-        Word::Busy(id, Duration::from_secs(id))
+    fn busy(id: u64) -> MonitorReply {
+        MonitorReply::Busy(id, Duration::from_secs(id))
     }
 
     #[test]
     fn rule_17_requests_for_a_running_unit_join_one_follow_up() {
-        let mut desk = Desk::new(2);
-        let (sent, (first, mut answer)) = desk.ask(0, Verb::Restart).unwrap();
+        let mut job_queue = JobQueue::new(2);
+        let (sent, mut ticket) = job_queue.ask(0, Verb::Restart).unwrap();
+        let first = ticket.order;
         assert_eq!(sent.map(|order| (order.id, order.unit)), Some((first, 0)));
         let joined: Vec<Ticket> = (0..200)
             .map(|_| {
-                let (sent, ticket) = desk.ask(0, Verb::Restart).unwrap();
+                let (sent, ticket) = job_queue.ask(0, Verb::Restart).unwrap();
                 assert_eq!(
                     sent, None,
                     "nothing is sent while the unit is being acted on"
@@ -139,20 +182,20 @@ mod tests {
             })
             .collect();
         assert!(
-            joined.iter().all(|(id, _)| *id == first + 1),
+            joined.iter().all(|t| t.order == first + 1),
             "one follow-up for all"
         );
-        let (sent, _) = desk.ask(1, Verb::Restart).unwrap();
+        let (sent, _) = job_queue.ask(1, Verb::Restart).unwrap();
         assert!(sent.is_some(), "another unit does not wait");
 
-        let follow_up = desk.answered(busy(first)).unwrap();
+        let follow_up = job_queue.take_reply(busy(first)).unwrap();
         assert_eq!(
-            answer.try_recv(),
+            ticket.answer.try_recv(),
             Ok(Answer::Busy(Duration::from_secs(first)))
         );
         assert_eq!(follow_up.id, first + 1);
-        assert_eq!(desk.answered(busy(follow_up.id)), None);
-        for (_, mut answer) in joined {
+        assert_eq!(job_queue.take_reply(busy(follow_up.id)), None);
+        for Ticket { mut answer, .. } in joined {
             assert_eq!(
                 answer.try_recv(),
                 Ok(Answer::Busy(Duration::from_secs(follow_up.id)))
@@ -162,32 +205,46 @@ mod tests {
 
     #[test]
     fn a_reload_does_not_join_a_restart_and_both_come_after_what_runs() {
-        let mut desk = Desk::new(1);
-        let (_, (first, _)) = desk.ask(0, Verb::Reload).unwrap();
-        let (_, (reload, _)) = desk.ask(0, Verb::Reload).unwrap();
-        let (_, (restart, _)) = desk.ask(0, Verb::Restart).unwrap();
+        let mut job_queue = JobQueue::new(1);
+        let (_, Ticket { order: first, .. }) = job_queue.ask(0, Verb::Reload).unwrap();
+        let (_, Ticket { order: reload, .. }) = job_queue.ask(0, Verb::Reload).unwrap();
+        let (_, Ticket { order: restart, .. }) = job_queue.ask(0, Verb::Restart).unwrap();
         assert_eq!(
-            desk.answered(busy(first)).map(|o| (o.id, o.verb)),
+            job_queue.take_reply(busy(first)).map(|o| (o.id, o.verb)),
             Some((restart, Verb::Restart))
         );
         assert_eq!(
-            desk.answered(busy(restart)).map(|o| (o.id, o.verb)),
+            job_queue.take_reply(busy(restart)).map(|o| (o.id, o.verb)),
             Some((reload, Verb::Reload))
         );
-        assert!(!desk.is_idle());
-        assert_eq!(desk.answered(busy(reload)), None);
-        assert!(desk.is_idle());
+        assert!(!job_queue.is_idle());
+        assert_eq!(job_queue.take_reply(busy(reload)), None);
+        assert!(job_queue.is_idle());
     }
 
     #[test]
     fn rule_16_whoever_leaves_cancels_nothing() {
-        let mut desk = Desk::new(1);
-        let (_, (first, answer)) = desk.ask(0, Verb::Restart).unwrap();
+        let mut job_queue = JobQueue::new(1);
+        let (
+            _,
+            Ticket {
+                order: first,
+                answer,
+                ..
+            },
+        ) = job_queue.ask(0, Verb::Restart).unwrap();
         drop(answer);
-        let (_, (next, answer)) = desk.ask(0, Verb::Restart).unwrap();
+        let (
+            _,
+            Ticket {
+                order: next,
+                answer,
+                ..
+            },
+        ) = job_queue.ask(0, Verb::Restart).unwrap();
         drop(answer);
-        assert!(!desk.is_idle());
-        assert_eq!(desk.answered(busy(first)).map(|o| o.id), Some(next));
-        assert_eq!(desk.answered(busy(77)), None, "a number of nobody");
+        assert!(!job_queue.is_idle());
+        assert_eq!(job_queue.take_reply(busy(first)).map(|o| o.id), Some(next));
+        assert_eq!(job_queue.take_reply(busy(77)), None, "a number of nobody");
     }
 }

@@ -57,12 +57,12 @@ struct Caller {
 
 /// What was written lately, for each caller.
 #[derive(Debug, Default)]
-pub struct Quiet {
+pub struct LogLimiter {
     callers: HashMap<u32, Caller>,
     all: Option<Bucket>,
 }
 
-impl Quiet {
+impl LogLimiter {
     /// Asks about a record of `uid` that reads like `record`.
     pub fn ask(&mut self, uid: u32, record: &str, now: Instant) -> Advice {
         let all = self.all.get_or_insert_with(|| share(ALL, now));
@@ -126,18 +126,18 @@ mod tests {
 
     #[test]
     fn rule_19_repeated_identical_denials_are_summarised() {
-        let (mut quiet, start) = (Quiet::default(), Instant::now());
+        let (mut limiter, start) = (LogLimiter::default(), Instant::now());
         let at = |seconds| start + Duration::from_secs(seconds);
         let first = Advice {
             write: true,
             left_out: None,
         };
-        assert_eq!(quiet.ask(7, "denied a", at(0)), first);
+        assert_eq!(limiter.ask(7, "denied a", at(0)), first);
         for second in 1..50 {
-            assert!(!quiet.ask(7, "denied a", at(second)).write);
+            assert!(!limiter.ask(7, "denied a", at(second)).write);
         }
-        assert_eq!(quiet.ask(8, "denied a", at(50)), first, "another caller");
-        let next = quiet.ask(7, "denied b", at(51));
+        assert_eq!(limiter.ask(8, "denied a", at(50)), first, "another caller");
+        let next = limiter.ask(7, "denied b", at(51));
         assert_eq!(
             next,
             Advice {
@@ -146,22 +146,22 @@ mod tests {
             }
         );
         assert!(
-            quiet.ask(7, "denied b", at(112)).write,
+            limiter.ask(7, "denied b", at(112)).write,
             "after a minute it is news again"
         );
-        assert!(quiet.rest().is_empty());
+        assert!(limiter.rest().is_empty());
     }
 
     #[test]
     fn rule_19_a_flood_of_different_requests_writes_a_bounded_log() {
-        let (mut quiet, start) = (Quiet::default(), Instant::now());
+        let (mut limiter, start) = (LogLimiter::default(), Instant::now());
         let mut written = 0;
         for n in 0..100_000u64 {
             let now = start + Duration::from_millis(n);
-            written += u32::from(quiet.ask(7, &format!("denied {n}"), now).write);
+            written += u32::from(limiter.ask(7, &format!("denied {n}"), now).write);
         }
         assert!((SHARE..SHARE + 52).contains(&written), "{written} in 100 s");
-        let [(7, left_out, _)] = quiet.rest()[..] else {
+        let [(7, left_out, _)] = limiter.rest()[..] else {
             panic!("one caller")
         };
         assert!(left_out > 1000);
@@ -169,14 +169,18 @@ mod tests {
 
     #[test]
     fn rule_38_all_callers_together_have_one_cap_and_the_table_is_bounded() {
-        let (mut quiet, now) = (Quiet::default(), Instant::now());
+        let (mut limiter, now) = (LogLimiter::default(), Instant::now());
         let mut written = 0;
         for uid in 0..100_000u32 {
-            written += u32::from(quiet.ask(uid, &format!("denied {uid}"), now).write);
+            written += u32::from(limiter.ask(uid, &format!("denied {uid}"), now).write);
         }
         assert_eq!(written, ALL);
-        assert!(quiet.remembered() <= CALLERS + 1, "{}", quiet.remembered());
-        let told: u32 = quiet.rest().iter().map(|(_, times, _)| times).sum();
+        assert!(
+            limiter.remembered() <= CALLERS + 1,
+            "{}",
+            limiter.remembered()
+        );
+        let told: u32 = limiter.rest().iter().map(|(_, times, _)| times).sum();
         assert_eq!(told + written, 100_000, "every one is counted");
     }
 }

@@ -27,7 +27,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::script::{GRACE, TICK, spawn};
 
-/// The first argument of a keeper; nobody else's.
+/// The first argument of a script_supervisor; nobody else's.
 const ARGUMENT: &str = "--keep-script";
 
 /// How long it goes on killing what comes after what it has killed.
@@ -39,7 +39,7 @@ const SELF: &str = "/proc/self/exe";
 /// Set by [`main`]: only then [`SELF`] is this program, and not a test of it.
 static THERE: AtomicBool = AtomicBool::new(false);
 
-/// Is a keeper, if the command line says so. Otherwise keepers may be started from now on.
+/// Is a script_supervisor, if the command line says so. Otherwise keepers may be started from now on.
 #[must_use]
 pub fn main() -> Option<ExitCode> {
     let mut arguments = std::env::args_os().skip(1);
@@ -54,7 +54,7 @@ pub fn main() -> Option<ExitCode> {
     }
 }
 
-/// The command that runs `program`, kept where a keeper can be had, and our end of the socket then.
+/// The command that runs `program`, kept where a script_supervisor can be had, and our end of the socket then.
 ///
 /// # Errors
 /// No socket can be made.
@@ -71,11 +71,11 @@ pub(super) fn command(program: &Path) -> io::Result<(Command, Option<UnixStream>
     Ok((command, Some(ours)))
 }
 
-/// What a keeper that has ended said of its script.
+/// What a script_supervisor that has ended said of its script.
 ///
 /// # Errors
 /// The script could not be started.
-pub(super) fn said(mut ours: UnixStream, keeper: ExitStatus) -> io::Result<ExitStatus> {
+pub(super) fn said(mut ours: UnixStream, script_supervisor: ExitStatus) -> io::Result<ExitStatus> {
     let mut report = Vec::new();
     // What it had to say is in the socket; its own children must not keep us waiting.
     ours.set_nonblocking(true)?;
@@ -88,7 +88,7 @@ pub(super) fn said(mut ours: UnixStream, keeper: ExitStatus) -> io::Result<ExitS
         (b"ended", Some(raw)) => Ok(ExitStatus::from_raw(raw)),
         (b"error", Some(errno)) => Err(io::Error::from_raw_os_error(errno)),
         // It was killed by somebody.
-        _ => Ok(keeper),
+        _ => Ok(script_supervisor),
     }
 }
 
