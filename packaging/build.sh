@@ -49,8 +49,8 @@ command -v cargo >/dev/null || die "cargo is not there: install Rust 1.89 or new
 install_missing
 
 say "compiling"
-cargo build --release --locked -p pp-restarter -p pp-fetcher -p pp-packaging \
-	--bin pp-restart --bin pp-fetcher --bin pp-pages
+cargo build --release --locked -p pp-restarter -p pp-fetcher -p pp-git-worker -p pp-packaging \
+	--bin pp-restart --bin pp-fetcher --bin pp-git-worker --bin pp-pages
 # Alone, so that it is linked with the features it asks for and not with those of the others.
 cargo build --release --locked -p pp-restarter --no-default-features --bin pp-restarter
 target=${CARGO_TARGET_DIR:-target}/release
@@ -68,7 +68,7 @@ trap 'rm -rf "$work"' EXIT
 stage=$work/stage
 mkdir -p "$stage/bin" "$stage/man"
 cp -r packaging/debian packaging/etc packaging/examples "$stage/"
-cp "$target/pp-restarter" "$target/pp-restart" "$target/pp-fetcher" "$stage/bin/"
+cp "$target/pp-restarter" "$target/pp-restart" "$target/pp-fetcher" "$target/pp-git-worker" "$stage/bin/"
 for page in packaging/man/*.scd; do
 	scdoc <"$page" >"$stage/man/$(basename "$page" .scd)"
 done

@@ -86,7 +86,7 @@ unit_tests() {
 	cargo test --workspace --locked --exclude pp-tests --no-fail-fast -- --show-output || result=1
 	cargo test --locked -p pp-tests --lib || result=1
 	cargo test --locked -p pp-restarter --features selftest --test sandbox || result=1
-	cargo test --locked -p pp-fetcher --features selftest --test contained || result=1
+	cargo test --locked -p pp-git-worker --features selftest --test contained || result=1
 	PP_KILLS=${PP_KILLS:-500} cargo test --locked -p pp-fetcher --test random_kills -- --nocapture || result=1
 	cargo test --locked -p pp-fetcher --features failpoints --test crash --test faults_full -- --show-output || result=1
 	return $result

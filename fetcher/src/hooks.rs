@@ -1,29 +1,18 @@
 //! Programs told of an attempt's end. What they do changes nothing: a failing hook is reported.
 
 use std::path::Path;
-use std::time::Duration;
 
-use crate::config::App;
-use crate::config::duration::{Span, human};
 use crate::deploy::build::Facts;
 use crate::deploy::{Deployment, Journal};
 use crate::process::{Ended, Script};
-use crate::state::{Attempt, Outcome};
+use crate::state::{EndedAttempt, Outcome};
+use crate::util::duration::human;
 
-/// Time a hook has unless told otherwise. It holds the app's lock, so it must not take long.
-const TIMEOUT: Duration = Duration::from_secs(60);
-
-/// Time the hooks of `app` have.
-#[must_use]
-pub fn timeout(app: &App) -> Duration {
-    let set = app.hooks.timeout.as_ref();
-    set.map_or(TIMEOUT, |Span(duration)| *duration)
-}
-
-/// Runs the hook for `attempt`'s outcome, if there is one.
-pub fn tell(deployment: &Deployment<'_>, attempt: &Attempt, journal: &mut Journal<'_>) {
+/// Runs the hook for the outcome of an attempt, if there is one.
+pub(crate) fn tell(deployment: &Deployment<'_>, ended: &EndedAttempt, journal: &mut Journal<'_>) {
     let app = deployment.app;
-    let good = attempt.outcome == Outcome::Good;
+    let attempt = &ended.attempt;
+    let good = ended.outcome == Outcome::Good;
     let hook = if good {
         &app.hooks.deployed
     } else {
@@ -31,7 +20,7 @@ pub fn tell(deployment: &Deployment<'_>, attempt: &Attempt, journal: &mut Journa
     };
     let Some(hook) = hook else { return };
     let layout = &deployment.layout;
-    let release = layout.release(attempt.release.as_deref().unwrap_or_default());
+    let release = layout.release(&attempt.release);
     let facts = Facts {
         app,
         layout,
@@ -40,10 +29,10 @@ pub fn tell(deployment: &Deployment<'_>, attempt: &Attempt, journal: &mut Journa
         release: &release,
     };
     let mut environment = facts.environment();
-    environment.insert("PP_OUTCOME".to_owned(), attempt.outcome.as_str().to_owned());
+    environment.insert("PP_OUTCOME".to_owned(), ended.outcome.as_str().to_owned());
     environment.insert(
         "PP_REASON".to_owned(),
-        attempt.reason.clone().unwrap_or_default(),
+        ended.reason.clone().unwrap_or_default(),
     );
     let directory = if layout.root().is_dir() {
         layout.root()
@@ -54,14 +43,17 @@ pub fn tell(deployment: &Deployment<'_>, attempt: &Attempt, journal: &mut Journa
         program: directory.join(hook),
         directory,
         environment,
-        timeout: timeout(app),
-        log: &deployment.dir.log(attempt.attempt),
+        timeout: app.hooks.timeout,
+        log: &deployment.dir.log(attempt.number),
     };
     let how = match script.run() {
         Ok(Ended::Well) => return,
         Ok(Ended::Exit(code)) => format!("ended with exit code {code}"),
         Ok(Ended::Signal(signal)) => format!("was ended by signal {signal}"),
-        Ok(Ended::TimedOut) => format!("was ended after {} (hooks.timeout)", human(timeout(app))),
+        Ok(Ended::TimedOut) => format!(
+            "was ended after {} (hooks.timeout)",
+            human(app.hooks.timeout)
+        ),
         Ok(Ended::Stopped) => "was ended, as pp-fetcher was told to stop".to_owned(),
         Err(error) => format!("was not run: {error}"),
     };

@@ -3,40 +3,71 @@
 //! [`deploy::pipeline`] is the program; everything else is what it stands on:
 //!
 //! - [`cli`]: the commands. [`config`]: what they are told. [`pass`]: one pass with real drivers.
-//! - [`repository`]: git as the pipeline's source. [`git`]: listing, fetching, the mirror.
+//! - [`repository`]: git as the pipeline's source. [`git`]: listing and fetching.
 //!   [`verify`]: who signed a revision. [`checkout`]: its files, written safely.
-//! - [`worker`]: the process in which foreign data is unpacked, and what it may touch. [`proof`]: what
-//!   it says, proven by the names of git's objects.
+//! - [`worker`]: asking the process in which foreign data is unpacked (`fetcher/worker`), and proving what
+//!   that process says by the names of git's objects (`fetcher/objects`).
 //! - [`release`]: directories and the link that is switched. [`space`]: room for them. [`process`]: other people's programs.
 //! - [`health`]: whether the app is well. [`state`]: what is remembered. [`hooks`]: who is told.
 //! - [`hostkey`]: host keys shown and pinned by hand. [`account`]: whose apps they are, and becoming that user.
-//! - [`shown`]: what of any text may reach a person.
+//! - [`shown`]: what of any text may reach a person. [`util`]: text, durations, patterns.
 //! - [`service`]: every app at its interval. [`stop`]: what a signal leads to.
+//!
+//! What is public is the program itself, its command line for the man pages, and what other programs may read
+//! of an app: where its releases are, and its state.
 
 // What a person sees goes through `shown`, which leaves out what acts on a terminal.
 #![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
 
-pub mod account;
-pub mod checkout;
-pub mod cli;
-pub mod config;
+mod account;
+mod checkout;
+mod cli;
+mod config;
 mod crash;
-pub mod deploy;
-pub mod git;
-pub mod health;
-pub mod hooks;
-pub mod hostkey;
+mod deploy;
+mod git;
+mod health;
+mod hooks;
+mod hostkey;
 mod mounts;
-pub mod pass;
-pub mod process;
-pub mod proof;
-pub mod release;
-pub mod repository;
-pub mod revision;
-pub mod service;
-pub mod shown;
-pub mod space;
-pub mod state;
-pub mod stop;
-pub mod verify;
-pub mod worker;
+mod pass;
+mod process;
+mod release;
+mod repository;
+mod revision;
+mod service;
+mod shown;
+mod space;
+mod state;
+mod stop;
+mod util;
+mod verify;
+mod worker;
+
+/// The suites that look into the crate, beside those that run the program.
+#[cfg(test)]
+#[path = "../tests/inside/mod.rs"]
+mod inside;
+
+use std::process::ExitCode;
+
+pub use cli::command;
+pub use deploy::Step;
+pub use release::Layout;
+pub use state::{
+    AcceptedRewrite, Attempt, EndedAttempt, History, IllBefore, Outcome, PassedOver, Pause,
+    PhaseTime, Quarantine, Release, State, StateDir, StateError, Trouble,
+};
+
+/// The program: what its command line says, or the supervisor of a script.
+#[must_use]
+pub fn main() -> ExitCode {
+    // What cron, a shell or a service of root's had open is not for scripts of the apps' user, nor for ours.
+    close_fds::set_fds_cloexec(3, &[]);
+    if let Some(code) = process::script_supervisor::main() {
+        return code;
+    }
+    #[cfg(feature = "failpoints")]
+    let _from_the_environment = fail::FailScenario::setup();
+    cli::main()
+}

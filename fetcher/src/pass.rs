@@ -7,18 +7,19 @@ use pp_protocol::Client;
 use thiserror::Error;
 
 use crate::config::App;
-use crate::deploy::pipeline::PassError;
-use crate::deploy::rollback::NoWayBack;
-use crate::deploy::{Deployment, Failure, Journal, Reporter, Trigger, Verdict};
+use crate::deploy::deployment::PassError;
+use crate::deploy::dry_run::{Foreseen, foresee};
+use crate::deploy::rollback::{NoWayBack, choose};
+use crate::deploy::{Deployment, Failure, Journal, Reporter, Trigger, Verdict, pipeline};
 use crate::health::SystemHost;
 use crate::hooks;
 use crate::release::Layout;
 use crate::repository::Repository;
-use crate::state::{Locked, StateDir, StateError};
+use crate::state::{Locked, State, StateDir, StateError};
 
 /// What came of it.
 #[derive(Debug)]
-pub enum Pass<T> {
+pub(crate) enum Pass<T> {
     /// Another process is at work on this app.
     Busy,
     /// It came to this.
@@ -27,7 +28,7 @@ pub enum Pass<T> {
 
 /// Why nothing was done.
 #[derive(Debug, Error)]
-pub enum Error {
+pub(crate) enum Error {
     /// The pass itself failed.
     #[error(transparent)]
     Pass(#[from] PassError),
@@ -45,11 +46,31 @@ pub enum Error {
     State(#[from] StateError),
 }
 
-/// Takes the app's lock and does `work` with everything it needs.
+/// Changes an app's state under its lock. Nothing else is opened for that.
 ///
 /// # Errors
-/// What `work` says, or that it could not begin.
-pub fn with<T>(
+/// The state cannot be locked, read or written. What `change` says as a sentence is handed on, and nothing is
+/// written then.
+pub(crate) fn change<T>(
+    app: &App,
+    state: &Path,
+    change: impl FnOnce(&mut State) -> Result<T, String>,
+) -> Result<Pass<Result<T, String>>, Error> {
+    let dir = StateDir::new(state, &app.name);
+    dir.create()?;
+    let Locked::Held(_lock) = dir.lock()? else {
+        return Ok(Pass::Busy);
+    };
+    let mut state = dir.load()?;
+    let changed = change(&mut state);
+    if changed.is_ok() {
+        dir.save(&state)?;
+    }
+    Ok(Pass::Completed(changed))
+}
+
+/// Takes the app's lock and does `work` with everything that a pass needs.
+fn with_lock<T>(
     app: &App,
     state: &Path,
     work: impl FnOnce(&mut Deployment<'_>) -> Result<T, Error>,
@@ -59,36 +80,58 @@ pub fn with<T>(
     let Locked::Held(_lock) = dir.lock()? else {
         return Ok(Pass::Busy);
     };
+    with_drivers(app, dir, work).map(Pass::Completed)
+}
+
+fn with_drivers<T>(
+    app: &App,
+    dir: StateDir,
+    work: impl FnOnce(&mut Deployment<'_>) -> Result<T, Error>,
+) -> Result<T, Error> {
     let host = SystemHost::new()?;
     let restarter = Client::default();
-    let mut source = Repository::new(app, dir.mirror());
+    let source = Repository::new(app, dir.mirror());
     let mut deployment = Deployment {
         app,
         layout: Layout::new(&app.deploy.root),
         state: dir.load()?,
         dir,
-        source: &mut source,
+        source: &source,
         restarter: &restarter,
         host: &host,
         clock: Timestamp::now,
     };
-    work(&mut deployment).map(Pass::Completed)
+    work(&mut deployment)
+}
+
+/// What a pass would do. Nothing is made or written; where there is no state yet, nobody else can be at work.
+///
+/// # Errors
+/// The forge or the restarter cannot be asked, or the state not be read.
+pub(crate) fn dry_run(app: &App, state: &Path) -> Result<Pass<Foreseen>, Error> {
+    let dir = StateDir::new(state, &app.name);
+    let _lock = match dir.lock_if_there()? {
+        Some(Locked::Busy) => return Ok(Pass::Busy),
+        held => held,
+    };
+    let foreseen = with_drivers(app, dir, |deployment| Ok(foresee(deployment)?));
+    foreseen.map(Pass::Completed)
 }
 
 /// One pass.
 ///
 /// # Errors
 /// Nothing was attempted; what serves is untouched.
-pub fn pass(
+pub(crate) fn pass(
     app: &App,
     state: &Path,
     trigger: Trigger,
     reporter: &mut dyn Reporter,
 ) -> Result<Pass<Verdict>, Error> {
-    with(app, state, |deployment| {
+    with_lock(app, state, |deployment| {
         let place = deployment.dir.under_way();
         let mut journal = Journal::new(&app.name, reporter).saying_at(place);
-        let verdict = deployment.pass(trigger, &mut journal)?;
+        let verdict = pipeline::pass(deployment, trigger, &mut journal)?;
         tell(deployment, &verdict, &mut journal);
         Ok(verdict)
     })
@@ -98,24 +141,24 @@ pub fn pass(
 ///
 /// # Errors
 /// There is none, or nothing was attempted; what serves is untouched.
-pub fn rollback(
+pub(crate) fn rollback(
     app: &App,
     state: &Path,
     wanted: Option<&str>,
     reporter: &mut dyn Reporter,
 ) -> Result<Pass<Verdict>, Error> {
-    with(app, state, |deployment| {
+    with_lock(app, state, |deployment| {
         let place = deployment.dir.under_way();
         let mut journal = Journal::new(&app.name, reporter).saying_at(place);
-        let target = deployment.way_back(wanted)?;
-        let verdict = deployment.rollback(&target, &mut journal)?;
+        let target = choose(deployment, wanted)?;
+        let verdict = pipeline::roll_back(deployment, &target, &mut journal)?;
         tell(deployment, &verdict, &mut journal);
         Ok(verdict)
     })
 }
 
 fn tell(deployment: &Deployment<'_>, verdict: &Verdict, journal: &mut Journal<'_>) {
-    if let Verdict::Attempted(attempt) = verdict {
-        hooks::tell(deployment, attempt, journal);
+    if let Verdict::Attempted(ended) = verdict {
+        hooks::tell(deployment, ended, journal);
     }
 }

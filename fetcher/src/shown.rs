@@ -5,11 +5,11 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::Write;
 use std::sync::OnceLock;
 
-use crate::git::text::hostile;
+use crate::util::text::hostile;
 
 /// Colours of our own, as they stand in a text until it is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Colour {
+pub(crate) enum Colour {
     /// Something has failed.
     Red,
     /// As it should be.
@@ -31,7 +31,7 @@ const COLOURS: [(Colour, char, &str); 4] = [
 
 /// The mark of a colour, for a text that goes through [`fit`].
 #[must_use]
-pub fn mark(colour: Colour) -> String {
+pub(crate) fn mark(colour: Colour) -> String {
     let letter = COLOURS.iter().find(|(known, ..)| *known == colour);
     let letter = letter.map_or('o', |(_, letter, _)| *letter);
     format!("\u{1b}{}{letter}", secret())
@@ -44,18 +44,18 @@ fn secret() -> &'static str {
 }
 
 /// Writes to standard error what is wrong, made fit for a person.
-pub fn complain(text: &str) {
+pub(crate) fn complain(text: &str) {
     ask(&format!("pp-fetcher: {text}\n"));
 }
 
 /// Writes to standard error, made fit for a person; without a new line at its end, where an answer is waited for.
-pub fn ask(text: &str) {
+pub(crate) fn ask(text: &str) {
     let _ = std::io::stderr().write_all(fit(text, false).as_bytes());
 }
 
 /// `text` with its lines as they are. A tab becomes a blank; other control characters go.
 #[must_use]
-pub fn fit(text: &str, colours: bool) -> String {
+pub(crate) fn fit(text: &str, colours: bool) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(c) = rest.chars().next() {
@@ -88,7 +88,7 @@ fn marked(text: &str) -> Option<(&'static str, &str)> {
 /// JSON that says the same, with every character escaped that [`fit`] would leave out: serde_json leaves those
 /// beyond ASCII as they are.
 #[must_use]
-pub fn json(text: &str) -> String {
+pub(crate) fn json(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut units = [0; 2];
     for c in text.chars() {

@@ -18,7 +18,7 @@ const RESERVE: Need = Need {
 
 /// What is about to be written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Need {
+pub(crate) struct Need {
     /// Bytes of content.
     pub bytes: u64,
     /// Files, links and directories.
@@ -27,7 +27,7 @@ pub struct Need {
 
 /// There is not enough room.
 #[derive(Debug, Error)]
-pub enum NoRoom {
+pub(crate) enum NoRoom {
     /// Bytes are short.
     #[error(
         "{} has {} MiB free and {} MiB are needed (32 MiB of them stay free): nothing was written\n  \
@@ -62,7 +62,7 @@ pub enum NoRoom {
 ///
 /// # Errors
 /// [`NoRoom`]. A file system that cannot be asked is taken at its word when it is written to.
-pub fn check(path: &Path, need: Need) -> Result<(), NoRoom> {
+pub(crate) fn check(path: &Path, need: Need) -> Result<(), NoRoom> {
     let Ok(stat) = statvfs(path) else {
         return Ok(());
     };
@@ -91,7 +91,7 @@ pub fn check(path: &Path, need: Need) -> Result<(), NoRoom> {
 /// What to do about an error of the disk itself: lines to put after what the system said, or
 /// nothing.
 #[must_use]
-pub fn advice(error: &std::io::Error) -> &'static str {
+pub(crate) fn advice(error: &std::io::Error) -> &'static str {
     use std::io::ErrorKind::{QuotaExceeded, ReadOnlyFilesystem, StorageFull};
     match error.kind() {
         StorageFull => {
@@ -112,14 +112,14 @@ pub fn advice(error: &std::io::Error) -> &'static str {
 /// Whether systemd started us, or whoever started us, as a unit (systemd.exec(5)); cron and a login do not
 /// hand this on.
 #[must_use]
-pub fn in_a_unit() -> bool {
+pub(crate) fn in_a_unit() -> bool {
     std::env::var_os("INVOCATION_ID").is_some()
 }
 
 /// Why nothing can be written below `path`, which is there, whoever asks; none if it is not mounted
 /// read-only.
 #[must_use]
-pub fn read_only(path: &Path) -> Option<String> {
+pub(crate) fn read_only(path: &Path) -> Option<String> {
     let stat = statvfs(path).ok()?;
     if !stat.flags().contains(FsFlags::ST_RDONLY) {
         return None;
@@ -151,7 +151,7 @@ fn for_us_alone(mounts: &[Mount], path: &Path) -> bool {
 
 /// Whether there is less room around `path` than is always to stay free.
 #[must_use]
-pub fn is_full(path: &Path) -> Option<NoRoom> {
+pub(crate) fn is_full(path: &Path) -> Option<NoRoom> {
     check(path, Need::default()).err()
 }
 

@@ -18,7 +18,7 @@ const TOLD_TWICE: i32 = 143;
 ///
 /// # Errors
 /// The system says no.
-pub fn listen() -> std::io::Result<()> {
+pub(crate) fn listen() -> std::io::Result<()> {
     let told = TOLD.get_or_init(Arc::default);
     for signal in [SIGTERM, SIGINT] {
         // In this order: the second signal finds the flag that the first has set.
@@ -30,6 +30,6 @@ pub fn listen() -> std::io::Result<()> {
 
 /// Whether we were told to stop.
 #[must_use]
-pub fn stop_requested() -> bool {
+pub(crate) fn stop_requested() -> bool {
     TOLD.get().is_some_and(|told| told.load(Ordering::Relaxed))
 }

@@ -41,7 +41,11 @@ fn fault_clock_set_back_during_deploys() {
     let before = |arguments: &[&str]| two_days_ago(&site, &library, arguments);
     site.push("two", "200", "");
     before(&["poll", "todo"]).ended(0);
-    let times: Vec<_> = site.attempts().iter().map(|a| a.started_at).collect();
+    let times: Vec<_> = site
+        .attempts()
+        .iter()
+        .map(|ended| ended.attempt.started_at)
+        .collect();
     assert!(
         times.last() < times.first(),
         "the clock was set back: {times:?}"

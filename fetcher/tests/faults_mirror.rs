@@ -62,7 +62,7 @@ fn spoilt(spoil: impl Fn(&Path)) {
             .state()
             .earlier
             .iter()
-            .any(|kept| kept.release == *release);
+            .any(|kept| kept.name == *release);
         assert!(
             !kept || site.layout().release(release).is_dir(),
             "{release} was touched"

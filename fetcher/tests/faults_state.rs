@@ -44,7 +44,7 @@ fn broken(spoil: impl Fn(&str) -> Vec<u8>, said: &[&str]) {
     fs::rename(&file, site.home.path().join("state.json.old")).unwrap();
     site.poll().ended(0);
     assert_eq!(site.served().as_deref(), Some("two"));
-    assert_eq!(site.state().live.unwrap().revision.as_str(), two);
+    assert_eq!(site.state().live.unwrap().revision.to_string(), two);
     site.push("three", "200", "");
     site.poll().ended(0);
     invariants::always(&site);
@@ -92,7 +92,7 @@ fn fault_history_torn_and_garbage() {
     fs::write(&file, text).unwrap();
     site.push("two", "200", "");
     site.poll().ended(0);
-    assert_eq!(site.attempts().last().unwrap().attempt, 3);
+    assert_eq!(site.attempts().last().unwrap().attempt.number, 3);
     site.run(&["history", "todo"])
         .ended(0)
         .has(&["zero", "two"]);

@@ -8,8 +8,6 @@
 )]
 
 mod git_support;
-#[path = "git_support/https.rs"]
-mod https;
 mod program;
 
 use std::fs;
@@ -17,7 +15,7 @@ use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::Path;
 
 use git_support::Forge;
-use https::{Server, backend, reply};
+use git_support::https::{Server, backend, reply};
 use program::Home;
 
 const TOKEN: &str = "hunter2-in-a-file";

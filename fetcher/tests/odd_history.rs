@@ -81,7 +81,12 @@ fn a_malformed_commit_at_the_tip_is_deployed_and_shown_cleaned() {
         said.ended(0);
         assert!(!said.text.contains(['\u{1b}', '\u{7}']), "{said:?}");
         let live = site.state().live.unwrap().revision;
-        assert_eq!(live.as_str(), id, "{}", String::from_utf8_lossy(&headers));
+        assert_eq!(
+            live.to_string(),
+            id,
+            "{}",
+            String::from_utf8_lossy(&headers)
+        );
     }
     let history = site.run(&["history", "todo"]);
     history.ended(0);

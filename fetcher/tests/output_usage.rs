@@ -78,7 +78,7 @@ fn a_command_line_that_is_not_understood() {
 #[test]
 fn the_help_of_every_command() {
     let mut stage = Stage::new("");
-    let commands = pp_fetcher::cli::command();
+    let commands = pp_fetcher::command();
     let mut lines = vec![String::new()];
     for command in commands.get_subcommands() {
         lines.push(command.get_name().to_owned());

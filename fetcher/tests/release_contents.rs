@@ -43,7 +43,7 @@ fn revision_is_written_where_the_tree_has_none_of_any_kind_and_nowhere_else() {
     let revision = fs::read_to_string(current(&site, "REVISION")).unwrap();
     assert_eq!(
         revision.trim(),
-        site.state().live.unwrap().revision.as_str()
+        site.state().live.unwrap().revision.to_string()
     );
     fs::write(work(&site, "REVISION"), "ours, not yours\n").unwrap();
     site.push("file", "200", "");
@@ -68,7 +68,7 @@ fn revision_is_written_where_the_tree_has_none_of_any_kind_and_nowhere_else() {
     );
     // What was live before is known all the same.
     assert_eq!(
-        site.attempts().pop().unwrap().previous.unwrap(),
+        site.attempts().pop().unwrap().attempt.previous.unwrap(),
         site.state().earlier[0].revision
     );
 }

@@ -41,6 +41,7 @@ fn functions() -> BTreeSet<String> {
 
 fn check(page: &str, rules: impl Iterator<Item = u32>) {
     let functions = functions();
+    let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut named = 0;
     for word in page.split('`').skip(1).step_by(2) {
         if let Some(stem) = word
@@ -49,6 +50,8 @@ fn check(page: &str, rules: impl Iterator<Item = u32>) {
         {
             let there = functions.iter().any(|name| name.starts_with(stem));
             assert!(there, "there is no test {word}");
+        } else if word.ends_with(".rs") && word.contains('/') {
+            assert!(top.join(word).is_file(), "there is no file {word}");
         } else if word.len() > 24
             && word
                 .bytes()

@@ -111,7 +111,7 @@ fn a_tag_that_moved_is_refused_with_both_ends_and_the_advice_ends_well() {
         .has(&[&moved, "pp-fetcher accept-rewrite todo"]);
     site.run(&["accept-rewrite", "todo", &after]).ended(0);
     site.poll().ended(0).has(&["which was accepted by hand"]);
-    assert_eq!(site.state().live.unwrap().revision.as_str(), after);
+    assert_eq!(site.state().live.unwrap().revision.to_string(), after);
     site.poll().ended(0).has(&["nothing new"]);
 }
 

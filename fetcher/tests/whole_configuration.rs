@@ -184,7 +184,7 @@ fn a_wrong_health_url_is_the_configurations_fault_and_its_mend_is_taken_at_once(
 #[test]
 fn status_believes_the_link_and_not_only_the_state() {
     let site = Site::with_one_live();
-    let earlier = site.state().earlier[0].release.clone();
+    let earlier = site.state().earlier[0].name.clone();
     let link = site.root().join("current");
     fs::remove_file(&link).unwrap();
     symlink(format!("releases/{earlier}"), &link).unwrap();

@@ -14,7 +14,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use pp_fetcher::state::{Attempt, Outcome, State, Trying};
+use pp_fetcher::{Outcome, State, Step};
 use site::Site;
 use site::typed::{mode, type_line};
 
@@ -297,30 +297,19 @@ fn the_exit_codes_of_status_and_of_a_dry_run_tell_what_is_wrong() {
 fn status_of_a_stuck_app_names_what_leads_out_whatever_was_refused_since() {
     let site = Site::with_one_live();
     let mut stuck = site.attempts().pop().unwrap();
-    stuck.attempt += 1;
+    stuck.attempt.number += 1;
     stuck.outcome = Outcome::Stuck;
     stuck.reason = Some("and the way back did not end well\n  pp-fetcher rollback todo".into());
-    let refused = Attempt {
-        attempt: stuck.attempt + 1,
-        outcome: Outcome::Refused,
-        reason: Some("verify: the commit is not signed".into()),
-        ..stuck.clone()
-    };
+    let mut refused = stuck.clone();
+    refused.attempt.number += 1;
+    refused.outcome = Outcome::Refused;
+    refused.reason = Some("verify: the commit is not signed".into());
+    let mut attempt = stuck.attempt.clone();
+    attempt.step = Some(Step::BackSwitch);
+    attempt.previous_release = Some(attempt.release.clone());
+    attempt.going_back = Some("not well".into());
     let state = State {
-        stuck: Some(Trying {
-            attempt: stuck.attempt,
-            started_at: stuck.started_at,
-            revision: stuck.revision.clone(),
-            author: stuck.author.clone(),
-            subject: stuck.subject.clone(),
-            signed_by: None,
-            release: stuck.release.clone().unwrap(),
-            previous: stuck.release.clone(),
-            going_back: Some("not well".into()),
-            tag: None,
-            ill_before: None,
-            phases: Vec::new(),
-        }),
+        stuck: Some(attempt),
         ..site.state()
     };
     let dir = site.state_dir();

@@ -29,7 +29,7 @@ fn programs() -> [(Command, &'static str); 2] {
             "pp-restarter(8), pp-restarter-policy(5), pp-restarter-protocol(7), systemctl(1)",
         ),
         (
-            pp_fetcher::cli::command(),
+            pp_fetcher::command(),
             "pp-fetcher(1), pp-fetcher.toml(5), pp-restarter(8), pp-restart(1)",
         ),
     ]

@@ -1,17 +1,15 @@
-//! Our checkout, from the object database and beside the live release, against git's own.
+//! A deploy up to the switch, on a host with no more than a directory, against git's own checkout: a new release
+//! beside the live one, and a first one.
 
-use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
+use std::os::unix::fs::chown;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use pp_fetcher::checkout::{Budget, CheckedOut, check_out};
-use pp_fetcher::config::tree::TreeRules;
-use pp_fetcher::git::{Mirror, Oid, Remote, RemoteOptions, RepositoryUrl, Wanted};
-use pp_fetcher::proof::{Id, written};
 
 use crate::record::{self, Record};
 use crate::sample::Sample;
@@ -19,41 +17,40 @@ use crate::sample::Sample;
 const FILES: u64 = 30_000;
 const CHANGED: u64 = 10;
 
+/// Whom everything runs as where this is root's: pp-fetcher does nothing for root itself.
+const NOBODY: u32 = 65534;
+
 /// Ways to the same tree, in turns.
 pub(crate) fn measure(rounds: usize) -> Result<()> {
     let directory = tempfile::tempdir()?;
     let at = directory.path();
     println!("a repository of {FILES} files in {}", at.display());
-    let bench = Bench::new(at)?;
-    let live = bench.ours(bench.first, None, "live")?;
-    ensure!(live.copied == 0, "there was nothing to copy from");
-    let kept = at.join("live");
-    let (mut beside, mut fresh) = (Sample::default(), Sample::default());
-    let mut proven = Sample::default();
+    let mut bench = Bench::new(at)?;
+    let (mut update, mut first) = (Sample::default(), Sample::default());
+    let (mut files, mut first_files) = (Sample::default(), Sample::default());
     let (mut git, mut workers) = (Sample::default(), Sample::default());
     for round in 0..rounds {
         println!("round {}", round + 1);
-        bench.time(&mut beside, |b| {
-            let done = b.ours(b.second, Some(&kept), "new")?;
-            ensure!(done.copied == FILES - CHANGED, "{done:?}");
-            Ok(())
-        })?;
-        bench.time(&mut proven, |b| {
-            b.ours(b.second, Some(&kept), "new")?;
-            b.prove(b.second, "new")
-        })?;
-        bench.time(&mut fresh, |b| b.ours(b.second, None, "new").map(drop))?;
-        bench.time(&mut git, |b| b.worktree(1))?;
-        bench.time(&mut workers, |b| b.worktree(2))?;
+        bench.forget()?;
+        let phases = bench.poll()?;
+        first.add_duration(phases.ready);
+        first_files.add_duration(phases.checkout);
+        bench.change()?;
+        let phases = bench.poll()?;
+        update.add_duration(phases.ready);
+        files.add_duration(phases.checkout);
+        git.add_duration(bench.worktree(1)?);
+        workers.add_duration(bench.worktree(2)?);
     }
-    let mib = live.bytes >> 20;
+    let mib = bench.bytes >> 20;
     let mut record = Record::new(
         "A checkout: ours against git's",
         &format!(
             "{FILES} files, {mib} MiB, {CHANGED} of them changed; warm cache, in turns, {rounds} rounds;\n\
              milliseconds, medians with the least and the most in parentheses. {}, {}.\n\
-             Ours looks at the whole tree first, sets modes and ends with `syncfs`; git's does not. A deploy also\n\
-             reads every file back in a second process and compares it with the commit: the second line.\n\
+             Ours is `pp-fetcher poll` of a repository of this host, in the times that its history has: *ready to\n\
+             switch* is poll, look, fetch, verify, checkout and shared together. Every byte of a release is hashed on\n\
+             its way to the disk, and the checkout ends with `syncfs`; git's does neither.\n\
              `cargo run --release -p pp-tests --bin bench checkout` measures this.",
             record::machine(),
             file_system(at)?
@@ -62,139 +59,196 @@ pub(crate) fn measure(rounds: usize) -> Result<()> {
     );
     record.section(
         "A new release's files",
-        "The last column: how many times longer than beside the live release.",
+        "The last column: how many times as long as `git worktree add` with two workers.",
     );
     record.columns(&["way", "wall", "ratio"]);
     for (what, sample) in [
-        ("ours, beside the live release", &beside),
-        ("the same, read back and compared", &proven),
-        ("ours, from the object database alone", &fresh),
+        ("ours, an update: poll to ready to switch", &update),
+        ("of that, the checkout beside the live release", &files),
+        ("ours, a first deploy: the checkout", &first_files),
+        ("ours, a first deploy: poll to ready to switch", &first),
         ("`git worktree add`", &git),
         ("`git worktree add`, `checkout.workers=2`", &workers),
     ] {
-        record.against(what, sample, &beside);
+        record.against(what, sample, &workers);
     }
     record.write("checkout")
 }
 
 struct Bench {
     at: PathBuf,
-    mirror: Mirror,
-    first: Oid,
-    second: Oid,
+    numbers: Numbers,
+    bytes: u64,
+}
+
+/// How long the steps of an attempt took.
+struct Phases {
+    checkout: Duration,
+    ready: Duration,
 }
 
 impl Bench {
     fn new(at: &Path) -> Result<Self> {
-        let repository = at.join("repository");
-        fs::create_dir(&repository)?;
-        git(&repository, &["init", "-q", "-b", "main"])?;
-        let mut numbers = Numbers(1);
-        for n in 0..FILES {
-            write(&repository, n, &numbers.text())?;
-        }
-        commit(&repository)?;
-        let wanted = Wanted::Branch("main".into());
-        let url = RepositoryUrl::parse(&format!("file://{}", repository.display()))?;
-        let mirror = Mirror::open_or_create(&at.join("mirror.git"))?;
-        let fetch = || -> Result<Oid> {
-            let mut remote = Remote::connect(&url, &RemoteOptions::default())?;
-            let revision = wanted.resolve(&remote.list(&wanted)?)?;
-            Ok(remote.fetch(&mirror, &revision, &mut |_| {})?.commit)
-        };
-        let first = fetch()?;
-        for n in 0..CHANGED {
-            write(&repository, n * FILES / CHANGED, &numbers.text())?;
-        }
-        commit(&repository)?;
-        git(&repository, &["repack", "-a", "-d", "-q"])?;
-        let second = fetch()?;
-        Ok(Self {
+        let mut bench = Self {
             at: at.to_owned(),
-            mirror,
-            first,
-            second,
+            numbers: Numbers(1),
+            bytes: 0,
+        };
+        bench.directory("")?;
+        for name in ["etc", "etc/apps.d", "repository"] {
+            bench.directory(name)?;
+        }
+        for name in ["pp-fetcher", "pp-git-worker"] {
+            let built = std::env::current_exe()?.with_file_name(name);
+            fs::copy(&built, at.join(name)).with_context(|| {
+                format!("{}: cargo build --release --workspace", built.display())
+            })?;
+        }
+        let shown = at.display();
+        fs::write(
+            at.join("etc/apps.d/todo.toml"),
+            format!(
+                "repository = \"file://{shown}/repository\"\n[deploy]\nroot = \"{shown}/root\"\nkeep = 2\n"
+            ),
+        )?;
+        bench.git(&["init", "-q", "-b", "main"])?;
+        for n in 0..FILES {
+            let text = bench.numbers.text();
+            bench.bytes += text.len() as u64;
+            write(&at.join("repository"), n, &text)?;
+        }
+        bench
+            .command("chown")
+            .args(["-R", "65534:65534"])
+            .arg(at.join("repository"))
+            .uid(0)
+            .gid(0)
+            .status()?;
+        bench.commit()?;
+        bench.git(&["repack", "-a", "-d", "-q"])?;
+        Ok(bench)
+    }
+
+    /// A directory that is nobody's.
+    fn directory(&self, name: &str) -> Result<()> {
+        let path = self.at.join(name);
+        fs::create_dir_all(&path)?;
+        Ok(chown(path, Some(NOBODY), Some(NOBODY))?)
+    }
+
+    fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+        let mut command = Command::new(program);
+        command.current_dir(&self.at).env("HOME", &self.at);
+        command.uid(NOBODY).gid(NOBODY);
+        command
+    }
+
+    fn git(&self, arguments: &[&str]) -> Result<()> {
+        let mut command = self.command("git");
+        command.args([
+            "-C",
+            "repository",
+            "-c",
+            "user.name=Ada",
+            "-c",
+            "user.email=ada@example.org",
+        ]);
+        let output = command.args(arguments).output().context("git")?;
+        if !output.status.success() {
+            bail!(
+                "git {arguments:?}: {}",
+                String::from_utf8_lossy(&output.stderr)
+            );
+        }
+        Ok(())
+    }
+
+    fn commit(&self) -> Result<()> {
+        self.git(&["add", "-A"])?;
+        self.git(&["commit", "-q", "-m", "a version"])
+    }
+
+    /// Pushes a commit that changes some files.
+    fn change(&mut self) -> Result<()> {
+        for n in 0..CHANGED {
+            let text = self.numbers.text();
+            let path = write(&self.at.join("repository"), n * FILES / CHANGED, &text)?;
+            chown(path, Some(NOBODY), Some(NOBODY))?;
+        }
+        self.commit()
+    }
+
+    /// Forgets all that was deployed.
+    fn forget(&self) -> Result<()> {
+        for name in ["root", "state"] {
+            let _ = fs::remove_dir_all(self.at.join(name));
+            self.directory(name)?;
+        }
+        Ok(())
+    }
+
+    fn fetcher(&self, arguments: &[&str]) -> Result<String> {
+        let mut command = self.command(self.at.join("pp-fetcher"));
+        command
+            .args(arguments)
+            .args(["--config", "etc", "--state", "state"]);
+        let output = command.output()?;
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "{said}{complaint}");
+        Ok(said)
+    }
+
+    /// Deploys what is there, and reads the times from the history.
+    fn poll(&self) -> Result<Phases> {
+        self.fetcher(&["poll"])?;
+        let history: serde_json::Value =
+            serde_json::from_str(&self.fetcher(&["history", "todo", "--json"])?)?;
+        let attempts = history
+            .get("attempts")
+            .and_then(|all| all.as_array())
+            .context("attempts")?;
+        let last = attempts.last().context("an attempt")?;
+        ensure!(last.get("outcome").is_some_and(|o| o == "good"), "{last}");
+        let time = |names: &[&str]| {
+            let phases = last
+                .get("phases")
+                .and_then(|all| all.as_array())
+                .into_iter()
+                .flatten();
+            let named = phases.filter(|p| {
+                names
+                    .iter()
+                    .any(|name| p.get("phase").is_some_and(|n| n == name))
+            });
+            Duration::from_millis(named.filter_map(|p| p.get("ms")?.as_u64()).sum())
+        };
+        Ok(Phases {
+            checkout: time(&["checkout"]),
+            ready: time(&["poll", "look", "fetch", "verify", "checkout", "shared"]),
         })
     }
 
-    /// Times one way, and removes what it has made.
-    fn time(&self, sample: &mut Sample, way: impl Fn(&Self) -> Result<()>) -> Result<()> {
-        let began = Instant::now();
-        way(self)?;
-        sample.add_duration(began.elapsed());
-        fs::remove_dir_all(self.at.join("new"))?;
-        git(&self.at.join("repository"), &["worktree", "prune"])
-    }
-
-    fn ours(&self, commit: Oid, live: Option<&Path>, name: &str) -> Result<CheckedOut> {
-        let into = self.at.join(name);
-        fs::create_dir(&into)?;
-        let budget = Budget::default();
-        Ok(check_out(
-            &self.mirror,
-            commit,
-            live,
-            &into,
-            &budget,
-            &|_| {},
-        )?)
-    }
-
-    /// Compares what was written with what the commit names, as a deploy does.
-    fn prove(&self, commit: Oid, name: &str) -> Result<()> {
-        let commit = Id::from_bytes(commit.as_bytes()).context("a commit's name")?;
-        let get = &mut |id: Id, _| -> Result<Vec<u8>> {
-            Ok(self
-                .mirror
-                .object(Oid::from_bytes(id.as_bytes())?, 16 << 20)?)
-        };
-        let differs = |what: written::Differs| anyhow::anyhow!("{}: {}", what.path, what.how);
-        let rules = TreeRules::default();
-        let wanted = written::Wanted {
-            submodules: &BTreeSet::new(),
-            rules: &rules,
-            most: FILES * 2,
-        };
-        let tree = written::gather(commit, &wanted, get, differs)?;
-        written::check(&self.at.join(name), &tree, &rules).map_err(differs)
-    }
-
-    fn worktree(&self, workers: u32) -> Result<()> {
+    /// Times git's own checkout, and removes what it has made.
+    fn worktree(&self, workers: u32) -> Result<Duration> {
         let workers = format!("checkout.workers={workers}");
-        let arguments = [
+        let began = Instant::now();
+        self.git(&[
             "-c", &workers, "worktree", "add", "-q", "--detach", "../new",
-        ];
-        git(&self.at.join("repository"), &arguments)
+        ])?;
+        let took = began.elapsed();
+        fs::remove_dir_all(self.at.join("new"))?;
+        self.git(&["worktree", "prune"])?;
+        Ok(took)
     }
 }
 
-fn write(repository: &Path, n: u64, text: &str) -> Result<()> {
+fn write(repository: &Path, n: u64, text: &str) -> Result<PathBuf> {
     let directory = repository.join(format!("d{}/e{}", n % 150, n % 7));
     fs::create_dir_all(&directory)?;
-    Ok(fs::write(directory.join(format!("f{n}.py")), text)?)
-}
-
-fn commit(repository: &Path) -> Result<()> {
-    git(repository, &["add", "-A"])?;
-    let who = ["-c", "user.name=Ada", "-c", "user.email=ada@example.org"];
-    let what = ["commit", "-q", "-m", "a version"];
-    git(repository, &[&who[..], &what].concat())
-}
-
-fn git(directory: &Path, arguments: &[&str]) -> Result<()> {
-    let output = Command::new("git")
-        .arg("-C")
-        .arg(directory)
-        .args(arguments)
-        .output()
-        .context("git")?;
-    if !output.status.success() {
-        bail!(
-            "git {arguments:?}: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-    }
-    Ok(())
+    let path = directory.join(format!("f{n}.py"));
+    fs::write(&path, text)?;
+    Ok(path)
 }
 
 fn file_system(at: &Path) -> Result<String> {

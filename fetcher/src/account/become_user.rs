@@ -18,7 +18,7 @@ use super::WORD;
 ///
 /// # Errors
 /// What could not be given up: nothing may be done then.
-pub fn from_arguments(arguments: Vec<OsString>) -> Result<(Vec<OsString>, bool), String> {
+pub(crate) fn from_arguments(arguments: Vec<OsString>) -> Result<(Vec<OsString>, bool), String> {
     if arguments.get(1).is_none_or(|first| first != WORD) {
         return Ok((arguments, false));
     }

@@ -13,7 +13,7 @@ use signal_hook::iterator::Signals;
 
 use super::{Account, arguments};
 use crate::process::environment::PATH;
-use crate::worker::OURSELVES;
+use crate::process::script_supervisor::OURSELVES;
 
 /// Of root's environment, what says how output is to look.
 const KEPT: [&str; 13] = [
@@ -39,7 +39,10 @@ const ANSWER: u64 = 256 * 1024;
 ///
 /// # Errors
 /// It cannot be started.
-pub fn run(account: &Account, words: impl Iterator<Item = OsString>) -> io::Result<ExitCode> {
+pub(crate) fn run(
+    account: &Account,
+    words: impl Iterator<Item = OsString>,
+) -> io::Result<ExitCode> {
     let signals = listen()?;
     let child = command(account, words).spawn()?;
     let code = wait(child, signals)?;
@@ -50,7 +53,10 @@ pub fn run(account: &Account, words: impl Iterator<Item = OsString>) -> io::Resu
 ///
 /// # Errors
 /// It cannot be started, or does not stop talking.
-pub fn ask(account: &Account, words: impl Iterator<Item = OsString>) -> io::Result<(Vec<u8>, u8)> {
+pub(crate) fn ask(
+    account: &Account,
+    words: impl Iterator<Item = OsString>,
+) -> io::Result<(Vec<u8>, u8)> {
     let signals = listen()?;
     let mut child = command(account, words).stdout(Stdio::piped()).spawn()?;
     let mut answer = Vec::new();

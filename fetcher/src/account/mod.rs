@@ -7,8 +7,8 @@
 //!
 //! What root itself does, writing below /etc, is in [`crate::cli`]'s `pin_as_root`.
 
-pub mod become_user;
-pub mod keep;
+pub(crate) mod become_user;
+pub(crate) mod keep;
 
 use std::ffi::OsString;
 use std::os::unix::fs::MetadataExt;
@@ -20,20 +20,20 @@ use thiserror::Error;
 use crate::{config, state};
 
 /// The first argument of a process that root has started to become somebody; nobody else's.
-pub const WORD: &str = "--become-user";
+pub(crate) const WORD: &str = "--become-user";
 
 /// Users with apps of their own: their configuration lies in a directory of their name below this one.
-pub const USERS: &str = "/etc/pp-fetcher/users";
+pub(crate) const USERS: &str = "/etc/pp-fetcher/users";
 
 /// Where the state of such a user's apps is, in a directory of the user's name.
-pub const USERS_STATE: &str = "/var/lib/pp-fetcher-users";
+pub(crate) const USERS_STATE: &str = "/var/lib/pp-fetcher-users";
 
 /// Whose the apps are where nothing says otherwise.
 const USUAL: &str = "gunicorn";
 
 /// A user that apps belong to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Account {
+pub(crate) struct Account {
     /// The login name.
     pub name: String,
     /// The user id; never root's.
@@ -46,7 +46,7 @@ pub struct Account {
 
 /// Why it is not known whose apps are meant.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum NoAccount {
+pub(crate) enum NoAccount {
     /// No such user.
     #[error(
         "there is no user {0} on this host, whom the apps could belong to\n  \
@@ -77,7 +77,7 @@ pub enum NoAccount {
 
 /// Where a user's configuration and state lie.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Places {
+pub(crate) struct Places {
     /// The configuration.
     pub config: PathBuf,
     /// The state of each app.
@@ -87,7 +87,7 @@ pub struct Places {
 impl Places {
     /// Those of `user`: a user's own where there is a directory of that name in [`USERS`], the host's otherwise.
     #[must_use]
-    pub fn of(user: Option<&str>) -> Self {
+    pub(crate) fn of(user: Option<&str>) -> Self {
         let own = user.map(|name| (Path::new(USERS).join(name), name));
         match own.filter(|(directory, _)| directory.is_dir()) {
             Some((config, name)) => Self {
@@ -104,7 +104,7 @@ impl Places {
 
 /// Who runs this, by name.
 #[must_use]
-pub fn own_name() -> Option<String> {
+pub(crate) fn own_name() -> Option<String> {
     let user = User::from_uid(geteuid()).ok()??;
     Some(user.name)
 }
@@ -114,7 +114,7 @@ pub fn own_name() -> Option<String> {
 ///
 /// # Errors
 /// [`NoAccount`].
-pub fn of_the_apps(named: Option<&str>, state: &Path) -> Result<Account, NoAccount> {
+pub(crate) fn of_the_apps(named: Option<&str>, state: &Path) -> Result<Account, NoAccount> {
     // Looked at, and not opened; a link of root's to another disk is followed.
     let found = std::fs::metadata(state).ok();
     let directory = found.filter(|found| found.is_dir() && found.uid() != 0);
@@ -159,7 +159,7 @@ fn of_name(name: &str) -> Result<User, NoAccount> {
 ///
 /// # Errors
 /// [`NoAccount`].
-pub fn check_named(named: &str) -> Result<(), NoAccount> {
+pub(crate) fn check_named(named: &str) -> Result<(), NoAccount> {
     let user = of_name(named)?;
     if !geteuid().is_root() && user.uid != geteuid() {
         return Err(NoAccount::NotRoot(named.to_owned()));
@@ -179,7 +179,10 @@ fn own_state_is_usual(uid: Uid) -> bool {
 
 /// The arguments of the process that becomes `account` and goes on with `arguments`.
 #[must_use]
-pub fn arguments(account: &Account, arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
+pub(crate) fn arguments(
+    account: &Account,
+    arguments: impl Iterator<Item = OsString>,
+) -> Vec<OsString> {
     let first = [
         WORD.to_owned(),
         account.name.clone(),

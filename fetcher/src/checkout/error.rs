@@ -4,14 +4,15 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use git2::Oid;
+use pp_objects::ObjectId;
 use thiserror::Error;
 
 use crate::space::{self, NoRoom};
+use crate::worker::WorkerError;
 
 /// Why there is no checkout.
 #[derive(Debug, Error)]
-pub enum CheckoutError {
+pub(crate) enum CheckoutError {
     /// The tree holds something that is never deployed.
     #[error("the tree is refused because of {path}: {why}")]
     Refused {
@@ -23,17 +24,40 @@ pub enum CheckoutError {
     /// The time was not enough.
     #[error("the checkout did not finish within {} s: a slow disk (`iostat -x 1` shows how busy it is), or more files than the app needs: leave_out under [tree]", .0.as_secs())]
     TimedOut(Duration),
-    /// An object is not in the mirror or cannot be read.
+    /// The worker cannot hand over an object, or what it handed over is another one.
+    #[error(transparent)]
+    Worker(#[from] WorkerError),
+    /// An object is no commit or tree as git writes them.
     #[error(
-        "{path}: the mirror cannot give the object {id} ({why}): move mirror.git in the app's state directory away, and the next poll fetches all of it again"
+        "{}the {kind} {id} is none as git writes them: push one that git has made",
+        at(path)
     )]
-    Object {
-        /// Path in the tree.
+    Malformed {
+        /// Path in the tree; empty for the commit itself.
         path: String,
         /// The object.
-        id: Oid,
-        /// What libgit2 says.
-        why: String,
+        id: ObjectId,
+        /// What it should be.
+        kind: &'static str,
+    },
+    /// `.gitattributes` files that are too large to be looked through.
+    #[error(
+        "the tree is refused because its .gitattributes files have more than {} KiB together, which pp-fetcher \
+         does not look through for filters\n  patterns in place of single paths make them smaller", .0 / 1024
+    )]
+    Attributes(usize),
+    /// `.gitattributes` asks for a filter.
+    #[error(
+        "the tree is refused because of {path}: .gitattributes asks for the filter {filter:?}, and pp-fetcher \
+         applies none, so what is deployed would not be what a clone with that filter has\n  in the app's file, \
+         under [tree]: leave_out = [\"{path}\"] where the app does without it, or unfiltered = [\"{path}\"] where \
+         what is in the repository is what it needs"
+    )]
+    Filter {
+        /// The file, fit for a terminal.
+        path: String,
+        /// The filter's name.
+        filter: String,
     },
     /// The tree does not fit on the disk; nothing was written.
     #[error(transparent)]
@@ -55,7 +79,7 @@ pub enum CheckoutError {
 
 /// What is wrong with an entry of a tree.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum Refusal {
+pub(crate) enum Refusal {
     /// `.git`, or a name that some file system takes for it.
     #[error("the name is, or on some file systems is taken for, .git")]
     DotGit,
@@ -96,7 +120,7 @@ pub enum Refusal {
     Bytes(u64),
     /// Not a file, link, directory or submodule.
     #[error("its mode {0:06o} is none that git writes")]
-    Mode(i32),
+    Mode(u32),
     /// A submodule.
     #[error(
         "it is a submodule, and the app's file does not say where it comes from: add `[[submodule]]` with its path and repository, or with empty = true if the app does without it"
@@ -118,27 +142,24 @@ pub enum Refusal {
 }
 
 impl CheckoutError {
-    /// Whether the disk is full (bytes, inodes or quota).
+    /// Whether the revision is to blame: its tree is one that is never deployed.
     #[must_use]
-    pub fn is_disk_full(&self) -> bool {
-        use io::ErrorKind::{QuotaExceeded, StorageFull};
-        match self {
-            Self::NoRoom(_) => true,
-            Self::Io { source, .. } => matches!(source.kind(), StorageFull | QuotaExceeded),
-            _ => false,
-        }
+    pub(crate) fn is_refusal(&self) -> bool {
+        matches!(
+            self,
+            Self::Refused { .. }
+                | Self::Malformed { .. }
+                | Self::Attributes(_)
+                | Self::Filter { .. }
+        )
     }
+}
 
-    /// A word that stays the same from version to version, for programs and for the history.
-    #[must_use]
-    pub fn reason(&self) -> &'static str {
-        match self {
-            Self::Refused { .. } => "tree-refused",
-            Self::TimedOut(_) => "timed-out",
-            Self::Object { .. } => "mirror",
-            Self::NoRoom(_) | Self::Io { .. } if self.is_disk_full() => "disk-full",
-            Self::NotEmpty(_) | Self::NoRoom(_) | Self::Io { .. } => "file-system",
-        }
+fn at(path: &str) -> String {
+    if path.is_empty() {
+        String::new()
+    } else {
+        format!("{path}: ")
     }
 }
 

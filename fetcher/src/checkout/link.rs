@@ -4,13 +4,13 @@ use super::error::Refusal;
 use super::name;
 
 /// Longest target in bytes (`PATH_MAX` with its NUL).
-pub const LONGEST: u64 = 4095;
+pub(crate) const LONGEST: u64 = 4095;
 
 /// Checks the target of a link that may lead anywhere: that it is one at all.
 ///
 /// # Errors
 /// [`Refusal::Link`] with the target.
-pub fn check_free(target: &[u8]) -> Result<(), Refusal> {
+pub(crate) fn check_free(target: &[u8]) -> Result<(), Refusal> {
     if target.is_empty() || target.len() as u64 > LONGEST || target.contains(&0) {
         return Err(Refusal::Link {
             target: name::shown(target),
@@ -27,7 +27,7 @@ pub fn check_free(target: &[u8]) -> Result<(), Refusal> {
 ///
 /// # Errors
 /// [`Refusal::Link`] with the target.
-pub fn check(target: &[u8], depth: usize) -> Result<(), Refusal> {
+pub(crate) fn check(target: &[u8], depth: usize) -> Result<(), Refusal> {
     let refused = || Refusal::Link {
         target: name::shown(target),
     };

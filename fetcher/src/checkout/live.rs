@@ -1,4 +1,4 @@
-//! Files taken over from the live release instead of being inflated from the object database:
+//! Files taken over from the live release instead of being asked of the worker:
 //! quicker (`tests/bench/results/checkout.md`), and proved by their content.
 //!
 //! Nothing about the live release is believed, neither its names nor its time stamps. A release is
@@ -6,19 +6,19 @@
 //! to it, and two writes within one tick of the clock show as one. So there is no record of what was
 //! deployed to compare with; the record is the tree. The bytes that are written into the new release
 //! are hashed on their way, as git hashes a file, and count only if the hash is the one that the
-//! commit's tree names for this path. Otherwise the file is written again from the object database.
+//! commit's tree names for this path. Otherwise the file is written again from what the worker hands over.
 //! A file that was changed in place, or is being changed meanwhile, cannot get through.
 //!
-//! SHA-1 is enough for that: the content that the tree names has come through libgit2's indexer,
-//! which refuses objects made for a collision, and who wants to write another file with the hash of
-//! a given one needs a second preimage, which nobody has found.
+//! SHA-1 is enough for that: the content that the tree names was hashed with the detection of known attacks
+//! when it first came from the worker, and who wants to write another file with the hash of a given one needs
+//! a second preimage, which nobody has found.
 //!
 //! The path is opened below the release without following a link and without leaving its file
 //! system (`openat2`), and never waits for a FIFO's other end. Kernels before 5.6 and sandboxes that
-//! do not know the call answer with an error, and then every file comes from the object database.
+//! do not know the call answer with an error, and then every file comes from the worker.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, Read, Write};
 use std::path::Path;
 
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2};
@@ -42,7 +42,7 @@ impl Live {
     }
 
     /// The file of that path and size, if there is one.
-    fn candidate(&self, planned: &PlannedFile) -> Option<File> {
+    fn open_file(&self, planned: &PlannedFile) -> Option<File> {
         let how = OpenHow::new()
             .flags(OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_NOCTTY)
             .resolve(
@@ -56,7 +56,7 @@ impl Live {
     }
 }
 
-/// One thread's hand at copying.
+/// One thread's copying.
 pub(super) struct Copier<'a> {
     live: &'a Live,
     buffer: Vec<u8>,
@@ -70,19 +70,22 @@ impl<'a> Copier<'a> {
         }
     }
 
-    /// Fills `to`, an empty file, from the live release and gives the last [`CHUNK`] of it, which is all of
-    /// a small file. `None` if the live release has not this content: `to` is then empty again.
+    /// The file of that path and size in the live release, if there is one.
+    pub(super) fn candidate(&self, planned: &PlannedFile) -> Option<File> {
+        self.live.open_file(planned)
+    }
+
+    /// Fills `to`, an empty file, from `candidate`, and gives the last [`CHUNK`] of the content, which is all of
+    /// a small file. `None` if the candidate has not this content.
     ///
     /// # Errors
     /// Those of `to`. What cannot be read is not there.
     pub(super) fn copy(
         &mut self,
+        mut candidate: File,
         planned: &PlannedFile,
         to: &mut File,
     ) -> io::Result<Option<&[u8]>> {
-        let Some(mut from) = self.live.candidate(planned) else {
-            return Ok(None);
-        };
         let mut hash = Sha1::new();
         hash.update(format!("blob {}\0", planned.size));
         let mut left = planned.size;
@@ -93,18 +96,14 @@ impl<'a> Copier<'a> {
                 break;
             };
             // Shorter than it was, or not readable: not what is wanted.
-            if from.read_exact(chunk).is_err() {
+            if candidate.read_exact(chunk).is_err() {
                 break;
             }
             hash.update(&*chunk);
             to.write_all(chunk)?;
             left = left.saturating_sub(last as u64);
         }
-        if left == 0 && hash.finalize().as_slice() == planned.id.as_bytes() {
-            return Ok(self.buffer.get(..last));
-        }
-        to.set_len(0)?;
-        to.rewind()?;
-        Ok(None)
+        let same = left == 0 && hash.finalize().as_slice() == planned.id.as_bytes();
+        Ok(same.then(|| self.buffer.get(..last).unwrap_or_default()))
     }
 }

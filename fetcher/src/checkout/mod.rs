@@ -1,13 +1,15 @@
-//! A commit's tree as files in a directory, written by us from the object database (rule 27).
+//! A commit's tree as files in a directory, written by us from proven objects (rule 27).
 //!
 //! Not libgit2's checkout: it makes setuid files, follows what it should refuse, and cannot be
-//! limited. Here the whole tree is looked at first (`plan`): names, kinds, sizes, depth. Only
-//! then something is written (`write`): directories, then files by several threads, links last,
-//! so that no path that is written to can lead through a link. Whatever is refused is named with
-//! its path, and nothing is left of a checkout that failed.
+//! limited. libgit2 is in another process, which hands out objects by their ids ([`crate::worker`]) and sees
+//! no release. Here the whole tree is walked first (`plan`): names, kinds, sizes, depth, links, attributes.
+//! Only then something is written (`write`): directories, then files by several threads, links last, so that
+//! no path that is written to can lead through a link. Whatever is refused is named with its path, and
+//! nothing is left of a checkout that failed.
 //!
 //! A file's content comes from the live release where it has the same path and provably the same
-//! content there (`live`), from the object database otherwise. Every file is a new one either way.
+//! content there (`live`), from the worker otherwise. Every file is a new one either way, and its bytes are
+//! hashed on their way to the disk: what was written is what the commit names, and nothing is read back.
 //!
 //! # What is synced when
 //! Here: when the last link is there, the file system is synced once (`syncfs`), instead of every
@@ -23,10 +25,12 @@
 //! lines of the build's log. What the app writes, and what a build writes to other file systems
 //! (collected static files, say), is for them to sync.
 
-mod error;
-pub mod link;
+mod attributes;
+pub(crate) mod error;
+mod file;
+pub(crate) mod link;
 mod live;
-pub mod name;
+pub(crate) mod name;
 mod plan;
 mod write;
 
@@ -35,21 +39,21 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use git2::Oid;
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
+use pp_objects::ObjectId;
 
 use crate::config::tree::TreeRules;
-use crate::git::Mirror;
 use crate::space;
+use crate::worker::Objects;
+pub(crate) use error::CheckoutError;
 use error::io_at;
-pub use error::{CheckoutError, Refusal};
 use live::Live;
-pub use write::Progress;
+pub(crate) use write::Progress;
 
 /// What a tree may cost.
 #[derive(Debug, Clone)]
-pub struct Budget {
+pub(crate) struct Budget {
     /// Bytes of all files together.
     pub bytes: u64,
     /// Bytes of one file; a file is held in memory while it is written, one for each thread.
@@ -82,7 +86,7 @@ impl Default for Budget {
 
 /// What was written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct CheckedOut {
+pub(crate) struct CheckedOut {
     /// Regular files.
     pub files: u64,
     /// Symbolic links.
@@ -104,28 +108,27 @@ pub struct CheckedOut {
 /// # Errors
 /// [`CheckoutError`]; `into` is then removed with what was written, unless it was not an empty
 /// directory in the first place.
-pub fn check_out(
-    mirror: &Mirror,
-    revision: Oid,
+pub(crate) fn check_out(
+    objects: &mut dyn Objects,
+    revision: ObjectId,
     live: Option<&Path>,
     into: &Path,
     budget: &Budget,
-    progress: &(dyn Fn(Progress) + Sync),
+    progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<CheckedOut, CheckoutError> {
     let deadline = Instant::now() + budget.time;
     let root = empty_directory(into)?;
     let live = live.and_then(Live::open);
-    let done = plan::plan(mirror, revision, budget, deadline).and_then(|plan| {
+    let done = plan::plan(objects, revision, budget, deadline).and_then(|plan| {
+        attributes::check(&plan.files, &budget.rules, objects)?;
         space::check(into, plan.need())?;
-        let copied = write::write(
-            mirror,
-            live.as_ref(),
-            &plan,
-            &root,
+        let target = file::Target {
+            root: &root,
             into,
-            (budget, deadline),
-            progress,
-        )?;
+            budget,
+            deadline,
+        };
+        let copied = write::write(objects, live.as_ref(), &plan, target, progress)?;
         nix::unistd::syncfs(&root).map_err(|e| io_at("sync the file system of", into)(e.into()))?;
         Ok(CheckedOut {
             copied,

@@ -12,7 +12,7 @@ const SHOWN: usize = 300;
 ///
 /// # Errors
 /// [`Refusal`] says what is wrong with it.
-pub fn check(name: &[u8]) -> Result<(), Refusal> {
+pub(crate) fn check(name: &[u8]) -> Result<(), Refusal> {
     if matches!(name, b"" | b"." | b"..") || name.len() > LONGEST || name.contains(&b'/') {
         return Err(Refusal::Name);
     }
@@ -49,7 +49,7 @@ fn is_hfs_dot_git(name: &[u8]) -> bool {
 
 /// A path or a link's target, fit for a terminal: what is not to be printed is escaped.
 #[must_use]
-pub fn shown(path: &[u8]) -> String {
+pub(crate) fn shown(path: &[u8]) -> String {
     let mut out = String::new();
     for c in String::from_utf8_lossy(path).chars().take(SHOWN) {
         if c == '\'' || c == '"' {

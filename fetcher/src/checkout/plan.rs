@@ -1,36 +1,45 @@
-//! What will be written, found out before anything is: names, kinds, sizes.
+//! What will be written, found out before anything is: names, kinds, sizes, targets of links. Every object
+//! that is read here is proven by its name.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::Instant;
 
-use git2::{ObjectType, Odb, Oid, Repository};
+use pp_objects::tree::{DIRECTORY, Entry, FILE, GITLINK, LINK, tree};
+use pp_objects::{Kind, ObjectId, commit};
 
 use super::error::{CheckoutError, Refusal};
 use super::{Budget, CheckedOut, link, name};
-use crate::git::{Mirror, text};
-use crate::proof;
 use crate::space::Need;
+use crate::worker::Objects;
 
 /// Longest path below the release in bytes: room for the release's own path up to `PATH_MAX`.
 const LONGEST_PATH: usize = 3500;
+
+/// Trees asked for at a time.
+const BATCH: usize = 256;
 
 /// A file to write.
 #[derive(Debug)]
 pub(super) struct PlannedFile {
     pub(super) path: PathBuf,
-    pub(super) id: Oid,
+    pub(super) id: ObjectId,
+    /// As the worker says; a file that turns out to be of another size is refused.
     pub(super) size: u64,
     pub(super) executable: bool,
 }
 
-/// A link to make, its target checked already.
+/// A link to make.
 #[derive(Debug)]
 pub(super) struct PlannedLink {
     pub(super) path: PathBuf,
     pub(super) target: PathBuf,
+    /// Directories above it.
+    depth: usize,
+    id: ObjectId,
 }
 
 /// The whole tree. Directories stand before what is in them.
@@ -53,7 +62,8 @@ impl Plan {
         }
     }
 
-    /// What it takes on disk, wherever the content comes from: a copy takes as much. Each file ends in a block that it does not fill, half of it on average.
+    /// What it takes on disk, wherever the content comes from: a copy takes as much. Each file ends in a block
+    /// that it does not fill, half of it on average.
     pub(super) fn need(&self) -> Need {
         let inodes = self.entries();
         Need {
@@ -70,66 +80,119 @@ impl Plan {
 
 /// Looks at every entry of the tree of `revision`.
 pub(super) fn plan(
-    mirror: &Mirror,
-    revision: Oid,
+    objects: &mut dyn Objects,
+    revision: ObjectId,
     budget: &Budget,
     deadline: Instant,
 ) -> Result<Plan, CheckoutError> {
-    let repository = mirror.repository();
-    let broken = |error: git2::Error| object_error(Path::new(""), revision, &error);
-    let odb = repository.odb().map_err(broken)?;
-    let root = tree_of(&odb, revision).map_err(broken)?;
     let mut planner = Planner {
-        repository,
-        odb,
+        objects,
         budget,
+        deadline,
         plan: Plan::default(),
+        known: BTreeMap::new(),
     };
-    let mut left = vec![(PathBuf::new(), root, 0)];
-    while let Some((path, tree, depth)) = left.pop() {
-        if Instant::now() > deadline {
-            return Err(CheckoutError::TimedOut(budget.time));
+    let root = planner.tree_of(Path::new(""), revision)?;
+    let mut level = vec![Directory {
+        path: PathBuf::new(),
+        tree: root,
+        depth: 0,
+    }];
+    while !level.is_empty() {
+        let mut next = Vec::new();
+        for batch in level.chunks(BATCH) {
+            planner.check_time()?;
+            planner.read_trees(batch)?;
+            for directory in batch {
+                planner.directory(directory, &mut next)?;
+            }
         }
-        planner.tree(&path, tree, depth, &mut left)?;
+        level = next;
     }
+    planner.measure()?;
+    planner.read_links()?;
     Ok(planner.plan)
 }
 
-struct Planner<'a> {
-    repository: &'a Repository,
-    odb: Odb<'a>,
-    budget: &'a Budget,
-    plan: Plan,
+/// A directory to look at: its path, its tree, the number of directories above its entries.
+struct Directory {
+    path: PathBuf,
+    tree: ObjectId,
+    depth: usize,
 }
 
-/// A tree to look at: its path, its object, the number of directories above its entries.
-type Left = Vec<(PathBuf, Oid, usize)>;
+struct Planner<'a> {
+    objects: &'a mut dyn Objects,
+    budget: &'a Budget,
+    deadline: Instant,
+    plan: Plan,
+    known: BTreeMap<ObjectId, Rc<Vec<Entry>>>,
+}
 
 impl Planner<'_> {
-    fn tree(
+    fn check_time(&self) -> Result<(), CheckoutError> {
+        if Instant::now() > self.deadline {
+            return Err(CheckoutError::TimedOut(self.budget.time));
+        }
+        Ok(())
+    }
+
+    /// The tree of a commit, whatever else stands in it.
+    fn tree_of(&mut self, path: &Path, id: ObjectId) -> Result<ObjectId, CheckoutError> {
+        let commits = self.objects.read(Kind::Commit, &[id])?;
+        let raw = commits.first().map(Vec::as_slice).unwrap_or_default();
+        let commit = commit::commit(raw);
+        let commit = commit.ok_or_else(|| malformed(path, id, "commit"))?;
+        Ok(commit.tree)
+    }
+
+    /// Reads the trees of these directories that are not known yet. A tree that is made to explode names the
+    /// same few again and again.
+    fn read_trees(&mut self, directories: &[Directory]) -> Result<(), CheckoutError> {
+        let mut missing: HashMap<ObjectId, &Path> = HashMap::new();
+        for directory in directories {
+            if !self.known.contains_key(&directory.tree) {
+                missing.entry(directory.tree).or_insert(&directory.path);
+            }
+        }
+        let ids: Vec<_> = missing.keys().copied().collect();
+        for (id, raw) in ids.iter().zip(self.objects.read(Kind::Tree, &ids)?) {
+            let path = missing.get(id).copied().unwrap_or(Path::new(""));
+            let entries = tree(&raw).ok_or_else(|| malformed(path, *id, "tree"))?;
+            self.known.insert(*id, Rc::new(entries));
+        }
+        Ok(())
+    }
+
+    fn directory(
         &mut self,
-        path: &Path,
-        id: Oid,
-        depth: usize,
-        left: &mut Left,
+        directory: &Directory,
+        next: &mut Vec<Directory>,
     ) -> Result<(), CheckoutError> {
-        let tree = self.repository.find_tree(id);
-        let tree = tree.map_err(|error| object_error(path, id, &error))?;
-        let mut names = HashSet::with_capacity(tree.len());
-        for entry in &tree {
-            let name = entry.name_bytes();
-            let path = path.join(OsStr::from_bytes(name));
-            self.entry(&path, name, &entry, depth, left)
-                .and_then(|()| {
-                    names
-                        .insert(name.to_owned())
-                        .then_some(())
-                        .ok_or(Problem::Refused(Refusal::Twice))
-                })
-                .map_err(|problem| match problem {
-                    Problem::Refused(why) => refused(&path, why),
-                    Problem::Object(error) => object_error(&path, entry.id(), &error),
-                })?;
+        let entries = self.known.get(&directory.tree).map(Rc::clone);
+        let entries = entries.unwrap_or_default();
+        let mut names = HashSet::with_capacity(entries.len());
+        for entry in entries.iter() {
+            let path = directory.path.join(OsStr::from_bytes(&entry.name));
+            let refuse = |why| refused(&path, why);
+            name::check(&entry.name).map_err(refuse)?;
+            if !self.budget.rules.leaves_out(path.as_os_str().as_bytes()) {
+                self.count(&path).map_err(refuse)?;
+                self.entry(&path, entry, directory.depth, next)?;
+            }
+            if !names.insert(&entry.name) {
+                return Err(refused(&path, Refusal::Twice));
+            }
+        }
+        Ok(())
+    }
+
+    fn count(&self, path: &Path) -> Result<(), Refusal> {
+        if path.as_os_str().len() > LONGEST_PATH {
+            return Err(Refusal::PathLength(LONGEST_PATH));
+        }
+        if self.plan.entries() >= self.budget.entries {
+            return Err(Refusal::Entries(self.budget.entries));
         }
         Ok(())
     }
@@ -137,114 +200,95 @@ impl Planner<'_> {
     fn entry(
         &mut self,
         path: &Path,
-        name: &[u8],
-        entry: &git2::TreeEntry<'_>,
+        entry: &Entry,
         depth: usize,
-        left: &mut Left,
-    ) -> Result<(), Problem> {
-        name::check(name)?;
-        if self.budget.rules.leaves_out(path.as_os_str().as_bytes()) {
-            return Ok(());
-        }
-        if path.as_os_str().len() > LONGEST_PATH {
-            return Err(Refusal::PathLength(LONGEST_PATH).into());
-        }
-        if self.plan.entries() >= self.budget.entries {
-            return Err(Refusal::Entries(self.budget.entries).into());
-        }
+        next: &mut Vec<Directory>,
+    ) -> Result<(), CheckoutError> {
+        let too_deep = depth >= self.budget.depth;
         // The kind decides; of the permissions only the owner's x counts, so a setuid bit goes.
-        let mode = entry.filemode_raw();
-        match mode & 0o170_000 {
-            0o040_000 | 0o160_000 if depth >= self.budget.depth => {
-                return Err(Refusal::Depth(self.budget.depth).into());
+        let tree = match entry.kind() {
+            DIRECTORY | GITLINK if too_deep => {
+                return Err(refused(path, Refusal::Depth(self.budget.depth)));
             }
-            0o040_000 => {
-                self.plan.directories.push(path.to_owned());
-                left.push((path.to_owned(), entry.id(), depth + 1));
+            DIRECTORY => Some(entry.id),
+            GITLINK if self.budget.rules.empty.contains(path) => None,
+            GITLINK if self.budget.submodules.contains(path) => Some(self.tree_of(path, entry.id)?),
+            GITLINK => return Err(refused(path, Refusal::Submodule)),
+            FILE => {
+                self.plan.files.push(PlannedFile {
+                    path: path.to_owned(),
+                    id: entry.id,
+                    size: 0,
+                    executable: entry.mode & 0o100 != 0,
+                });
+                return Ok(());
             }
-            0o100_000 => self.file(path, entry.id(), mode & 0o100 != 0)?,
-            0o120_000 => self.link(path, entry.id(), depth)?,
-            0o160_000 if self.budget.rules.empty.contains(path) => {
-                self.plan.directories.push(path.to_owned());
+            LINK => {
+                self.plan.links.push(PlannedLink {
+                    path: path.to_owned(),
+                    target: PathBuf::new(),
+                    depth,
+                    id: entry.id,
+                });
+                return Ok(());
             }
-            0o160_000 if !self.budget.submodules.contains(path) => {
-                return Err(Refusal::Submodule.into());
-            }
-            0o160_000 => {
-                let tree = tree_of(&self.odb, entry.id()).map_err(Problem::Object)?;
-                self.plan.directories.push(path.to_owned());
-                left.push((path.to_owned(), tree, depth + 1));
-            }
-            _ => return Err(Refusal::Mode(mode).into()),
-        }
+            _ => return Err(refused(path, Refusal::Mode(entry.mode))),
+        };
+        self.plan.directories.push(path.to_owned());
+        next.extend(tree.map(|tree| Directory {
+            path: path.to_owned(),
+            tree,
+            depth: depth + 1,
+        }));
         Ok(())
     }
 
-    /// The size comes from the object's header: nothing is read that is too large to be.
-    fn size(&self, id: Oid) -> Result<u64, Problem> {
-        let (size, kind) = self.odb.read_header(id).map_err(Problem::Object)?;
-        if kind != ObjectType::Blob {
-            let error = git2::Error::from_str("the object is not a file's content");
-            return Err(Problem::Object(error));
-        }
-        Ok(size as u64)
-    }
-
-    fn file(&mut self, path: &Path, id: Oid, executable: bool) -> Result<(), Problem> {
-        let size = self.size(id)?;
+    /// Asks for the size of every file and link: nothing is read that is too large to be.
+    fn measure(&mut self) -> Result<(), CheckoutError> {
+        let files = self.plan.files.iter().map(|file| file.id);
+        let ids: Vec<_> = files
+            .chain(self.plan.links.iter().map(|link| link.id))
+            .collect();
+        let sizes = self.objects.sizes(&ids)?;
+        let mut sizes = sizes.into_iter();
         let limit = self.budget.file_bytes;
-        if size > limit {
-            return Err(Refusal::FileSize { size, limit }.into());
+        for (file, size) in self.plan.files.iter_mut().zip(sizes.by_ref()) {
+            if size > limit {
+                return Err(refused(&file.path, Refusal::FileSize { size, limit }));
+            }
+            file.size = size;
+            self.plan.bytes = self.plan.bytes.saturating_add(size);
+            if self.plan.bytes > self.budget.bytes {
+                return Err(refused(&file.path, Refusal::Bytes(self.budget.bytes)));
+            }
         }
-        self.plan.bytes = self.plan.bytes.saturating_add(size);
-        if self.plan.bytes > self.budget.bytes {
-            return Err(Refusal::Bytes(self.budget.bytes).into());
+        for (link, size) in self.plan.links.iter().zip(sizes) {
+            if size > link::LONGEST {
+                let target = format!("a target of more than {} bytes", link::LONGEST);
+                return Err(refused(&link.path, Refusal::Link { target }));
+            }
         }
-        self.plan.files.push(PlannedFile {
-            path: path.to_owned(),
-            id,
-            size,
-            executable,
-        });
         Ok(())
     }
 
-    fn link(&mut self, path: &Path, id: Oid, depth: usize) -> Result<(), Problem> {
-        if self.size(id)? > link::LONGEST {
-            let target = format!("a target of more than {} bytes", link::LONGEST);
-            return Err(Refusal::Link { target }.into());
+    fn read_links(&mut self) -> Result<(), CheckoutError> {
+        for batch in self.plan.links.chunks_mut(BATCH) {
+            let ids: Vec<_> = batch.iter().map(|link| link.id).collect();
+            for (link, target) in batch.iter_mut().zip(self.objects.read(Kind::Blob, &ids)?) {
+                let free = self
+                    .budget
+                    .rules
+                    .may_leave(link.path.as_os_str().as_bytes());
+                let checked = if free {
+                    link::check_free(&target)
+                } else {
+                    link::check(&target, link.depth)
+                };
+                checked.map_err(|why| refused(&link.path, why))?;
+                link.target = OsStr::from_bytes(&target).into();
+            }
         }
-        let target = self.odb.read(id).map_err(Problem::Object)?;
-        if self.budget.rules.may_leave(path.as_os_str().as_bytes()) {
-            link::check_free(target.data())?;
-        } else {
-            link::check(target.data(), depth)?;
-        }
-        self.plan.links.push(PlannedLink {
-            path: path.to_owned(),
-            target: OsStr::from_bytes(target.data()).into(),
-        });
         Ok(())
-    }
-}
-
-/// The tree of a commit, whatever else stands in it.
-fn tree_of(odb: &Odb<'_>, commit: Oid) -> Result<Oid, git2::Error> {
-    let object = odb.read(commit)?;
-    let read = proof::commit::commit(object.data());
-    let read = read.ok_or_else(|| git2::Error::from_str("it is no commit as git writes them"))?;
-    Oid::from_bytes(read.tree.as_bytes())
-}
-
-/// What is wrong with an entry, before its path is added.
-enum Problem {
-    Refused(Refusal),
-    Object(git2::Error),
-}
-
-impl From<Refusal> for Problem {
-    fn from(why: Refusal) -> Self {
-        Self::Refused(why)
     }
 }
 
@@ -255,10 +299,11 @@ pub(super) fn refused(path: &Path, why: Refusal) -> CheckoutError {
     }
 }
 
-pub(super) fn object_error(path: &Path, id: Oid, error: &git2::Error) -> CheckoutError {
-    CheckoutError::Object {
+/// An object that is what its name says, and yet none that git writes.
+fn malformed(path: &Path, id: ObjectId, kind: &'static str) -> CheckoutError {
+    CheckoutError::Malformed {
         path: name::shown(path.as_os_str().as_bytes()),
         id,
-        why: text::line(error.message().as_bytes()),
+        kind,
     }
 }

@@ -1,93 +1,84 @@
 //! Writing what was planned. Directories first, then files, links last: until the last file is
 //! written there is no link in the tree that a path could lead through, and every file is made anew
 //! (`O_EXCL`), never opened and never a hard link.
+//!
+//! Files come in two rounds. In the first, several threads copy what the live release provably has. What is
+//! left comes from the worker in the second: this thread takes the pieces off the worker's pipe, several
+//! others hash and write them.
 
-use std::fs::File;
-use std::io::Write;
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-use git2::{Odb, Repository};
-use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, openat};
-use nix::sys::stat::{FchmodatFlags, Mode, fchmod, fchmodat, fstat, fstatat, mkdirat};
+use nix::fcntl::AtFlags;
+use nix::sys::stat::{FchmodatFlags, Mode, fchmodat, fstat, fstatat, mkdirat};
 use nix::unistd::symlinkat;
+use pp_objects::ObjectId;
 
-use super::error::{CheckoutError, Refusal, io_at};
+use super::error::{CheckoutError, io_at};
+use super::file::{Incoming, NewFile, Target};
 use super::live::{Copier, Live};
-use super::plan::{Plan, PlannedFile, object_error, refused};
-use crate::checkout::Budget;
-use crate::git::Mirror;
+use super::plan::{Plan, PlannedFile};
+use crate::stop::stop_requested;
+use crate::worker::{ObjectPiece, Objects, WorkerError};
 
-/// Most threads that read objects and write files: more than a few only wait for the same disk.
+/// Most threads that hash and write files: more than a few only wait for the same disk.
 const MOST_THREADS: usize = 4;
 
-/// Files a thread takes at a time: neighbours in the tree are often neighbours in the pack.
+/// Files a thread takes at a time.
 const BATCH: usize = 32;
 
-/// What a Git LFS pointer begins with, and what its second line is. It is shorter than 1 KiB.
-const LFS: (&[u8], &[u8], u64) = (
-    b"version https://git-lfs.github.com/spec/",
-    b"\noid sha256:",
-    1024,
-);
+/// Pieces are given to a writing thread when they have so many bytes, or are so many.
+const GATHERED: usize = 256 * 1024;
+const MOST_GATHERED: usize = 64;
+
+/// Such handfuls that wait for a thread: with their size, what a checkout holds in memory at most.
+const AHEAD: usize = 4;
+
+/// Progress is told this often at most.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// How far a checkout has come, for a progress bar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Progress {
+pub(crate) struct Progress {
     /// Files written.
     pub files: u64,
     /// Files to write.
     pub of: u64,
 }
 
-/// Gives the number of files whose content came from the live release.
+/// Writes the whole plan. Gives the number of files whose content came from the live release.
 pub(super) fn write(
-    mirror: &Mirror,
+    objects: &mut dyn Objects,
     live: Option<&Live>,
     plan: &Plan,
-    root: &File,
-    into: &Path,
-    (budget, deadline): (&Budget, Instant),
-    progress: &(dyn Fn(Progress) + Sync),
+    target: Target<'_>,
+    progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<u64, CheckoutError> {
-    directories(plan, root, into)?;
-    let work = Work {
-        live,
-        plan,
-        root,
-        into,
-        deadline,
-        budget,
-        progress,
-        next: AtomicUsize::new(0),
-        done: AtomicU64::new(0),
-        copied: AtomicU64::new(0),
-        stop: AtomicBool::new(false),
-        error: Mutex::new(None),
+    make_directories(plan, target)?;
+    let meter = Meter {
+        of: plan.files.len() as u64,
+        told: Mutex::new(Told {
+            files: 0,
+            last: None,
+            tick: progress,
+        }),
     };
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let threads = threads.min(MOST_THREADS).min(plan.files.len() / BATCH + 1);
-    let mirror = mirror.path();
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| work.run(mirror));
-        }
-    });
-    if let Some(error) = work.error.into_inner().unwrap_or_else(|e| e.into_inner()) {
-        return Err(error);
-    }
+    let missing = match live {
+        Some(live) => copy_from_live(live, plan, target, &meter)?,
+        None => (0..plan.files.len()).collect(),
+    };
+    write_objects(objects, &missing, plan, target, &meter)?;
     for link in &plan.links {
-        let made = symlinkat(&link.target, root, &link.path);
-        made.map_err(|e| io_at("make the link", &into.join(&link.path))(e.into()))?;
+        let made = symlinkat(&link.target, target.root, &link.path);
+        made.map_err(|e| io_at("make the link", &target.into.join(&link.path))(e.into()))?;
     }
-    Ok(work.copied.into_inner())
+    Ok((plan.files.len() - missing.len()) as u64)
 }
 
-fn directories(plan: &Plan, root: &File, into: &Path) -> Result<(), CheckoutError> {
+fn make_directories(plan: &Plan, target: Target<'_>) -> Result<(), CheckoutError> {
+    let Target { root, into, .. } = target;
     let mode = fstat(root)
         .map_err(|e| io_at("look at", into)(e.into()))?
         .st_mode;
@@ -101,129 +92,228 @@ fn directories(plan: &Plan, root: &File, into: &Path) -> Result<(), CheckoutErro
         let made = fstatat(root, directory, flags).map_err(failed)?;
         if Mode::from_bits_truncate(made.st_mode) != mode | inherited {
             let follow = FchmodatFlags::FollowSymlink;
-            allowed(fchmodat(root, directory, mode | inherited, follow)).map_err(failed)?;
+            fchmodat(root, directory, mode | inherited, follow).map_err(failed)?;
         }
     }
     Ok(())
 }
 
-/// A contained process may change no mode; it has no umask, so only a default ACL can have made another
-/// one, and that is then what its owner wants.
-fn allowed(changed: nix::Result<()>) -> nix::Result<()> {
-    match changed {
-        Err(Errno::EPERM) => Ok(()),
-        other => other,
+/// How many files are written, told now and then.
+struct Meter<'a> {
+    of: u64,
+    told: Mutex<Told<'a>>,
+}
+
+struct Told<'a> {
+    files: u64,
+    last: Option<Instant>,
+    tick: &'a mut (dyn FnMut(Progress) + Send),
+}
+
+impl Meter<'_> {
+    fn count(&self) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.files += 1;
+        if told.files < self.of && told.last.is_some_and(|at| at.elapsed() < PAUSE) {
+            return;
+        }
+        told.last = Some(Instant::now());
+        let (files, of) = (told.files, self.of);
+        (told.tick)(Progress { files, of });
     }
 }
 
-/// What the threads share.
-struct Work<'a> {
-    live: Option<&'a Live>,
-    plan: &'a Plan,
-    root: &'a File,
-    into: &'a Path,
-    deadline: Instant,
-    budget: &'a Budget,
-    progress: &'a (dyn Fn(Progress) + Sync),
-    next: AtomicUsize,
-    done: AtomicU64,
-    copied: AtomicU64,
+/// What goes wrong in one of several threads, the first of it.
+#[derive(Default)]
+struct Trouble {
     stop: AtomicBool,
-    error: Mutex<Option<CheckoutError>>,
+    first: Mutex<Option<CheckoutError>>,
 }
 
-impl Work<'_> {
-    /// One thread: takes batches until there are none, or somebody has failed.
-    fn run(&self, mirror: &Path) {
-        if let Err(error) = self.batches(mirror) {
-            self.stop.store(true, Ordering::Relaxed);
-            let mut first = self.error.lock().unwrap_or_else(|e| e.into_inner());
-            first.get_or_insert(error);
-        }
+impl Trouble {
+    fn report(&self, error: CheckoutError) {
+        self.stop.store(true, Ordering::Relaxed);
+        let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
+        first.get_or_insert(error);
     }
 
-    fn batches(&self, mirror: &Path) -> Result<(), CheckoutError> {
-        // A handle for each thread: a repository is not to be shared.
-        let unreadable = |error: git2::Error| CheckoutError::Object {
-            path: mirror.display().to_string(),
-            id: git2::Oid::ZERO_SHA1,
-            why: error.message().to_owned(),
-        };
-        let repository = Repository::open_bare(mirror).map_err(unreadable)?;
-        let odb = repository.odb().map_err(unreadable)?;
-        let mut copier = self.live.map(Copier::new);
+    fn is_there(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    fn check(self) -> Result<(), CheckoutError> {
+        let first = self.first.into_inner();
+        first
+            .unwrap_or_else(PoisonError::into_inner)
+            .map_or(Ok(()), Err)
+    }
+}
+
+fn threads(files: usize) -> usize {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    threads.min(MOST_THREADS).min(files / BATCH + 1)
+}
+
+/// Whether a checkout may go on.
+fn check_time(target: Target<'_>) -> Result<(), CheckoutError> {
+    if Instant::now() > target.deadline {
+        return Err(CheckoutError::TimedOut(target.budget.time));
+    }
+    if stop_requested() {
+        let doing = "writing the files";
+        return Err(WorkerError::Stopped { doing }.into());
+    }
+    Ok(())
+}
+
+/// Writes the files that the live release provably has, and gives the places of the others in the plan.
+fn copy_from_live(
+    live: &Live,
+    plan: &Plan,
+    target: Target<'_>,
+    meter: &Meter<'_>,
+) -> Result<Vec<usize>, CheckoutError> {
+    let next = AtomicUsize::new(0);
+    let trouble = Trouble::default();
+    let missing = Mutex::new(Vec::new());
+    let copy_batches = || -> Result<(), CheckoutError> {
+        let mut copier = Copier::new(live);
         loop {
-            let from = self.next.fetch_add(BATCH, Ordering::Relaxed);
-            let Some(files) = self.plan.files.get(from..) else {
-                return Ok(());
-            };
-            if files.is_empty() {
+            let from = next.fetch_add(BATCH, Ordering::Relaxed);
+            let batch = plan.files.iter().enumerate().skip(from).take(BATCH);
+            if batch.len() == 0 || trouble.is_there() {
                 return Ok(());
             }
-            for file in files.iter().take(BATCH) {
-                if self.stop.load(Ordering::Relaxed) {
-                    return Ok(());
+            check_time(target)?;
+            for (place, planned) in batch {
+                if copy_one(&mut copier, planned, target)? {
+                    meter.count();
+                } else {
+                    let mut missing = missing.lock().unwrap_or_else(PoisonError::into_inner);
+                    missing.push(place);
                 }
-                if Instant::now() > self.deadline {
-                    return Err(CheckoutError::TimedOut(self.budget.time));
-                }
-                self.file(&odb, copier.as_mut(), file)?;
             }
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..threads(plan.files.len()) {
+            scope.spawn(|| copy_batches().unwrap_or_else(|error| trouble.report(error)));
+        }
+    });
+    trouble.check()?;
+    let mut missing = missing.into_inner().unwrap_or_else(PoisonError::into_inner);
+    // Neighbours in the tree are often neighbours in the pack.
+    missing.sort_unstable();
+    Ok(missing)
+}
+
+/// Whether the live release has the content of this file, which is then written.
+fn copy_one(
+    copier: &mut Copier<'_>,
+    planned: &PlannedFile,
+    target: Target<'_>,
+) -> Result<bool, CheckoutError> {
+    let Some(candidate) = copier.candidate(planned) else {
+        return Ok(false);
+    };
+    let mut new = NewFile::create(planned, target)?;
+    let copied = copier.copy(candidate, planned, &mut new.file);
+    let copied = copied.map_err(|e| io_at("write", &target.into.join(&planned.path))(e))?;
+    match copied {
+        // The live release may hold a pointer that was put there in place of the large file.
+        Some(content) => {
+            new.check_pointer(content)?;
+            new.finish()?;
+            Ok(true)
+        }
+        None => {
+            new.remove()?;
+            Ok(false)
+        }
+    }
+}
+
+/// A thread that hashes and writes, as the one that reads the worker's pipe sees it: pieces are given to it by the
+/// hundred, as most are small.
+struct Writer {
+    to: SyncSender<Vec<ObjectPiece>>,
+    pieces: Vec<ObjectPiece>,
+    bytes: usize,
+}
+
+impl Writer {
+    fn new(to: SyncSender<Vec<ObjectPiece>>) -> Self {
+        Self {
+            to,
+            pieces: Vec::new(),
+            bytes: 0,
         }
     }
 
-    fn file(
-        &self,
-        odb: &Odb<'_>,
-        copier: Option<&mut Copier<'_>>,
-        file: &PlannedFile,
-    ) -> Result<(), CheckoutError> {
-        let failed = |error| io_at("write", &self.into.join(&file.path))(error);
-        let flags =
-            OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let mode = Mode::from_bits_truncate(if file.executable { 0o775 } else { 0o664 });
-        let opened = openat(self.root, &file.path, flags, mode);
-        let mut opened = File::from(opened.map_err(|e| failed(e.into()))?);
-        let copied = match copier {
-            Some(copier) => copier.copy(file, &mut opened).map_err(failed)?,
-            None => None,
-        };
-        if let Some(content) = copied {
-            // The live release may hold one that was put there in place of the large file.
-            self.check_lfs(file, content)?;
-            self.copied.fetch_add(1, Ordering::Relaxed);
-        } else {
-            let object = odb.read(file.id);
-            let object = object.map_err(|error| object_error(&file.path, file.id, &error))?;
-            self.check_lfs(file, object.data())?;
-            opened.write_all(object.data()).map_err(failed)?;
+    /// Whether the thread still takes pieces.
+    fn give(&mut self, piece: ObjectPiece) -> bool {
+        self.bytes += piece.bytes.len();
+        self.pieces.push(piece);
+        if self.bytes < GATHERED && self.pieces.len() < MOST_GATHERED {
+            return true;
         }
-        // Not left to the umask: the group must be able to write.
-        let made = fstat(&opened).map_err(|e| failed(e.into()))?;
-        if Mode::from_bits_truncate(made.st_mode) != mode {
-            allowed(fchmod(&opened, mode)).map_err(|e| failed(e.into()))?;
+        self.bytes = 0;
+        self.to.send(std::mem::take(&mut self.pieces)).is_ok()
+    }
+
+    fn flush(&mut self) {
+        // A thread that is gone has reported why.
+        let _ = self.to.send(std::mem::take(&mut self.pieces));
+    }
+}
+
+/// Writes the files at these places of the plan from what the worker hands over.
+fn write_objects(
+    objects: &mut dyn Objects,
+    places: &[usize],
+    plan: &Plan,
+    target: Target<'_>,
+    meter: &Meter<'_>,
+) -> Result<(), CheckoutError> {
+    let wanted: Vec<&PlannedFile> = places.iter().filter_map(|n| plan.files.get(*n)).collect();
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<ObjectId> = wanted.iter().map(|file| file.id).collect();
+    let trouble = Trouble::default();
+    let handed_over = std::thread::scope(|scope| {
+        let mut writers: Vec<Writer> = Vec::new();
+        for _ in 0..threads(wanted.len()) {
+            let (to, from) = sync_channel::<Vec<ObjectPiece>>(AHEAD);
+            writers.push(Writer::new(to));
+            let (wanted, trouble) = (&wanted, &trouble);
+            scope.spawn(move || {
+                let mut incoming = Incoming::new(wanted, target);
+                for piece in from.into_iter().flatten() {
+                    // What still comes after an error is taken off the channel, so that nobody waits.
+                    match incoming.take(piece) {
+                        _ if trouble.is_there() => {}
+                        Ok(true) => meter.count(),
+                        Ok(false) => {}
+                        Err(error) => trouble.report(error),
+                    }
+                }
+                if let Err(error) = incoming.check_whole() {
+                    trouble.report(error);
+                }
+            });
         }
-        let files = self.done.fetch_add(1, Ordering::Relaxed) + 1;
-        (self.progress)(Progress {
-            files,
-            of: self.plan.files.len() as u64,
+        let handed_over = objects.stream(&ids, &mut |piece| {
+            if let Err(error) = check_time(target) {
+                trouble.report(error);
+            }
+            let place = piece.index % writers.len();
+            let taken = writers.get_mut(place).is_some_and(|w| w.give(piece));
+            taken && !trouble.is_there()
         });
-        Ok(())
-    }
-
-    /// `content` is the whole of a file that is small enough to be a pointer.
-    fn check_lfs(&self, file: &PlannedFile, content: &[u8]) -> Result<(), CheckoutError> {
-        let pointer = file.size < LFS.2
-            && content.starts_with(LFS.0)
-            && content.windows(LFS.1.len()).any(|window| window == LFS.1);
-        let taken = || {
-            self.budget
-                .rules
-                .takes_pointer(file.path.as_os_str().as_bytes())
-        };
-        if pointer && !taken() {
-            return Err(refused(&file.path, Refusal::Lfs));
-        }
-        Ok(())
-    }
+        writers.iter_mut().for_each(Writer::flush);
+        handed_over
+    });
+    trouble.check()?;
+    Ok(handed_over?)
 }

@@ -17,7 +17,7 @@ use crate::deploy::Trigger;
 #[derive(Debug, Parser)]
 #[command(name = "pp-fetcher", version, arg_required_else_help = true)]
 #[command(max_term_width = 100, after_long_help = help::OUTPUT)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// Whose apps, where users have their own in /etc/pp-fetcher/users/USER
     #[arg(long, global = true, value_name = "USER")]
     pub(super) user: Option<String>,
@@ -47,13 +47,13 @@ pub struct Arguments {
 impl Arguments {
     /// Where the configuration is.
     #[must_use]
-    pub fn config(&self) -> PathBuf {
+    pub(crate) fn config(&self) -> PathBuf {
         self.config.clone().unwrap_or_else(|| self.places().config)
     }
 
     /// Where the state of each app is.
     #[must_use]
-    pub fn state(&self) -> PathBuf {
+    pub(crate) fn state(&self) -> PathBuf {
         self.state.clone().unwrap_or_else(|| self.places().state)
     }
 
@@ -93,14 +93,14 @@ impl Arguments {
 
     /// When there is colour.
     #[must_use]
-    pub fn color(&self) -> When {
+    pub(crate) fn color(&self) -> When {
         self.color.unwrap_or_default()
     }
 }
 
 /// When there is colour.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub enum When {
+pub(crate) enum When {
     /// On a terminal, unless NO_COLOR is set; so it is when nothing is said
     #[default]
     Auto,
@@ -124,7 +124,7 @@ impl When {
 
 /// What to do.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// One pass over every app, or those named; for cron
     ///
     /// Exit status: 0 nothing new, or all deployed, or another pass is at work; 1 an app failed;
@@ -220,7 +220,7 @@ pub enum Command {
 
 /// What `hostkey` does.
 #[derive(Debug, Subcommand)]
-pub enum Hostkey {
+pub(crate) enum Hostkey {
     /// What the server offers, what is pinned, and where; changes nothing
     ///
     /// Exit status: 0 one of the offered keys is pinned; 1 none is, or the server does not answer.
@@ -257,7 +257,7 @@ pub enum Hostkey {
 
 /// What `poll` is told.
 #[derive(Debug, Args)]
-pub struct Poll {
+pub(crate) struct Poll {
     /// Only these apps
     #[arg(value_name = "APP")]
     pub apps: Vec<String>,

@@ -7,17 +7,18 @@ use super::output::level::{Level, well};
 use super::output::words::paused;
 use super::output::{Output, complain, say};
 use super::{FAILED, OK, USAGE, one_app};
-use crate::config::{App, duration};
-use crate::git::text;
-use crate::pass::{Error, Pass, rollback as roll_back, with};
+use crate::config::App;
+use crate::pass::{self, Error, Pass};
 use crate::state::{Pause, State};
+use crate::util::duration;
+use crate::util::text;
 
 /// `pp-fetcher rollback APP [RELEASE]`.
-pub fn rollback(arguments: &Arguments, app: &str, release: Option<&str>) -> u8 {
+pub(crate) fn rollback(arguments: &Arguments, app: &str, release: Option<&str>) -> u8 {
     on(arguments, app, |app| {
         let output = Output::choose(Level::All);
         let mut voice = output.voice();
-        let ended = roll_back(app, &arguments.state(), release, &mut *voice);
+        let ended = pass::rollback(app, &arguments.state(), release, &mut *voice);
         if matches!(ended, Ok(Pass::Busy)) {
             return busy(app);
         }
@@ -27,7 +28,7 @@ pub fn rollback(arguments: &Arguments, app: &str, release: Option<&str>) -> u8 {
 }
 
 /// `pp-fetcher retry APP`.
-pub fn retry(arguments: &Arguments, app: &str) -> u8 {
+pub(crate) fn retry(arguments: &Arguments, app: &str) -> u8 {
     change(arguments, app, |state| {
         let lifted = state.lift();
         let lifted: Vec<_> = lifted.iter().map(|revision| revision.short()).collect();
@@ -43,7 +44,7 @@ pub fn retry(arguments: &Arguments, app: &str) -> u8 {
 }
 
 /// `pp-fetcher accept-rewrite APP REVISION`.
-pub fn accept_rewrite(arguments: &Arguments, app: &str, revision: &str) -> u8 {
+pub(crate) fn accept_rewrite(arguments: &Arguments, app: &str, revision: &str) -> u8 {
     attempt(arguments, app, |state| {
         let accepted = state.accept_rewrite(revision, Timestamp::now())?;
         Ok(format!(
@@ -54,7 +55,7 @@ pub fn accept_rewrite(arguments: &Arguments, app: &str, revision: &str) -> u8 {
 }
 
 /// `pp-fetcher pause APP --reason … [--until …]`.
-pub fn pause(arguments: &Arguments, app: &str, reason: &str, until: Option<&str>) -> u8 {
+pub(crate) fn pause(arguments: &Arguments, app: &str, reason: &str, until: Option<&str>) -> u8 {
     let since = Timestamp::now();
     let until = match until.map(|text| moment(text, since)).transpose() {
         Ok(until) => until,
@@ -76,7 +77,7 @@ pub fn pause(arguments: &Arguments, app: &str, reason: &str, until: Option<&str>
 }
 
 /// `pp-fetcher resume APP`.
-pub fn resume(arguments: &Arguments, app: &str) -> u8 {
+pub(crate) fn resume(arguments: &Arguments, app: &str) -> u8 {
     change(arguments, app, |state| match state.paused.take() {
         Some(pause) => {
             let reason = text::line(pause.reason.as_bytes());
@@ -98,14 +99,7 @@ fn attempt(
     change: impl FnOnce(&mut State) -> Result<String, String>,
 ) -> u8 {
     on(arguments, app, |app| {
-        let changed = with(app, &arguments.state(), |deployment| {
-            let told = change(&mut deployment.state);
-            if told.is_ok() {
-                deployment.dir.save(&deployment.state)?;
-            }
-            Ok(told)
-        });
-        report(app, changed)
+        report(app, pass::change(app, &arguments.state(), change))
     })
 }
 

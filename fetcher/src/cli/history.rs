@@ -7,19 +7,19 @@ use super::output::style::Look;
 use super::output::{complain, say, say_json, words};
 use super::status::SCHEMA;
 use super::{FAILED, OK, one_app};
-use crate::config::duration::human;
-use crate::git::text;
-use crate::state::{Attempt, StateDir};
+use crate::state::{EndedAttempt, StateDir};
+use crate::util::duration::human;
+use crate::util::text;
 
 #[derive(Serialize)]
 struct Document<'a> {
     schema: u32,
     app: &'a str,
-    attempts: &'a [Attempt],
+    attempts: &'a [EndedAttempt],
 }
 
 /// Prints the attempts of one app, the oldest first.
-pub fn history(arguments: &Arguments, app: &str, json: bool) -> u8 {
+pub(crate) fn history(arguments: &Arguments, app: &str, json: bool) -> u8 {
     if let Err(code) = one_app(arguments, app) {
         return code;
     }
@@ -47,7 +47,8 @@ pub fn history(arguments: &Arguments, app: &str, json: bool) -> u8 {
     OK
 }
 
-fn told(attempt: &Attempt, look: Look) -> String {
+fn told(ended: &EndedAttempt, look: Look) -> String {
+    let attempt = &ended.attempt;
     let phases: Vec<_> = attempt
         .phases
         .iter()
@@ -55,9 +56,9 @@ fn told(attempt: &Attempt, look: Look) -> String {
         .collect();
     let mut text = format!(
         "#{} {}  {}  {}\n    {} \u{2014} {}\n    {}: {}\n",
-        attempt.attempt,
+        attempt.number,
         attempt.started_at.strftime("%Y-%m-%d %H:%M:%S UTC"),
-        look.paint(words::tone(attempt.outcome), attempt.outcome.as_str()),
+        look.paint(words::tone(ended.outcome), ended.outcome.as_str()),
         attempt.revision.short(),
         fit(&attempt.subject),
         fit(&attempt.author),
@@ -67,7 +68,7 @@ fn told(attempt: &Attempt, look: Look) -> String {
     if let Some(signer) = &attempt.signed_by {
         text.push_str(&format!("    signed by {}\n", fit(signer)));
     }
-    for line in attempt.reason.iter().flat_map(|reason| reason.lines()) {
+    for line in ended.reason.iter().flat_map(|reason| reason.lines()) {
         text.push_str(&format!("    {}\n", line.trim_end()));
     }
     text

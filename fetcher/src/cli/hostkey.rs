@@ -110,7 +110,7 @@ pub(super) fn meant(app: &App, submodule: Option<&Path>) -> Result<App, u8> {
 }
 
 /// `pp-fetcher hostkey pin APP [--fingerprint …] [--submodule …]`.
-pub fn pin(
+pub(crate) fn pin(
     arguments: &Arguments,
     app: &str,
     fingerprint: Option<&str>,

@@ -5,9 +5,9 @@ use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 use super::args::Arguments;
 use super::output::{complain, say};
 use super::{FAILED, OK, one_app};
-use crate::git::text;
 use crate::shown;
 use crate::state::StateDir;
+use crate::util::text;
 
 /// Most bytes shown of a log: more than the scripts of an attempt are let write.
 const MOST: u64 = 64 * 1024 * 1024;
@@ -16,14 +16,14 @@ const MOST: u64 = 64 * 1024 * 1024;
 const LINE: u64 = 64 * 1024;
 
 /// Prints the output of attempt `number`, or of the latest that has any.
-pub fn logs(arguments: &Arguments, app: &str, number: Option<u64>) -> u8 {
+pub(crate) fn logs(arguments: &Arguments, app: &str, number: Option<u64>) -> u8 {
     if let Err(code) = one_app(arguments, app) {
         return code;
     }
     let dir = StateDir::new(&arguments.state(), app);
     let all = dir.history().read().unwrap_or_default();
     let latest = || {
-        let mut numbers = all.iter().rev().map(|a| a.attempt);
+        let mut numbers = all.iter().rev().map(|ended| ended.attempt.number);
         numbers.find(|n| dir.output(*n, 0).is_ok())
     };
     let Some(number) = number.or_else(latest) else {

@@ -1,16 +1,16 @@
 //! The command line: its definition, and one file for each command.
 
-pub mod args;
-pub mod control;
+pub(crate) mod args;
+pub(crate) mod control;
 mod help;
-pub mod history;
-pub mod hostkey;
-pub mod logs;
-pub mod output;
+pub(crate) mod history;
+pub(crate) mod hostkey;
+pub(crate) mod logs;
+pub(crate) mod output;
 mod pin_as_root;
-pub mod poll;
-pub mod service;
-pub mod status;
+pub(crate) mod poll;
+pub(crate) mod service;
+pub(crate) mod status;
 mod table;
 
 use std::ffi::OsString;
@@ -29,15 +29,15 @@ use crate::config::{self, App, Config};
 use crate::release::place::user;
 
 /// Nothing went wrong.
-pub const OK: u8 = 0;
+pub(crate) const OK: u8 = 0;
 /// An app failed.
-pub const FAILED: u8 = 1;
+pub(crate) const FAILED: u8 = 1;
 /// The command line or the configuration is wrong.
-pub const USAGE: u8 = 2;
+pub(crate) const USAGE: u8 = 2;
 
 /// The program: as the user of the apps, whoever has started it. Root becomes that user first.
 #[must_use]
-pub fn main() -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     let (words, by_root) = match become_user::from_arguments(std::env::args_os().collect()) {
         Ok(found) => found,
         Err(why) => {
@@ -98,7 +98,7 @@ fn as_root(arguments: &Arguments, words: Vec<OsString>) -> ExitCode {
 
 /// Does what the command line says, as who runs this.
 #[must_use]
-pub fn run(arguments: &Arguments) -> ExitCode {
+pub(crate) fn run(arguments: &Arguments) -> ExitCode {
     // As the old way has it: what one member of the group makes in a release, another can change.
     // Users with apps of their own share with nobody.
     let mask = if arguments.is_of_a_users_own() {

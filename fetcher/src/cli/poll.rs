@@ -11,15 +11,15 @@ use super::output::{Output, complain, json, say, words};
 use super::{FAILED, OK, USAGE, load, select};
 use crate::config::App;
 use crate::deploy::Trigger;
-use crate::deploy::foresee::Foreseen;
-use crate::pass::{Pass, pass, with};
+use crate::deploy::dry_run::Foreseen;
+use crate::pass::{self, Pass, pass};
 use crate::stop;
 
 /// Most apps worked on at a time: builds are the load, and the apps themselves need the host too.
 const AT_ONCE: NonZeroUsize = NonZeroUsize::new(4).unwrap();
 
 /// One pass over the named apps, or all.
-pub fn poll(arguments: &Arguments, options: &Poll) -> u8 {
+pub(crate) fn poll(arguments: &Arguments, options: &Poll) -> u8 {
     let config = match load(&arguments.config(), &options.apps) {
         Ok(config) => config,
         Err(code) => return code,
@@ -85,9 +85,7 @@ pub(super) fn one(app: &App, arguments: &Arguments, trigger: Trigger, output: &O
 }
 
 fn dry_run(app: &App, arguments: &Arguments, json: bool) -> bool {
-    let foreseen = with(app, &arguments.state(), |deployment| {
-        Ok(deployment.foresee()?)
-    });
+    let foreseen = pass::dry_run(app, &arguments.state());
     let would_fail = match &foreseen {
         Ok(Pass::Completed(Foreseen::Deploy { obstacle, .. })) => obstacle.is_some(),
         Ok(Pass::Completed(Foreseen::GoBack(_))) | Err(_) => true,

@@ -10,7 +10,7 @@ use crate::release::place;
 use crate::service;
 
 /// Serves until told to stop.
-pub fn run(arguments: &Arguments, quiet: Quiet) -> u8 {
+pub(crate) fn run(arguments: &Arguments, quiet: Quiet) -> u8 {
     let config = match load(&arguments.config(), &[]) {
         Ok(config) => config,
         Err(code) => return code,

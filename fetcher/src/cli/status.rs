@@ -13,25 +13,27 @@ use super::output::{say, say_json};
 use super::table::{Cell, Table};
 use super::{FAILED, OK, USAGE, load, select};
 use crate::config::App;
-use crate::config::duration::human;
-use crate::git::text;
 use crate::release::Layout;
 use crate::release::leftover::Leftover;
-use crate::state::{Attempt, Kept, Outcome, Pause, Quarantine, State, StateDir, Trouble, UnderWay};
+use crate::state::{
+    EndedAttempt, Outcome, Pause, Quarantine, Release, State, StateDir, Trouble, UnderWay,
+};
+use crate::util::duration::human;
+use crate::util::text;
 
 /// Version of the JSON that `status --json` and `history --json` print.
-pub const SCHEMA: u32 = 1;
+pub(crate) const SCHEMA: u32 = 1;
 
 /// One app, as `status --json` tells it.
 #[derive(Debug, Serialize)]
 struct Status {
     app: String,
     state: Condition,
-    live: Option<Kept>,
+    live: Option<Release>,
     quarantined: Vec<Quarantine>,
     trouble: Option<Trouble>,
     paused: Option<Pause>,
-    last: Option<Attempt>,
+    last: Option<EndedAttempt>,
     /// The release that `current` leads to.
     current: Option<String>,
     /// What is being done now.
@@ -76,7 +78,7 @@ struct Document<'a> {
 }
 
 /// Prints the status of one app or all.
-pub fn status(arguments: &Arguments, app: Option<&str>, json: bool) -> u8 {
+pub(crate) fn status(arguments: &Arguments, app: Option<&str>, json: bool) -> u8 {
     let names: Vec<String> = app.into_iter().map(str::to_owned).collect();
     let config = match load(&arguments.config(), &names) {
         Ok(config) => config,
@@ -119,9 +121,12 @@ fn look(app: &App, arguments: &Arguments) -> Status {
     let paused = state.paused.filter(|pause| pause.holds(Timestamp::now()));
     let state = State { paused, ..state };
     // A newer commit may have been refused since: what is stuck is an attempt of its own.
-    let number = state.stuck.as_ref().map(|stuck| stuck.attempt);
-    let stuck = attempts.iter().rev().find(|a| Some(a.attempt) == number);
-    let stuck = stuck.and_then(|attempt| attempt.reason.clone());
+    let number = state.stuck.as_ref().map(|stuck| stuck.number);
+    let stuck = attempts
+        .iter()
+        .rev()
+        .find(|ended| Some(ended.attempt.number) == number);
+    let stuck = stuck.and_then(|ended| ended.reason.clone());
     let last = attempts.pop();
     let layout = Layout::new(&app.deploy.root);
     let current = layout.current().ok().flatten();
@@ -148,9 +153,9 @@ fn look(app: &App, arguments: &Arguments) -> Status {
     }
 }
 
-fn condition(state: &State, last: Option<&Attempt>, current: Option<&str>) -> Condition {
-    let held = |attempt: &Attempt| state.quarantine_of(&attempt.revision).is_some();
-    let elsewhere = |live: &Kept| current.is_some_and(|current| current != live.release);
+fn condition(state: &State, last: Option<&EndedAttempt>, current: Option<&str>) -> Condition {
+    let held = |ended: &EndedAttempt| state.quarantine_of(&ended.attempt.revision).is_some();
+    let elsewhere = |live: &Release| current.is_some_and(|current| current != live.name);
     let goes_back = state
         .trying
         .iter()
@@ -163,8 +168,8 @@ fn condition(state: &State, last: Option<&Attempt>, current: Option<&str>) -> Co
         _ if state.live.as_ref().is_some_and(elsewhere) && state.trying.is_none() => {
             Condition::Switched
         }
-        Some(attempt) if held(attempt) => Condition::Quarantined,
-        Some(attempt) if attempt.outcome != Outcome::Good => Condition::Failing,
+        Some(ended) if held(ended) => Condition::Quarantined,
+        Some(ended) if ended.outcome != Outcome::Good => Condition::Failing,
         _ if state.live.is_none() => Condition::New,
         _ => Condition::Ok,
     }
@@ -220,7 +225,7 @@ fn table(all: &[Status], now: Timestamp, look: Look) -> String {
         let live = status
             .live
             .as_ref()
-            .map_or("-", |live| live.revision.short());
+            .map_or_else(|| "-".to_owned(), |live| live.revision.short());
         let since = status
             .live
             .as_ref()
@@ -228,12 +233,12 @@ fn table(all: &[Status], now: Timestamp, look: Look) -> String {
         let last = status.last.as_ref().map_or_else(
             || "none yet".into(),
             |last| {
-                let when = ago(last.started_at, now);
+                let when = ago(last.attempt.started_at, now);
                 format!(
                     "#{} {} {} ({when})",
-                    last.attempt,
+                    last.attempt.number,
                     last.outcome.as_str(),
-                    last.revision.short()
+                    last.attempt.revision.short()
                 )
             },
         );

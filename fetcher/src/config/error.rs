@@ -7,7 +7,7 @@ use thiserror::Error;
 
 /// One mistake in one file.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub struct ConfigError {
+pub(crate) struct ConfigError {
     /// The file.
     pub path: PathBuf,
     /// Line and column, counted from 1, where known.
@@ -20,7 +20,7 @@ pub struct ConfigError {
 
 impl ConfigError {
     /// A mistake with no place in the file's text.
-    pub fn new(path: &Path, what: impl Into<String>) -> Self {
+    pub(crate) fn new(path: &Path, what: impl Into<String>) -> Self {
         Self {
             path: path.to_owned(),
             position: None,
@@ -31,14 +31,14 @@ impl ConfigError {
 
     /// Adds what would be right.
     #[must_use]
-    pub fn mend(mut self, mend: impl Into<String>) -> Self {
+    pub(crate) fn mend(mut self, mend: impl Into<String>) -> Self {
         self.mend = Some(mend.into());
         self
     }
 
     /// Turns a TOML error into one with line, column and, for an unknown key, the nearest known.
     #[must_use]
-    pub fn from_toml(path: &Path, text: &str, error: &toml::de::Error) -> Self {
+    pub(crate) fn from_toml(path: &Path, text: &str, error: &toml::de::Error) -> Self {
         let message = error.message().trim().to_owned();
         let mut names = backticked(&message);
         let (what, mend) = if message.starts_with("unknown field") && !names.is_empty() {

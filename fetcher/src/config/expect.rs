@@ -14,7 +14,7 @@ enum Status {
 
 /// The statuses that mean well.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Expect(Vec<Status>);
+pub(crate) struct Expect(Vec<Status>);
 
 /// What is written in messages about a value that is none of these.
 const RIGHT: &str = "a status from 100 to 599, a class such as \"2xx\", or a list of these";
@@ -28,7 +28,7 @@ impl Default for Expect {
 impl Expect {
     /// Whether `status` is one of them.
     #[must_use]
-    pub fn has(&self, status: u16) -> bool {
+    pub(crate) fn has(&self, status: u16) -> bool {
         self.0.iter().any(|expected| match expected {
             Status::One(one) => *one == status,
             Status::Class(class) => *class == status / 100,

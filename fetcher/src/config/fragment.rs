@@ -8,15 +8,14 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use super::duration::Span;
 use super::expect::Expect;
 use super::size::Size;
-use super::submodule::Written;
+use crate::util::duration::Span;
 
 /// One file.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Fragment {
+pub(crate) struct Fragment {
     /// Where the repository is.
     pub repository: Option<String>,
     /// Follow this branch.
@@ -33,7 +32,7 @@ pub struct Fragment {
     pub ssh: Ssh,
     /// `[[submodule]]`
     #[serde(default)]
-    pub submodule: Vec<Written>,
+    pub submodule: Vec<Submodule>,
     /// `[https]`
     #[serde(default)]
     pub https: Https,
@@ -63,7 +62,7 @@ pub struct Fragment {
 /// How ssh is called; what is left out is left to ssh.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Ssh {
+pub(crate) struct Ssh {
     /// The deploy key's private half.
     pub identity: Option<PathBuf>,
     /// Host keys that are trusted.
@@ -74,10 +73,30 @@ pub struct Ssh {
     pub agent: Option<PathBuf>,
 }
 
+/// `[[submodule]]`
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Submodule {
+    /// Where it stands in the repository.
+    pub path: PathBuf,
+    /// Where its own repository is.
+    pub repository: Option<String>,
+    /// Its directory is made and stays empty, as after a clone without submodules.
+    #[serde(default)]
+    pub empty: bool,
+    /// `[submodule.ssh]`: what it leaves out is the app's.
+    #[serde(default)]
+    pub ssh: Ssh,
+    /// `[submodule.https]`: authorities and proxy are the app's if it leaves them out. The token is
+    /// not: it is for the app's own server.
+    #[serde(default)]
+    pub https: Https,
+}
+
 /// How https is spoken.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Https {
+pub(crate) struct Https {
     /// File that holds the token, on one line.
     pub token_file: Option<PathBuf>,
     /// The user name the token is sent with.
@@ -91,7 +110,7 @@ pub struct Https {
 /// What one conversation with the server may cost.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Fetch {
+pub(crate) struct Fetch {
     /// From the connection to the last byte.
     pub timeout: Option<Span>,
     /// Most that the server may send.
@@ -101,7 +120,7 @@ pub struct Fetch {
 /// What of a tree is treated as an exception; patterns of paths.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Tree {
+pub(crate) struct Tree {
     /// Not deployed at all.
     pub leave_out: Option<Vec<String>>,
     /// Symbolic links that may lead out of the release.
@@ -115,7 +134,7 @@ pub struct Tree {
 /// What a revision must be before it is taken.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Verify {
+pub(crate) struct Verify {
     /// Who may sign, in `ssh-keygen(1)`'s format.
     pub allowed_signers: Option<PathBuf>,
     /// Only descendants of the live revision are taken.
@@ -125,7 +144,7 @@ pub struct Verify {
 /// Where and how a release is made.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Deploy {
+pub(crate) struct Deploy {
     /// Holds `releases/`, `shared/` and `current`.
     pub root: Option<PathBuf>,
     /// Paths that outlive releases.
@@ -143,7 +162,7 @@ pub struct Deploy {
 /// What is restarted.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Restart {
+pub(crate) struct Restart {
     /// Units to restart, in this order.
     pub units: Option<Vec<String>>,
     /// Units to reload, after those.
@@ -155,7 +174,7 @@ pub struct Restart {
 /// When the app is well.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Health {
+pub(crate) struct Health {
     /// `http://host:port/path` or `unix:/socket:/path`.
     pub url: Option<String>,
     /// The `Host` header.
@@ -175,7 +194,7 @@ pub struct Health {
 /// Programs told afterwards.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Hooks {
+pub(crate) struct Hooks {
     /// After a good deploy.
     pub deployed: Option<PathBuf>,
     /// After one that failed.
@@ -184,24 +203,10 @@ pub struct Hooks {
     pub timeout: Option<Span>,
 }
 
-impl Ssh {
-    /// These settings, with `defaults` where they are silent.
-    #[must_use]
-    pub fn over(self, defaults: &Self) -> Self {
-        let d = defaults.clone();
-        Self {
-            identity: self.identity.or(d.identity),
-            known_hosts: self.known_hosts.or(d.known_hosts),
-            config: self.config.or(d.config),
-            agent: self.agent.or(d.agent),
-        }
-    }
-}
-
 impl Fragment {
     /// This fragment, with `defaults` where it is silent.
     #[must_use]
-    pub fn over(self, defaults: &Self) -> Self {
+    pub(crate) fn over(self, defaults: &Self) -> Self {
         let d = defaults.clone();
         // Which ref to follow is one choice of three: an app's choice replaces the default's whole.
         let follows = self.branch.is_some() || self.tag.is_some() || self.reference.is_some();
@@ -218,7 +223,12 @@ impl Fragment {
             tag,
             reference,
             interval: self.interval.or(d.interval),
-            ssh: self.ssh.over(&d.ssh),
+            ssh: Ssh {
+                identity: self.ssh.identity.or(d.ssh.identity),
+                known_hosts: self.ssh.known_hosts.or(d.ssh.known_hosts),
+                config: self.ssh.config.or(d.ssh.config),
+                agent: self.ssh.agent.or(d.ssh.agent),
+            },
             // A submodule is one repository's: there is nothing to inherit.
             submodule: self.submodule,
             https: Https {

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::duration::{Span, human};
 use super::expect::Expect;
 use super::fragment;
 use crate::health::HealthUrl;
+use crate::util::duration::{Span, human};
 
 /// How long an app may take to become well.
 const WITHIN: Duration = Duration::from_secs(30);
@@ -28,7 +28,7 @@ const RESERVED: [&str; 7] = [
 
 /// When the app is well.
 #[derive(Debug, Clone)]
-pub struct Health {
+pub(crate) struct Health {
     /// What is asked; `None`: the units' state is all there is to see.
     pub url: Option<HealthUrl>,
     /// The `Host` header; `None`: what the URL says.

@@ -1,37 +1,39 @@
 //! Configuration in three layers: [`fragment`]s as written, merged, validated to [`settings`].
 //! The rest of the program only ever sees settings.
 
-pub mod duration;
-pub mod error;
-pub mod expect;
-pub mod fragment;
-pub mod health;
+pub(crate) mod error;
+pub(crate) mod expect;
+pub(crate) mod fragment;
+pub(crate) mod health;
 mod https;
 mod keys;
 mod overlap;
-pub mod settings;
-pub mod size;
-pub mod submodule;
-pub mod tree;
+mod path;
+pub(crate) mod settings;
+pub(crate) mod size;
+mod ssh;
+pub(crate) mod submodule;
+pub(crate) mod tree;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-pub use error::ConfigError;
+pub(crate) use error::ConfigError;
 use fragment::Fragment;
 use pp_trusted::Directory;
-pub use settings::App;
+pub(crate) use settings::App;
 use sha1::{Digest, Sha1};
+pub(crate) use ssh::Ssh;
 
 /// Where the configuration is unless told otherwise.
-pub const DIRECTORY: &str = "/etc/pp-fetcher";
+pub(crate) const DIRECTORY: &str = "/etc/pp-fetcher";
 
 /// Largest file read, in bytes: a configuration is a page of text.
 const LARGEST: u64 = 256 * 1024;
 
 /// Every app that is configured, and what was passed over.
 #[derive(Debug)]
-pub struct Config {
+pub(crate) struct Config {
     /// Apps in the order of their names.
     pub apps: Vec<App>,
     /// Files of `apps.d` that were not read, and why; a file silently ignored is a trap.
@@ -42,7 +44,10 @@ pub struct Config {
 
 impl Config {
     /// The mistakes that concern the apps `names`, or all of them where none is named.
-    pub fn broken_of<'a>(&'a self, names: &'a [String]) -> impl Iterator<Item = &'a ConfigError> {
+    pub(crate) fn broken_of<'a>(
+        &'a self,
+        names: &'a [String],
+    ) -> impl Iterator<Item = &'a ConfigError> {
         let named = |error: &&ConfigError| {
             let app = error.path.file_stem().unwrap_or_default();
             names.is_empty() || names.iter().any(|name| app == name.as_str())
@@ -56,7 +61,7 @@ impl Config {
 /// # Errors
 /// A mistake in `config.toml`, or an unreadable directory. Mistakes in an app's own file are
 /// collected in [`Config::broken`].
-pub fn load(directory: &Path) -> Result<Config, ConfigError> {
+pub(crate) fn load(directory: &Path) -> Result<Config, ConfigError> {
     let common = directory.join("config.toml");
     let (defaults, text) = if common.exists() {
         let (defaults, text) = read(&common)?;
@@ -105,7 +110,7 @@ pub fn load(directory: &Path) -> Result<Config, ConfigError> {
 ///
 /// # Errors
 /// A mistake in either file, or one that others can write.
-pub fn one(
+pub(crate) fn one(
     common: &Directory,
     apps: &Directory,
     directory: &Path,
@@ -144,7 +149,7 @@ fn fingerprint(common: &str, own: &str) -> String {
 
 /// Whether `name` can name an app: it becomes a directory and a file name.
 #[must_use]
-pub fn is_app_name(name: &str) -> bool {
+pub(crate) fn is_app_name(name: &str) -> bool {
     let legal = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-';
     !name.is_empty() && name.len() <= 64 && !name.starts_with('-') && name.bytes().all(legal)
 }

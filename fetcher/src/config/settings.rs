@@ -1,24 +1,26 @@
 //! What the program works with: complete, checked, with every default in one place.
 
 use std::collections::BTreeMap;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use pp_protocol::UnitName;
 
-use super::duration::Span;
 use super::error::ConfigError;
-use super::fragment::{Fragment, Hooks, Ssh};
+use super::fragment::Fragment;
 use super::health::{self, Health};
 use super::https;
+use super::path::stays_below;
 use super::size::Size;
+use super::ssh::Ssh;
 use super::submodule::{self, Submodule};
 use super::tree::{self, TreeRules};
 use crate::git::{HttpsOptions, RepositoryUrl};
+use crate::util::duration::Span;
 
 /// One app.
 #[derive(Debug, Clone)]
-pub struct App {
+pub(crate) struct App {
     /// The stem of its file's name.
     pub name: String,
     /// Its file, for messages.
@@ -62,16 +64,27 @@ pub struct App {
 
 /// What one conversation with the server may cost.
 #[derive(Debug, Clone)]
-pub struct Fetch {
+pub(crate) struct Fetch {
     /// From the connection to the last byte.
     pub timeout: Duration,
     /// Most bytes that the server may send.
     pub limit: u64,
 }
 
+/// Programs that are told of the end of an attempt.
+#[derive(Debug, Clone)]
+pub(crate) struct Hooks {
+    /// After a good deploy.
+    pub deployed: Option<PathBuf>,
+    /// After any other attempt.
+    pub failed: Option<PathBuf>,
+    /// Time that a hook has. It holds the app's lock, so it must not take long.
+    pub timeout: Duration,
+}
+
 /// What is followed in the repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Follow {
+pub(crate) enum Follow {
     /// The tip of a branch.
     Branch(String),
     /// The highest version among the tags that match a pattern.
@@ -82,7 +95,7 @@ pub enum Follow {
 
 /// Where and how releases are made.
 #[derive(Debug, Clone)]
-pub struct Deploy {
+pub(crate) struct Deploy {
     /// Holds `releases/`, `shared/` and `current`.
     pub root: PathBuf,
     /// Paths, relative to a release, that outlive it.
@@ -124,7 +137,7 @@ impl App {
     ///
     /// # Errors
     /// The first thing that is missing or cannot be, with the key's name.
-    pub fn new(name: &str, path: &Path, fragment: Fragment) -> Result<Self, ConfigError> {
+    pub(crate) fn new(name: &str, path: &Path, fragment: Fragment) -> Result<Self, ConfigError> {
         let error = |what: String| ConfigError::new(path, what);
         let or = |span: Option<Span>, default: u64| {
             span.map_or(Duration::from_secs(default), |Span(duration)| duration)
@@ -173,7 +186,7 @@ impl App {
             return Err(error("`deploy.build` leaves the release".into())
                 .mend("write a path inside the repository, or an absolute one"));
         }
-        let mut ssh = fragment.ssh;
+        let mut ssh = Ssh::from(fragment.ssh);
         ssh.known_hosts.get_or_insert_with(|| known_hosts(path));
         let (submodules, empty) =
             submodule::submodules(fragment.submodule, &ssh, &fragment.https).map_err(error)?;
@@ -217,7 +230,11 @@ impl App {
             reload,
             elsewhere,
             health: health::health(fragment.health).map_err(error)?,
-            hooks: fragment.hooks,
+            hooks: Hooks {
+                deployed: fragment.hooks.deployed,
+                failed: fragment.hooks.failed,
+                timeout: or(fragment.hooks.timeout, 60),
+            },
             fingerprint: String::new(),
         })
     }
@@ -249,10 +266,4 @@ fn shared(paths: Vec<String>) -> Result<Vec<SharedPath>, String> {
         Ok(SharedPath { path, directory })
     };
     paths.into_iter().map(check).collect()
-}
-
-/// Whether a relative path is made of names alone.
-pub(super) fn stays_below(path: &Path) -> bool {
-    path.components()
-        .all(|part| matches!(part, Component::Normal(_)))
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, de};
 
 /// A number of bytes read from a configuration file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Size(pub u64);
+pub(crate) struct Size(pub u64);
 
 /// Reads a number with its unit: `MiB` or `GiB`.
 fn parse(text: &str) -> Result<u64, String> {

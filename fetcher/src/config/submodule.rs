@@ -7,42 +7,24 @@ use std::collections::BTreeSet;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
-
-use super::fragment::{Https, Ssh};
+use super::fragment::{self, Https};
 use super::https;
-use crate::git::mirror::SUBMODULE;
+use super::path::stays_below;
+use super::ssh::Ssh;
 use crate::git::{HttpsOptions, RepositoryUrl};
 
 /// Most submodules of one app: each costs a connection of its own when it changes.
 const MOST: usize = 32;
 
+/// What the names of the pins of submodules begin with in the mirror.
+const PIN: &str = "submodule-";
+
 /// Longest path, in bytes: written in hexadecimal it is part of a file's name in the mirror.
 const LONGEST_PATH: usize = 100;
 
-/// A submodule as it is written.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Written {
-    /// Where it stands in the repository.
-    pub path: PathBuf,
-    /// Where its own repository is.
-    pub repository: Option<String>,
-    /// Its directory is made and stays empty, as after a clone without submodules.
-    #[serde(default)]
-    pub empty: bool,
-    /// `[submodule.ssh]`: what it leaves out is the app's.
-    #[serde(default)]
-    pub ssh: Ssh,
-    /// `[submodule.https]`: authorities and proxy are the app's if it leaves them out. The token is
-    /// not: it is for the app's own server.
-    #[serde(default)]
-    pub https: Https,
-}
-
 /// A submodule that is deployed.
 #[derive(Debug, Clone)]
-pub struct Submodule {
+pub(crate) struct Submodule {
     /// Where it stands in the repository.
     pub path: PathBuf,
     /// Where its own repository is.
@@ -56,10 +38,10 @@ pub struct Submodule {
 impl Submodule {
     /// The name under which the mirror pins its commit: letters and digits, whatever the path has.
     #[must_use]
-    pub fn pin(&self) -> String {
+    pub(crate) fn pin(&self) -> String {
         let path = self.path.as_os_str().as_bytes();
         let hex = path.iter().map(|byte| format!("{byte:02x}"));
-        std::iter::once(SUBMODULE.to_owned()).chain(hex).collect()
+        std::iter::once(PIN.to_owned()).chain(hex).collect()
     }
 }
 
@@ -69,7 +51,7 @@ impl Submodule {
 /// # Errors
 /// What is wrong, with the key's name.
 pub(super) fn submodules(
-    written: Vec<Written>,
+    written: Vec<fragment::Submodule>,
     app: &Ssh,
     common: &Https,
 ) -> Result<(Vec<Submodule>, BTreeSet<PathBuf>), String> {
@@ -78,7 +60,7 @@ pub(super) fn submodules(
     }
     let mut all = Vec::<Submodule>::with_capacity(written.len());
     let mut empty = BTreeSet::new();
-    for Written {
+    for fragment::Submodule {
         path,
         repository,
         empty: stays_empty,
@@ -87,7 +69,7 @@ pub(super) fn submodules(
     } in written
     {
         let shown = path.display();
-        if path.as_os_str().is_empty() || !super::settings::stays_below(&path) {
+        if path.as_os_str().is_empty() || !stays_below(&path) {
             return Err(format!(
                 "`submodule.path`: `{shown}` is not a path inside the repository"
             ));
@@ -123,7 +105,7 @@ pub(super) fn submodules(
         };
         let repository = RepositoryUrl::parse(&repository)
             .map_err(|why| format!("`submodule.repository` of `{shown}`: {why}"))?;
-        let ssh = ssh.over(app);
+        let ssh = Ssh::from(ssh).over(app);
         let https = https::options(Https {
             ca_file: https.ca_file.or_else(|| common.ca_file.clone()),
             proxy: https.proxy.or_else(|| common.proxy.clone()),

@@ -3,21 +3,19 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use serde::{Deserialize, Serialize};
-
 use super::fragment::Tree;
-use crate::git::glob;
+use crate::util::glob;
 
-/// Most bytes of one list of patterns: all four fit into one message to the worker, which has 64 KiB.
+/// Most bytes of one list of patterns: each file of a tree is held against each pattern.
 const LARGEST: usize = 8 * 1024;
 
-/// What a pattern's length takes in that message.
+/// What a pattern counts beside its own length.
 const LENGTH: usize = 8;
 
 /// What of a tree is an exception. Patterns are of whole paths below the release; `*` stands for
 /// any characters, `/` among them, `?` for one.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TreeRules {
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct TreeRules {
     /// Not deployed at all.
     pub leave_out: Vec<String>,
     /// Symbolic links that may lead out of the release.
@@ -33,25 +31,25 @@ pub struct TreeRules {
 impl TreeRules {
     /// Whether the entry at `path` is not deployed.
     #[must_use]
-    pub fn leaves_out(&self, path: &[u8]) -> bool {
+    pub(crate) fn leaves_out(&self, path: &[u8]) -> bool {
         any(&self.leave_out, path)
     }
 
     /// Whether the link at `path` may lead anywhere.
     #[must_use]
-    pub fn may_leave(&self, path: &[u8]) -> bool {
+    pub(crate) fn may_leave(&self, path: &[u8]) -> bool {
         any(&self.outside_links, path)
     }
 
     /// Whether the file at `path` is deployed even if it is a Git LFS pointer.
     #[must_use]
-    pub fn takes_pointer(&self, path: &[u8]) -> bool {
+    pub(crate) fn takes_pointer(&self, path: &[u8]) -> bool {
         any(&self.lfs_pointers, path)
     }
 
     /// Whether the file at `path` is deployed although a filter is asked for.
     #[must_use]
-    pub fn takes_unfiltered(&self, path: &[u8]) -> bool {
+    pub(crate) fn takes_unfiltered(&self, path: &[u8]) -> bool {
         any(&self.unfiltered, path)
     }
 }

@@ -4,17 +4,18 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::failure::Failure;
-use super::pipeline::Deployment;
-use crate::state::Trouble;
-use crate::stop;
+use super::deployment::{Deployment, PassError};
+use super::failure::{Failure, FailureClass};
+use crate::revision::Revision;
+use crate::state::{StateError, Trouble};
+use crate::stop::stop_requested;
 
 /// Longest time between two tries, unless the app's own interval is longer.
 const LONGEST: Duration = Duration::from_secs(3600);
 
 /// How much somebody wants a pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Trigger {
+pub(crate) enum Trigger {
     /// Its time has come; after failures it may wait.
     Scheduled,
     /// Somebody asks for this app now.
@@ -42,36 +43,76 @@ impl Trouble {
     }
 }
 
-impl Deployment<'_> {
-    /// The trouble that a scheduled pass waits out now.
-    pub(super) fn waits_out(&self) -> Option<Trouble> {
-        let now = (self.clock)();
-        let waits = |t: &Trouble| {
-            let same = t
-                .configuration
-                .as_ref()
-                .is_none_or(|c| *c == self.app.fingerprint);
-            // A clock that was set back must not make us wait for it to come round.
-            same && t.last <= now && now < t.next_try(self.app.interval)
-        };
-        self.state.trouble.clone().filter(waits)
-    }
+/// The trouble that a scheduled pass waits out now.
+pub(super) fn waits_out(deployment: &Deployment<'_>) -> Option<Trouble> {
+    let now = (deployment.clock)();
+    let waits = |t: &Trouble| {
+        let same = t
+            .configuration
+            .as_ref()
+            .is_none_or(|c| *c == deployment.app.fingerprint);
+        // A clock that was set back must not make us wait for it to come round.
+        same && t.last <= now && now < t.next_try(deployment.app.interval)
+    };
+    deployment.state.trouble.clone().filter(waits)
+}
 
-    /// One more failure that is not the revision's fault; being told to stop is none.
-    pub(super) fn count_trouble(&mut self, failure: &Failure) {
-        if stop::stop_requested() {
-            return;
+/// One more failure that is not the revision's fault; being told to stop is none.
+fn count(deployment: &mut Deployment<'_>, failure: &Failure) {
+    if stop_requested() {
+        return;
+    }
+    let now = (deployment.clock)();
+    let before = deployment.state.trouble.take();
+    let (since, count) = before.map_or((now, 0), |t| (t.since, t.count));
+    deployment.state.trouble = Some(Trouble {
+        reason: failure.to_string(),
+        since,
+        last: now,
+        count: count.saturating_add(1),
+        configuration: Some(deployment.app.fingerprint.clone()),
+    });
+}
+
+/// Counts a failure before any attempt could begin, and ends the pass with it.
+pub(super) fn trouble<T>(
+    deployment: &mut Deployment<'_>,
+    mut failure: Failure,
+) -> Result<T, PassError> {
+    count(deployment, &failure);
+    // What went wrong first is what has to be known first.
+    if let Err(error) = deployment.save() {
+        let and = format!("\n  and that cannot be written down: {error}");
+        failure.what.push_str(&and);
+    }
+    Err(failure.into())
+}
+
+/// Forgets the trouble of earlier passes. A no-op writes nothing to disk.
+pub(super) fn no_trouble(deployment: &mut Deployment<'_>) -> Result<(), StateError> {
+    match deployment.state.trouble.take() {
+        Some(_) => deployment.save(),
+        None => Ok(()),
+    }
+}
+
+/// A revision that is at fault is quarantined; otherwise it is tried again, ever less often.
+pub(super) fn hold_against(
+    deployment: &mut Deployment<'_>,
+    revision: &Revision,
+    failure: &Failure,
+) {
+    match failure.class {
+        FailureClass::Environment => count(deployment, failure),
+        FailureClass::Revision => {
+            deployment.state.trouble = None;
+            deployment.state.quarantine(
+                revision,
+                &failure.to_string(),
+                (deployment.clock)(),
+                Some(&deployment.app.fingerprint),
+            );
         }
-        let now = (self.clock)();
-        let before = self.state.trouble.take();
-        let (since, count) = before.map_or((now, 0), |t| (t.since, t.count));
-        self.state.trouble = Some(Trouble {
-            reason: failure.to_string(),
-            since,
-            last: now,
-            count: count.saturating_add(1),
-            configuration: Some(self.app.fingerprint.clone()),
-        });
     }
 }
 

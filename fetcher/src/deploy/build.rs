@@ -6,19 +6,21 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::failure::Failure;
-use super::journal::{Phase, Progress};
-use crate::config::{App, duration};
-use crate::git::text;
+use super::journal::Progress;
+use super::step::Step;
+use crate::config::App;
 use crate::process::environment::{self, Environment};
 use crate::process::{Ended, RunError, Script};
 use crate::release::Layout;
 use crate::revision::Revision;
 use crate::space;
 use crate::state::open;
+use crate::util::duration;
+use crate::util::text;
 
 /// What the scripts of an attempt are told about it, as `PP_…` variables.
 #[derive(Debug, Clone)]
-pub struct Facts<'a> {
+pub(crate) struct Facts<'a> {
     /// The app.
     pub app: &'a App,
     /// Its directories.
@@ -34,7 +36,7 @@ pub struct Facts<'a> {
 impl Facts<'_> {
     /// The clean environment with the `PP_…` variables and `[deploy.env]`, which has the last word.
     #[must_use]
-    pub fn environment(&self) -> Environment {
+    pub(crate) fn environment(&self) -> Environment {
         let mut environment = environment::clean();
         let path = |path: &Path| path.to_string_lossy().into_owned();
         let previous = self.previous.map(Revision::to_string).unwrap_or_default();
@@ -57,7 +59,7 @@ impl Facts<'_> {
 /// # Errors
 /// It is not there, cannot be run, ended badly or took too long: the revision's fault, and
 /// nothing has been switched.
-pub fn build(
+pub(crate) fn build(
     facts: &Facts<'_>,
     log: &Path,
     tick: &mut (dyn FnMut(Progress) + Send),
@@ -86,17 +88,17 @@ pub fn build(
         // What a build does on a full disk says nothing about the revision.
         if let Some(full) = [facts.release, log].iter().find_map(|p| space::is_full(p)) {
             what.push_str(&format!("\n  the disk is full: {full}"));
-            return Err(Failure::environment(Phase::Build, what));
+            return Err(Failure::environment(Step::Build, what));
         }
         match in_the_unit(log, &facts.app.name) {
             Some(Barred::ReadOnly(advice)) => {
                 what.push_str(&advice);
-                return Err(Failure::environment(Phase::Build, what));
+                return Err(Failure::environment(Step::Build, what));
             }
             Some(Barred::Privilege(advice)) => what.push_str(&advice),
             None => {}
         }
-        Err(Failure::revision(Phase::Build, what))
+        Err(Failure::revision(Step::Build, what))
     };
     match run.run_telling(&mut |line| tick(Progress::Build(line))) {
         Ok(Ended::Well) => Ok(()),
@@ -110,13 +112,13 @@ pub fn build(
             "was ended after {} (build_timeout)",
             duration::human(timeout)
         )),
-        Ok(Ended::Stopped) => Err(Failure::stopped(Phase::Build)),
+        Ok(Ended::Stopped) => Err(Failure::stopped(Step::Build)),
         Err(RunError::Program(error)) => Err(Failure::revision(
-            Phase::Build,
+            Step::Build,
             format!("{} cannot be run: {error}\n  {}", program.display(), first_line(&program)),
         )),
         Err(error) => Err(Failure::environment(
-            Phase::Build,
+            Step::Build,
             format!("{} was not run: {error}", written.display()),
         )),
     }
@@ -133,9 +135,9 @@ fn script(release: &Path, written: &Path) -> Result<PathBuf, Failure> {
     let refuse = |what: String| {
         // An absolute one is the host's, which was looked at before and has changed since.
         Err(if written.is_absolute() {
-            Failure::environment(Phase::Build, what)
+            Failure::environment(Step::Build, what)
         } else {
-            Failure::revision(Phase::Build, what)
+            Failure::revision(Step::Build, what)
         })
     };
     match fs::metadata(&program) {

@@ -2,13 +2,13 @@
 
 use thiserror::Error;
 
-use super::journal::Phase;
+use super::step::Step;
 use crate::health::{Cause, Illness};
 use crate::state::Outcome;
 
 /// Who has to change something before it can go better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FailureClass {
+pub(crate) enum FailureClass {
     /// The revision: it is quarantined, and only a newer one is tried by itself.
     Revision,
     /// The host, the network, the configuration: the same revision is tried again.
@@ -17,10 +17,10 @@ pub enum FailureClass {
 
 /// A step that failed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{phase}: {what}")]
-pub struct Failure {
+#[error("{step}: {what}")]
+pub(crate) struct Failure {
     /// The step.
-    pub phase: Phase,
+    pub step: Step,
     /// What happened, to what, why, and what to do.
     pub what: String,
     /// Whose fault it is.
@@ -33,9 +33,9 @@ pub struct Failure {
 
 impl Failure {
     /// The revision is not accepted.
-    pub fn refused(phase: Phase, what: impl Into<String>) -> Self {
+    pub(crate) fn refused(step: Step, what: impl Into<String>) -> Self {
         Self {
-            phase,
+            step,
             what: what.into(),
             class: FailureClass::Revision,
             outcome: Outcome::Refused,
@@ -44,9 +44,9 @@ impl Failure {
     }
 
     /// The revision failed before anything was switched.
-    pub fn revision(phase: Phase, what: impl Into<String>) -> Self {
+    pub(crate) fn revision(step: Step, what: impl Into<String>) -> Self {
         Self {
-            phase,
+            step,
             what: what.into(),
             class: FailureClass::Revision,
             outcome: Outcome::Failed,
@@ -55,9 +55,9 @@ impl Failure {
     }
 
     /// Something around the revision failed before anything was switched.
-    pub fn environment(phase: Phase, what: impl Into<String>) -> Self {
+    pub(crate) fn environment(step: Step, what: impl Into<String>) -> Self {
         Self {
-            phase,
+            step,
             what: what.into(),
             class: FailureClass::Environment,
             outcome: Outcome::Failed,
@@ -67,10 +67,10 @@ impl Failure {
 
     /// The app is not well. What no revision can mend is not the revision's fault.
     #[must_use]
-    pub fn not_well(phase: Phase, illness: Illness) -> Self {
+    pub(crate) fn not_well(step: Step, illness: Illness) -> Self {
         let failure = match illness.cause {
-            Cause::App => Self::revision(phase, illness.what),
-            Cause::Setup => Self::environment(phase, illness.what),
+            Cause::App => Self::revision(step, illness.what),
+            Cause::Setup => Self::environment(step, illness.what),
         };
         Self {
             key: Some(illness.key),
@@ -80,10 +80,31 @@ impl Failure {
 
     /// We were told to stop.
     #[must_use]
-    pub fn stopped(phase: Phase) -> Self {
+    pub(crate) fn stopped(step: Step) -> Self {
         Self::environment(
-            phase,
+            step,
             "pp-fetcher was told to stop; nothing was switched, and the next poll tries again",
         )
+    }
+
+    /// The restarter did not say what came of the restart, and nothing did.
+    #[must_use]
+    pub(super) fn not_restarted(before: &str, unknown: &[String]) -> Self {
+        let what = format!(
+            "{}\n  the units were not restarted, they still run from {before}\n  \
+             `systemctl status pp-restarter.service` shows what became of the restarter",
+            unknown.join("\n  ")
+        );
+        Self::environment(Step::Probe, what)
+    }
+
+    /// Whether a way back that did not end well has brought the old code up all the same: a unit that was
+    /// restarted and fails by itself runs it, one that nobody restarted still runs the new code.
+    pub(super) fn has_brought_old_code_up(&self) -> bool {
+        match self.step {
+            Step::BackProbe => true,
+            Step::BackRestart => self.class == FailureClass::Revision,
+            _ => false,
+        }
     }
 }

@@ -1,80 +1,18 @@
 //! Which step took how long: told while it happens, kept afterwards.
 
-use std::fmt;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 
+use super::step::Step;
 use crate::crash;
 use crate::revision::Revision;
-use crate::state::UnderWay;
-use crate::state::history::PhaseTime;
 use crate::state::under_way::{Place, started};
-
-/// A step of the pipeline.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Phase {
-    /// One remote listing.
-    Poll,
-    /// What does not depend on the revision: units, policy, directories.
-    Look,
-    /// Objects into the mirror.
-    Fetch,
-    /// Is this revision acceptable?
-    Verify,
-    /// The release's files.
-    Checkout,
-    /// Links to what outlives releases.
-    Shared,
-    /// The build script.
-    Build,
-    /// `current`.
-    Switch,
-    /// The units.
-    Restart,
-    /// Is it well?
-    Probe,
-    /// `current`, back again.
-    BackSwitch,
-    /// The units, in the previous release.
-    BackRestart,
-    /// Is that one well?
-    BackProbe,
-}
-
-impl Phase {
-    /// The name in the history and in every message.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Poll => "poll",
-            Self::Look => "look",
-            Self::Fetch => "fetch",
-            Self::Verify => "verify",
-            Self::Checkout => "checkout",
-            Self::Shared => "shared",
-            Self::Build => "build",
-            Self::Switch => "switch",
-            Self::Restart => "restart",
-            Self::Probe => "probe",
-            Self::BackSwitch => "back-switch",
-            Self::BackRestart => "back-restart",
-            Self::BackProbe => "back-probe",
-        }
-    }
-}
-
-impl fmt::Display for Phase {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
+use crate::state::{PhaseTime, UnderWay};
 
 /// How far a step has come.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Progress {
+pub(crate) enum Progress {
     /// A fetch.
     Fetch {
         /// Bytes received.
@@ -96,22 +34,22 @@ pub enum Progress {
 }
 
 /// Who is told what happens, while it happens.
-pub trait Reporter: Send {
+pub(crate) trait Reporter: Send {
     /// An attempt begins, or is gone on with: `what` says so in words.
     fn begins(&mut self, app: &str, revision: &Revision, what: &str);
     /// A step begins; whether it leads to an attempt may not be known yet.
-    fn starts(&mut self, _app: &str, _phase: Phase) {}
+    fn starts(&mut self, _app: &str, _step: Step) {}
     /// A step has come this far; told often, so it must cost little.
-    fn progress(&mut self, _app: &str, _phase: Phase, _progress: &Progress) {}
+    fn progress(&mut self, _app: &str, _step: Step, _progress: &Progress) {}
     /// A step ended, well or not.
-    fn step(&mut self, app: &str, phase: Phase, took: Duration, well: bool);
+    fn step(&mut self, app: &str, step: Step, took: Duration, well: bool);
     /// Something worth a line.
     fn note(&mut self, app: &str, text: &str);
 }
 
 /// What a pass sets about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Beginning<'a> {
+pub(crate) enum Beginning<'a> {
     /// A new revision, with its subject.
     Deploy(&'a str),
     /// An attempt that was cut short.
@@ -135,20 +73,20 @@ impl Beginning<'_> {
 }
 
 /// The journal of one attempt.
-pub struct Journal<'a> {
+pub(crate) struct Journal<'a> {
     app: &'a str,
     reporter: &'a mut dyn Reporter,
     phases: Vec<PhaseTime>,
     // A no-op is not worth a line, so nothing is told before there is an attempt.
     loud: bool,
-    before: Vec<(Phase, Duration)>,
+    before: Vec<(Step, Duration)>,
     place: Option<Place>,
     under_way: Option<UnderWay>,
 }
 
 impl<'a> Journal<'a> {
     /// An empty journal for `app`.
-    pub fn new(app: &'a str, reporter: &'a mut dyn Reporter) -> Self {
+    pub(crate) fn new(app: &'a str, reporter: &'a mut dyn Reporter) -> Self {
         Self {
             app,
             reporter,
@@ -162,38 +100,38 @@ impl<'a> Journal<'a> {
 
     /// With a place where it is said what is being done.
     #[must_use]
-    pub fn saying_at(mut self, place: Place) -> Self {
+    pub(crate) fn saying_at(mut self, place: Place) -> Self {
         self.place = Some(place);
         self
     }
 
     /// An attempt begins: what was done so far is told now, and every later step as it ends.
-    pub fn begin(&mut self, revision: &Revision, beginning: Beginning<'_>) {
+    pub(crate) fn begin(&mut self, revision: &Revision, beginning: Beginning<'_>) {
         self.loud = true;
         let what = beginning.sentence(revision);
         self.reporter.begins(self.app, revision, &what);
         let pid = std::process::id();
         self.under_way = Some(UnderWay {
-            revision: revision.clone(),
+            revision: *revision,
             what,
             phase: None,
             since: Timestamp::now(),
             pid,
             started: started(pid).unwrap_or_default(),
         });
-        for (phase, took) in &self.before {
-            self.reporter.step(self.app, *phase, *took, true);
+        for (step, took) in &self.before {
+            self.reporter.step(self.app, *step, *took, true);
         }
     }
 
     /// Goes on with an attempt: these phases of it have ended already.
-    pub fn resume(&mut self, ended: &[PhaseTime]) {
+    pub(crate) fn resume(&mut self, ended: &[PhaseTime]) {
         self.phases.splice(..0, ended.iter().cloned());
     }
 
-    fn say(&mut self, phase: Phase) {
+    fn say(&mut self, step: Step) {
         if let (Some(place), Some(under_way)) = (&self.place, &mut self.under_way) {
-            under_way.phase = Some(phase.as_str().to_owned());
+            under_way.phase = Some(step.as_str().to_owned());
             under_way.since = Timestamp::now();
             place.say(under_way);
         }
@@ -203,25 +141,25 @@ impl<'a> Journal<'a> {
     ///
     /// # Errors
     /// What the step says.
-    pub fn step<T, E>(
+    pub(crate) fn step<T, E>(
         &mut self,
-        phase: Phase,
+        step: Step,
         work: impl FnOnce() -> Result<T, E>,
     ) -> Result<T, E> {
-        self.step_telling(phase, |_| work())
+        self.step_telling(step, |_| work())
     }
 
     /// Does a step that tells how far it has come, and writes down how long it took.
     ///
     /// # Errors
     /// What the step says.
-    pub fn step_telling<T, E>(
+    pub(crate) fn step_telling<T, E>(
         &mut self,
-        phase: Phase,
+        step: Step,
         work: impl FnOnce(&mut (dyn FnMut(Progress) + Send)) -> Result<T, E>,
     ) -> Result<T, E> {
-        self.timed(phase, |reporter, app| {
-            work(&mut |progress| reporter.progress(app, phase, &progress))
+        self.timed(step, |reporter, app| {
+            work(&mut |progress| reporter.progress(app, step, &progress))
         })
     }
 
@@ -230,49 +168,49 @@ impl<'a> Journal<'a> {
     ///
     /// # Errors
     /// What the step says.
-    pub fn step_noting<T, E>(
+    pub(crate) fn step_noting<T, E>(
         &mut self,
-        phase: Phase,
+        step: Step,
         work: impl FnOnce(&mut dyn FnMut(&str)) -> Result<T, E>,
     ) -> Result<T, E> {
-        self.timed(phase, |reporter, app| {
+        self.timed(step, |reporter, app| {
             work(&mut |text| reporter.note(app, text))
         })
     }
 
     fn timed<T, E>(
         &mut self,
-        phase: Phase,
+        step: Step,
         work: impl FnOnce(&mut dyn Reporter, &str) -> Result<T, E>,
     ) -> Result<T, E> {
         let began = Instant::now();
-        self.reporter.starts(self.app, phase);
-        self.say(phase);
-        crash::point("before", phase.as_str());
+        self.reporter.starts(self.app, step);
+        self.say(step);
+        crash::point("before", step.as_str());
         let result = work(self.reporter, self.app);
-        crash::point("after", phase.as_str());
+        crash::point("after", step.as_str());
         let took = began.elapsed();
         let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         self.phases.push(PhaseTime {
-            phase: phase.as_str().to_owned(),
+            phase: step.as_str().to_owned(),
             ms,
         });
         if self.loud {
-            self.reporter.step(self.app, phase, took, result.is_ok());
+            self.reporter.step(self.app, step, took, result.is_ok());
         } else {
-            self.before.push((phase, took));
+            self.before.push((step, took));
         }
         result
     }
 
     /// Says something worth a line.
-    pub fn note(&mut self, text: &str) {
+    pub(crate) fn note(&mut self, text: &str) {
         self.reporter.note(self.app, text);
     }
 
     /// The steps so far.
     #[must_use]
-    pub fn phases(&self) -> &[PhaseTime] {
+    pub(crate) fn phases(&self) -> &[PhaseTime] {
         &self.phases
     }
 }

@@ -1,34 +1,39 @@
 //! From a new revision to the running app, or back.
 //!
-//! - [`pipeline`]: the steps, in order. Read this first.
+//! - [`pipeline`]: the steps, in order. Read this first. [`step`]: their names, and what a crash leads to.
+//! - [`deployment`]: the app with what a pass needs, and what a pass comes to.
 //! - [`failure`]: how a step fails, and whose fault that is.
 //! - [`journal`]: which step took how long, told while it happens and kept afterwards.
-//! - `seek`: what is new. [`look`]: what does not depend on it. `before`: what is gone back to.
-//! - `accept`, `make`, [`build`], [`restart`]: the longer steps.
-//! - [`rollback`]: back to an earlier release by hand. [`foresee`]: what a pass would do.
-//! - `ending`, `back`, `resume`: how an attempt ends, goes back, or is gone on with after a crash.
+//! - Steps: `candidate` (what is new), [`look`] (what does not depend on it), `verify`, `checkout`, `shared`,
+//!   [`build`], `switch`, [`restart`].
+//! - `previous`: what there was before. `end`, `tidy`: how an attempt ends, and what is removed then.
+//! - [`rollback`]: which release to go back to by hand. [`dry_run`]: what a pass would do.
 //! - [`backoff`]: when what has failed is tried again.
-//! - [`source`]: where revisions come from; the trait and the real one.
+//! - [`source`]: where revisions come from.
 
-mod accept;
-mod back;
-pub mod backoff;
-mod before;
-pub mod build;
-mod ending;
-pub mod failure;
-pub mod foresee;
-pub mod journal;
-pub mod look;
-mod make;
-pub mod pipeline;
-pub mod restart;
-mod resume;
-pub mod rollback;
-mod seek;
-pub mod source;
+pub(crate) mod backoff;
+pub(crate) mod build;
+mod candidate;
+mod checkout;
+pub(crate) mod deployment;
+pub(crate) mod dry_run;
+mod end;
+pub(crate) mod failure;
+pub(crate) mod journal;
+pub(crate) mod look;
+pub(crate) mod pipeline;
+mod previous;
+pub(crate) mod restart;
+pub(crate) mod rollback;
+mod shared;
+pub(crate) mod source;
+pub(crate) mod step;
+mod switch;
+mod tidy;
+mod verify;
 
-pub use backoff::Trigger;
-pub use failure::{Failure, FailureClass};
-pub use journal::{Beginning, Journal, Phase, Progress, Reporter};
-pub use pipeline::{Deployment, Verdict};
+pub(crate) use backoff::Trigger;
+pub(crate) use deployment::{Deployment, Verdict};
+pub(crate) use failure::{Failure, FailureClass};
+pub(crate) use journal::{Journal, Progress, Reporter};
+pub use step::Step;

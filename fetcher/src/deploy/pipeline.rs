@@ -1,356 +1,364 @@
-//! The pipeline: the steps from a poll to a good release, in order.
+//! The pipeline: the steps from a poll to a good release, in order, and the way back. It reads as README's
+//! list of steps does; what a step does is a function of its room.
+//!
+//! Which steps are written down, and how an attempt that was cut short is gone on with, is in
+//! [`super::step`].
 
-use std::path::Path;
-
-use jiff::Timestamp;
-use nix::unistd::{getegid, geteuid};
-use thiserror::Error;
-
-use super::backoff::Trigger;
+use super::backoff::{self, Trigger};
 use super::build::{self, Facts};
-use super::failure::Failure;
-use super::journal::{Beginning, Journal, Phase};
-use super::look::Looked;
-use super::restart::{Restarter, restart_all};
-use super::seek::{New, Sought};
-use super::source::Source;
-use crate::config::App;
-use crate::health::Host;
+use super::candidate::{self, Search};
+use super::deployment::{Deployment, PassError, Verdict};
+use super::failure::{Failure, FailureClass};
+use super::journal::{Beginning, Journal};
+use super::restart::restart_all;
+use super::source::Candidate;
+use super::step::{Resume, Step};
+use super::{checkout, end, previous, shared, switch, verify};
 use crate::health::probe::probe;
-use crate::release::shared::SharedError;
-use crate::release::{Layout, place};
-use crate::revision::Revision;
-use crate::state::{
-    Attempt, Kept, Pause, Quarantine, State, StateDir, StateError, Trouble, Trying,
-};
-use crate::{space, stop};
+use crate::state::{Attempt, Outcome, Release, StateError};
+use crate::stop::stop_requested;
 
-/// One app with everything a pass over it needs. Made under the app's lock.
-pub struct Deployment<'a> {
-    /// The app.
-    pub app: &'a App,
-    /// Its directories.
-    pub layout: Layout,
-    /// Where its state is kept.
-    pub dir: StateDir,
-    /// Its state.
-    pub state: State,
-    /// Where revisions come from.
-    pub source: &'a mut dyn Source,
-    /// Who restarts units.
-    pub restarter: &'a dyn Restarter,
-    /// How units and the app are looked at.
-    pub host: &'a dyn Host,
-    /// The time of day.
-    pub clock: fn() -> Timestamp,
-}
-
-/// What a pass came to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
-    /// The live revision is what is followed.
-    Nothing(Revision),
-    /// What is followed is quarantined.
-    Held(Quarantine),
-    /// What is followed was deployed, and `current` leads elsewhere: somebody has switched it by hand.
-    Switched {
-        /// What was deployed.
-        live: Kept,
-        /// The release that `current` leads to.
-        current: String,
-    },
-    /// Somebody paused the app; the forge was not asked.
-    Paused(Pause),
-    /// The last polls failed; the forge was not asked again yet.
-    Waiting(Trouble),
-    /// An attempt was made.
-    Attempted(Box<Attempt>),
-}
-
-/// Why a pass ended before it could come to anything.
-#[derive(Debug, Error)]
-pub enum PassError {
-    /// The state cannot be read or written.
-    #[error(transparent)]
-    State(#[from] StateError),
-    /// A step before any attempt failed; nothing was touched.
-    #[error(transparent)]
-    Step(#[from] Failure),
-}
-
-/// What is known of an attempt before it ends.
-#[derive(Debug, Clone)]
-pub(super) struct Draft {
-    pub(super) attempt: u64,
-    pub(super) started_at: Timestamp,
-    pub(super) revision: Revision,
-    pub(super) previous: Option<Revision>,
-    pub(super) author: String,
-    pub(super) subject: String,
-    pub(super) signed_by: Option<String>,
-    pub(super) release: Option<String>,
-}
-
-impl Deployment<'_> {
-    /// One pass: goes on with what was cut short, asks the forge, deploys what is new. While a way back
-    /// fails, it is gone on with; something newer goes ahead of it.
-    ///
-    /// # Errors
-    /// Nothing could be attempted; what serves is untouched.
-    pub fn pass(
-        &mut self,
-        trigger: Trigger,
-        journal: &mut Journal<'_>,
-    ) -> Result<Verdict, PassError> {
-        self.layout.sweep();
-        self.dir.sweep();
-        if let Some(verdict) = self.resume(journal)? {
-            return Ok(verdict);
+/// One pass: goes on with what was cut short, asks the forge, deploys what is new. While a way back
+/// fails, the way back is gone on with; something newer goes ahead of it.
+///
+/// # Errors
+/// Nothing could be attempted; what serves is untouched.
+pub(crate) fn pass(
+    deployment: &mut Deployment<'_>,
+    trigger: Trigger,
+    journal: &mut Journal<'_>,
+) -> Result<Verdict, PassError> {
+    deployment.layout.sweep();
+    deployment.dir.sweep();
+    if let Some(verdict) = resume(deployment, journal)? {
+        return Ok(verdict);
+    }
+    let found = candidate::find(deployment, trigger, journal);
+    match (found, deployment.state.stuck.clone()) {
+        (Ok(Search::New(new)), _) => Ok(deploy(deployment, *new, journal)?),
+        (Err(PassError::State(error)), _) => Err(error.into()),
+        (Err(error), None) => Err(error),
+        (Ok(Search::Nothing(verdict)), None) => Ok(verdict),
+        (Err(PassError::Step(failure)), Some(stuck)) => {
+            journal.note(&failure.to_string());
+            Ok(try_way_back_again(deployment, stuck, journal)?)
         }
-        let sought = self.seek(trigger, journal);
-        match (sought, self.state.stuck.clone()) {
-            (Ok(Sought::New(new)), _) => Ok(self.attempt(*new, journal)?),
-            (Err(PassError::State(error)), _) => Err(error.into()),
-            (Err(error), None) => Err(error),
-            (Ok(Sought::Nothing(verdict)), None) => Ok(verdict),
-            (Err(PassError::Step(failure)), Some(stuck)) => {
-                journal.note(&failure.to_string());
-                Ok(self.go_on_going_back(&stuck, journal)?)
-            }
-            (Ok(Sought::Nothing(_)), Some(stuck)) => Ok(self.go_on_going_back(&stuck, journal)?),
+        (Ok(Search::Nothing(_)), Some(stuck)) => {
+            Ok(try_way_back_again(deployment, stuck, journal)?)
         }
     }
+}
 
-    /// The steps of the pipeline after the fetch, and what their failures lead to.
-    fn attempt(&mut self, new: New, journal: &mut Journal<'_>) -> Result<Verdict, StateError> {
-        let New {
-            found,
-            looked,
-            commit,
-        } = new;
-        let revision = found.revision.clone();
-        let previous = self.way_back_to(None);
-        let (author, subject) = match &commit {
-            Ok(commit) => (commit.author.clone(), commit.subject.clone()),
-            Err(_) => (String::new(), String::new()),
-        };
-        journal.begin(&revision, Beginning::Deploy(&subject));
-        self.tell(&looked, &revision, journal);
-        let started_at = (self.clock)();
-        let release = self.layout.new_name(started_at, &revision);
-        let mut draft = Draft {
-            attempt: self.state.next_attempt,
-            started_at,
-            revision: revision.clone(),
-            previous: previous.as_deref().and_then(|name| self.revision_of(name)),
-            author: author.clone(),
-            subject: subject.clone(),
-            signed_by: None,
-            release: None,
-        };
-        self.state.next_attempt += 1;
-        let accepted =
-            commit.and_then(|_| journal.step(Phase::Verify, || self.verify(&draft, &found)));
-        match accepted {
-            Ok(accepted) => {
-                if accepted.rewritten {
-                    journal.note("it leaves the live history, which was accepted by hand");
-                }
-                draft.signed_by = accepted.signed_by;
-            }
-            Err(failure) => return self.abandon(draft, &failure, journal),
-        }
-        if let Some(signer) = &draft.signed_by {
-            journal.note(&format!("signed by {signer}"));
-        }
-        if let Some(tag) = &found.tag {
-            self.state.saw_tag(tag, &revision);
-        }
-        let trying = Trying {
-            attempt: draft.attempt,
-            started_at,
-            revision,
-            author,
-            subject,
-            signed_by: draft.signed_by.clone(),
-            release,
-            previous,
-            going_back: None,
-            tag: found.tag,
-            ill_before: looked.ill_before,
-            phases: journal.phases().to_vec(),
-        };
-        self.state.trying = Some(trying.clone());
-        self.save()?;
-        let deployed = self.prepare(&draft, &trying, journal).and_then(|()| {
-            if stop::stop_requested() {
-                return Err(Failure::stopped(Phase::Build));
-            }
-            self.bring_up(&trying, journal)
-        });
-        self.settle(draft, trying, deployed, journal)
+/// Verify, check out, link, build: what fails in here has touched nothing that serves. Then
+/// [`bring_up`].
+fn deploy(
+    deployment: &mut Deployment<'_>,
+    new: candidate::New<'_>,
+    journal: &mut Journal<'_>,
+) -> Result<Verdict, StateError> {
+    let mut attempt = candidate::begin(deployment, &new, journal);
+    let mut fetched = match new.fetched {
+        Ok(fetched) => fetched,
+        Err(failure) => return end::without_release(deployment, attempt, &failure, journal),
+    };
+    // 3. verify
+    let accepted = journal.step(Step::Verify, || {
+        verify::verify(deployment, &mut *fetched, &attempt, &new.found)
+    });
+    match accepted {
+        Ok(accepted) => accepted.note(journal, &mut attempt),
+        Err(failure) => return end::without_release(deployment, attempt, &failure, journal),
     }
-
-    /// What was seen beforehand and stands against nothing.
-    fn tell(&self, looked: &Looked, revision: &Revision, journal: &mut Journal<'_>) {
-        looked.remarks.iter().for_each(|text| journal.note(text));
-        if let Some(ill) = &looked.ill_before {
-            journal.note(&format!(
-                "before this deploy the app is not well: {}",
-                ill.what
-            ));
-        }
-        if self.state.quarantine_of(revision).is_some() {
-            journal.note("it was held back, and is tried again");
-        }
+    if let Some(tag) = &attempt.tag {
+        deployment.state.saw_tag(tag, &attempt.revision);
     }
+    write_down(deployment, &mut attempt, Step::Checkout, journal)?;
+    let prepared = prepare(deployment, &mut *fetched, &attempt, journal);
+    // The worker has done its part: what it holds is wanted elsewhere.
+    drop(fetched);
+    let brought_up = match prepared {
+        Ok(()) => write_down(deployment, &mut attempt, Step::Switch, journal)
+            .map_err(|error| Failure::environment(Step::Switch, error.to_string()))
+            .and_then(|()| bring_up(deployment, &attempt, journal)),
+        Err(failure) => Err(failure),
+    };
+    settle(deployment, attempt, brought_up, journal)
+}
 
-    /// Everything before the switch: what fails here has touched nothing that serves.
-    fn prepare(
-        &mut self,
-        draft: &Draft,
-        trying: &Trying,
-        journal: &mut Journal<'_>,
-    ) -> Result<(), Failure> {
-        let release = self.layout.release(&trying.release);
-        journal.step_telling(Phase::Checkout, |tick| self.check_out(trying, tick))?;
-        let builds = self.app.deploy.build.is_some();
-        let mut missing = Vec::new();
-        journal.step(Phase::Shared, || {
-            self.link_shared(&release, &mut missing)?;
-            // A build goes on writing.
-            if builds {
-                return Ok(());
-            }
-            self.sync(trying, Phase::Shared)
-        })?;
-        missing.iter().for_each(|text: &String| journal.note(text));
+/// Everything before the switch.
+fn prepare(
+    deployment: &mut Deployment<'_>,
+    fetched: &mut dyn Candidate,
+    attempt: &Attempt,
+    journal: &mut Journal<'_>,
+) -> Result<(), Failure> {
+    // 4. check out
+    journal.step_telling(Step::Checkout, |tick| {
+        checkout::check_out(deployment, fetched, attempt, tick)
+    })?;
+    // 5. shared
+    let builds = deployment.app.deploy.build.is_some();
+    let missing = journal.step(Step::Shared, || {
+        let missing = shared::link(deployment, attempt)?;
+        // A build goes on writing.
         if !builds {
-            return Ok(());
+            switch::sync(deployment, attempt, Step::Shared)?;
         }
+        Ok(missing)
+    })?;
+    missing.iter().for_each(|text: &String| journal.note(text));
+    // 6. build
+    if builds {
+        let release = deployment.release_of(attempt);
         let facts = Facts {
-            app: self.app,
-            layout: &self.layout,
-            revision: &trying.revision,
-            previous: draft.previous.as_ref(),
+            app: deployment.app,
+            layout: &deployment.layout,
+            revision: &attempt.revision,
+            previous: attempt.previous.as_ref(),
             release: &release,
         };
-        journal.step_telling(Phase::Build, |tick| {
-            build::build(&facts, &self.dir.log(trying.attempt), tick)?;
-            self.sync(trying, Phase::Build)
-        })
+        journal.step_telling(Step::Build, |tick| {
+            build::build(&facts, &deployment.dir.log(attempt.number), tick)?;
+            switch::sync(deployment, attempt, Step::Build)
+        })?;
     }
+    if stop_requested() {
+        return Err(Failure::stopped(Step::Build));
+    }
+    Ok(())
+}
 
-    /// Links what outlives releases; `missing` gets a line for each file that is nowhere yet.
-    fn link_shared(&self, release: &Path, missing: &mut Vec<String>) -> Result<(), Failure> {
-        let linked = self.layout.link_shared(release, &self.app.deploy.shared);
-        let files = linked.map_err(|(path, error)| {
-            let what = format!("the shared path {}: {error}", path.display());
-            match error {
-                SharedError::Link(_) => Failure::refused(Phase::Shared, what),
-                SharedError::Io(e) => {
-                    Failure::environment(Phase::Shared, format!("{what}{}", space::advice(&e)))
-                }
+/// Switch, restart, probe: what fails from here on is taken back.
+fn bring_up(
+    deployment: &Deployment<'_>,
+    attempt: &Attempt,
+    journal: &mut Journal<'_>,
+) -> Result<(), Failure> {
+    let (app, host) = (deployment.app, deployment.host);
+    let release = deployment.release_of(attempt);
+    // 7. switch
+    journal.step(Step::Switch, || {
+        switch::switch(deployment, &attempt.release, Step::Switch)
+    })?;
+    // 8. restart
+    let unknown = journal.step_noting(Step::Restart, |note| {
+        restart_all(deployment.restarter, host, app, Step::Restart, note)
+    })?;
+    unknown.iter().for_each(|what| journal.note(what));
+    // 9. probe
+    journal.step(Step::Probe, || {
+        probe(host, app, &release).map_err(|illness| match &attempt.previous_release {
+            // A restart that never was says nothing about the revision.
+            Some(before) if !unknown.is_empty() && switch::runs_from(deployment, before) => {
+                Failure::not_restarted(before, &unknown)
             }
-        })?;
-        missing.extend(files.iter().map(|file| {
-            let (user, group) = (place::user(geteuid()), place::group(getegid()));
-            format!(
-                "the shared file {0} is not there yet, so its link leads nowhere; unless the app makes it \
-                 itself, as root: install -m 0660 -o {user} -g {group} /dev/null {0}",
-                file.display()
-            )
-        }));
-        Ok(())
-    }
-
-    /// The last thing before the switch: what is switched to outlives a power cut.
-    fn sync(&self, trying: &Trying, phase: Phase) -> Result<(), Failure> {
-        self.layout.sync(&trying.release).map_err(|e| {
-            let release = self.layout.release(&trying.release);
-            let what = format!(
-                "{} could not be synced to disk, nothing was switched: {e}\n  \
-                 the kernel's log says more about the disk: journalctl -k",
-                release.display()
-            );
-            Failure::environment(phase, what)
+            _ => Failure::not_well(Step::Probe, illness),
         })
-    }
+    })
+}
 
-    /// The switch and everything after it: what fails from here on is taken back.
-    pub(super) fn bring_up(
-        &mut self,
-        trying: &Trying,
-        journal: &mut Journal<'_>,
-    ) -> Result<(), Failure> {
-        let release = self.layout.release(&trying.release);
-        journal.step(Phase::Switch, || {
-            self.layout
-                .switch(&trying.release)
-                .map_err(|e| unswitched(Phase::Switch, &e))
-        })?;
-        let unknown = journal.step_noting(Phase::Restart, |note| {
-            restart_all(self.restarter, self.host, self.app, Phase::Restart, note)
-        })?;
-        unknown.iter().for_each(|what| journal.note(what));
-        journal.step(Phase::Probe, || {
-            probe(self.host, self.app, &release).map_err(|illness| match &trying.previous {
-                // A restart that never was says nothing about the revision.
-                Some(previous) if !unknown.is_empty() && self.runs_from(previous) => {
-                    not_restarted(previous, &unknown)
-                }
-                _ => Failure::not_well(Phase::Probe, illness),
-            })
-        })
+/// 10. What an attempt's end leads to: good, undone, or the way back.
+fn settle(
+    deployment: &mut Deployment<'_>,
+    mut attempt: Attempt,
+    ended: Result<(), Failure>,
+    journal: &mut Journal<'_>,
+) -> Result<Verdict, StateError> {
+    let failure = match ended {
+        Ok(()) => return end::good(deployment, attempt, journal),
+        Err(failure) => failure,
+    };
+    if failure.step.is_after_switch() && switch::has_left(deployment, &attempt) {
+        return go_back(deployment, attempt, failure, journal);
     }
-
-    /// The pause that holds now.
-    pub(super) fn pause(&self) -> Option<Pause> {
-        self.state
-            .paused
-            .clone()
-            .filter(|pause| pause.holds((self.clock)()))
-    }
-
-    pub(super) fn trouble<T>(&mut self, mut failure: Failure) -> Result<T, PassError> {
-        self.count_trouble(&failure);
-        // What went wrong first is what has to be known first.
-        if let Err(error) = self.save() {
+    // Somebody has led `current` elsewhere meanwhile, but units may run from this one.
+    let switched = failure.step.is_after_switch() && failure.step != Step::Switch;
+    if switched || end::is_worth_a_look(deployment, &failure) {
+        deployment.state.trying = None;
+        let failure = if switched {
             failure
-                .what
-                .push_str(&format!("\n  and that cannot be written down: {error}"));
-        }
-        Err(failure.into())
-    }
-
-    pub(super) fn no_trouble(&mut self) -> Result<(), StateError> {
-        // A no-op writes nothing to disk.
-        if self.state.trouble.take().is_some() {
-            self.save()
         } else {
-            Ok(())
+            end::keep_for_inspection(deployment, &attempt, failure)
+        };
+        return end::failed(deployment, attempt, &failure, journal);
+    }
+    end::discard(deployment, &mut attempt);
+    end::failed(deployment, attempt, &failure, journal)
+}
+
+/// Leaves a release that is not well. The reason is written down before anything is touched,
+/// so that a crash in here goes on going back.
+fn go_back(
+    deployment: &mut Deployment<'_>,
+    mut attempt: Attempt,
+    mut failure: Failure,
+    journal: &mut Journal<'_>,
+) -> Result<Verdict, StateError> {
+    journal.note(&format!("not well: {}", failure.what));
+    if let Some(ill) = &attempt.ill_before {
+        // Whatever it is, this revision has not brought it: it is tried again, later and later.
+        failure.class = FailureClass::Environment;
+        let compared = end::compare(deployment, &failure, ill);
+        failure.what.push_str(&compared);
+    }
+    backoff::hold_against(deployment, &attempt.revision, &failure);
+    attempt.going_back = Some(failure.to_string());
+    // Those who are served come first, the books second.
+    if let Err(error) = write_down(deployment, &mut attempt, Step::BackSwitch, journal) {
+        journal.note(&format!("going back all the same: {error}"));
+    }
+    finish_going_back(deployment, attempt, journal)
+}
+
+/// Does what is left of a way back.
+fn finish_going_back(
+    deployment: &mut Deployment<'_>,
+    attempt: Attempt,
+    journal: &mut Journal<'_>,
+) -> Result<Verdict, StateError> {
+    let reason = attempt.going_back.clone().unwrap_or_default();
+    let Some(before) = attempt.previous_release.clone() else {
+        let reason = format!("{reason}\n  {}", end::no_way_back(deployment, &attempt));
+        deployment.state.trying = None;
+        return end::conclude(deployment, attempt, Outcome::Stuck, Some(reason), journal);
+    };
+    let back = bring_back(deployment, &before, journal);
+    deployment.state.trying = None;
+    match back {
+        Ok(()) => {
+            deployment.state.stuck = None;
+            let outcome = Outcome::RolledBack;
+            end::conclude(deployment, attempt, outcome, Some(reason), journal)
+        }
+        // It was not well before either, so nothing is stuck that was not before.
+        Err(worse) if attempt.ill_before.is_some() && worse.has_brought_old_code_up() => {
+            let reason = format!(
+                "{reason}\n  {before} is back, and is not well, as before this deploy: {}",
+                worse.what
+            );
+            let outcome = Outcome::RolledBack;
+            end::conclude(deployment, attempt, outcome, Some(reason), journal)
+        }
+        Err(worse) => {
+            let reason = end::stuck(deployment, &reason, &before, &worse);
+            // Its steps are those up to the way back: every poll that goes on adds its own to them, and
+            // the next one starts from the same.
+            deployment.state.stuck = Some(attempt.clone());
+            end::conclude(deployment, attempt, Outcome::Stuck, Some(reason), journal)
         }
     }
+}
 
-    /// # Errors
-    /// The disk; the state before is then still there, whole.
-    pub(super) fn save(&self) -> Result<(), StateError> {
-        self.dir.save(&self.state)
+/// Switches to the release before, restarts and probes.
+fn bring_back(
+    deployment: &Deployment<'_>,
+    before: &str,
+    journal: &mut Journal<'_>,
+) -> Result<(), Failure> {
+    let (app, host) = (deployment.app, deployment.host);
+    let release = deployment.layout.release(before);
+    let served = deployment.layout.current().ok().flatten();
+    if served.as_deref() == Some(before) && probe(host, app, &release).is_ok() {
+        // The restart of an earlier try, or somebody's hand, has brought it up already.
+        return Ok(());
+    }
+    journal.step(Step::BackSwitch, || {
+        switch::switch(deployment, before, Step::BackSwitch)
+    })?;
+    let restarted = journal.step_noting(Step::BackRestart, |note| {
+        restart_all(deployment.restarter, host, app, Step::BackRestart, note)
+    });
+    match restarted {
+        Ok(unknown) => unknown.iter().for_each(|what| journal.note(what)),
+        // Where the restarter took on neither restart, the old processes were never touched.
+        Err(failure) if switch::runs_from(deployment, before) => journal.note(&format!(
+            "the units still run from {before}: {}",
+            failure.what
+        )),
+        Err(failure) => return Err(failure),
+    }
+    journal.step(Step::BackProbe, || {
+        let probed = probe(host, app, &release);
+        probed.map_err(|illness| Failure::environment(Step::BackProbe, illness.what))
+    })
+}
+
+/// Goes on with a way back that has failed before.
+fn try_way_back_again(
+    deployment: &mut Deployment<'_>,
+    mut attempt: Attempt,
+    journal: &mut Journal<'_>,
+) -> Result<Verdict, StateError> {
+    // What cannot be written down is not gone on with: every poll would restart the app.
+    deployment.save()?;
+    let before = previous::way_back_to(deployment, Some(&attempt.release));
+    attempt.previous_release = before.or(attempt.previous_release);
+    continue_going_back(deployment, attempt, journal)
+}
+
+fn continue_going_back(
+    deployment: &mut Deployment<'_>,
+    attempt: Attempt,
+    journal: &mut Journal<'_>,
+) -> Result<Verdict, StateError> {
+    let to = attempt.previous_release.clone().unwrap_or_default();
+    journal.begin(&attempt.revision, Beginning::Back(&to));
+    journal.resume(&attempt.phases);
+    finish_going_back(deployment, attempt, journal)
+}
+
+/// Goes on at the step at which an attempt was cut short; `None` if there was none, or if it is undone.
+fn resume(
+    deployment: &mut Deployment<'_>,
+    journal: &mut Journal<'_>,
+) -> Result<Option<Verdict>, StateError> {
+    let Some(mut attempt) = previous::attempt_cut_short(deployment) else {
+        return Ok(None);
+    };
+    // What cannot be written down is not gone on with: every poll would restart the app.
+    deployment.save()?;
+    match previous::step_of(deployment, &attempt).resume() {
+        Resume::Undo => {
+            end::discard(deployment, &mut attempt);
+            deployment.save()?;
+            Ok(None)
+        }
+        Resume::BringUp => {
+            journal.begin(&attempt.revision, Beginning::GoOn);
+            journal.resume(&attempt.phases);
+            let brought_up = bring_up(deployment, &attempt, journal);
+            settle(deployment, attempt, brought_up, journal).map(Some)
+        }
+        Resume::GoBack => continue_going_back(deployment, attempt, journal).map(Some),
     }
 }
 
-/// The restarter did not say what came of the restart, and nothing did.
-fn not_restarted(previous: &str, unknown: &[String]) -> Failure {
-    let what = format!(
-        "{}\n  the units were not restarted, they still run from {previous}\n  \
-         `systemctl status pp-restarter.service` shows what became of the restarter",
-        unknown.join("\n  ")
-    );
-    Failure::environment(Phase::Probe, what)
+/// Switches to `target` by hand, restarts and probes as after any switch. The revision that is left
+/// behind is quarantined first, so that no poll deploys it again meanwhile.
+///
+/// # Errors
+/// The state cannot be written.
+pub(crate) fn roll_back(
+    deployment: &mut Deployment<'_>,
+    target: &Release,
+    journal: &mut Journal<'_>,
+) -> Result<Verdict, StateError> {
+    journal.begin(&target.revision, Beginning::Rollback(&target.name));
+    let mut attempt = previous::begin_rollback(deployment, target);
+    write_down(deployment, &mut attempt, Step::Switch, journal)?;
+    let brought_up = bring_up(deployment, &attempt, journal);
+    settle(deployment, attempt, brought_up, journal)
 }
 
-/// `current` could not be replaced.
-pub(super) fn unswitched(phase: Phase, error: &std::io::Error) -> Failure {
-    let advice = space::advice(error);
-    Failure::environment(phase, format!("`current` stays as it is: {error}{advice}"))
+/// Writes down at which step the attempt is gone on with, should it be cut short.
+fn write_down(
+    deployment: &mut Deployment<'_>,
+    attempt: &mut Attempt,
+    step: Step,
+    journal: &Journal<'_>,
+) -> Result<(), StateError> {
+    attempt.step = Some(step);
+    attempt.phases = journal.phases().to_vec();
+    deployment.state.trying = Some(attempt.clone());
+    deployment.save()
 }

@@ -8,10 +8,10 @@ use pp_protocol::{
 };
 
 use super::failure::Failure;
-use super::journal::Phase;
+use super::step::Step;
 use crate::config::App;
-use crate::config::duration::human;
 use crate::health::Host;
+use crate::util::duration::human;
 
 /// How long we wait, all in all, while the restarter says "too many": its default limit lets one
 /// through every 15 s.
@@ -22,7 +22,7 @@ const HOW_TO_ALLOW: &str = "an administrator allows it in /etc/pp-restarter/poli
                             `pp-restart --list` shows what is allowed";
 
 /// Whoever restarts units for us.
-pub trait Restarter {
+pub(crate) trait Restarter {
     /// Everything it would do for us.
     ///
     /// # Errors
@@ -74,12 +74,12 @@ fn has_units(app: &App) -> bool {
 ///
 /// # Errors
 /// Which unit is not, and what the administrator has to write where.
-pub fn check_permitted(
+pub(crate) fn check_permitted(
     restarter: &dyn Restarter,
     host: &dyn Host,
     app: &App,
 ) -> Result<(), Failure> {
-    let fail = |what: String| Failure::environment(Phase::Look, what);
+    let fail = |what: String| Failure::environment(Step::Look, what);
     if !has_units(app) {
         return Ok(());
     }
@@ -113,11 +113,11 @@ pub fn check_permitted(
 ///
 /// # Errors
 /// The first unit that did not come back, or that the restarter did not take on.
-pub fn restart_all(
+pub(crate) fn restart_all(
     restarter: &dyn Restarter,
     host: &dyn Host,
     app: &App,
-    phase: Phase,
+    step: Step,
     note: &mut dyn FnMut(&str),
 ) -> Result<Vec<String>, Failure> {
     let mut unknown = Vec::new();
@@ -132,7 +132,7 @@ pub fn restart_all(
         {
             continue;
         }
-        unknown.extend(read(answer, verb, unit, phase)?);
+        unknown.extend(read(answer, verb, unit, step)?);
     }
     Ok(unknown)
 }
@@ -176,9 +176,9 @@ fn read(
     answer: Result<Answer, ClientError>,
     verb: Verb,
     unit: &UnitName,
-    phase: Phase,
+    step: Step,
 ) -> Result<Option<String>, Failure> {
-    let environment = |what: String| Err(Failure::environment(phase, what));
+    let environment = |what: String| Err(Failure::environment(step, what));
     match answer {
         Ok(Answer::Finished(report)) => match report.outcome(verb) {
             Outcome::Restarted | Outcome::Reloaded => Ok(None),
@@ -186,7 +186,7 @@ fn read(
             Outcome::Refused => environment(told(unit, verb, &report)),
             Outcome::NotRunning if report.left_stopped(verb) => environment(only_what_runs(unit)),
             Outcome::NotRunning | Outcome::Failed => {
-                Err(Failure::revision(phase, told(unit, verb, &report)))
+                Err(Failure::revision(step, told(unit, verb, &report)))
             }
         },
         Ok(Answer::Denied) => {

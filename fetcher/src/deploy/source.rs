@@ -1,20 +1,36 @@
-//! Where revisions come from.
+//! Where revisions come from. Each value leads to the next: a source is polled, a listing fetched, and what
+//! was fetched is verified and checked out.
 
 use std::path::Path;
 
 use super::failure::{Failure, FailureClass};
-use super::journal::{Phase, Progress};
+use super::journal::Progress;
+use super::step::Step;
 use crate::revision::Revision;
 use crate::state::PassedOver;
 
-/// A repository as the pipeline sees it: a remote one and our mirror of it.
-pub trait Source {
-    /// One remote listing: what is followed points at this now. Tags that are passed over do not count.
-    /// Writes nothing.
+/// A repository as the pipeline sees it: a remote one, and our mirror of it.
+pub(crate) trait Source {
+    /// One remote listing. Tags that are passed over do not count. Writes nothing.
     ///
     /// # Errors
     /// The forge cannot be asked, or has nothing of that name.
-    fn poll(&mut self, passed_over: &[PassedOver]) -> Result<Found, SourceError>;
+    fn poll<'a>(
+        &'a self,
+        passed_over: &[PassedOver],
+    ) -> Result<Box<dyn Listing<'a> + 'a>, SourceError>;
+
+    /// Has the mirror keep what the live revision needs, and tidied where that is due.
+    ///
+    /// # Errors
+    /// The mirror cannot be written; nothing depends on it.
+    fn keep(&self, live: &Revision) -> Result<(), SourceError>;
+}
+
+/// What a listing has shown, with the conversation that it came from.
+pub(crate) trait Listing<'a> {
+    /// What is followed points at this now.
+    fn found(&self) -> &Found;
 
     /// Brings what was found into the mirror, and tells `tick` how far it has come.
     ///
@@ -22,29 +38,30 @@ pub trait Source {
     /// The network, the forge, the disk, or what came is not what was asked for. A tag that stands for
     /// no commit is named in [`SourceError::no_commit`].
     fn fetch(
-        &mut self,
-        found: &Found,
+        self: Box<Self>,
         tick: &mut (dyn FnMut(Progress) + Send),
-    ) -> Result<Commit, SourceError>;
+    ) -> Result<Box<dyn Candidate + 'a>, SourceError>;
+}
 
-    /// Whether `to` has `from` among its ancestors; both are in the mirror after a fetch, or the
-    /// answer is no.
+/// A revision that was fetched.
+pub(crate) trait Candidate {
+    /// What its commit says of itself.
+    fn commit(&self) -> &Commit;
+
+    /// Whether `to` has `from` among its ancestors; one of them is the candidate. No, where one is not in the
+    /// mirror.
     ///
     /// # Errors
     /// The mirror cannot be read.
     fn descends(&mut self, from: &Revision, to: &Revision) -> Result<bool, SourceError>;
 
-    /// Who signed `revision`, which has just been fetched, as `allowed_signers` names them.
+    /// Who signed the candidate, as `allowed_signers` names them.
     ///
     /// # Errors
     /// Nobody who may (the revision's fault), or it cannot be found out.
-    fn signer(
-        &mut self,
-        revision: &Revision,
-        allowed_signers: &Path,
-    ) -> Result<String, SourceError>;
+    fn signer(&mut self, allowed_signers: &Path) -> Result<String, SourceError>;
 
-    /// Writes a revision's files into `into`, a directory that is not there yet, and tells `tick`
+    /// Writes the candidate's files into `into`, a directory that is not there yet, and tells `tick`
     /// how far it has come. What `live`, the live release's directory, already has may be copied
     /// from there if it is proved to be the same.
     ///
@@ -52,22 +69,15 @@ pub trait Source {
     /// A tree that is not accepted (the revision's fault), or the disk.
     fn check_out(
         &mut self,
-        revision: &Revision,
         live: Option<&Path>,
         into: &Path,
         tick: &mut (dyn FnMut(Progress) + Send),
     ) -> Result<(), SourceError>;
-
-    /// A revision is live now: the mirror keeps what it needs, and is tidied where that is due.
-    ///
-    /// # Errors
-    /// The mirror cannot be written; nothing depends on it.
-    fn keep(&mut self, live: &Revision) -> Result<(), SourceError>;
 }
 
 /// What a listing has shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
+pub(crate) struct Found {
     /// What is followed points at this.
     pub revision: Revision,
     /// The tag it was found as, without `refs/tags/`, where tags are followed.
@@ -77,9 +87,9 @@ pub struct Found {
 }
 
 /// What a commit says of itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Commit {
-    /// Its author's name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Commit {
+    /// The name of its author.
     pub author: String,
     /// The first line of its message.
     pub subject: String,
@@ -87,7 +97,7 @@ pub struct Commit {
 
 /// Why a source cannot do what is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SourceError {
+pub(crate) struct SourceError {
     /// What happened, to what, why, and what to do.
     pub what: String,
     /// Whose fault it is.
@@ -98,7 +108,7 @@ pub struct SourceError {
 
 impl SourceError {
     /// Something around the revision.
-    pub fn environment(what: impl Into<String>) -> Self {
+    pub(crate) fn environment(what: impl Into<String>) -> Self {
         Self {
             what: what.into(),
             class: FailureClass::Environment,
@@ -107,7 +117,7 @@ impl SourceError {
     }
 
     /// The revision itself.
-    pub fn revision(what: impl Into<String>) -> Self {
+    pub(crate) fn revision(what: impl Into<String>) -> Self {
         Self {
             what: what.into(),
             class: FailureClass::Revision,
@@ -117,10 +127,10 @@ impl SourceError {
 
     /// The failure of the step in which it came; a revision that is not accepted is refused.
     #[must_use]
-    pub fn during(self, phase: Phase) -> Failure {
+    pub(crate) fn during(self, step: Step) -> Failure {
         match self.class {
-            FailureClass::Revision => Failure::refused(phase, self.what),
-            FailureClass::Environment => Failure::environment(phase, self.what),
+            FailureClass::Revision => Failure::refused(step, self.what),
+            FailureClass::Environment => Failure::environment(step, self.what),
         }
     }
 }

@@ -7,12 +7,11 @@ use thiserror::Error;
 
 use super::failure::HostKey;
 use super::https::HttpsError;
-use super::mirror::MirrorError;
 use super::ssh::PathRefused;
 
 /// Why a listing or a fetch failed. `remote` is the address without user or secret (rule 33).
 #[derive(Debug, Error)]
-pub enum RemoteError {
+pub(crate) enum RemoteError {
     /// What can go wrong over https alone.
     #[error("{remote}: {error}")]
     Https {
@@ -192,54 +191,6 @@ pub enum RemoteError {
         /// What libgit2 says.
         why: String,
     },
-    /// Our own repository.
-    #[error(transparent)]
-    Mirror(#[from] MirrorError),
-}
-
-impl RemoteError {
-    /// A word that stays the same from version to version, for programs and for the history.
-    #[must_use]
-    pub fn reason(&self) -> &'static str {
-        match self {
-            Self::Https { error, .. } => error.reason(),
-            Self::Path(_) | Self::SshConfiguration { .. } => "configuration",
-            Self::Program { .. } => "program-missing",
-            Self::HostKeyChanged { .. } => "host-key-changed",
-            Self::HostKeyUnknown { .. } | Self::JumpKeyUnknown { .. } => "host-key-unknown",
-            Self::Denied { .. } => "permission-denied",
-            Self::Unresolved { .. } => "name-not-resolved",
-            Self::Unreachable { .. } => "unreachable",
-            Self::NoRepository { .. } => "no-repository",
-            Self::NotOwned { .. } => "not-owned",
-            Self::Stopped { .. } => "stopped",
-            Self::TimedOut { .. } => "timed-out",
-            Self::TooLarge { .. } | Self::TooManyRefs { .. } => "too-large",
-            Self::ObjectFormat { .. } => "object-format",
-            Self::Server { .. } => "server-error",
-            Self::Protocol { .. } => "protocol",
-            Self::Pack { .. } => "bad-pack",
-            Self::Mirror(MirrorError::NoCommit { .. }) => "no-commit",
-            Self::Mirror(_) => "mirror",
-        }
-    }
-
-    /// Whether the network may be to blame, so that trying again soon is worth it.
-    #[must_use]
-    pub fn is_transient(&self) -> bool {
-        if let Self::Https { error, .. } = self {
-            return error.is_transient();
-        }
-        matches!(
-            self,
-            Self::Unresolved { .. }
-                | Self::Unreachable { .. }
-                | Self::TimedOut { .. }
-                | Self::Server { .. }
-                | Self::Protocol { .. }
-                | Self::Pack { .. }
-        )
-    }
 }
 
 fn heard(said: &str) -> String {

@@ -2,14 +2,14 @@
 //!
 //! Pure: from the text on stderr and the exit code, with real texts as fixtures in the tests.
 
-use super::text;
+use crate::util::text;
 
 /// ssh's exit code for its own errors; any other is the remote program's.
 const SSH_FAILED: i32 = 255;
 
 /// What kind of failure it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Failure {
+pub(crate) enum Failure {
     /// The server's key is not the one pinned (rule 24).
     HostKeyChanged(HostKey),
     /// No key of this server is pinned.
@@ -34,7 +34,7 @@ pub enum Failure {
 
 /// What ssh tells about a host key that is not the pinned one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct HostKey {
+pub(crate) struct HostKey {
     /// Kind of the key the server sent, as `ED25519`.
     pub kind: Option<String>,
     /// Fingerprint of the key the server sent, as `SHA256:…`.
@@ -47,7 +47,7 @@ pub struct HostKey {
 
 /// Reads what a transport said and how it ended. `ssh` is false for git on this machine.
 #[must_use]
-pub fn classify(ssh: bool, stderr: &[u8], code: Option<i32>) -> Failure {
+pub(crate) fn classify(ssh: bool, stderr: &[u8], code: Option<i32>) -> Failure {
     let said = text::lines(stderr);
     let any = |needles: &[&str]| {
         said.iter().any(|line| {

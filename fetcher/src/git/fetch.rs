@@ -1,227 +1,117 @@
-//! One revision with all it needs, from the remote into a store: the mirror, or the process that
-//! has it open.
+//! One revision with all it needs, from the remote into the mirror, which the worker has open.
 
-use std::time::Instant;
-
-use git2::Oid;
+use pp_objects::ObjectId;
+use pp_objects::protocol::{Progress, Trouble};
+use thiserror::Error;
 
 use super::error::RemoteError;
-use super::listing::Revision;
-use super::mirror::{Mirror, MirrorError};
-pub use super::receive::Progress;
-use super::receive::{BrokenOff, NotTaken, Pack};
+use super::listing::ListedRevision;
 use super::remote::Remote;
-use super::text;
-use super::transport::Transport;
-use super::wire::{self, Wire, WireError};
+use super::wire;
+use crate::util::text;
+use crate::worker::{Client, WorkerError};
 
 /// Name of the pin on what was fetched last, so that the next fetch builds on it whatever became
 /// of it.
-pub const LAST: &str = "last-fetched";
+pub(crate) const LAST: &str = "last-fetched";
+
+/// Why nothing was fetched. The mirror is then as it was.
+#[derive(Debug, Error)]
+pub(crate) enum FetchError {
+    /// The remote's side.
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
+    /// The mirror's side.
+    #[error(transparent)]
+    Worker(#[from] WorkerError),
+}
 
 /// What a fetch has brought.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Fetched {
-    /// The commit to deploy: here, with its tree and its history.
-    pub commit: Oid,
-    /// Bytes of the pack; 0 if everything was here already.
-    pub bytes: u64,
+pub(crate) struct Fetched {
+    /// The commit to deploy: in the mirror, with its tree and its history. The worker's word.
+    pub(crate) commit: ObjectId,
+    /// Bytes of the pack; 0 if everything was in the mirror already.
+    pub(crate) bytes: u64,
     /// Objects of the pack.
-    pub objects: usize,
-}
-
-/// What is in a store already.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Held {
-    /// Commits that are here with their history.
-    pub commits: Vec<Oid>,
-    /// Those at which that history ends without being at its beginning.
-    pub boundary: Vec<Oid>,
-}
-
-/// Where a revision is fetched into.
-pub trait Store {
-    /// Why it cannot be.
-    type Error: From<RemoteError>;
-
-    /// The commits to name to the server as here already, those of what is kept as `pin`; none if `id`
-    /// itself is here.
-    ///
-    /// # Errors
-    /// The store cannot be read.
-    fn haves(&mut self, id: Oid, pin: &str) -> Result<Option<Held>, Self::Error>;
-
-    /// Takes the pack that is to bring `id`.
-    ///
-    /// # Errors
-    /// [`NotTaken`]; the store is then as it was.
-    fn receive(
-        &mut self,
-        id: Oid,
-        pack: &mut dyn Pack,
-        progress: &mut dyn FnMut(Progress),
-    ) -> Result<Progress, NotTaken<Self::Error>>;
-
-    /// Keeps `id`, which is here now, as `pin` for the next fetch to build on, and names its commit.
-    ///
-    /// # Errors
-    /// It is not here, or no commit.
-    fn keep_as(&mut self, id: Oid, pin: &str) -> Result<Oid, Self::Error>;
+    pub(crate) objects: u64,
 }
 
 impl Remote {
-    /// Gets `revision` into `mirror`, in this process.
+    /// Gets `revision` into the mirror that `worker` has open, and keeps it there as `pin`.
     ///
     /// # Errors
-    /// [`RemoteError`]; the mirror is then as it was.
-    pub fn fetch(
+    /// What the remote or the worker says.
+    pub(crate) fn fetch(
         &mut self,
-        mirror: &Mirror,
-        revision: &Revision,
-        progress: &mut dyn FnMut(Progress),
-    ) -> Result<Fetched, RemoteError> {
-        self.fetch_into(&mut InProcess(mirror), revision, LAST, progress)
-    }
-
-    /// Gets `revision` into `store`, which keeps it as `pin`.
-    ///
-    /// # Errors
-    /// What the remote or the store says; the store is then as it was.
-    pub fn fetch_into<S: Store>(
-        &mut self,
-        store: &mut S,
-        revision: &Revision,
+        worker: &mut Client,
+        revision: &ListedRevision,
         pin: &str,
-        progress: &mut dyn FnMut(Progress),
-    ) -> Result<Fetched, S::Error> {
-        let mut seen = Progress::default();
-        if let Some(haves) = store.haves(revision.id, pin)? {
+        tick: &mut dyn FnMut(Progress),
+    ) -> Result<Fetched, FetchError> {
+        let (mut objects, mut bytes) = (0, 0);
+        if let Some(tips) = worker.tips_without(revision.id, pin)? {
             let asked = wire::pack::request(
                 &mut self.wire,
                 &mut self.greeting,
                 revision.id,
-                &haves.commits,
-                &haves.boundary,
+                &tips.commits,
+                &tips.boundary,
             );
             asked.map_err(|error| self.failed(error))?;
-            let mut pack = OffTheWire {
-                deadline: self.wire.stream().deadline(),
-                boundary: self.greeting.shallow.clone(),
-                wire: &mut self.wire,
-                error: None,
-            };
-            let received = store.receive(revision.id, &mut pack, progress);
-            let error = pack.error;
-            seen = received.map_err(|why| match (why, error) {
-                (NotTaken::Failed(error), _) => error,
-                (_, Some(error)) => self.failed(error).into(),
-                (NotTaken::Refused(why), None) => self.refused(&why).into(),
-                (NotTaken::BrokenOff | NotTaken::Late, None) => self.late().into(),
-            })?;
+            let received = self.receive(worker, revision.id, tick);
+            (objects, bytes) = received.map_err(|error| self.of_the_pack(error))?;
         }
         Ok(Fetched {
-            commit: store.keep_as(revision.id, pin)?,
-            bytes: seen.bytes,
-            objects: seen.total,
+            commit: worker.keep_as(revision.id, pin)?,
+            bytes,
+            objects,
         })
     }
 
-    fn late(&self) -> RemoteError {
-        RemoteError::TimedOut {
-            remote: self.ends.remote.clone(),
-            deadline: self.ends.options.deadline,
-            said: String::new(),
-        }
-    }
-
-    fn refused(&self, why: &str) -> RemoteError {
-        RemoteError::Pack {
-            remote: self.ends.remote.clone(),
-            why: text::line(why.as_bytes()),
-        }
-    }
-}
-
-/// A pack as it comes from the server.
-struct OffTheWire<'a> {
-    wire: &'a mut Wire<Transport>,
-    deadline: Instant,
-    boundary: Vec<Oid>,
-    error: Option<WireError>,
-}
-
-impl Pack for OffTheWire<'_> {
-    fn next(&mut self) -> Result<Option<&[u8]>, BrokenOff> {
-        match wire::pack::next_chunk(self.wire) {
-            Ok(chunk) => Ok(chunk),
-            Err(error) => {
-                self.error = Some(error);
-                Err(BrokenOff)
+    /// Hands the pack over as it comes from the server.
+    fn receive(
+        &mut self,
+        worker: &mut Client,
+        id: ObjectId,
+        tick: &mut dyn FnMut(Progress),
+    ) -> Result<(u64, u64), FetchError> {
+        let deadline = self.wire.stream().deadline();
+        let mut transfer = worker.begin_pack(id, &self.greeting.shallow, deadline)?;
+        loop {
+            match wire::pack::next_chunk(&mut self.wire) {
+                Ok(Some(chunk)) => transfer.push(chunk, tick)?,
+                Ok(None) => return Ok(transfer.finish(tick)?),
+                Err(error) => {
+                    transfer.break_off();
+                    return Err(self.failed(error).into());
+                }
             }
         }
     }
 
-    fn deadline(&self) -> Option<Instant> {
-        Some(self.deadline)
-    }
-
-    fn boundary(&self) -> Vec<Oid> {
-        self.boundary.clone()
-    }
-}
-
-/// The mirror, opened by this very process.
-struct InProcess<'a>(&'a Mirror);
-
-impl Store for InProcess<'_> {
-    type Error = RemoteError;
-
-    fn haves(&mut self, id: Oid, pin: &str) -> Result<Option<Held>, RemoteError> {
-        Ok(self.0.lacks(id, pin)?)
-    }
-
-    fn receive(
-        &mut self,
-        id: Oid,
-        pack: &mut dyn Pack,
-        progress: &mut dyn FnMut(Progress),
-    ) -> Result<Progress, NotTaken<RemoteError>> {
-        let received = self.0.receive(id, pack, progress);
-        received.map_err(|why| match why {
-            NotTaken::BrokenOff => NotTaken::BrokenOff,
-            NotTaken::Late => NotTaken::Late,
-            NotTaken::Refused(why) => NotTaken::Refused(why),
-            NotTaken::Failed(error) => NotTaken::Failed(error.into()),
-        })
-    }
-
-    fn keep_as(&mut self, id: Oid, pin: &str) -> Result<Oid, RemoteError> {
-        Ok(self.0.keep_as(id, pin)?)
-    }
-}
-
-impl Mirror {
-    /// What to tell the server is here already if `id` is to be fetched; none if it is here.
-    ///
-    /// # Errors
-    /// The mirror cannot be read.
-    pub fn lacks(&self, id: Oid, pin: &str) -> Result<Option<Held>, MirrorError> {
-        if self.contains(id) {
-            return Ok(None);
+    /// A pack that is refused, and one that was not indexed in time, are the remote's.
+    fn of_the_pack(&self, error: FetchError) -> FetchError {
+        let remote = self.ends.remote.clone();
+        match error {
+            FetchError::Worker(WorkerError::Refused {
+                trouble: Trouble::Pack,
+                why,
+                ..
+            }) => {
+                let why = text::line(why.as_bytes());
+                RemoteError::Pack { remote, why }.into()
+            }
+            FetchError::Worker(WorkerError::TimedOut { .. }) => RemoteError::TimedOut {
+                remote,
+                deadline: self.ends.options.deadline,
+                said: String::new(),
+            }
+            .into(),
+            FetchError::Worker(WorkerError::Stopped { .. }) => {
+                RemoteError::Stopped { remote }.into()
+            }
+            other => other,
         }
-        Ok(Some(Held {
-            commits: self.haves(pin)?,
-            boundary: self.boundary(),
-        }))
-    }
-
-    /// Pins the commit of `id`, which has just been fetched, as `pin`, and names it.
-    ///
-    /// # Errors
-    /// [`MirrorError::Object`].
-    pub fn keep_as(&self, id: Oid, pin: &str) -> Result<Oid, MirrorError> {
-        let commit = self.commit_of(id)?;
-        self.pin(pin, commit)?;
-        Ok(commit)
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use super::pipe::Pipe;
+use crate::process::ask::ask;
 
 /// Longest file of pinned keys that is looked into, in bytes.
 const LONGEST_FILE: u64 = 1 << 20;
@@ -22,9 +22,8 @@ pub(super) fn fingerprint(file: &Path, number: u64) -> Option<String> {
     std::fs::write(single.path(), format!("{line}\n")).ok()?;
     let mut command = Command::new("ssh-keygen");
     command.arg("-lf").arg(single.path());
-    let mut output = String::new();
-    let mut pipe = Pipe::spawn(&command, Duration::from_secs(5), 64 * 1024).ok()?;
-    pipe.read_to_string(&mut output).ok()?;
+    let ran = ask(&command, b"", Duration::from_secs(5)).ok()?;
+    let output = String::from_utf8(ran.stdout).ok()?;
     // `256 SHA256:… comment (ED25519)`
     let fingerprint = output.split_whitespace().nth(1)?;
     fingerprint

@@ -2,18 +2,18 @@
 
 use thiserror::Error;
 
-use git2::Oid;
+use pp_objects::ObjectId;
 
-use super::glob;
 use super::version::{Version, wants_before_release};
-pub use super::wire::refs::RemoteRef;
+pub(crate) use super::wire::refs::RemoteRef;
+use crate::util::glob;
 
 /// Names shown in a message about what the remote has instead.
 const NAMES_SHOWN: usize = 8;
 
 /// What an app follows.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Wanted {
+pub(crate) enum Wanted {
     /// The tip of a branch, named without `refs/heads/`.
     Branch(String),
     /// The tag with the highest version among those the pattern matches (`*`, `?`), named without
@@ -26,7 +26,7 @@ pub enum Wanted {
 
 /// The refs of a remote that were asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listed {
+pub(crate) struct Listed {
     /// Those that the wanted one may be.
     pub refs: Vec<RemoteRef>,
     /// Where there are none: what else the remote has, as far as it was told.
@@ -35,18 +35,18 @@ pub struct Listed {
 
 /// The one revision to deploy.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Revision {
+pub(crate) struct ListedRevision {
     /// The ref it was found under.
     pub reference: String,
     /// What the ref points to: the commit, or a tag object.
-    pub id: Oid,
+    pub id: ObjectId,
     /// The commit, if the server has told it; the same as `id` unless that is a tag object.
-    pub commit: Oid,
+    pub commit: ObjectId,
 }
 
 /// Why there is no revision to deploy.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum Unresolved {
+pub(crate) enum Unresolved {
     /// Nothing was ever pushed there.
     #[error("the repository is empty: push a first commit")]
     EmptyRepository,
@@ -85,7 +85,7 @@ pub enum Unresolved {
 impl Wanted {
     /// What every ref that may be meant begins with, for the server to choose by.
     #[must_use]
-    pub fn prefix(&self) -> String {
+    pub(crate) fn prefix(&self) -> String {
         match self {
             Self::Branch(name) => format!("refs/heads/{name}"),
             Self::TagGlob(pattern) => format!("refs/tags/{}", glob::literal_prefix(pattern)),
@@ -95,7 +95,7 @@ impl Wanted {
 
     /// Whether a ref of this name may be meant.
     #[must_use]
-    pub fn may_mean(&self, name: &str) -> bool {
+    pub(crate) fn may_mean(&self, name: &str) -> bool {
         match self {
             Self::Branch(_) | Self::Ref(_) => name == self.prefix(),
             Self::TagGlob(pattern) => name
@@ -104,23 +104,15 @@ impl Wanted {
         }
     }
 
-    /// The revision meant.
-    ///
-    /// # Errors
-    /// [`Unresolved`] says why there is none.
-    pub fn resolve(&self, listed: &Listed) -> Result<Revision, Unresolved> {
-        self.resolve_without(listed, &|_| false)
-    }
-
     /// The revision meant, where the tags that are `passed_over` do not count.
     ///
     /// # Errors
     /// [`Unresolved`] says why there is none.
-    pub fn resolve_without(
+    pub(crate) fn resolve_without(
         &self,
         listed: &Listed,
-        passed_over: &dyn Fn(&Revision) -> bool,
-    ) -> Result<Revision, Unresolved> {
+        passed_over: &dyn Fn(&ListedRevision) -> bool,
+    ) -> Result<ListedRevision, Unresolved> {
         let mut refs = listed.refs.iter().filter(|r| self.may_mean(&r.name));
         let found = match self {
             Self::Branch(_) | Self::Ref(_) => refs.next(),
@@ -129,7 +121,7 @@ impl Wanted {
                 let names: Vec<_> = names.take(NAMES_SHOWN).collect();
                 let highest = refs
                     .filter_map(|r| Some((release(pattern, tag_of(&r.name))?, r)))
-                    .filter(|(_, r)| !passed_over(&Revision::of(r)))
+                    .filter(|(_, r)| !passed_over(&ListedRevision::of(r)))
                     .max_by(|(a, x), (b, y)| a.cmp(b).then_with(|| x.name.cmp(&y.name)));
                 if highest.is_none() && !names.is_empty() {
                     let pattern = pattern.clone();
@@ -138,12 +130,14 @@ impl Wanted {
                 highest.map(|(_, r)| r)
             }
         };
-        found.map(Revision::of).ok_or_else(|| self.missing(listed))
+        found
+            .map(ListedRevision::of)
+            .ok_or_else(|| self.missing(listed))
     }
 
     /// The tags that match and are no versions, in the order of their names.
     #[must_use]
-    pub fn unordered(&self, listed: &Listed) -> Vec<String> {
+    pub(crate) fn unordered(&self, listed: &Listed) -> Vec<String> {
         let Self::TagGlob(pattern) = self else {
             return Vec::new();
         };
@@ -185,7 +179,7 @@ impl Wanted {
     }
 }
 
-impl Revision {
+impl ListedRevision {
     fn of(found: &RemoteRef) -> Self {
         Self {
             reference: found.name.clone(),
@@ -197,7 +191,7 @@ impl Revision {
 
 /// A tag's name without `refs/tags/`.
 #[must_use]
-pub fn tag_of(name: &str) -> &str {
+pub(crate) fn tag_of(name: &str) -> &str {
     name.strip_prefix("refs/tags/").unwrap_or(name)
 }
 

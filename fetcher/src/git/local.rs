@@ -7,7 +7,7 @@ use std::process::Command;
 ///
 /// Not libgit2's own local transport: it is many times slower and keeps whole packs in memory.
 #[must_use]
-pub fn command(git: &Path, path: &Path) -> Command {
+pub(crate) fn command(git: &Path, path: &Path) -> Command {
     let mut command = Command::new(git);
     command.args(["upload-pack", "--"]).arg(path);
     command

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  url ─┬▶ ssh | local ─▶ pipe ─┬▶ transport ─▶ wire ─▶ remote ─▶ listing   which revision is wanted
-//!       │  (a command)  (process │              (v2, v0)     └──▶ fetch ─▶ mirror   (bare repository)
+//!       │  (a command)  (process │              (v2, v0)     └──▶ fetch ─▶ the worker, which has the mirror
 //!       │                group)  │
 //!       └▶ https ────────────────┘
 //! ```
@@ -10,40 +10,32 @@
 //! The transport is OpenSSH as the user has configured it, or `git upload-pack` for a repository on
 //! this machine: a process in a group of its own; or a server that is asked over https. Each has a
 //! deadline and a byte budget. The protocol is spoken by us over whichever it is; the pack goes to
-//! libgit2's indexer, which hashes and checks every object before the mirror takes it.
+//! the worker ([`crate::worker`]), which hashes and checks every object before the mirror takes it.
+//!
+//! - [`descent`], [`gitlink`]: what histories and submodules say, proven.
 
-mod complete;
-pub mod error;
-pub mod failure;
-pub mod fetch;
-pub mod glob;
-mod history;
+pub(crate) mod descent;
+pub(crate) mod error;
+pub(crate) mod failure;
+pub(crate) mod fetch;
+pub(crate) mod gitlink;
 mod hostkey;
-pub mod https;
-pub mod listing;
-pub mod local;
-pub mod mirror;
-pub mod options;
-pub mod pipe;
-pub mod receive;
-pub mod remote;
-pub mod repack;
-pub mod skeleton;
-pub mod ssh;
-mod sweep;
-pub mod text;
-pub mod transport;
-pub mod url;
-pub mod version;
-pub mod wire;
+pub(crate) mod https;
+pub(crate) mod listing;
+pub(crate) mod local;
+pub(crate) mod options;
+pub(crate) mod pipe;
+pub(crate) mod remote;
+pub(crate) mod ssh;
+pub(crate) mod transport;
+pub(crate) mod url;
+pub(crate) mod version;
+pub(crate) mod wire;
 
-pub use error::RemoteError;
-pub use fetch::Fetched;
-pub use git2::Oid;
-pub use https::{HttpsError, HttpsOptions};
-pub use listing::{Listed, RemoteRef, Revision, Wanted};
-pub use mirror::Mirror;
-pub use options::RemoteOptions;
-pub use remote::Remote;
-pub use ssh::SshOptions;
-pub use url::RepositoryUrl;
+pub(crate) use error::RemoteError;
+pub(crate) use https::HttpsOptions;
+pub(crate) use listing::Wanted;
+pub(crate) use options::RemoteOptions;
+pub(crate) use remote::Remote;
+pub(crate) use ssh::SshOptions;
+pub(crate) use url::RepositoryUrl;

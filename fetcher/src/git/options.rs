@@ -8,7 +8,7 @@ use super::ssh::SshOptions;
 
 /// Everything about a conversation that is not the address.
 #[derive(Debug, Clone)]
-pub struct RemoteOptions {
+pub(crate) struct RemoteOptions {
     /// How ssh is run.
     pub ssh: SshOptions,
     /// How https is spoken.

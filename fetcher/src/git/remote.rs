@@ -5,14 +5,16 @@ use super::failure::{Failure, classify};
 use super::https::{Https, HttpsError};
 use super::listing::{Listed, Wanted};
 use super::options::RemoteOptions;
-use super::pipe::{AbortReason, Pipe};
+use super::pipe::Pipe;
 use super::transport::Transport;
 use super::url::RepositoryUrl;
 use super::wire::{self, Greeting, Wire, WireError};
-use super::{hostkey, local, text};
+use super::{hostkey, local};
+use crate::process::child::{AbortReason, Exit};
+use crate::util::text;
 
 /// An open conversation. Dropping it ends the transport: its whole process group, or its connection.
-pub struct Remote {
+pub(crate) struct Remote {
     pub(super) wire: Wire<Transport>,
     pub(super) greeting: Greeting,
     pub(super) ends: Ends,
@@ -31,7 +33,10 @@ impl Remote {
     ///
     /// # Errors
     /// [`RemoteError`].
-    pub fn connect(url: &RepositoryUrl, options: &RemoteOptions) -> Result<Self, RemoteError> {
+    pub(crate) fn connect(
+        url: &RepositoryUrl,
+        options: &RemoteOptions,
+    ) -> Result<Self, RemoteError> {
         let ends = Ends {
             remote: url.to_string(),
             options: options.clone(),
@@ -54,7 +59,7 @@ impl Remote {
     ///
     /// # Errors
     /// [`RemoteError`].
-    pub fn list(&mut self, wanted: &Wanted) -> Result<Listed, RemoteError> {
+    pub(crate) fn list(&mut self, wanted: &Wanted) -> Result<Listed, RemoteError> {
         let prefix = wanted.prefix();
         let (mut refs, mut others) = match self.greeting.version {
             wire::Version::V2 => (self.refs(&[&prefix])?, Vec::new()),
@@ -73,16 +78,16 @@ impl Remote {
     }
 
     /// Which protocol the server speaks.
-    #[must_use]
-    pub fn version(&self) -> wire::Version {
+    #[cfg(test)]
+    pub(crate) fn version(&self) -> wire::Version {
         self.greeting.version
     }
 
-    /// Number of the transport's process group, for tests that look for what is left of it; 0 over
-    /// https, where no process is started.
-    pub fn process_group(&mut self) -> u32 {
+    /// The process group of the transport; 0 over https, where there is none.
+    #[cfg(test)]
+    pub(crate) fn process_group(&mut self) -> u32 {
         match self.wire.stream() {
-            Transport::Pipe(pipe) => pipe.group(),
+            Transport::Pipe(pipe) => pipe.process_group(),
             Transport::Https(_) => 0,
         }
     }
@@ -119,7 +124,7 @@ impl Ends {
             }
         };
         match Pipe::spawn(&command, options.deadline, options.budget) {
-            Ok(pipe) => Ok(Transport::Pipe(pipe)),
+            Ok(pipe) => Ok(Transport::Pipe(Box::new(pipe))),
             Err(source) => Err(RemoteError::Program {
                 remote: self.remote.clone(),
                 program: command.get_program().into(),
@@ -150,7 +155,7 @@ impl Ends {
                 what,
                 said: said(&transport.said()),
             },
-            WireError::Io(error) => match transport.cut() {
+            WireError::Io(error) => match transport.abort_reason() {
                 Some(AbortReason::Deadline) => RemoteError::TimedOut {
                     remote,
                     deadline: self.options.deadline,
@@ -177,7 +182,11 @@ impl Ends {
         let words = pipe.last_words();
         let remote = self.remote.clone();
         let said = said(&words.stderr);
-        match classify(self.ssh, &words.stderr, words.code) {
+        let code = match words.exit {
+            Some(Exit::Code(code)) => Some(code),
+            Some(Exit::Signal(_)) | None => None,
+        };
+        match classify(self.ssh, &words.stderr, code) {
             Failure::HostKeyChanged(mut key) => {
                 if let Some((file, line)) = &key.line {
                     key.pinned = hostkey::fingerprint(file.as_ref(), *line);

@@ -9,7 +9,7 @@ use thiserror::Error;
 
 /// How ssh is run. What is not set is left to ssh's own defaults and `ssh_config(5)`.
 #[derive(Debug, Clone)]
-pub struct SshOptions {
+pub(crate) struct SshOptions {
     /// Private key (`-i`, with `IdentitiesOnly=yes`).
     pub identity: Option<PathBuf>,
     /// Pinned host keys (`UserKnownHostsFile`).
@@ -43,7 +43,7 @@ impl Default for SshOptions {
     "the [ssh] {option} path {} is refused: ssh would expand or split it; use a path without quotes, $ and control characters",
     path.display()
 )]
-pub struct PathRefused {
+pub(crate) struct PathRefused {
     /// The option's name in our configuration.
     pub option: &'static str,
     /// The path.
@@ -74,7 +74,7 @@ impl SshOptions {
     ///
     /// # Errors
     /// [`PathRefused`] for a path that ssh's own expansion would change.
-    pub fn command(
+    pub(crate) fn command(
         &self,
         user: Option<&str>,
         host: &str,
@@ -91,7 +91,7 @@ impl SshOptions {
     ///
     /// # Errors
     /// [`PathRefused`] for a path that ssh's own expansion would change.
-    pub fn towards(
+    pub(crate) fn towards(
         &self,
         switches: &[&str],
         user: Option<&str>,

@@ -4,12 +4,13 @@ use std::io::{self, Read, Write};
 use std::time::Instant;
 
 use super::https::Https;
-use super::pipe::{AbortReason, Pipe};
+use super::pipe::Pipe;
+use crate::process::child::AbortReason;
 
 /// One of the two. Both end at a deadline and at a byte budget.
-pub enum Transport {
+pub(crate) enum Transport {
     /// ssh, or git on this machine.
-    Pipe(Pipe),
+    Pipe(Box<Pipe>),
     /// A server that is asked request by request.
     Https(Box<Https>),
 }
@@ -17,7 +18,7 @@ pub enum Transport {
 impl Transport {
     /// When everything ends.
     #[must_use]
-    pub fn deadline(&self) -> Instant {
+    pub(crate) fn deadline(&self) -> Instant {
         match self {
             Self::Pipe(pipe) => pipe.deadline(),
             Self::Https(https) => https.deadline(),
@@ -26,10 +27,10 @@ impl Transport {
 
     /// Why reading or writing was cut off, if it was by us.
     #[must_use]
-    pub fn cut(&self) -> Option<AbortReason> {
+    pub(crate) fn abort_reason(&self) -> Option<AbortReason> {
         match self {
-            Self::Pipe(pipe) => pipe.cut(),
-            Self::Https(https) => https.cut(),
+            Self::Pipe(pipe) => pipe.abort_reason(),
+            Self::Https(https) => https.abort_reason(),
         }
     }
 

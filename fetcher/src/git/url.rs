@@ -1,14 +1,14 @@
 //! Where a repository is: the forms git itself takes, checked before any program sees them.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use thiserror::Error;
 
 /// A repository's address, free of anything that could pass for an option or a second command.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RepositoryUrl {
+pub(crate) enum RepositoryUrl {
     /// `[user@]host:path` or `ssh://[user@]host[:port]/path`. The host may be an alias of
     /// `ssh_config(5)`.
     Ssh {
@@ -40,7 +40,7 @@ const SECRETS: &str = "secrets come from key files or the agent only";
 
 /// Why an address is refused.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum UrlError {
+pub(crate) enum UrlError {
     /// None of the forms known.
     #[error(
         "the repository address {0:?} is of no known form: write host:path, ssh://[user@]host[:port]/path, https://host/path, file:///path or an absolute path"
@@ -64,7 +64,7 @@ impl RepositoryUrl {
     ///
     /// # Errors
     /// [`UrlError`] says what is wrong. A password in the address is refused and not repeated.
-    pub fn parse(text: &str) -> Result<Self, UrlError> {
+    pub(crate) fn parse(text: &str) -> Result<Self, UrlError> {
         if text.chars().any(char::is_control) {
             return Err(part("character", "control characters do not belong there"));
         }
@@ -81,15 +81,6 @@ impl RepositoryUrl {
             return file(text);
         }
         scp_like(text)
-    }
-
-    /// The local directory, if the repository is on this machine.
-    #[must_use]
-    pub fn local_path(&self) -> Option<&Path> {
-        match self {
-            Self::File { path } => Some(path),
-            Self::Ssh { .. } | Self::Https { .. } => None,
-        }
     }
 }
 

@@ -7,17 +7,17 @@
 
 use std::str::FromStr;
 
-use super::glob;
+use crate::util::glob;
 
 /// A version, as it is ordered.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Version(pep440_rs::Version);
+pub(crate) struct Version(pep440_rs::Version);
 
 impl Version {
     /// The version in `tag`, which `pattern` matches: what follows the pattern's literal beginning, or a
     /// name, or a `v`. None if there is none.
     #[must_use]
-    pub fn of(pattern: &str, tag: &str) -> Option<Self> {
+    pub(crate) fn of(pattern: &str, tag: &str) -> Option<Self> {
         let literal = glob::literal_prefix(pattern);
         // `v1.*` names part of the version itself: only what is no digit or dot is dropped.
         let label = literal.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
@@ -34,7 +34,7 @@ impl Version {
 
     /// Whether it comes before a release: `a`, `b`, `rc` or `dev`.
     #[must_use]
-    pub fn is_before_release(&self) -> bool {
+    pub(crate) fn is_before_release(&self) -> bool {
         self.0.any_prerelease()
     }
 }
@@ -56,7 +56,7 @@ fn literal_end(pattern: &str) -> &str {
 /// Whether a pattern asks for what comes before a release: it says so after its first wildcard, as
 /// `v*-rc*` or `v*b*` do.
 #[must_use]
-pub fn wants_before_release(pattern: &str) -> bool {
+pub(crate) fn wants_before_release(pattern: &str) -> bool {
     let literal = glob::literal_prefix(pattern).len();
     let wild = pattern.get(literal..).unwrap_or_default();
     let wild = wild.strip_suffix(literal_end(pattern)).unwrap_or(wild);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// What came of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answer {
+pub(crate) enum Answer {
     /// It answered.
     Status {
         /// With this status.
@@ -18,10 +18,10 @@ pub enum Answer {
     Waiting(Duration),
 }
 
+#[cfg(test)]
 impl Answer {
-    /// A status and nothing else.
-    #[must_use]
-    pub fn status(status: u16) -> Self {
+    /// An answer with this status that sends us nowhere.
+    pub(crate) fn status(status: u16) -> Self {
         Self::Status {
             status,
             location: None,

@@ -2,7 +2,7 @@
 
 /// Who can mend it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cause {
+pub(crate) enum Cause {
     /// The app: another revision of it may be well.
     App,
     /// The configuration or the host: no revision changes that.
@@ -25,7 +25,7 @@ pub(super) struct Fault {
 
 /// Why an app is not well.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Illness {
+pub(crate) struct Illness {
     /// What is wrong, and what to do.
     pub what: String,
     /// The same for the same fault of two releases.

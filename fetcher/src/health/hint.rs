@@ -4,7 +4,7 @@ use crate::config::health::Health;
 
 /// A line to put below the message, for the statuses that are often no fault of the app.
 #[must_use]
-pub fn hint(status: u16, location: Option<&str>, health: &Health) -> Option<String> {
+pub(crate) fn hint(status: u16, location: Option<&str>, health: &Health) -> Option<String> {
     let path = health.url.as_ref().map_or("/", |url| url.path.as_str());
     let text = match status {
         400 => match &health.host {

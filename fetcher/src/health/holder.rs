@@ -13,7 +13,7 @@ use super::url::Target;
 
 /// A process that answers in the app's place.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stranger {
+pub(crate) struct Stranger {
     /// Its id.
     pub pid: u32,
     /// Its command line.
@@ -23,7 +23,7 @@ pub struct Stranger {
 /// The process of our user that holds the socket behind `target` without being one of `own`; none if
 /// one of `own` holds it too, or if nobody can be seen to.
 #[must_use]
-pub fn stranger(target: &Target, own: &BTreeSet<u32>) -> Option<Stranger> {
+pub(crate) fn stranger(target: &Target, own: &BTreeSet<u32>) -> Option<Stranger> {
     let sockets = match target {
         Target::Tcp(authority) => tcp(authority),
         Target::Unix(path) => unix(&read("/proc/net/unix"), path),
@@ -66,7 +66,7 @@ fn command(pid: u32) -> String {
         .split(|b| *b == 0)
         .filter(|word| !word.is_empty())
         .collect();
-    crate::git::text::line(&words.join(&b' '))
+    crate::util::text::line(&words.join(&b' '))
         .chars()
         .take(100)
         .collect()

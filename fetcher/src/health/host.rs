@@ -16,7 +16,7 @@ use super::units::Systemd;
 use super::url::HealthUrl;
 
 /// The host as the probe sees it.
-pub trait Host {
+pub(crate) trait Host {
     /// The state of a unit, with what can be seen of its processes.
     ///
     /// # Errors
@@ -41,7 +41,7 @@ pub trait Host {
 }
 
 /// This host: systemd over the system bus, `/proc`, and HTTP.
-pub struct SystemHost {
+pub(crate) struct SystemHost {
     runtime: tokio::runtime::Runtime,
     systemd: RefCell<Systemd>,
     asked: RefCell<Option<(Question, Duration, JoinHandle<Answer>)>>,
@@ -53,7 +53,7 @@ impl SystemHost {
     ///
     /// # Errors
     /// The system has no more descriptors or memory.
-    pub fn new() -> std::io::Result<Self> {
+    pub(crate) fn new() -> std::io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
@@ -135,7 +135,7 @@ fn process(pid: u32) -> Option<ProcessSeen> {
     let name = std::fs::read(format!("/proc/{pid}/comm")).unwrap_or_default();
     Some(ProcessSeen {
         pid,
-        name: crate::git::text::line(&name),
+        name: crate::util::text::line(&name),
         cwd,
     })
 }

@@ -15,11 +15,11 @@ use tokio::time::timeout;
 use super::answer::Answer;
 use super::url::{HealthUrl, Target};
 use crate::config::health::Health;
-use crate::git::text;
+use crate::util::text;
 
 /// What is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Question {
+pub(crate) struct Question {
     /// Where.
     pub url: HealthUrl,
     /// The `Host` header, if it is another than the URL's.
@@ -33,7 +33,7 @@ pub struct Question {
 impl Question {
     /// What `health` says is to be asked; none if it has no URL.
     #[must_use]
-    pub fn of(health: &Health) -> Option<Self> {
+    pub(crate) fn of(health: &Health) -> Option<Self> {
         Some(Self {
             url: health.url.clone()?,
             host: health.host.clone(),
@@ -44,7 +44,7 @@ impl Question {
 }
 
 /// Asks, and tells what came of it. Redirections are not followed: a login page is not a healthy app.
-pub async fn ask(question: Question) -> Answer {
+pub(crate) async fn ask(question: Question) -> Answer {
     let url = &question.url;
     let answer = async {
         match &url.to {
@@ -67,7 +67,7 @@ pub async fn ask(question: Question) -> Answer {
         Ok(Err(why)) => Answer::Failed(why),
         Err(_) => Answer::Failed(format!(
             "{url}: nothing within {}",
-            crate::config::duration::human(question.within)
+            crate::util::duration::human(question.within)
         )),
     }
 }

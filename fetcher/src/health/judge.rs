@@ -7,15 +7,15 @@ use super::fault::Fault;
 use super::hint::hint;
 use super::holder::Stranger;
 use super::unit::{ProcessSeen, UnitSeen};
-use crate::config::duration::human;
 use crate::config::health::Health;
+use crate::util::duration::human;
 
 /// [`Fault::key`] where the health URL gives no answer.
 pub(super) const NO_ANSWER: &str = "no answer";
 
 /// What the judgement goes by.
 #[derive(Debug, Clone)]
-pub struct Expected<'a> {
+pub(crate) struct Expected<'a> {
     /// The release that the units must run from.
     pub release: &'a Path,
     /// Where all releases of the app are.

@@ -8,20 +8,19 @@
 //! - [`http`], [`units`], [`holder`]: its edges.
 //! - [`probe`]: looks until the judgement is there.
 
-pub mod answer;
-pub mod fault;
-pub mod hint;
-pub mod holder;
-pub mod host;
-pub mod http;
-pub mod judge;
-pub mod probe;
-pub mod unit;
-pub mod units;
-pub mod url;
-pub mod watch;
+pub(crate) mod answer;
+pub(crate) mod fault;
+pub(crate) mod hint;
+pub(crate) mod holder;
+pub(crate) mod host;
+pub(crate) mod http;
+pub(crate) mod judge;
+pub(crate) mod probe;
+pub(crate) mod unit;
+pub(crate) mod units;
+pub(crate) mod url;
+pub(crate) mod watch;
 
-pub use answer::Answer;
-pub use fault::{Cause, Illness};
-pub use host::{Host, SystemHost};
-pub use url::HealthUrl;
+pub(crate) use fault::{Cause, Illness};
+pub(crate) use host::{Host, SystemHost};
+pub(crate) use url::HealthUrl;

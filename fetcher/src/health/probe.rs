@@ -33,7 +33,7 @@ const BETWEEN: Duration = Duration::from_secs(1);
 ///
 /// # Errors
 /// Why it is not.
-pub fn probe(host: &dyn Host, app: &App, release: &Path) -> Result<(), Illness> {
+pub(crate) fn probe(host: &dyn Host, app: &App, release: &Path) -> Result<(), Illness> {
     if units(app).next().is_none() && app.health.url.is_none() {
         // There is nothing to look at, and so nothing to wait for.
         return Ok(());
@@ -66,7 +66,7 @@ pub fn probe(host: &dyn Host, app: &App, release: &Path) -> Result<(), Illness> 
 }
 
 /// A few looks at `app`, which is to run from `release`: why it is not well, if it is not.
-pub fn glance(host: &dyn Host, app: &App, release: &Path) -> Option<Illness> {
+pub(crate) fn glance(host: &dyn Host, app: &App, release: &Path) -> Option<Illness> {
     let places = Places::of(app, release);
     let watch = Watch::new(places.expected(app));
     let began = host.now();
@@ -88,7 +88,7 @@ pub fn glance(host: &dyn Host, app: &App, release: &Path) -> Option<Illness> {
 ///
 /// # Errors
 /// The first thing that does, with its mend; or systemd cannot be asked.
-pub fn settings(host: &dyn Host, app: &App, live: Option<&Path>) -> Result<(), String> {
+pub(crate) fn settings(host: &dyn Host, app: &App, live: Option<&Path>) -> Result<(), String> {
     let current = app.deploy.root.join("current");
     let live = live.and_then(|live| live.canonicalize().ok());
     for unit in units(app) {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 /// What was seen of one unit.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct UnitSeen {
+pub(crate) struct UnitSeen {
     /// Its name.
     pub name: String,
     /// Whether systemd still has something to do with it: a restart under way, say.
@@ -31,7 +31,7 @@ pub struct UnitSeen {
 
 /// What a unit's file says, as systemd has read it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Setup {
+pub(crate) struct Setup {
     /// `LoadState`: loaded, not-found, masked, bad-setting, error.
     pub load: String,
     /// What was wrong when it was loaded.
@@ -50,7 +50,7 @@ pub struct Setup {
 
 /// One process of a unit.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ProcessSeen {
+pub(crate) struct ProcessSeen {
     /// Its id.
     pub pid: u32,
     /// Its name, as `ps` has it.
@@ -61,7 +61,7 @@ pub struct ProcessSeen {
 
 /// How one app uses a unit.
 #[derive(Debug, Clone, Copy)]
-pub struct Use<'a> {
+pub(crate) struct Use<'a> {
     /// The link `current`.
     pub current: &'a Path,
     /// It is reloaded and never restarted.
@@ -76,7 +76,7 @@ impl UnitSeen {
     /// What of its settings, which no new revision changes, cannot lead to a good deploy: a
     /// sentence with its mend.
     #[must_use]
-    pub fn obstacle(&self, used: &Use<'_>) -> Option<String> {
+    pub(crate) fn obstacle(&self, used: &Use<'_>) -> Option<String> {
         let (name, setup) = (&self.name, &self.setup);
         match setup.load.as_str() {
             "not-found" => {
@@ -157,7 +157,7 @@ impl UnitSeen {
     /// Whether its file has it started through the link `current`: what it does after that, such as
     /// changing to `/`, is its own.
     #[must_use]
-    pub fn starts_through(&self, current: &Path) -> bool {
+    pub(crate) fn starts_through(&self, current: &Path) -> bool {
         let real = current
             .parent()
             .and_then(|root| root.canonicalize().ok())

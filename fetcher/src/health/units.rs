@@ -24,7 +24,7 @@ type Command = (String, Vec<String>, bool, u64, u64, u64, u64, u32, i32, i32);
 
 /// systemd, over one connection as long as that holds.
 #[derive(Debug, Default)]
-pub struct Systemd {
+pub(crate) struct Systemd {
     bus: Option<Connection>,
 }
 
@@ -33,7 +33,7 @@ impl Systemd {
     ///
     /// # Errors
     /// A sentence: what could not be asked, and why.
-    pub async fn read(&mut self, name: &UnitName) -> Result<(UnitSeen, Vec<u32>), String> {
+    pub(crate) async fn read(&mut self, name: &UnitName) -> Result<(UnitSeen, Vec<u32>), String> {
         // One that was kept fails its first call after the bus was restarted.
         let kept = self.bus.is_some();
         match timeout(PATIENCE, self.ask(name)).await {

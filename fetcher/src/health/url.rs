@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 /// A health URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HealthUrl {
+pub(crate) struct HealthUrl {
     /// Where to connect.
     pub to: Target,
     /// The path that is asked for, with its query.
@@ -14,7 +14,7 @@ pub struct HealthUrl {
 
 /// Where to connect.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Target {
+pub(crate) enum Target {
     /// `host:port`, as it stands in the URL; the port is 80 if there is none.
     Tcp(String),
     /// A Unix socket.
@@ -26,7 +26,7 @@ impl HealthUrl {
     ///
     /// # Errors
     /// A sentence that says what is wrong and what would be right.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         const RIGHT: &str = "write it like \"http://127.0.0.1:8000/healthz\" or \"unix:/run/gunicorn/todo.sock:/healthz\"";
         if text.bytes().any(|b| b.is_ascii_control() || b == b' ') || !text.is_ascii() {
             return Err(format!(

@@ -12,11 +12,11 @@ use super::fault::{Fault, Illness};
 use super::holder::Stranger;
 use super::judge::{self, Expected};
 use super::unit::UnitSeen;
-use crate::config::duration::human;
+use crate::util::duration::human;
 
 /// What was seen of everything at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Observation {
+pub(crate) struct Observation {
     /// Every unit that was restarted or reloaded, in order.
     pub units: Vec<UnitSeen>,
     /// What the health URL answered; `None` if none is configured.
@@ -27,7 +27,7 @@ pub struct Observation {
 
 /// A watch over one app after a restart.
 #[derive(Debug)]
-pub struct Watch<'a> {
+pub(crate) struct Watch<'a> {
     expected: Expected<'a>,
     well_since: Option<Duration>,
     first: BTreeMap<String, UnitSeen>,
@@ -37,7 +37,7 @@ pub struct Watch<'a> {
 
 /// What an observation decides.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
+pub(crate) enum Verdict {
     /// Well, and for long enough.
     Well,
     /// Look again.
@@ -49,7 +49,7 @@ pub enum Verdict {
 impl<'a> Watch<'a> {
     /// A watch that has seen nothing yet.
     #[must_use]
-    pub fn new(expected: Expected<'a>) -> Self {
+    pub(crate) fn new(expected: Expected<'a>) -> Self {
         Self {
             expected,
             well_since: None,
@@ -59,7 +59,7 @@ impl<'a> Watch<'a> {
     }
 
     /// Takes one observation, made `at` this time after the restart.
-    pub fn observe(&mut self, at: Duration, seen: Observation) -> Verdict {
+    pub(crate) fn observe(&mut self, at: Duration, seen: Observation) -> Verdict {
         let fault = self.fault(&seen);
         let waits = matches!(seen.answer, Some(Answer::Waiting(_)));
         // A good answer without a stranger takes back one that was seen for a moment; where nothing answers
@@ -114,7 +114,7 @@ impl<'a> Watch<'a> {
 
     /// What one observation shows by itself.
     #[must_use]
-    pub fn at_once(&self, seen: &Observation) -> Option<Illness> {
+    pub(crate) fn at_once(&self, seen: &Observation) -> Option<Illness> {
         self.fault(seen).map(|fault| fault.illness(""))
     }
 

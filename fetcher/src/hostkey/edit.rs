@@ -7,7 +7,7 @@
 ///
 /// # Errors
 /// The number of a line that names the server by a pattern: it holds for others too.
-pub fn replaced(
+pub(crate) fn replaced(
     text: &[u8],
     name: &str,
     doomed: &[usize],

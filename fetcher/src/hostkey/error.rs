@@ -10,7 +10,7 @@ use crate::process::ask::AskError;
 
 /// Why not.
 #[derive(Debug, Error)]
-pub enum HostKeyError {
+pub(crate) enum HostKeyError {
     /// A repository that is not reached by ssh.
     #[error(
         "{repository} is not reached by ssh: there is no host key to pin{}",

@@ -13,7 +13,7 @@ use super::pinned::{Marker, Pinned};
 
 /// The lines of `text` that are about the server `name`.
 #[must_use]
-pub fn of_text(text: &[u8], file: &Path, name: &str) -> Vec<Pinned> {
+pub(crate) fn of_text(text: &[u8], file: &Path, name: &str) -> Vec<Pinned> {
     let mut found = Vec::new();
     for (index, line) in text.split(|b| *b == b'\n').enumerate() {
         let line = String::from_utf8_lossy(line);
@@ -48,7 +48,7 @@ pub fn of_text(text: &[u8], file: &Path, name: &str) -> Vec<Pinned> {
 
 /// `SHA256:…` of a key in base64, as `ssh-keygen -l` prints it.
 #[must_use]
-pub fn fingerprint(key: &str) -> Option<String> {
+pub(crate) fn fingerprint(key: &str) -> Option<String> {
     let key = STANDARD.decode(key).ok()?;
     let digest = STANDARD_NO_PAD.encode(Sha256::digest(key));
     Some(format!("SHA256:{digest}"))

@@ -9,21 +9,21 @@
 //! Nothing here is done by a poll: a key is trusted because a person compared its fingerprint
 //! (rule 24).
 
-pub mod edit;
-pub mod error;
-pub mod known;
-pub mod offer;
-pub mod pinned;
-pub mod place;
-pub mod trusted;
-pub mod write;
+pub(crate) mod edit;
+pub(crate) mod error;
+pub(crate) mod known;
+pub(crate) mod offer;
+pub(crate) mod pinned;
+pub(crate) mod place;
+pub(crate) mod trusted;
+pub(crate) mod write;
 
 use std::fs;
 
-pub use error::HostKeyError;
-pub use offer::Offered;
-pub use pinned::{Marker, Pinned};
-pub use place::Place;
+pub(crate) use error::HostKeyError;
+pub(crate) use offer::Offered;
+pub(crate) use pinned::{Marker, Pinned};
+pub(crate) use place::Place;
 
 use crate::config::App;
 use crate::git::RepositoryUrl;
@@ -31,7 +31,7 @@ use crate::repository::ssh_options;
 
 /// A server, what it offers and what is pinned for it.
 #[derive(Debug)]
-pub struct Survey {
+pub(crate) struct Survey {
     /// The server.
     pub place: Place,
     /// What it offers, or why that could not be found out.
@@ -42,7 +42,7 @@ pub struct Survey {
 
 /// What a pin came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Change {
+pub(crate) enum Change {
     /// It was pinned already, and nothing else was in its way.
     None,
     /// It is pinned now.
@@ -56,7 +56,7 @@ pub enum Change {
 ///
 /// # Errors
 /// The address is not ssh's, or OpenSSH cannot be asked; a server that does not answer is not one.
-pub fn survey(app: &App) -> Result<Survey, HostKeyError> {
+pub(crate) fn survey(app: &App) -> Result<Survey, HostKeyError> {
     let ssh = ssh_options(&app.ssh);
     let RepositoryUrl::Ssh {
         user, host, port, ..
@@ -89,7 +89,7 @@ impl Survey {
     /// # Errors
     /// The server does not offer it, it is revoked, or the file cannot be changed. Then it is as
     /// it was.
-    pub fn pin(self, fingerprint: &str) -> Result<Change, HostKeyError> {
+    pub(crate) fn pin(self, fingerprint: &str) -> Result<Change, HostKeyError> {
         let failed = |source| HostKeyError::Io {
             file: self.place.file.clone(),
             source,
@@ -118,7 +118,7 @@ impl Survey {
 ///
 /// # Errors
 /// The server does not offer the key, it is revoked, or a line that is in the way means other servers too.
-pub fn decide(
+pub(crate) fn decide(
     place: &Place,
     offered: Vec<Offered>,
     text: &[u8],
@@ -154,7 +154,7 @@ pub fn decide(
 ///
 /// # Errors
 /// [`HostKeyError::Revoked`].
-pub fn refuse_revoked(pinned: &[Pinned], fingerprint: &str) -> Result<(), HostKeyError> {
+pub(crate) fn refuse_revoked(pinned: &[Pinned], fingerprint: &str) -> Result<(), HostKeyError> {
     let revoked =
         |pin: &&Pinned| pin.marker == Some(Marker::Revoked) && pin.fingerprint == fingerprint;
     match pinned.iter().find(revoked) {

@@ -12,8 +12,9 @@ use super::error::HostKeyError;
 use super::known;
 use super::pinned;
 use super::place::Target;
-use crate::git::{SshOptions, text};
+use crate::git::SshOptions;
 use crate::process::ask::ask;
+use crate::util::text;
 
 /// Kinds of host keys, as `HostKeyAlgorithms` has them; ssh's own order of preference.
 const KINDS: [&str; 3] = [
@@ -50,7 +51,7 @@ const ONLY_THE_KEY: [&str; 13] = [
 
 /// A key that the server offers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Offered {
+pub(crate) struct Offered {
     /// `ED25519`, `ECDSA`, `RSA`.
     pub kind: String,
     /// `SHA256:…`
@@ -63,7 +64,7 @@ impl Offered {
     /// The same, made anew from nothing but the kind and the key of its line, for the server `name`: for whoever
     /// does not trust who has asked. `None` if the line is no such line or the fingerprint is not the key's.
     #[must_use]
-    pub fn proven(&self, name: &str) -> Option<Self> {
+    pub(crate) fn proven(&self, name: &str) -> Option<Self> {
         let fit = |b: u8| b.is_ascii_alphanumeric() || b"._-:[]".contains(&b);
         let (_, rest) = self.line.split_once(' ')?;
         let (kind, key) = rest.trim().split_once(' ')?;
@@ -92,7 +93,7 @@ impl fmt::Display for Offered {
 /// # Errors
 /// It does not answer, or has none. Part of an answer is none: what is missing from it would be
 /// taken for no longer offered.
-pub fn offered(ssh: &SshOptions, target: Target<'_>) -> Result<Vec<Offered>, HostKeyError> {
+pub(crate) fn offered(ssh: &SshOptions, target: Target<'_>) -> Result<Vec<Offered>, HostKeyError> {
     let mut all = Vec::new();
     for kind in KINDS {
         all.extend(of_kind(ssh, target, kind)?);

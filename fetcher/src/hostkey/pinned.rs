@@ -13,7 +13,7 @@ const DEADLINE: Duration = Duration::from_secs(20);
 
 /// A line of a file of pinned keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pinned {
+pub(crate) struct Pinned {
     /// The file.
     pub file: PathBuf,
     /// The line, from 1.
@@ -28,7 +28,7 @@ pub struct Pinned {
 
 /// What a line begins with that holds another thing than a server's key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Marker {
+pub(crate) enum Marker {
     /// `@cert-authority`: it signs servers' keys.
     Authority,
     /// `@revoked`: it is never to be accepted.
@@ -39,7 +39,7 @@ pub enum Marker {
 ///
 /// # Errors
 /// The file cannot be read, or ssh-keygen not be asked.
-pub fn look(file: &Path, name: &str) -> Result<Vec<Pinned>, HostKeyError> {
+pub(crate) fn look(file: &Path, name: &str) -> Result<Vec<Pinned>, HostKeyError> {
     match File::open(file) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         opened => opened.map_err(|source| HostKeyError::Io {

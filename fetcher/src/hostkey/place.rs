@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::error::HostKeyError;
-use crate::git::{SshOptions, text};
+use crate::git::SshOptions;
 use crate::process::ask::ask;
+use crate::util::text;
 
 /// Reading its configuration takes ssh some milliseconds; a `Match exec` in it may take more.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -15,7 +16,7 @@ const PORT: u16 = 22;
 
 /// A server as an address names it.
 #[derive(Debug, Clone, Copy)]
-pub struct Target<'a> {
+pub(crate) struct Target<'a> {
     /// The login.
     pub user: Option<&'a str>,
     /// Host name, address or alias.
@@ -26,7 +27,7 @@ pub struct Target<'a> {
 
 /// A server as ssh reaches and knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub(crate) struct Place {
     /// Its host name or address.
     pub host: String,
     /// Its port.
@@ -43,7 +44,7 @@ pub struct Place {
 ///
 /// # Errors
 /// It cannot be asked, or does not say.
-pub fn resolve(ssh: &SshOptions, target: Target<'_>) -> Result<Place, HostKeyError> {
+pub(crate) fn resolve(ssh: &SshOptions, target: Target<'_>) -> Result<Place, HostKeyError> {
     let command = ssh.towards(&["-G"], target.user, target.host, target.port)?;
     let ran = ask(&command, b"", DEADLINE)?;
     let place = read(
@@ -51,7 +52,7 @@ pub fn resolve(ssh: &SshOptions, target: Target<'_>) -> Result<Place, HostKeyErr
         ssh.known_hosts.as_deref(),
     );
     place
-        .filter(|_| ran.code == Some(0))
+        .filter(|_| ran.code == 0)
         .ok_or_else(|| HostKeyError::Unresolved {
             host: target.host.to_owned(),
             said: text::lines(&ran.stderr).join("; "),

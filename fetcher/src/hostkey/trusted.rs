@@ -7,16 +7,16 @@ use std::path::Path;
 
 use pp_trusted::{Directory, Trust};
 
-use crate::config::fragment::Ssh;
+use crate::config::Ssh;
 
 /// Largest of these files, in bytes.
-pub const LARGEST: u64 = 4 * 1024 * 1024;
+pub(crate) const LARGEST: u64 = 4 * 1024 * 1024;
 
 /// Checks the files that an app's `[ssh]` names.
 ///
 /// # Errors
 /// Which file somebody else than root can write, and what to do.
-pub fn check(ssh: &Ssh) -> Result<(), String> {
+pub(crate) fn check(ssh: &Ssh) -> Result<(), String> {
     for (key, path) in [("config", &ssh.config), ("known_hosts", &ssh.known_hosts)] {
         if let Some(path) = path {
             read(key, path)?;
@@ -29,7 +29,7 @@ pub fn check(ssh: &Ssh) -> Result<(), String> {
 ///
 /// # Errors
 /// Somebody else than root can write the file or a directory above it.
-pub fn read(key: &str, path: &Path) -> Result<(Directory, Option<Vec<u8>>), String> {
+pub(crate) fn read(key: &str, path: &Path) -> Result<(Directory, Option<Vec<u8>>), String> {
     let told = |why: String| {
         format!(
             "`{key}` under [ssh]: {why}\n  root trusts no file that others can write: put it into a directory that is root's, \

@@ -13,7 +13,7 @@ const MODE: u32 = 0o644;
 ///
 /// # Errors
 /// What the kernel says; the old file is then still there, whole.
-pub fn write(path: &Path, text: &[u8]) -> io::Result<()> {
+pub(crate) fn write(path: &Path, text: &[u8]) -> io::Result<()> {
     let (path, old) = match fs::canonicalize(path) {
         Ok(real) => {
             let old = fs::metadata(&real)?;

@@ -1,22 +1,23 @@
 //! One question to a program: input, answer, exit code; its own process group, a deadline.
 
-use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
+use bytes::BytesMut;
 use thiserror::Error;
 
-use crate::git::pipe::{AbortReason, Pipe};
+use super::child::{AbortReason, Exit};
+use super::tied;
 
 /// Most bytes of an answer.
 const ANSWER: u64 = 256 * 1024;
 
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ran {
-    /// Its exit code; none if a signal ended it.
-    pub code: Option<i32>,
+pub(crate) struct Ran {
+    /// Its exit code.
+    pub code: i32,
     /// What it wrote.
     pub stdout: Vec<u8>,
     /// What it complained about.
@@ -25,7 +26,7 @@ pub struct Ran {
 
 /// Why there is no answer.
 #[derive(Debug, Error)]
-pub enum AskError {
+pub(crate) enum AskError {
     /// The program is not there or cannot be run.
     #[error("{} cannot be run: {source}\n  install openssh-client", program.display())]
     Program {
@@ -60,22 +61,29 @@ pub enum AskError {
 ///
 /// # Errors
 /// [`AskError`]; any exit code is an answer, an end by a signal is none.
-pub fn ask(command: &Command, input: &[u8], deadline: Duration) -> Result<Ran, AskError> {
+pub(crate) fn ask(command: &Command, input: &[u8], deadline: Duration) -> Result<Ran, AskError> {
     let program = || PathBuf::from(command.get_program());
     let unclear = |why: String| AskError::Unclear {
         program: program(),
         why,
     };
-    let mut pipe = Pipe::spawn(command, deadline, ANSWER).map_err(|source| AskError::Program {
+    let child = tied::spawn(command, deadline, ANSWER);
+    let mut child = child.map_err(|source| AskError::Program {
         program: program(),
         source,
     })?;
-    // It may end before it has read all of it: how it ends is what counts.
-    let _ = pipe.write_all(input);
-    pipe.close_input();
-    let mut stdout = Vec::new();
-    let read = pipe.read_to_end(&mut stdout);
-    match (pipe.cut(), read) {
+    let mut stdout = BytesMut::new();
+    // The program may end before it has read all of the input: how it ends is what counts.
+    let _ = child.write_all(input, &mut stdout, usize::MAX);
+    child.close_input();
+    let read = loop {
+        match child.read(&mut stdout) {
+            Ok(0) => break Ok(()),
+            Ok(_) => {}
+            Err(error) => break Err(error),
+        }
+    };
+    match (child.abort_reason(), read) {
         (Some(AbortReason::Deadline), _) => {
             return Err(AskError::TimedOut {
                 program: program(),
@@ -89,15 +97,21 @@ pub fn ask(command: &Command, input: &[u8], deadline: Duration) -> Result<Ran, A
             return Err(unclear("it does not stop talking".to_owned()));
         }
         (None, Err(error)) => return Err(unclear(error.to_string())),
-        (None, Ok(_)) => {}
+        (None, Ok(())) => {}
     }
-    let words = pipe.last_words();
-    if words.code.is_none() {
-        return Err(unclear("it was ended by a signal".to_owned()));
-    }
+    let words = child.last_words();
+    let code = match words.exit {
+        Some(Exit::Code(code)) => code,
+        Some(Exit::Signal(_)) => return Err(unclear("it was ended by a signal".to_owned())),
+        None => {
+            return Err(unclear(
+                "it has closed its output and does not end".to_owned(),
+            ));
+        }
+    };
     Ok(Ran {
-        code: words.code,
-        stdout,
+        code,
+        stdout: stdout.to_vec(),
         stderr: words.stderr,
     })
 }

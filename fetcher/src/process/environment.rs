@@ -5,15 +5,15 @@ use std::collections::BTreeMap;
 use nix::unistd::{User, geteuid};
 
 /// Where programs are looked for: Debian's own default for a login.
-pub const PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin";
+pub(crate) const PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin";
 
 /// Variables of a script's environment.
-pub type Environment = BTreeMap<String, String>;
+pub(crate) type Environment = BTreeMap<String, String>;
 
 /// What every script gets, before its `PP_…` variables: nothing of ours is passed on, so that a
 /// deploy does not depend on who started it.
 #[must_use]
-pub fn clean() -> Environment {
+pub(crate) fn clean() -> Environment {
     let mut environment = Environment::new();
     let mut set = |name: &str, value: String| environment.insert(name.to_owned(), value);
     set("PATH", PATH.to_owned());

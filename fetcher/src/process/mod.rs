@@ -1,15 +1,17 @@
-//! Running other people's programs: build scripts, hooks, OpenSSH.
+//! Running other people's programs: build scripts, hooks, OpenSSH, git, and our own git worker.
 //!
-//! - [`ask`]: one question to a program of OpenSSH, and its answer.
-//! - [`environment`]: what they find in their environment, and what they do not.
-//! - `latest`: the latest line of its output, for who watches.
+//! - [`child`]: a process group with a deadline, a byte budget, and an end when pp-fetcher is to stop.
+//! - [`tied`]: programs of OpenSSH and git. [`ask`]: one question to such a program, and its answer.
+//! - [`script`]: one run of a script, with a bounded log. `latest`: the latest line of its output.
+//! - [`environment`]: what scripts find in their environment, and what they do not.
 //! - [`script_supervisor`]: the process in between, which leaves nothing of a script behind.
-//! - [`script`]: one run, in a process group of its own, with a deadline and a bounded log.
 
-pub mod ask;
-pub mod environment;
+pub(crate) mod ask;
+pub(crate) mod child;
+pub(crate) mod environment;
 mod latest;
-pub mod script;
-pub mod script_supervisor;
+pub(crate) mod script;
+pub(crate) mod script_supervisor;
+pub(crate) mod tied;
 
-pub use script::{Ended, RunError, Script};
+pub(crate) use script::{Ended, RunError, Script};

@@ -1,37 +1,31 @@
-//! One run of a script: its own process group, a deadline, its output in a bounded log.
+//! One run of a script: its output in a bounded log, its latest line told to whoever watches.
 
 use std::fs::File;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, Write};
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus};
-use std::sync::mpsc;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use nix::sys::signal::{Signal, killpg};
-use nix::unistd::Pid;
+use bytes::BytesMut;
+use nix::sys::signal::Signal;
 use thiserror::Error;
 
+use super::child::{AbortReason, ChildProcess, Exit, Output};
 use super::environment::Environment;
 use super::latest::Latest;
-use super::script_supervisor;
+use super::script_supervisor::{self, GRACE};
+use crate::space;
 use crate::state::open;
-use crate::{space, stop};
 
 /// Most bytes of output kept: enough for any build people read, little enough for any disk.
 const LOG_LIMIT: u64 = 16 * 1024 * 1024;
 
-/// From SIGTERM to SIGKILL.
-pub(super) const GRACE: Duration = Duration::from_secs(5);
-
-/// How often a running script is looked at. A build takes seconds; this is never what it waits for.
-pub(super) const TICK: Duration = Duration::from_millis(10);
+/// How long the output of a process that has left the group is waited for.
+const LATE_OUTPUT: Duration = Duration::from_secs(1);
 
 /// What is run.
 #[derive(Debug)]
-pub struct Script<'a> {
+pub(crate) struct Script<'a> {
     /// The program, absolute.
     pub program: PathBuf,
     /// Its working directory.
@@ -46,7 +40,7 @@ pub struct Script<'a> {
 
 /// How it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ended {
+pub(crate) enum Ended {
     /// By itself, with success.
     Well,
     /// By itself, with this exit code.
@@ -61,7 +55,7 @@ pub enum Ended {
 
 /// Why a script was not run.
 #[derive(Debug, Error)]
-pub enum RunError {
+pub(crate) enum RunError {
     /// The program is not there or is none.
     #[error("{0}")]
     Program(#[source] io::Error),
@@ -79,160 +73,155 @@ pub enum RunError {
 }
 
 impl Script<'_> {
-    /// Runs it to its end. Whatever it started and left is ended too.
+    /// Runs the script to its end. Whatever it started and left is ended too.
     ///
     /// # Errors
-    /// It could not be started, or its log not be written.
-    pub fn run(&self) -> Result<Ended, RunError> {
+    /// The script could not be started, or its log not be written.
+    pub(crate) fn run(&self) -> Result<Ended, RunError> {
         self.run_telling(&mut |_| ())
     }
 
-    /// The same, and tells `tell` the latest line of its output, a few times a second at most. The
+    /// The same, and tells `tell` the latest line of the output, a few times a second at most. The
     /// script never waits for that.
     ///
     /// # Errors
     /// As [`Self::run`].
-    pub fn run_telling(&self, tell: &mut dyn FnMut(String)) -> Result<Ended, RunError> {
+    pub(crate) fn run_telling(&self, tell: &mut dyn FnMut(String)) -> Result<Ended, RunError> {
         let log = open::append(self.log).map_err(|source| RunError::Log {
             path: self.log.to_owned(),
             source,
         })?;
-        let (reader, writer) = io::pipe()?;
-        let (mut command, script_supervisor) = script_supervisor::command(&self.program)?;
+        let (mut command, supervisor) = script_supervisor::command(&self.program)?;
         command
             .current_dir(self.directory)
             .env_clear()
             .envs(&self.environment);
-        command.stdout(writer.try_clone()?).stderr(writer);
-        let mut child = spawn(command.process_group(0)).map_err(RunError::Program)?;
-        // The pipe ends when the script's side of it does; ours must not hold it open.
-        drop(command);
-        let latest = Latest::default();
-        let copied = copy_in_background(latest.listen(reader), log);
-        let group = Pid::from_raw(i32::try_from(child.id()).unwrap_or(i32::MAX));
-        let ended = wait(
-            &mut child,
-            group,
-            script_supervisor.as_ref(),
-            Instant::now() + self.timeout,
-            &mut latest.telling(tell),
-        );
-        // What it left running would hold the pipe, or the release, for ever.
-        let _ = killpg(group, Signal::SIGKILL);
-        // A process that left the group may still hold the pipe: its output is not waited for.
-        let _ = copied.recv_timeout(Duration::from_secs(1));
-        Ok(match (ended?, script_supervisor) {
-            (Waited::Told(why), _) => why,
-            (Waited::Ended(status), None) => reading(status),
-            (Waited::Ended(status), Some(ours)) => {
-                reading(script_supervisor::said(ours, status).map_err(RunError::Program)?)
+        let child = ChildProcess::spawn(command, Output::Merged, self.timeout, u64::MAX);
+        let mut running = Running {
+            child: child.map_err(RunError::Program)?,
+            supervisor,
+            log: Log {
+                file: log,
+                room: LOG_LIMIT,
+                left_out: 0,
+            },
+        };
+        let exit = running
+            .copy_output(tell)
+            .and_then(|()| running.child.wait());
+        let aborted = running.child.abort_reason();
+        if aborted.is_some() {
+            running.terminate();
+        }
+        running.child.end();
+        running.copy_late_output();
+        running.log.close();
+        match (aborted, exit) {
+            (Some(AbortReason::Stopped), _) => Ok(Ended::Stopped),
+            (Some(_), _) => Ok(Ended::TimedOut),
+            (None, exit) => {
+                let exit = match running.supervisor {
+                    Some(ours) => script_supervisor::read_report(ours, exit?),
+                    None => Ok(exit?),
+                };
+                Ok(exit.map_err(RunError::Program)?.into())
             }
-        })
+        }
     }
 }
 
-/// Starts it. Another app's thread that is just starting a process may for a moment hold the file
-/// open that we have written, and then it cannot be executed (ETXTBSY): that passes.
-pub(super) fn spawn(command: &mut Command) -> io::Result<Child> {
-    let deadline = Instant::now() + Duration::from_secs(2);
-    loop {
-        match command.spawn() {
-            Err(e) if e.kind() == ErrorKind::ExecutableFileBusy && Instant::now() < deadline => {
-                thread::sleep(TICK);
+/// A script that runs.
+struct Running {
+    child: ChildProcess,
+    /// Our end of the socket to the process in between.
+    supervisor: Option<UnixStream>,
+    log: Log,
+}
+
+impl Running {
+    /// Copies the output into the log until it ends.
+    fn copy_output(&mut self, tell: &mut dyn FnMut(String)) -> io::Result<()> {
+        let mut inbox = BytesMut::new();
+        let mut latest = Latest::default();
+        loop {
+            inbox.reserve(64 * 1024);
+            let read = self.child.read_within(&mut inbox, super::latest::PAUSE)?;
+            self.log.add(&inbox);
+            latest.hear(&inbox);
+            latest.tell(tell);
+            inbox.clear();
+            if read == Some(0) {
+                return Ok(());
             }
-            other => return other,
+        }
+    }
+
+    /// Asks the script to end, and waits for that for a while. A supervisor does the rest itself, and is only
+    /// killed if it fails to.
+    fn terminate(&mut self) {
+        let told = |mut supervisor: &UnixStream| supervisor.write_all(b"e").is_ok();
+        let grace = if self.supervisor.as_ref().is_some_and(told) {
+            3 * GRACE
+        } else {
+            self.child.signal(Signal::SIGTERM);
+            GRACE
+        };
+        self.child.wait_until(grace);
+    }
+
+    /// What was still in the pipe when everything had ended.
+    fn copy_late_output(&mut self) {
+        let mut inbox = BytesMut::new();
+        self.child.allow_rest(LATE_OUTPUT);
+        while let Ok(Some(1..)) = self.child.read_within(&mut inbox, Duration::ZERO) {
+            self.log.add(&inbox);
+            inbox.clear();
         }
     }
 }
 
-/// How the wait for a process of ours ended.
-enum Waited {
-    Ended(ExitStatus),
-    Told(Ended),
+/// The log of a run, of which no more than [`LOG_LIMIT`] is kept.
+struct Log {
+    file: File,
+    room: u64,
+    left_out: u64,
 }
 
-/// `each` is called every [`TICK`] while it runs.
-fn wait(
-    child: &mut Child,
-    group: Pid,
-    script_supervisor: Option<&UnixStream>,
-    deadline: Instant,
-    each: &mut dyn FnMut(),
-) -> io::Result<Waited> {
-    let give_up = &mut || {
-        each();
-        stop::stop_requested()
-    };
-    if let Some(status) = wait_until(child, deadline, give_up)? {
-        return Ok(Waited::Ended(status));
+impl Log {
+    fn add(&mut self, bytes: &[u8]) {
+        let room = usize::try_from(self.room).unwrap_or(usize::MAX);
+        let (kept, rest) = bytes.split_at_checked(room).unwrap_or((bytes, &[]));
+        self.room = self.room.saturating_sub(kept.len() as u64);
+        self.left_out = self.left_out.saturating_add(rest.len() as u64);
+        // A log that cannot be written any more must not end the script.
+        let _ = self.file.write_all(kept);
     }
-    let why = if stop::stop_requested() {
-        Ended::Stopped
-    } else {
-        Ended::TimedOut
-    };
-    // A script_supervisor does the rest itself, and is only killed if it fails to.
-    let grace = if script_supervisor
-        .is_some_and(|mut script_supervisor| script_supervisor.write_all(b"e").is_ok())
-    {
-        3 * GRACE
-    } else {
-        let _ = killpg(group, Signal::SIGTERM);
-        GRACE
-    };
-    if wait_until(child, Instant::now() + grace, &mut || false)?.is_none() {
-        let _ = killpg(group, Signal::SIGKILL);
-        child.wait()?;
-    }
-    Ok(Waited::Told(why))
-}
 
-fn wait_until(
-    child: &mut Child,
-    deadline: Instant,
-    give_up: &mut dyn FnMut() -> bool,
-) -> io::Result<Option<ExitStatus>> {
-    loop {
-        if let Some(status) = child.try_wait()? {
-            return Ok(Some(status));
-        }
-        if Instant::now() >= deadline || give_up() {
-            return Ok(None);
-        }
-        thread::sleep(TICK);
-    }
-}
-
-fn reading(status: ExitStatus) -> Ended {
-    use std::os::unix::process::ExitStatusExt;
-    match (status.code(), status.signal()) {
-        (Some(0), _) => Ended::Well,
-        (Some(code), _) => Ended::Exit(code),
-        (None, signal) => Ended::Signal(signal.unwrap_or_default()),
-    }
-}
-
-/// Copies at most [`LOG_LIMIT`] bytes and reads the rest away, so that the script never waits.
-fn copy_in_background(mut from: impl Read + Send + 'static, mut to: File) -> mpsc::Receiver<()> {
-    let (done, finished) = mpsc::channel();
-    thread::spawn(move || {
-        let kept = io::copy(&mut (&mut from).take(LOG_LIMIT), &mut to).unwrap_or_default();
-        // All of it is read, so that the script never waits for us.
-        let cut = io::copy(&mut from, &mut io::sink()).unwrap_or_default();
-        if kept == LOG_LIMIT && cut > 0 {
+    fn close(&mut self) {
+        if self.left_out > 0 {
             let _ = writeln!(
-                to,
-                "\n[{cut} more bytes of output were not kept: a log holds {LOG_LIMIT} bytes]"
+                self.file,
+                "\n[{} more bytes of output were not kept: a log holds {LOG_LIMIT} bytes]",
+                self.left_out
             );
         }
-        let _ = done.send(());
-    });
-    finished
+    }
+}
+
+impl From<Exit> for Ended {
+    fn from(exit: Exit) -> Self {
+        match exit {
+            Exit::Code(0) => Self::Well,
+            Exit::Code(code) => Self::Exit(code),
+            Exit::Signal(signal) => Self::Signal(signal),
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Instant;
 
     fn run(body: &str, timeout: Duration) -> (Ended, String) {
         use std::os::unix::fs::PermissionsExt;
@@ -310,7 +299,7 @@ mod tests {
             if now.is_empty() || now.contains(") Z ") {
                 return false;
             }
-            thread::sleep(TICK);
+            std::thread::sleep(Duration::from_millis(10));
         }
         true
     }

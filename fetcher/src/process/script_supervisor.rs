@@ -25,36 +25,42 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-use super::script::{GRACE, TICK, spawn};
+use super::child::Exit;
 
-/// The first argument of a script_supervisor; nobody else's.
+/// The first argument of a supervisor; nobody else's.
 const ARGUMENT: &str = "--keep-script";
 
 /// How long it goes on killing what comes after what it has killed.
 const SWEEPING: Duration = Duration::from_secs(5);
 
-/// This program, also after a newer one has been installed in its place.
-const SELF: &str = "/proc/self/exe";
+/// From SIGTERM to SIGKILL.
+pub(super) const GRACE: Duration = Duration::from_secs(5);
 
-/// Set by [`main`]: only then [`SELF`] is this program, and not a test of it.
+/// How often the script is looked at. A build takes seconds; this is never what it waits for.
+const TICK: Duration = Duration::from_millis(10);
+
+/// This program, also after a newer one has been installed in its place.
+pub(crate) const OURSELVES: &str = "/proc/self/exe";
+
+/// Set by [`main`]: only then [`OURSELVES`] is this program, and not a test of it.
 static THERE: AtomicBool = AtomicBool::new(false);
 
-/// Is a script_supervisor, if the command line says so. Otherwise keepers may be started from now on.
+/// Is a supervisor, if the command line says so. Otherwise supervisors may be started from now on.
 #[must_use]
-pub fn main() -> Option<ExitCode> {
+pub(crate) fn main() -> Option<ExitCode> {
     let mut arguments = std::env::args_os().skip(1);
     if arguments.next().is_none_or(|first| first != ARGUMENT) {
         THERE.store(true, Ordering::Relaxed);
         return None;
     }
-    match arguments.next().map(keep) {
+    match arguments.next().map(supervise) {
         Some(Ok(())) => Some(ExitCode::SUCCESS),
         // Only we start it, and we see how it ends.
         _ => Some(ExitCode::FAILURE),
     }
 }
 
-/// The command that runs `program`, kept where a script_supervisor can be had, and our end of the socket then.
+/// The command that runs `program`, under a supervisor where there can be one, and our end of the socket then.
 ///
 /// # Errors
 /// No socket can be made.
@@ -65,19 +71,19 @@ pub(super) fn command(program: &Path) -> io::Result<(Command, Option<UnixStream>
         return Ok((command, None));
     }
     let (ours, theirs) = UnixStream::pair()?;
-    let mut command = Command::new(SELF);
+    let mut command = Command::new(OURSELVES);
     command.arg0("pp-fetcher").arg(ARGUMENT).arg(program);
     command.stdin(OwnedFd::from(theirs));
     Ok((command, Some(ours)))
 }
 
-/// What a script_supervisor that has ended said of its script.
+/// How the script ended, as its supervisor reports; the supervisor's own `exit` if it was killed by somebody.
 ///
 /// # Errors
 /// The script could not be started.
-pub(super) fn said(mut ours: UnixStream, script_supervisor: ExitStatus) -> io::Result<ExitStatus> {
+pub(super) fn read_report(mut ours: UnixStream, exit: Exit) -> io::Result<Exit> {
     let mut report = Vec::new();
-    // What it had to say is in the socket; its own children must not keep us waiting.
+    // What the supervisor had to say is in the socket; its own children must not keep us waiting.
     ours.set_nonblocking(true)?;
     let _ = ours.read_to_end(&mut report);
     let mut words = report.splitn(2, |byte| *byte == b' ');
@@ -85,14 +91,14 @@ pub(super) fn said(mut ours: UnixStream, script_supervisor: ExitStatus) -> io::R
     let number = words.next().and_then(|n| std::str::from_utf8(n).ok());
     let number = number.and_then(|n| n.trim().parse().ok());
     match (kind, number) {
-        (b"ended", Some(raw)) => Ok(ExitStatus::from_raw(raw)),
+        (b"exit", Some(code)) => Ok(Exit::Code(code)),
+        (b"signal", Some(signal)) => Ok(Exit::Signal(signal)),
         (b"error", Some(errno)) => Err(io::Error::from_raw_os_error(errno)),
-        // It was killed by somebody.
-        _ => Ok(script_supervisor),
+        _ => Ok(exit),
     }
 }
 
-fn keep(program: OsString) -> io::Result<()> {
+fn supervise(program: OsString) -> io::Result<()> {
     let mut us = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
     us.set_nonblocking(true)?;
     set_child_subreaper(true)?;
@@ -106,13 +112,30 @@ fn keep(program: OsString) -> io::Result<()> {
         Ok(mut script) => {
             let status = watch(&mut script, &mut us)?;
             sweep();
-            format!("ended {}\n", status.into_raw())
+            match (status.code(), status.signal()) {
+                (Some(code), _) => format!("exit {code}\n"),
+                (None, signal) => format!("signal {}\n", signal.unwrap_or_default()),
+            }
         }
         Err(error) => format!("error {}\n", error.raw_os_error().unwrap_or_default()),
     };
     // Gone is who was to know, if this fails.
     let _ = us.write_all(report.as_bytes());
     Ok(())
+}
+
+/// Starts the script. Another thread of pp-fetcher that was just starting a process may for a moment have held
+/// the file open that was written, and then that file cannot be executed (ETXTBSY): that passes.
+fn spawn(command: &mut Command) -> io::Result<Child> {
+    let give_up = Instant::now() + Duration::from_secs(2);
+    loop {
+        match command.spawn() {
+            Err(e) if e.kind() == ErrorKind::ExecutableFileBusy && Instant::now() < give_up => {
+                thread::sleep(TICK);
+            }
+            other => return other,
+        }
+    }
 }
 
 /// Waits for the script's end, and ends it if that is asked for.

@@ -3,12 +3,35 @@
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::layout::Layout;
+use super::layout::{Layout, NEXT_LINK, UNFINISHED};
 use crate::{crash, mounts};
 
 impl Layout {
+    /// Removes what a crash left half-made. Only under the app's lock.
+    pub(crate) fn sweep(&self) {
+        let leftovers = |directory: &Path, prefix: &str| -> Vec<PathBuf> {
+            let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+            let ours = |entry: &fs::DirEntry| {
+                entry
+                    .file_name()
+                    .as_encoded_bytes()
+                    .starts_with(prefix.as_bytes())
+            };
+            entries.filter(ours).map(|entry| entry.path()).collect()
+        };
+        // What cannot be removed is in nobody's way: its name is never used again.
+        for link in leftovers(self.root(), NEXT_LINK) {
+            if link != self.back_link() {
+                let _ = fs::remove_file(link);
+            }
+        }
+        for unfinished in leftovers(&self.releases(), UNFINISHED) {
+            let _ = erase(&unfinished);
+        }
+    }
+
     /// Removes a release, first of all its name: a removal cut short leaves something that the sweep
     /// knows.
     ///

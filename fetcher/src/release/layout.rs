@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use super::erase::erase;
 use crate::revision::Revision;
 
 /// Prefix of a release that is still being written.
@@ -169,30 +168,7 @@ impl Layout {
         let text =
             (found.is_file() && found.len() < 64).then(|| fs::read_to_string(&path).ok())??;
         let revision = Revision::parse(text.trim()).ok()?;
-        name.contains(revision.short()).then_some(revision)
-    }
-
-    /// Removes what a crash left half-made. Only under the app's lock.
-    pub fn sweep(&self) {
-        let leftovers = |directory: &Path, prefix: &str| -> Vec<PathBuf> {
-            let entries = fs::read_dir(directory).into_iter().flatten().flatten();
-            let ours = |entry: &fs::DirEntry| {
-                entry
-                    .file_name()
-                    .as_encoded_bytes()
-                    .starts_with(prefix.as_bytes())
-            };
-            entries.filter(ours).map(|entry| entry.path()).collect()
-        };
-        // What cannot be removed is in nobody's way: its name is never used again.
-        for link in leftovers(&self.root, NEXT_LINK) {
-            if link != self.back_link() {
-                let _ = fs::remove_file(link);
-            }
-        }
-        for unfinished in leftovers(&self.releases(), UNFINISHED) {
-            let _ = erase(&unfinished);
-        }
+        name.contains(&revision.short()).then_some(revision)
     }
 }
 

@@ -9,11 +9,11 @@
 
 mod erase;
 mod in_use;
-pub mod layout;
-pub mod leftover;
-pub mod place;
-pub mod prune;
-pub mod shared;
-pub mod switch;
+pub(crate) mod layout;
+pub(crate) mod leftover;
+pub(crate) mod place;
+pub(crate) mod prune;
+pub(crate) mod shared;
+pub(crate) mod switch;
 
 pub use layout::Layout;

@@ -14,7 +14,7 @@ use crate::space;
 ///
 /// # Errors
 /// What keeps releases from being made there, with path, owner and mode, and the mend.
-pub fn look(root: &Path) -> Result<Vec<String>, String> {
+pub(crate) fn look(root: &Path) -> Result<Vec<String>, String> {
     if root.symlink_metadata().is_err() {
         return missing(root).map(|()| Vec::new());
     }
@@ -114,7 +114,7 @@ fn remarks(root: &Path) -> Vec<String> {
 
 /// The directories in a build's environment that it could write if this service's unit let it.
 #[must_use]
-pub fn look_at_environment(environment: &BTreeMap<String, String>) -> Vec<String> {
+pub(crate) fn look_at_environment(environment: &BTreeMap<String, String>) -> Vec<String> {
     let read_only = |value: &String| {
         let path = Path::new(value);
         let there = path.ancestors().find(|path| path.is_dir())?;
@@ -133,14 +133,14 @@ pub fn look_at_environment(environment: &BTreeMap<String, String>) -> Vec<String
 
 /// A user's name, or the number.
 #[must_use]
-pub fn user(uid: Uid) -> String {
+pub(crate) fn user(uid: Uid) -> String {
     let known = User::from_uid(uid).ok().flatten();
     known.map_or_else(|| uid.to_string(), |user| user.name)
 }
 
 /// A group's name, or the number.
 #[must_use]
-pub fn group(gid: Gid) -> String {
+pub(crate) fn group(gid: Gid) -> String {
     let known = Group::from_gid(gid).ok().flatten();
     known.map_or_else(|| gid.to_string(), |group| group.name)
 }

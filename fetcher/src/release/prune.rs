@@ -30,7 +30,7 @@ pub struct Pruned {
 /// The releases among `on_disk` that may go: all but what `current` points at, what is being
 /// tried, the live one and the good ones before it, `keep` in all, and one that `failed`.
 #[must_use]
-pub fn superfluous(
+pub(crate) fn superfluous(
     state: &State,
     current: Option<&str>,
     on_disk: &[String],
@@ -38,13 +38,13 @@ pub fn superfluous(
     failed: Failed<'_>,
 ) -> Vec<String> {
     let good = || state.live.iter().chain(&state.earlier);
-    let mut stays: BTreeSet<&str> = good().take(keep).map(|k| k.release.as_str()).collect();
+    let mut stays: BTreeSet<&str> = good().take(keep).map(|k| k.name.as_str()).collect();
     stays.extend(current);
     for trying in state.trying.iter().chain(&state.stuck) {
         stays.insert(&trying.release);
-        stays.extend(trying.previous.as_deref());
+        stays.extend(trying.previous_release.as_deref());
     }
-    let ever_good: BTreeSet<&str> = good().map(|kept| kept.release.as_str()).collect();
+    let ever_good: BTreeSet<&str> = good().map(|release| release.name.as_str()).collect();
     let failures = on_disk.iter().map(String::as_str);
     let failures = failures.filter(|name| !ever_good.contains(name));
     match failed {
@@ -101,7 +101,9 @@ impl Layout {
             }
         }
         let gone = &pruned.gone;
-        state.earlier.retain(|kept| !gone.contains(&kept.release));
+        state
+            .earlier
+            .retain(|earlier| !gone.contains(&earlier.name));
         pruned
     }
 }
@@ -110,14 +112,14 @@ impl Layout {
 mod tests {
     use super::*;
     use crate::revision::Revision;
-    use crate::state::{Kept, Trying};
+    use crate::state::{Attempt, Release};
     use jiff::Timestamp;
 
-    fn kept(name: &str) -> Kept {
+    fn good(name: &str) -> Release {
         let revision = Revision::parse(&"a".repeat(40)).unwrap();
-        Kept {
+        Release {
             revision,
-            release: name.into(),
+            name: name.into(),
             deployed_at: Timestamp::UNIX_EPOCH,
             tag: None,
         }
@@ -130,8 +132,8 @@ mod tests {
     #[test]
     fn rule_32_failed_releases_never_evict_good_ones() {
         let state = State {
-            live: Some(kept("05")),
-            earlier: vec![kept("03"), kept("01")],
+            live: Some(good("05")),
+            earlier: vec![good("03"), good("01")],
             ..State::default()
         };
         let disk = names(&["01", "02", "03", "04", "05", "06", "07"]);
@@ -156,15 +158,17 @@ mod tests {
 
     #[test]
     fn what_current_points_at_and_what_is_tried_stays() {
-        let trying = Trying {
-            attempt: 1,
+        let trying = Attempt {
+            number: 1,
             started_at: Timestamp::UNIX_EPOCH,
-            revision: kept("x").revision,
+            revision: good("x").revision,
             author: "Ada".into(),
             subject: "x".into(),
             signed_by: None,
             release: "04".into(),
-            previous: Some("02".into()),
+            previous: None,
+            step: None,
+            previous_release: Some("02".into()),
             going_back: None,
             tag: None,
             ill_before: None,
@@ -199,11 +203,11 @@ mod tests {
             .spawn()
             .unwrap();
         let mut state = State {
-            live: Some(kept("03")),
+            live: Some(good("03")),
             ..State::default()
         };
         layout.switch("03").unwrap();
-        state.earlier = vec![kept("02"), kept("01")];
+        state.earlier = vec![good("02"), good("01")];
         assert_eq!(
             layout.prune(&mut state, 1, Failed::Latest).gone,
             names(&["02"])

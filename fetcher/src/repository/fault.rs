@@ -1,11 +1,15 @@
 //! What goes wrong with a repository, as the pipeline hears of it: whose fault it is, and what to do.
 
 use super::ssh_files;
+use crate::checkout::CheckoutError;
 use crate::deploy::source::{Found, SourceError};
+use crate::git::fetch::FetchError;
+use crate::git::listing::ListedRevision;
 use crate::git::{RemoteError, SshOptions};
-use crate::proof::written;
 use crate::state::PassedOver;
+use crate::util::text;
 use crate::worker::WorkerError;
+use crate::worker::error::Trouble;
 
 /// What is to be done about a host key is done by a command of ours; why a key is refused can be
 /// told by looking at it.
@@ -22,45 +26,44 @@ pub(super) fn advised(error: &RemoteError, app: &str, ssh: &SshOptions) -> Sourc
 }
 
 /// A tag that stands for a file or a directory is passed over; anything else that does is an error.
-pub(super) fn no_commit(
-    error: WorkerError,
-    wanted: &Found,
-    reference: &str,
-    id: String,
-) -> SourceError {
-    let WorkerError::NoCommit(kind) = error else {
-        return blamed(error);
+pub(super) fn no_commit(error: FetchError, found: &Found, listed: &ListedRevision) -> SourceError {
+    let kind = match error {
+        FetchError::Worker(WorkerError::Refused {
+            trouble: Trouble::NoCommit,
+            why,
+            ..
+        }) => why,
+        FetchError::Worker(other) => return classified(other),
+        FetchError::Remote(other) => return environment_failure(other),
     };
-    match &wanted.tag {
+    match &found.tag {
         Some(tag) => SourceError {
             no_commit: Some(PassedOver {
                 tag: tag.clone(),
-                id,
+                id: listed.id,
             }),
             ..SourceError::environment(format!(
                 "the tag {tag} is passed over: it stands for a {kind}, not for a commit"
             ))
         },
         None => SourceError::environment(format!(
-            "{reference} is a {kind}, and only a commit can be deployed: name another ref"
+            "{} is a {kind}, and only a commit can be deployed: name another ref",
+            text::line(listed.reference.as_bytes())
         )),
     }
 }
 
-/// What the parent has found in the trees by itself: the same refusals as the worker's.
-pub(super) fn refused(differs: written::Differs) -> WorkerError {
-    WorkerError::Tree(format!(
-        "the tree is refused because of {}: {}",
-        differs.path, differs.how
-    ))
+/// That the worker crashed, or lied, may be the host's fault: the revision is tried again, later and later.
+pub(super) fn classified(error: WorkerError) -> SourceError {
+    environment_failure(error)
 }
 
-/// A tree that is refused is the revision's own fault. That the worker crashed, or lied, may be the
-/// host's: it is tried again, later and later.
-pub(super) fn blamed(error: WorkerError) -> SourceError {
-    match error {
-        WorkerError::Tree(what) => SourceError::revision(what),
-        other => environment_failure(other),
+/// A tree that is refused is the revision's own fault.
+pub(super) fn refused_tree(error: CheckoutError) -> SourceError {
+    if error.is_refusal() {
+        SourceError::revision(error.to_string())
+    } else {
+        environment_failure(error)
     }
 }
 

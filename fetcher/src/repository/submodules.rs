@@ -1,91 +1,89 @@
 //! Submodules: the commits that the app's own trees name, fetched from where the configuration says.
 
-use std::path::Path;
+use pp_objects::ObjectId;
 
-use super::fault::advised;
-use super::{Repository, id, remote_options};
+use super::fault::{advised, environment_failure};
+use super::{Repository, remote_options};
 use crate::config::submodule::Submodule;
 use crate::deploy::source::SourceError;
-use crate::git::fetch::Store;
-use crate::git::{Oid, Remote, RemoteError, listing};
-use crate::proof::{Id, gitlink};
-use crate::worker::WorkerError;
+use crate::git::fetch::FetchError;
+use crate::git::listing::ListedRevision;
+use crate::git::{Remote, RemoteError, gitlink};
+use crate::worker::{Client, WorkerError};
 
-impl Repository {
-    /// Gets the commits that `revision` wants of its submodules. One that is here already costs no
-    /// connection.
-    pub(super) fn fetch_submodules(&mut self, revision: Oid) -> Result<(), SourceError> {
-        let submodules = self.submodules.clone();
-        for submodule in &submodules {
-            self.fetch_submodule(revision, submodule)?;
-        }
-        Ok(())
-    }
-
-    fn fetch_submodule(&mut self, revision: Oid, submodule: &Submodule) -> Result<(), SourceError> {
+/// Gets the commits that `revision` wants of its submodules. One that is in the mirror already costs no
+/// connection.
+pub(super) fn fetch_all(
+    repository: &Repository,
+    worker: &mut Client,
+    revision: ObjectId,
+) -> Result<(), SourceError> {
+    for submodule in &repository.submodules {
         let path = submodule.path.display();
         let told = |what: String| SourceError::environment(format!("the submodule {path}: {what}"));
-        let pin = submodule.pin();
-        let lacking = self.asked(|worker| {
-            let get = &mut |id, kind| worker.object(id, kind);
-            // Outer ones come first, so what leads to an inner one is here.
-            let wanted = gitlink::at(id(revision)?, &submodule.path, get, no_tree)?;
-            let Some(wanted) = wanted.map(oid).transpose()? else {
-                return Ok(None);
-            };
-            match worker.haves(wanted, &pin)? {
-                None => worker.keep_as(wanted, &pin).map(|_| None),
-                Some(_) => Ok(Some(wanted)),
-            }
-        });
-        let Some(commit) = lacking.map_err(|e| told(e.to_string()))? else {
-            return Ok(());
-        };
-        let options = remote_options(&submodule.ssh, &submodule.https, &self.fetch_limits);
-        let wanted = listing::Revision {
-            reference: submodule.path.display().to_string(),
-            id: commit,
-            commit,
-        };
-        let fetched = Remote::connect(&submodule.repository, &options)
-            .map_err(WorkerError::from)
-            .and_then(|mut remote| {
-                self.asked(|worker| remote.fetch_into(worker, &wanted, &pin, &mut |_| {}))
-            });
-        fetched.map(|_| ()).map_err(|error| {
-            let what = match &error {
-                WorkerError::Remote(remote) => {
-                    advised(
-                        remote,
-                        &format!("{} --submodule {path}", self.app),
-                        &options.ssh,
-                    )
-                    .what
-                }
-                other => other.to_string(),
-            };
-            let mend = if unknown(&error) {
-                "\n  its repository has no such commit: push it there"
-            } else {
-                ""
-            };
-            told(format!("{commit} cannot be fetched: {what}{mend}"))
-        })
+        let missing = missing(worker, revision, submodule).map_err(|e| told(e.to_string()))?;
+        if let Some(commit) = missing {
+            fetch_one(repository, worker, submodule, commit).map_err(told)?;
+        }
     }
+    Ok(())
+}
+
+/// The commit that the trees of `revision` want at the submodule's path; none if they want none, or if the
+/// mirror has it.
+fn missing(
+    worker: &mut Client,
+    revision: ObjectId,
+    submodule: &Submodule,
+) -> Result<Option<ObjectId>, WorkerError> {
+    // Outer submodules come first, so what leads to an inner one is in the mirror.
+    let wanted = gitlink::commit_at(worker, revision, &submodule.path)?;
+    let Some(wanted) = wanted else {
+        return Ok(None);
+    };
+    let pin = submodule.pin();
+    match worker.tips_without(wanted, &pin)? {
+        None => worker.keep_as(wanted, &pin).map(|_| None),
+        Some(_) => Ok(Some(wanted)),
+    }
+}
+
+fn fetch_one(
+    repository: &Repository,
+    worker: &mut Client,
+    submodule: &Submodule,
+    commit: ObjectId,
+) -> Result<(), String> {
+    let options = remote_options(&submodule.ssh, &submodule.https, &repository.fetch_limits);
+    let path = submodule.path.display();
+    let wanted = ListedRevision {
+        reference: path.to_string(),
+        id: commit,
+        commit,
+    };
+    let fetched = Remote::connect(&submodule.repository, &options)
+        .map_err(FetchError::from)
+        .and_then(|mut remote| remote.fetch(worker, &wanted, &submodule.pin(), &mut |_| {}));
+    let Err(error) = fetched else { return Ok(()) };
+    let what = match &error {
+        FetchError::Remote(remote) => {
+            let app = format!("{} --submodule {path}", repository.app);
+            advised(remote, &app, &options.ssh)
+        }
+        FetchError::Worker(worker) => environment_failure(worker),
+    };
+    let mend = if unknown(&error) {
+        "\n  its repository has no such commit: push it there"
+    } else {
+        ""
+    };
+    Err(format!("{commit} cannot be fetched: {}{mend}", what.what))
 }
 
 /// Whether the server has no such commit. There is no code for that in git's protocol, only a text.
-fn unknown(error: &WorkerError) -> bool {
-    let WorkerError::Remote(RemoteError::Server { said, .. }) = error else {
+fn unknown(error: &FetchError) -> bool {
+    let FetchError::Remote(RemoteError::Server { said, .. }) = error else {
         return false;
     };
     said.contains("not our ref")
-}
-
-fn oid(id: Id) -> Result<Oid, WorkerError> {
-    Oid::from_bytes(id.as_bytes()).map_err(|error| WorkerError::Failed(error.to_string()))
-}
-
-fn no_tree(path: &Path) -> WorkerError {
-    WorkerError::Failed(format!("{} is no tree as git writes them", path.display()))
 }

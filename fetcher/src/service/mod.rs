@@ -3,8 +3,8 @@
 //! - [`rest`]: waiting that can be ended.
 //! - [`watchdog`]: whether anything hangs, for systemd.
 
-pub mod rest;
-pub mod watchdog;
+pub(crate) mod rest;
+pub(crate) mod watchdog;
 
 use std::hash::{BuildHasher, RandomState};
 use std::thread;
@@ -27,7 +27,7 @@ const FIRST_WITHIN: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// Signals cannot be received.
-pub fn run(
+pub(crate) fn run(
     mut config: Config,
     reload: impl Fn() -> Option<Config>,
     poll: impl Fn(&App) + Sync,

@@ -5,20 +5,20 @@ use std::time::Duration;
 
 /// The rest of every thread; ended once, for all.
 #[derive(Debug, Default)]
-pub struct Rest {
+pub(crate) struct Rest {
     over: Mutex<bool>,
     changed: Condvar,
 }
 
 impl Rest {
     /// Nobody rests from now on.
-    pub fn end(&self) {
+    pub(crate) fn end(&self) {
         *self.over.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.changed.notify_all();
     }
 
     /// Waits for this time, or until the end; whether it is the end.
-    pub fn ends_within(&self, time: Duration) -> bool {
+    pub(crate) fn ends_within(&self, time: Duration) -> bool {
         let over = self.over.lock().unwrap_or_else(PoisonError::into_inner);
         let waited = self.changed.wait_timeout_while(over, time, |over| !*over);
         *waited.unwrap_or_else(PoisonError::into_inner).0

@@ -9,7 +9,6 @@ use sd_notify::NotifyState;
 
 use super::rest::Rest;
 use crate::config::App;
-use crate::hooks;
 
 /// What a pass may take beside its scripts, its fetches and the probes: restarts forth and back at 200 s
 /// each, waiting for the restarter's limit, and as much again.
@@ -17,14 +16,14 @@ const BESIDE: Duration = Duration::from_secs(45 * 60);
 
 /// The passes under way, each with the moment by which it must have ended.
 #[derive(Debug, Default)]
-pub struct Watchdog {
+pub(crate) struct Watchdog {
     under_way: Mutex<HashMap<String, Instant>>,
 }
 
 impl Watchdog {
     /// Does `work` for `app`, under watch.
-    pub fn during(&self, app: &App, work: impl FnOnce()) {
-        let scripts = app.deploy.build_timeout + hooks::timeout(app);
+    pub(crate) fn during(&self, app: &App, work: impl FnOnce()) {
+        let scripts = app.deploy.build_timeout + app.hooks.timeout;
         let most = scripts + fetches(app) + looks(app) + BESIDE;
         self.passes()
             .insert(app.name.clone(), Instant::now() + most);
@@ -33,7 +32,7 @@ impl Watchdog {
     }
 
     /// Tells systemd that all is well, as long as it is, `every` so often until the end of `rest`.
-    pub fn ping(&self, rest: &Rest, every: Duration) {
+    pub(crate) fn ping(&self, rest: &Rest, every: Duration) {
         while !rest.ends_within(every) {
             if self.well(Instant::now()) {
                 let _ = sd_notify::notify(&[NotifyState::Watchdog]);

@@ -3,68 +3,15 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
-use std::time::Duration;
 
-use jiff::Timestamp;
 use nix::fcntl::OFlag;
-use serde::{Deserialize, Serialize};
 
+use super::attempt::EndedAttempt;
 use super::open;
-use super::outcome::Outcome;
 use crate::crash;
-use crate::revision::Revision;
-
-/// One attempt to deploy a revision.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Attempt {
-    /// Its number, from 1; names its log.
-    pub attempt: u64,
-    /// When it began.
-    pub started_at: Timestamp,
-    /// What was to be deployed.
-    pub revision: Revision,
-    /// What was live before.
-    pub previous: Option<Revision>,
-    /// The commit's author.
-    pub author: String,
-    /// The first line of the commit's message.
-    pub subject: String,
-    /// Who signed it, where that was asked for.
-    #[serde(default)]
-    pub signed_by: Option<String>,
-    /// How it ended.
-    pub outcome: Outcome,
-    /// Why it ended so, if not well.
-    pub reason: Option<String>,
-    /// The release's directory, if it came that far.
-    pub release: Option<String>,
-    /// How long each phase took, in order.
-    pub phases: Vec<PhaseTime>,
-}
-
-/// How long one phase took.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PhaseTime {
-    /// Its name, as in the pipeline.
-    pub phase: String,
-    /// Milliseconds.
-    pub ms: u64,
-}
-
-impl Attempt {
-    /// All its phases together.
-    #[must_use]
-    pub fn total(&self) -> Duration {
-        let sum = self
-            .phases
-            .iter()
-            .fold(0, |sum: u64, p| sum.saturating_add(p.ms));
-        Duration::from_millis(sum)
-    }
-}
 
 /// Most bytes of a history that are read: some ten thousand attempts.
-pub const MOST: u64 = 8 * 1024 * 1024;
+pub(crate) const MOST: u64 = 8 * 1024 * 1024;
 
 /// The file.
 #[derive(Debug, Clone)]
@@ -84,8 +31,8 @@ impl History {
     ///
     /// # Errors
     /// What the system says.
-    pub fn append(&self, attempt: &Attempt) -> std::io::Result<()> {
-        let mut line = serde_json::to_vec(attempt)?;
+    pub fn append(&self, ended: &EndedAttempt) -> std::io::Result<()> {
+        let mut line = serde_json::to_vec(ended)?;
         line.push(b'\n');
         let flags = OFlag::O_RDWR | OFlag::O_APPEND | OFlag::O_CREAT;
         let mut file = open::open(&self.base, &self.below, flags)?;
@@ -105,26 +52,26 @@ impl History {
     ///
     /// # Errors
     /// What the system says; an absent file is an empty history.
-    pub fn read(&self) -> std::io::Result<Vec<Attempt>> {
+    pub fn read(&self) -> std::io::Result<Vec<EndedAttempt>> {
         let (end, before) = match open::end(&self.base, &self.below, MOST) {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
             other => other?,
         };
-        let mut attempts: Vec<Attempt> = Vec::new();
+        let mut attempts: Vec<EndedAttempt> = Vec::new();
         // The first line is the rest of one where something is left out before it.
         let torn = usize::from(before > 0);
         for line in BufReader::new(end).split(b'\n').skip(torn) {
-            let Ok(attempt) = serde_json::from_slice::<Attempt>(&line?) else {
+            let Ok(ended) = serde_json::from_slice::<EndedAttempt>(&line?) else {
                 continue;
             };
             // A way back may end after later attempts have failed.
             match attempts
                 .iter_mut()
                 .rev()
-                .find(|a| a.attempt == attempt.attempt)
+                .find(|earlier| earlier.attempt.number == ended.attempt.number)
             {
-                Some(earlier) => *earlier = attempt,
-                None => attempts.push(attempt),
+                Some(earlier) => *earlier = ended,
+                None => attempts.push(ended),
             }
         }
         Ok(attempts)
@@ -144,7 +91,11 @@ fn ends_in_the_middle(file: &mut File) -> std::io::Result<bool> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::attempt::{Attempt, PhaseTime};
+    use super::super::outcome::Outcome;
     use super::*;
+    use crate::revision::Revision;
+    use jiff::Timestamp;
 
     #[test]
     fn a_torn_last_line_costs_only_itself() {
@@ -152,21 +103,25 @@ mod tests {
         let history = History::new(dir.path().to_owned(), "history.jsonl".into());
         assert_eq!(history.read().unwrap(), []);
         let attempt = Attempt {
-            attempt: 1,
+            number: 1,
             started_at: Timestamp::UNIX_EPOCH,
             revision: Revision::parse(&"a".repeat(40)).unwrap(),
             previous: None,
             author: "Ada".into(),
             subject: "first".into(),
             signed_by: None,
-            outcome: Outcome::RolledBack,
-            reason: Some("answered 500".into()),
-            release: Some("x".into()),
+            release: "x".into(),
             phases: vec![PhaseTime {
                 phase: "fetch".into(),
                 ms: 12,
             }],
+            step: None,
+            previous_release: None,
+            going_back: None,
+            tag: None,
+            ill_before: None,
         };
+        let attempt = attempt.end(Outcome::RolledBack, Some("answered 500".into()));
         history.append(&attempt).unwrap();
         let mut file = std::fs::OpenOptions::new()
             .append(true)
@@ -174,10 +129,8 @@ mod tests {
             .unwrap();
         file.write_all(b"{\"attempt\":2,\"star").unwrap();
         assert_eq!(history.read().unwrap(), vec![attempt.clone()]);
-        let next = Attempt {
-            attempt: 3,
-            ..attempt.clone()
-        };
+        let mut next = attempt.clone();
+        next.attempt.number = 3;
         history.append(&next).unwrap();
         assert_eq!(history.read().unwrap(), [attempt, next]);
     }
@@ -191,6 +144,9 @@ mod tests {
             r#"{{"attempt":1,"started_at":"2026-01-01T00:00:00Z","revision":"{id}","previous":null,"author":"Ada","subject":"x","outcome":"good","reason":null,"release":"x","phases":[]}}"#
         );
         std::fs::write(dir.path().join("history.jsonl"), line + "\n").unwrap();
-        assert_eq!(history.read().unwrap().pop().unwrap().signed_by, None);
+        assert_eq!(
+            history.read().unwrap().pop().unwrap().attempt.signed_by,
+            None
+        );
     }
 }

@@ -27,8 +27,23 @@ pub enum Locked {
 ///
 /// # Errors
 /// The file cannot be opened.
-pub fn try_lock(base: &Path, below: &Path) -> std::io::Result<Locked> {
-    let file = open::open(base, below, OFlag::O_CREAT | OFlag::O_WRONLY)?;
+pub(crate) fn try_lock(base: &Path, below: &Path) -> std::io::Result<Locked> {
+    lock(open::open(base, below, OFlag::O_CREAT | OFlag::O_WRONLY)?)
+}
+
+/// Takes the lock `below` the directory `base` if nobody has it; `None` where there is no lock yet.
+///
+/// # Errors
+/// The file cannot be opened.
+pub(super) fn try_lock_if_there(base: &Path, below: &Path) -> std::io::Result<Option<Locked>> {
+    match open::open(base, below, OFlag::O_WRONLY) {
+        Ok(file) => lock(file).map(Some),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn lock(file: File) -> std::io::Result<Locked> {
     match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
         Ok(held) => Ok(Locked::Held(Lock { _held: held })),
         Err((_, Errno::EWOULDBLOCK)) => Ok(Locked::Busy),

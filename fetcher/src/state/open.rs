@@ -11,16 +11,16 @@ use nix::fcntl::{AT_FDCWD, OFlag, openat};
 use nix::sys::stat::Mode;
 
 /// Mode of a file of the state: for the apps' user, and to be read by its group.
-pub const FILE: u32 = 0o640;
+pub(crate) const FILE: u32 = 0o640;
 
 /// Mode of a directory of the state.
-pub const DIRECTORY: u32 = 0o2750;
+pub(crate) const DIRECTORY: u32 = 0o2750;
 
 /// Opens the file `below` in the directory `base`, with `flags` beside those that make it safe.
 ///
 /// # Errors
 /// What the kernel says; a link on the way, or what is no regular file, is an error of its own.
-pub fn open(base: &Path, below: &Path, flags: OFlag) -> io::Result<File> {
+pub(crate) fn open(base: &Path, below: &Path, flags: OFlag) -> io::Result<File> {
     let safe = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
     let way = safe | OFlag::O_DIRECTORY | OFlag::O_PATH;
     let mut directory: OwnedFd = openat(
@@ -53,7 +53,7 @@ pub fn open(base: &Path, below: &Path, flags: OFlag) -> io::Result<File> {
 ///
 /// # Errors
 /// As [`open`]; or the file is larger.
-pub fn read(base: &Path, below: &Path, most: u64) -> io::Result<Vec<u8>> {
+pub(crate) fn read(base: &Path, below: &Path, most: u64) -> io::Result<Vec<u8>> {
     let file = open(base, below, OFlag::O_RDONLY)?;
     let mut bytes = Vec::new();
     file.take(most + 1).read_to_end(&mut bytes)?;
@@ -67,7 +67,7 @@ pub fn read(base: &Path, below: &Path, most: u64) -> io::Result<Vec<u8>> {
 ///
 /// # Errors
 /// As [`open`].
-pub fn end(base: &Path, below: &Path, most: u64) -> io::Result<(Take<File>, u64)> {
+pub(crate) fn end(base: &Path, below: &Path, most: u64) -> io::Result<(Take<File>, u64)> {
     let mut file = open(base, below, OFlag::O_RDONLY)?;
     let before = file.metadata()?.len().saturating_sub(most);
     file.seek(SeekFrom::Start(before))?;
@@ -78,7 +78,7 @@ pub fn end(base: &Path, below: &Path, most: u64) -> io::Result<(Take<File>, u64)
 ///
 /// # Errors
 /// What the kernel says; a link, a FIFO or a directory in its place is an error of its own.
-pub fn append(path: &Path) -> io::Result<File> {
+pub(crate) fn append(path: &Path) -> io::Result<File> {
     let flags = OFlag::O_WRONLY | OFlag::O_APPEND | OFlag::O_CREAT;
     let (base, name) = parts(path)?;
     open(base, name, flags)
@@ -88,7 +88,7 @@ pub fn append(path: &Path) -> io::Result<File> {
 ///
 /// # Errors
 /// As [`append`]; or there is none.
-pub fn tail(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+pub(crate) fn tail(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let (base, name) = parts(path)?;
     let mut bytes = Vec::new();
     end(base, name, most)?.0.read_to_end(&mut bytes)?;

@@ -1,13 +1,14 @@
 //! `state.json`: what is live, what is being tried, what must not be tried again.
 
 use jiff::Timestamp;
+use pp_objects::ObjectId;
 use serde::{Deserialize, Serialize};
 
-use super::history::PhaseTime;
+use super::attempt::Attempt;
 use crate::revision::Revision;
 
 /// Version of `state.json`. A file of another version is not guessed at.
-pub const SCHEMA: u32 = 1;
+pub(crate) const SCHEMA: u32 = 1;
 
 /// Everything remembered of one app.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,11 +19,11 @@ pub struct State {
     /// Number of the next attempt, from 1.
     pub next_attempt: u64,
     /// The release that was last found good, and is what `current` should be.
-    pub live: Option<Kept>,
+    pub live: Option<Release>,
     /// Good releases before it that are still on disk, the latest first.
-    pub earlier: Vec<Kept>,
+    pub earlier: Vec<Release>,
     /// An attempt that has begun and has not ended: what a crash leaves behind.
-    pub trying: Option<Trying>,
+    pub trying: Option<Attempt>,
     /// Revisions that are not tried again by themselves, the latest last.
     pub quarantined: Vec<Quarantine>,
     /// What went wrong before any attempt could begin, and how often in a row.
@@ -36,7 +37,7 @@ pub struct State {
     /// An attempt whose way back has failed: every pass goes on with the way back, unless something
     /// newer goes ahead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stuck: Option<Trying>,
+    pub stuck: Option<Attempt>,
     /// Tags that were tried, with what each stood for, the latest last: a tag is not to move.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<SeenTag>,
@@ -70,58 +71,17 @@ impl Default for State {
 
 /// A good release.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Kept {
+pub struct Release {
     /// What it was made of.
     pub revision: Revision,
-    /// Its directory's name below `releases/`.
-    pub release: String,
+    /// The name of its directory below `releases/`.
+    #[serde(rename = "release")]
+    pub name: String,
     /// When it was found good.
     pub deployed_at: Timestamp,
     /// The tag it was found as, without `refs/tags/`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tag: Option<String>,
-}
-
-/// An attempt under way.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Trying {
-    /// Its number.
-    pub attempt: u64,
-    /// When it began.
-    pub started_at: Timestamp,
-    /// What is deployed.
-    pub revision: Revision,
-    /// The commit's author.
-    pub author: String,
-    /// The first line of the commit's message.
-    pub subject: String,
-    /// Who signed it, where that was asked for.
-    #[serde(default)]
-    pub signed_by: Option<String>,
-    /// The new release's directory name.
-    pub release: String,
-    /// What `current` was before; nothing at the first deploy.
-    pub previous: Option<String>,
-    /// Why the new release is being left again; `None` while it is being brought up.
-    pub going_back: Option<String>,
-    /// The tag it was found as, without `refs/tags/`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tag: Option<String>,
-    /// What was wrong with the live release before anything was done.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ill_before: Option<IllBefore>,
-    /// The phases that had ended when this was written.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub phases: Vec<PhaseTime>,
-}
-
-/// What was wrong with the live release before a deploy.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct IllBefore {
-    /// In words.
-    pub what: String,
-    /// The same for the same fault of two releases.
-    pub key: String,
 }
 
 /// A tag, and what it stood for when it was tried.
@@ -138,8 +98,8 @@ pub struct SeenTag {
 pub struct PassedOver {
     /// Its name, without `refs/tags/`.
     pub tag: String,
-    /// What it stands for, by all its digits.
-    pub id: String,
+    /// What it stands for.
+    pub id: ObjectId,
 }
 
 /// A revision that is not tried again by itself.
@@ -223,7 +183,7 @@ impl State {
         const MOST: usize = 50;
         self.quarantined.retain(|q| q.revision != *revision);
         self.quarantined.push(Quarantine {
-            revision: revision.clone(),
+            revision: *revision,
             reason: reason.into(),
             at,
             configuration: configuration.map(str::to_owned),
@@ -255,7 +215,7 @@ impl State {
         self.tags.retain(|seen| seen.tag != tag);
         self.tags.push(SeenTag {
             tag: tag.to_owned(),
-            revision: revision.clone(),
+            revision: *revision,
         });
         keep_last(&mut self.tags, MOST);
     }
@@ -278,10 +238,7 @@ impl State {
             return Err(format!("{} is the live revision", revision.short()));
         }
         self.quarantined.retain(|q| q.revision != revision);
-        self.accepted_rewrite = Some(AcceptedRewrite {
-            revision: revision.clone(),
-            at,
-        });
+        self.accepted_rewrite = Some(AcceptedRewrite { revision, at });
         Ok(revision)
     }
 
@@ -292,12 +249,12 @@ impl State {
             return Ok(whole);
         }
         let held = || self.quarantined.iter().map(|q| &q.revision);
-        let meant = |r: &&Revision| written.len() >= FEWEST && r.as_str().starts_with(written);
+        let meant = |r: &&Revision| written.len() >= FEWEST && r.to_string().starts_with(written);
         let mut found = held().filter(meant);
         match (found.next(), found.next()) {
-            (Some(one), None) => Ok(one.clone()),
+            (Some(one), None) => Ok(*one),
             _ => {
-                let known: Vec<_> = held().map(Revision::as_str).collect();
+                let known: Vec<_> = held().map(Revision::to_string).collect();
                 let known = if known.is_empty() {
                     "nothing".to_owned()
                 } else {
@@ -311,16 +268,15 @@ impl State {
         }
     }
 
-    /// Makes `kept` the live release; the one before it becomes an earlier one.
-    pub fn went_live(&mut self, kept: Kept) {
-        self.quarantined.retain(|q| q.revision != kept.revision);
+    /// Makes `release` the live one; the one before it becomes an earlier one.
+    pub fn went_live(&mut self, release: Release) {
+        self.quarantined.retain(|q| q.revision != release.revision);
         // Used up, or overtaken.
         self.accepted_rewrite = None;
-        self.earlier
-            .retain(|earlier| earlier.release != kept.release);
+        self.earlier.retain(|earlier| earlier.name != release.name);
         self.stuck = None;
-        let release = kept.release.clone();
-        if let Some(before) = self.live.replace(kept).filter(|b| b.release != release) {
+        let name = release.name.clone();
+        if let Some(before) = self.live.replace(release).filter(|b| b.name != name) {
             self.earlier.insert(0, before);
         }
     }

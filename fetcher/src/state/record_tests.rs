@@ -6,10 +6,10 @@ fn revision(digit: char) -> Revision {
     Revision::parse(&digit.to_string().repeat(40)).unwrap()
 }
 
-fn kept(digit: char) -> Kept {
-    Kept {
+fn good(digit: char) -> Release {
+    Release {
         revision: revision(digit),
-        release: digit.into(),
+        name: digit.into(),
         deployed_at: Timestamp::UNIX_EPOCH,
         tag: None,
     }
@@ -19,10 +19,10 @@ fn kept(digit: char) -> Kept {
 fn a_good_release_becomes_live_and_lifts_its_own_quarantine() {
     let mut state = State::default();
     state.quarantine(&revision('a'), "build failed", Timestamp::UNIX_EPOCH, None);
-    state.went_live(kept('b'));
-    state.went_live(kept('a'));
-    assert_eq!(state.live, Some(kept('a')));
-    assert_eq!(state.earlier, [kept('b')]);
+    state.went_live(good('b'));
+    state.went_live(good('a'));
+    assert_eq!(state.live, Some(good('a')));
+    assert_eq!(state.earlier, [good('b')]);
     assert_eq!(state.quarantine_of(&revision('a')), None);
 }
 
@@ -38,12 +38,12 @@ fn an_accepted_rewrite_is_one_revision_and_ends_when_any_goes_live() {
     assert!(state.quarantine_of(&revision('b')).is_some());
     for written in ["bbbb", "ccccccc", "", "main", "AAAAAAAA"] {
         let why = state.accept_rewrite(written, now).unwrap_err();
-        assert!(why.contains(revision('b').as_str()), "{why}");
+        assert!(why.contains(&revision('b').to_string()), "{why}");
     }
     let whole = "c".repeat(40);
     assert_eq!(state.accept_rewrite(&whole, now), Ok(revision('c')));
     assert!(!state.accepts_rewrite(&revision('a')), "one at a time");
-    state.went_live(kept('d'));
+    state.went_live(good('d'));
     assert_eq!(state.accepted_rewrite, None);
     let live = "d".repeat(40);
     assert!(

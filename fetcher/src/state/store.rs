@@ -4,17 +4,18 @@ use std::fs::{self, File};
 use std::io::{Take, Write};
 use std::path::{Path, PathBuf};
 
+use serde_json::{Map, Value};
 use thiserror::Error;
 
 use super::history::History;
 use super::lock::{self, Locked};
 use super::record::{SCHEMA, State};
 use super::under_way::Place;
-use super::{modes, open};
+use super::{attempt, modes, open};
 use crate::{crash, space};
 
 /// Where the state of every app is unless told otherwise.
-pub const DIRECTORY: &str = "/var/lib/pp-fetcher";
+pub(crate) const DIRECTORY: &str = "/var/lib/pp-fetcher";
 
 /// The file.
 const FILE: &str = "state.json";
@@ -150,6 +151,16 @@ impl StateDir {
             .map_err(|source| StateError::Io { path, source })
     }
 
+    /// Takes the app's lock without waiting, and makes nothing: `None` where there is no lock yet.
+    ///
+    /// # Errors
+    /// [`StateError::Io`] if the lock file cannot be opened.
+    pub(crate) fn lock_if_there(&self) -> Result<Option<Locked>, StateError> {
+        let path = self.path.join("lock");
+        lock::try_lock_if_there(&self.base, &self.below("lock"))
+            .map_err(|source| StateError::Io { path, source })
+    }
+
     /// Reads the state; the default where there is none yet.
     ///
     /// # Errors
@@ -180,14 +191,21 @@ impl StateDir {
                 found: version.schema,
             });
         }
-        serde_json::from_slice(&bytes).map_err(|e| unreadable(e.to_string()))
+        let mut state: Map<String, Value> =
+            serde_json::from_slice(&bytes).map_err(|e| unreadable(e.to_string()))?;
+        for name in ["trying", "stuck"] {
+            if let Some(Value::Object(attempt)) = state.get_mut(name) {
+                attempt::migrate(attempt);
+            }
+        }
+        serde_json::from_value(Value::Object(state)).map_err(|e| unreadable(e.to_string()))
     }
 
     /// The state where there is none. Numbers go on where the history ends, so that a state that was
     /// moved away does not give two attempts one number and one log.
     fn first(&self) -> State {
         let attempts = self.history().read().unwrap_or_default();
-        let last = attempts.iter().map(|attempt| attempt.attempt).max();
+        let last = attempts.iter().map(|ended| ended.attempt.number).max();
         State {
             next_attempt: last.unwrap_or_default().saturating_add(1),
             ..State::default()
@@ -264,6 +282,32 @@ mod tests {
             .map(|e| e.unwrap().file_name())
             .collect();
         assert_eq!(names.len(), 2, "{names:?}");
+    }
+
+    #[test]
+    fn an_attempt_of_an_earlier_version_is_read_with_the_release_before_it() {
+        let (_base, dir) = state_dir();
+        let id = "a".repeat(40);
+        let attempt = format!(
+            r#"{{"attempt":3,"started_at":"2026-01-01T00:00:00Z","revision":"{id}","author":"Ada","subject":"x",
+            "release":"new","previous":"old","going_back":null,"phases":[{{"phase":"fetch","ms":1}}]}}"#
+        );
+        let text = format!(
+            r#"{{"schema":1,"next_attempt":4,"live":{{"revision":"{id}","release":"old",
+            "deployed_at":"2026-01-01T00:00:00Z"}},"earlier":[],"trying":{attempt},"quarantined":[],"trouble":null,
+            "stuck":{attempt}}}"#
+        );
+        fs::write(dir.file(), text).unwrap();
+        let state = dir.load().unwrap();
+        assert_eq!(state.live.as_ref().unwrap().name, "old");
+        for attempt in [&state.trying, &state.stuck] {
+            let attempt = attempt.as_ref().unwrap();
+            assert_eq!((attempt.number, attempt.release()), (3, Some("new")));
+            assert_eq!(attempt.previous_release.as_deref(), Some("old"));
+            assert_eq!(attempt.previous, None);
+        }
+        dir.save(&state).unwrap();
+        assert_eq!(dir.load().unwrap(), state);
     }
 
     #[test]

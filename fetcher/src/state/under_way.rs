@@ -88,7 +88,7 @@ impl Place {
 
 /// When a process was started: the 22nd field of its `stat` (proc(5)), in clock ticks.
 #[must_use]
-pub fn started(pid: u32) -> Option<u64> {
+pub(crate) fn started(pid: u32) -> Option<u64> {
     let stat = fs::read(Path::new("/proc").join(pid.to_string()).join("stat")).ok()?;
     let stat = String::from_utf8_lossy(&stat);
     // The second field is a name in brackets, which may hold anything.

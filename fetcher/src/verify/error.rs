@@ -9,7 +9,7 @@ use crate::process::ask::AskError;
 
 /// Anything but a good signature of somebody who may. `what` is the commit or the tag.
 #[derive(Debug, Error)]
-pub enum VerifyError {
+pub(crate) enum VerifyError {
     /// There is no signature at all.
     #[error(
         "{what} is not signed, and `verify.allowed_signers` asks for it\n  \
@@ -118,7 +118,7 @@ pub enum VerifyError {
 impl VerifyError {
     /// Whose fault it is: the revision's, unless nothing could be said of it.
     #[must_use]
-    pub fn class(&self) -> FailureClass {
+    pub(crate) fn class(&self) -> FailureClass {
         match self {
             Self::Unsigned { .. }
             | Self::Kind { .. }

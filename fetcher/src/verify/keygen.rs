@@ -13,7 +13,7 @@ use crate::process::ask::{Ran, ask};
 
 /// How ssh-keygen is run.
 #[derive(Debug, Clone)]
-pub struct Keygen {
+pub(crate) struct Keygen {
     /// The program.
     pub program: PathBuf,
     /// Time for one question; then its whole group is killed.
@@ -31,7 +31,7 @@ impl Default for Keygen {
 }
 
 /// A signature that is being asked about.
-pub struct Asked<'a> {
+pub(crate) struct Asked<'a> {
     keygen: &'a Keygen,
     payload: &'a [u8],
     /// ssh-keygen takes a signature from a file only. Private, gone when this is dropped.
@@ -43,7 +43,7 @@ impl Keygen {
     ///
     /// # Errors
     /// No temporary file can be written.
-    pub fn ask<'a>(
+    pub(crate) fn ask<'a>(
         &'a self,
         signature: &[u8],
         payload: &'a [u8],
@@ -64,7 +64,7 @@ impl Asked<'_> {
     ///
     /// # Errors
     /// It gave no answer.
-    pub fn principals(&self, allowed: &Path) -> Result<Ran, VerifyError> {
+    pub(crate) fn principals(&self, allowed: &Path) -> Result<Ran, VerifyError> {
         let words = ["find-principals", "-f"].map(OsStr::new);
         self.run(&[&words[..], &[allowed.as_os_str()]].concat(), b"")
     }
@@ -73,7 +73,7 @@ impl Asked<'_> {
     ///
     /// # Errors
     /// It gave no answer.
-    pub fn signed_by(&self, principal: &str, allowed: &Path) -> Result<Ran, VerifyError> {
+    pub(crate) fn signed_by(&self, principal: &str, allowed: &Path) -> Result<Ran, VerifyError> {
         let words = ["verify", "-n", "git", "-I", principal, "-f"].map(OsStr::new);
         let words = [&words[..], &[allowed.as_os_str()]].concat();
         self.run(&words, self.payload)
@@ -84,7 +84,7 @@ impl Asked<'_> {
     ///
     /// # Errors
     /// It gave no answer.
-    pub fn whoever(&self) -> Result<Ran, VerifyError> {
+    pub(crate) fn whoever(&self) -> Result<Ran, VerifyError> {
         let words = ["check-novalidate", "-n", "git"].map(OsStr::new);
         self.run(&words, self.payload)
     }

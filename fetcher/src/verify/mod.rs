@@ -10,19 +10,19 @@
 //! - [`said`]: its answers read, with its real texts as fixtures.
 //! - [`error`]: why a revision is not taken. Everything that is not a good signature is one.
 
-pub mod error;
-pub mod keygen;
-pub mod object;
-pub mod said;
+pub(crate) mod error;
+pub(crate) mod keygen;
+pub(crate) mod object;
+pub(crate) mod said;
 
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-pub use error::VerifyError;
-pub use keygen::Keygen;
-pub use object::SignedObject;
-pub use said::Signer;
+pub(crate) use error::VerifyError;
+pub(crate) use keygen::Keygen;
+pub(crate) use object::SignedObject;
+pub(crate) use said::Signer;
 
 use said::{Doubt, Key};
 
@@ -37,7 +37,7 @@ const MOST_PRINCIPALS: usize = 32;
 ///
 /// # Errors
 /// [`VerifyError`]: anything but a good signature of somebody who may.
-pub fn check(
+pub(crate) fn check(
     object: &SignedObject,
     allowed: &Path,
     keygen: &Keygen,

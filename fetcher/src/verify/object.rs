@@ -2,12 +2,13 @@
 //! their names.
 
 use super::error::VerifyError;
-use crate::git::{Revision, text};
-use crate::proof::commit as proof;
+use crate::git::listing::ListedRevision;
+use crate::util::text;
+use pp_objects::commit as proof;
 
 /// A signed text and its signature, both as they are in the repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SignedObject {
+pub(crate) struct SignedObject {
     /// The object's name in a message.
     pub what: String,
     /// What the signature stands on.
@@ -33,7 +34,11 @@ impl SignedObject {
     ///
     /// # Errors
     /// An object cannot be read, or the tag was signed under another name than it was found.
-    pub fn of(followed: &Revision, tag: Option<&[u8]>, commit: &[u8]) -> Result<Self, VerifyError> {
+    pub(crate) fn of(
+        followed: &ListedRevision,
+        tag: Option<&[u8]>,
+        commit: &[u8],
+    ) -> Result<Self, VerifyError> {
         let Some(tag) = tag else {
             return Self::of_commit(commit, format!("the commit {}", short(followed)));
         };
@@ -85,7 +90,7 @@ impl SignedObject {
         })
     }
 
-    fn of_tag(followed: &Revision, raw: &[u8]) -> Result<Self, VerifyError> {
+    fn of_tag(followed: &ListedRevision, raw: &[u8]) -> Result<Self, VerifyError> {
         let name = followed.reference.strip_prefix("refs/tags/");
         let what = format!(
             "the tag {}",
@@ -115,7 +120,7 @@ impl SignedObject {
     ///
     /// # Errors
     /// There is none, or it is of another kind.
-    pub fn ssh_signature(&self) -> Result<&[u8], VerifyError> {
+    pub(crate) fn ssh_signature(&self) -> Result<&[u8], VerifyError> {
         let what = self.what.clone();
         if self.signature.is_empty() {
             return Err(VerifyError::Unsigned { what });
@@ -186,7 +191,7 @@ fn armour(text: &[u8]) -> Option<&'static str> {
     found.map(|(_, kind)| *kind)
 }
 
-fn short(followed: &Revision) -> String {
+fn short(followed: &ListedRevision) -> String {
     let mut text = followed.commit.to_string();
     text.truncate(12);
     text

@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-use crate::git::text;
 use crate::process::ask::Ran;
+use crate::util::text;
 
 /// Who signed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Signer {
+pub(crate) struct Signer {
     /// As the allowed signers name them: often an address, possibly a pattern of addresses.
     pub principal: String,
     /// The key.
@@ -16,7 +16,7 @@ pub struct Signer {
 
 /// A key, as ssh-keygen names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Key {
+pub(crate) struct Key {
     /// `ED25519`, `RSA`, `ED25519-CERT`…
     pub kind: String,
     /// `SHA256:…`
@@ -25,7 +25,7 @@ pub struct Key {
 
 /// Why a signature does not count.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Doubt {
+pub(crate) enum Doubt {
     /// It does not belong to what it stands on.
     Bad(String),
     /// It may be good, but this principal may not make it.
@@ -37,8 +37,8 @@ const GOOD: &str = "Good \"git\" signature ";
 
 /// Of `find-principals`: whose key it is, in the file's order; nobody where it failed.
 #[must_use]
-pub fn principals(ran: &Ran) -> Vec<String> {
-    if ran.code != Some(0) {
+pub(crate) fn principals(ran: &Ran) -> Vec<String> {
+    if ran.code != 0 {
         return Vec::new();
     }
     // Unchanged, since they are handed back; only what cannot be an argument is left out.
@@ -55,7 +55,7 @@ pub fn principals(ran: &Ran) -> Vec<String> {
 ///
 /// # Errors
 /// Why it does not count.
-pub fn signer(ran: &Ran, principal: &str) -> Result<Signer, Doubt> {
+pub(crate) fn signer(ran: &Ran, principal: &str) -> Result<Signer, Doubt> {
     match good(ran, &format!("{GOOD}for {principal} with ")) {
         Some(key) => Ok(Signer {
             principal: principal.to_owned(),
@@ -79,7 +79,7 @@ pub fn signer(ran: &Ran, principal: &str) -> Result<Signer, Doubt> {
 
 /// Of `check-novalidate`: the key of a signature that belongs to its text, whosever it is.
 #[must_use]
-pub fn key(ran: &Ran) -> Option<Key> {
+pub(crate) fn key(ran: &Ran) -> Option<Key> {
     good(ran, &format!("{GOOD}with "))
 }
 
@@ -88,7 +88,7 @@ fn good(ran: &Ran, before: &str) -> Option<Key> {
     let mut lines = said.lines();
     let (kind, fingerprint) = lines.next()?.strip_prefix(before)?.split_once(" key ")?;
     let token = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic());
-    let whole = ran.code == Some(0) && lines.next().is_none();
+    let whole = ran.code == 0 && lines.next().is_none();
     let told = token(kind) && token(fingerprint) && fingerprint.starts_with("SHA256:");
     (whole && told).then(|| Key {
         kind: kind.to_owned(),
@@ -98,7 +98,7 @@ fn good(ran: &Ran, before: &str) -> Option<Key> {
 
 /// What it complained about, fit for a terminal, without what it says at every failure.
 #[must_use]
-pub fn remarks(ran: &Ran) -> String {
+pub(crate) fn remarks(ran: &Ran) -> String {
     let lines = text::lines(&ran.stderr);
     let telling = lines
         .into_iter()
@@ -106,9 +106,8 @@ pub fn remarks(ran: &Ran) -> String {
     let said = telling.collect::<Vec<_>>().join("; ");
     match (said.is_empty(), ran.code) {
         (false, _) => said,
-        (true, Some(0 | 255)) => String::new(),
-        (true, Some(code)) => format!("exit code {code}"),
-        (true, None) => "ended by a signal".to_owned(),
+        (true, 0 | 255) => String::new(),
+        (true, code) => format!("exit code {code}"),
     }
 }
 

@@ -1,357 +1,341 @@
 //! Asking the worker. Every answer is taken for a hostile one: bounded, checked, or proven.
 
-use std::collections::BTreeSet;
-use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::path::Path;
+use std::time::Duration;
 
-use git2::Oid;
+use pp_objects::protocol::{self, Answer, Kind, MOST_BYTES, MOST_TEXT, Piece, Progress, Request};
+use pp_objects::{Kind as ObjectKind, ObjectId};
 
-use super::WORD;
-use super::child::{Running, Task};
+use super::channel::{Channel, Task};
 use super::error::WorkerError;
-use super::protocol::{self, Answer, Kind, MOST_TEXT, Progress, Request, Trouble};
-use super::serve::Role;
-use crate::config::tree::TreeRules;
-use crate::git::fetch::{self, Held, Store};
-use crate::git::receive::{NotTaken, Pack};
-use crate::git::text;
-use crate::proof::{self, Id};
+use super::objects::{ObjectPiece, Objects};
+use crate::util::text;
 
 /// To start, to be contained and to open a mirror.
-const OPENING: Duration = Duration::from_secs(60);
+const OPENING: Task = task("opening the mirror", 60);
 
-/// For a question about what is in the mirror.
-const QUESTION: Duration = Duration::from_secs(120);
+/// To look for an object.
+const LOOKING: Task = task("looking into the mirror", 120);
 
-/// For one pack in place of many.
-const TIDYING: Duration = Duration::from_secs(900);
+/// To compare two histories.
+const COMPARING: Task = task("comparing two revisions", 120);
 
-/// For a checkout: its own budget, and the sync of a slow disk.
-const CHECKOUT: Duration = Duration::from_secs(900);
+/// To hand over objects that are held in memory.
+const READING: Task = task("reading an object", 120);
+
+/// To hand over the files of a release, a slow disk included.
+const WRITING: Task = task("writing the files", 900);
+
+/// To name the commit that was fetched.
+const KEEPING: Task = task("reading what came", 120);
+
+/// To make one pack of many.
+const TIDYING: Task = task("tidying the mirror", 900);
 
 /// Most commits that are named to the server.
-const MOST_HAVES: usize = 1024;
+const MOST_TIPS: usize = 1024;
+
+/// Most bytes of objects that are held in memory at once: trees with two hundred thousand entries have fewer.
+const MOST_HELD: usize = 64 << 20;
+
+const fn task(doing: &'static str, seconds: u64) -> Task {
+    Task {
+        doing,
+        time: Duration::from_secs(seconds),
+    }
+}
+
+/// What of a repository is in the mirror already.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Tips {
+    /// Commits that are there with their history.
+    pub(crate) commits: Vec<ObjectId>,
+    /// Those at which that history ends without being at its beginning.
+    pub(crate) boundary: Vec<ObjectId>,
+}
 
 /// A worker that has said that it is ready.
 #[derive(Debug)]
-pub struct Client {
-    running: Running,
+pub(crate) struct Client {
+    pub(super) channel: Channel,
     lacking: Option<String>,
 }
 
 impl Client {
-    /// Starts `program` as a worker in `role`.
+    /// Starts `program` as the worker for the mirror at `mirror`.
     ///
     /// # Errors
-    /// [`WorkerError::Broken`] if the mirror is damaged.
-    pub fn start(program: &Path, role: &Role) -> Result<Self, WorkerError> {
-        let arguments = role.arguments();
-        let mut all = vec![OsStr::new(WORD)];
-        all.extend(arguments.iter().map(|argument| argument.as_os_str()));
+    /// [`WorkerError::Refused`] with [`Trouble::Broken`](super::error::Trouble::Broken) if the mirror is damaged.
+    pub(crate) fn start(program: &Path, mirror: &Path) -> Result<Self, WorkerError> {
         let mut client = Self {
-            running: Running::start(program, &all)?,
+            channel: Channel::start(program, mirror, OPENING)?,
             lacking: None,
         };
-        let task = Task::new("opening the mirror", OPENING);
-        match client.answer(task, &mut |_| {})? {
-            Answer::Ready(lacking) => client.lacking = lacking.map(|text| cleaned(&text)),
-            other => return Err(client.unexpected(&other, task)),
+        match client.answer(OPENING, &mut |_| {})? {
+            Answer::Ready { version, lacking } if version == protocol::VERSION => {
+                client.lacking = lacking.map(|text| cleaned(&text));
+                Ok(client)
+            }
+            Answer::Ready { version, .. } => Err(WorkerError::Version {
+                theirs: cleaned(&version),
+                ours: protocol::VERSION,
+            }),
+            other => Err(client.unexpected(&other, OPENING)),
         }
-        Ok(client)
     }
 
     /// What of the containment this kernel cannot enforce.
-    #[must_use]
-    pub fn lacking(&self) -> Option<&str> {
+    pub(crate) fn lacking(&self) -> Option<&str> {
         self.lacking.as_deref()
     }
 
-    /// Its process, for tests that look for what is left of it.
-    #[must_use]
-    pub fn id(&self) -> u32 {
-        self.running.id()
+    /// The commits to name to the server as here already, those of what is kept as `pin`; none if `id` itself
+    /// is in the mirror.
+    ///
+    /// # Errors
+    /// [`WorkerError`].
+    pub(crate) fn tips_without(
+        &mut self,
+        id: ObjectId,
+        pin: &str,
+    ) -> Result<Option<Tips>, WorkerError> {
+        match self.ask(&Request::Haves(id, pin.to_owned()), LOOKING)? {
+            Answer::Here => Ok(None),
+            Answer::Haves(commits, boundary)
+                if commits.len() <= MOST_TIPS && boundary.len() <= MOST_TIPS =>
+            {
+                Ok(Some(Tips { commits, boundary }))
+            }
+            other => Err(self.unexpected(&other, LOOKING)),
+        }
+    }
+
+    /// Keeps `id`, which is in the mirror now, as `pin` for the next fetch to build on, and names its commit.
+    ///
+    /// # Errors
+    /// The object is not there, or stands for no commit.
+    pub(crate) fn keep_as(&mut self, id: ObjectId, pin: &str) -> Result<ObjectId, WorkerError> {
+        match self.ask(&Request::KeepAs(id, pin.to_owned()), KEEPING)? {
+            Answer::Commit(id) => Ok(id),
+            other => Err(self.unexpected(&other, KEEPING)),
+        }
     }
 
     /// The content of an object, proven by its name.
     ///
     /// # Errors
     /// [`WorkerError`].
-    pub fn object(&mut self, id: Id, kind: proof::Kind) -> Result<Vec<u8>, WorkerError> {
-        let task = Task::new("reading an object", QUESTION);
-        let bytes = self.bytes(&Request::Object(id.to_string()), task)?;
-        if id.names(kind, &bytes) {
-            return Ok(bytes);
-        }
-        self.running.end();
-        let id = id.to_string();
-        Err(WorkerError::Forged { id })
+    pub(crate) fn object(
+        &mut self,
+        id: ObjectId,
+        kind: ObjectKind,
+    ) -> Result<Vec<u8>, WorkerError> {
+        Ok(self.read(kind, &[id])?.pop().unwrap_or_default())
     }
 
     /// The commits from `to` back to `from`; none if there is no such chain. Not proven yet.
     ///
     /// # Errors
     /// [`WorkerError`].
-    pub fn chain(&mut self, from: Id, to: Id) -> Result<Vec<Id>, WorkerError> {
-        let task = Task::new("comparing two revisions", QUESTION);
-        let bytes = self.bytes(&Request::Chain(from.to_string(), to.to_string()), task)?;
-        Ok(bytes
-            .chunks_exact(Id::LENGTH)
-            .filter_map(Id::from_bytes)
-            .collect())
+    pub(crate) fn chain(
+        &mut self,
+        from: ObjectId,
+        to: ObjectId,
+    ) -> Result<Vec<ObjectId>, WorkerError> {
+        self.send(&Request::Chain(from, to), None, COMPARING)?;
+        let bytes = self.bytes(COMPARING)?;
+        Ok(protocol::read_ids(&bytes).collect())
     }
 
     /// Has what is live kept, and the mirror tidied.
     ///
     /// # Errors
     /// [`WorkerError`].
-    pub fn keep(&mut self, live: Id) -> Result<(), WorkerError> {
-        self.done(
-            &Request::Keep(live.to_string()),
-            Task::new("tidying the mirror", TIDYING),
-            &mut |_| {},
-        )
-    }
-
-    /// Has the files of `revision` written, with the submodules at these paths and as the `rules` have
-    /// it, and tells `tick` how many of how many.
-    ///
-    /// # Errors
-    /// [`WorkerError::Tree`] if the tree is refused.
-    pub fn check_out(
-        &mut self,
-        revision: Id,
-        submodules: &BTreeSet<PathBuf>,
-        rules: &TreeRules,
-        tick: &mut dyn FnMut(Progress),
-    ) -> Result<(), WorkerError> {
-        let task = Task::new("writing the files", CHECKOUT);
-        let request = Request::CheckOut(revision.to_string(), submodules.clone(), rules.clone());
-        self.done(&request, task, tick)
-    }
-
-    /// Ends it and waits for that: nobody writes any more where it could.
-    pub fn end(mut self) {
-        self.running.end();
-    }
-
-    fn done(
-        &mut self,
-        request: &Request,
-        task: Task,
-        tick: &mut dyn FnMut(Progress),
-    ) -> Result<(), WorkerError> {
-        match self.ask(request, task, tick)? {
+    pub(crate) fn keep(&mut self, live: ObjectId) -> Result<(), WorkerError> {
+        match self.ask(&Request::Keep(live), TIDYING)? {
             Answer::Done => Ok(()),
-            other => Err(self.unexpected(&other, task)),
+            other => Err(self.unexpected(&other, TIDYING)),
         }
     }
 
-    fn bytes(&mut self, request: &Request, task: Task) -> Result<Vec<u8>, WorkerError> {
-        match self.ask(request, task, &mut |_| {})? {
-            Answer::Bytes => {}
-            other => return Err(self.unexpected(&other, task)),
-        }
-        match self.running.hear(task)? {
-            (Kind::Bytes, bytes) => Ok(bytes),
-            _ => Err(self.running.nonsense("something else than bytes", task)),
-        }
+    fn ask(&mut self, request: &Request, task: Task) -> Result<Answer, WorkerError> {
+        self.send(request, None, task)?;
+        self.answer(task, &mut |_| {})
     }
 
-    fn ask(
+    /// Sends a request, with the list of ids that belongs to it.
+    pub(super) fn send(
         &mut self,
         request: &Request,
+        ids: Option<&[ObjectId]>,
         task: Task,
-        tick: &mut dyn FnMut(Progress),
-    ) -> Result<Answer, WorkerError> {
-        self.say(request, task)?;
-        self.answer(task, tick)
-    }
-
-    fn say(&mut self, request: &Request, task: Task) -> Result<(), WorkerError> {
-        match protocol::json(Kind::Json, request) {
-            Ok(frame) => self.running.say(&frame, task),
-            Err(error) => Err(WorkerError::Failed(error.to_string())),
-        }
+    ) -> Result<(), WorkerError> {
+        self.channel.begin(task);
+        let frame = protocol::json(Kind::Json, request);
+        let mut frames = frame.map_err(|error| WorkerError::Refused {
+            trouble: protocol::Trouble::Other,
+            why: error.to_string(),
+            errno: None,
+        })?;
+        frames.extend(ids.map(protocol::ids).unwrap_or_default());
+        self.channel.send(&frames, task)
     }
 
     /// The answer, with the progress before it; a failure is an error.
-    fn answer(
+    pub(super) fn answer(
         &mut self,
         task: Task,
         tick: &mut dyn FnMut(Progress),
     ) -> Result<Answer, WorkerError> {
         loop {
-            let (kind, text) = self.running.hear(task)?;
-            if let Some(answer) = self.read(kind, &text, task, tick)? {
+            let (kind, content) = self.channel.receive(task)?;
+            if let Some(answer) = self.read_answer(kind, &content, task, tick)? {
                 return Ok(answer);
             }
         }
     }
 
-    /// The answer in a frame; none if it is progress.
-    fn read(
+    /// The bytes that were asked for.
+    fn bytes(&mut self, task: Task) -> Result<Vec<u8>, WorkerError> {
+        let bytes = match self.channel.receive(task)? {
+            (Kind::Bytes, bytes) => bytes.to_vec(),
+            (kind, content) => {
+                return match self.read_answer(kind, &content, task, &mut |_| {})? {
+                    Some(answer) => Err(self.unexpected(&answer, task)),
+                    None => Err(self.channel.nonsense("progress in place of bytes", task)),
+                };
+            }
+        };
+        match self.answer(task, &mut |_| {})? {
+            Answer::Done => Ok(bytes),
+            other => Err(self.unexpected(&other, task)),
+        }
+    }
+
+    /// The answer in a frame; none if the frame holds progress.
+    pub(super) fn read_answer(
         &mut self,
         kind: Kind,
-        text: &[u8],
+        content: &[u8],
         task: Task,
         tick: &mut dyn FnMut(Progress),
     ) -> Result<Option<Answer>, WorkerError> {
         let read = match kind {
-            Kind::Progress => serde_json::from_slice(text).map(|now| {
+            Kind::Progress => serde_json::from_slice(content).map(|now| {
                 tick(now);
                 None
             }),
-            Kind::Json => serde_json::from_slice(text).map(Some),
-            Kind::Bytes | Kind::BrokenOff => {
-                return Err(self.running.nonsense("bytes nobody asked for", task));
+            Kind::Json => serde_json::from_slice(content).map(Some),
+            Kind::Bytes | Kind::BrokenOff | Kind::Piece => {
+                return Err(self.channel.nonsense("bytes nobody asked for", task));
             }
         };
         match read {
-            Ok(Some(Answer::Failed(trouble, why))) => {
-                let why = cleaned(&why);
-                Err(match trouble {
-                    Trouble::Broken => WorkerError::Broken(why),
-                    Trouble::Tree => WorkerError::Tree(why),
-                    Trouble::Pack => WorkerError::Pack(why),
-                    Trouble::NoCommit => WorkerError::NoCommit(why),
-                    Trouble::Other => WorkerError::Failed(why),
-                })
-            }
-            Ok(other) => Ok(other),
-            Err(_) => Err(self.running.nonsense("what is no answer", task)),
-        }
-    }
-
-    fn unexpected(&mut self, answer: &Answer, task: Task) -> WorkerError {
-        let what = format!("something else than was asked ({answer:?})");
-        self.running.nonsense(what, task)
-    }
-
-    fn id_of(&mut self, text: &str, task: Task) -> Result<Oid, WorkerError> {
-        match Id::parse(text.as_bytes()).and_then(|id| Oid::from_bytes(id.as_bytes()).ok()) {
-            Some(id) => Ok(id),
-            None => Err(self.running.nonsense("what is no object's name", task)),
-        }
-    }
-
-    /// Hands a pack over, piece by piece; the worker's answer, should it come before the end.
-    fn hand_over(
-        &mut self,
-        pack: &mut dyn Pack,
-        task: Task,
-        tick: &mut dyn FnMut(u64, Progress),
-    ) -> Result<Option<Answer>, NotTaken<WorkerError>> {
-        let mut bytes = 0;
-        loop {
-            let Ok(chunk) = pack.next() else {
-                // It must not take what has come for all.
-                let frame = protocol::frame(Kind::BrokenOff, &[]);
-                let _ = self.running.say(&frame, task);
-                return Err(NotTaken::BrokenOff);
-            };
-            // An empty piece would be the end.
-            let frame = match chunk {
-                Some([]) => continue,
-                Some(chunk) => protocol::frame(Kind::Bytes, chunk),
-                None => protocol::frame(Kind::Bytes, &[]),
-            };
-            let over = chunk.is_none();
-            bytes += chunk.map_or(0, <[u8]>::len) as u64;
-            self.running.say(&frame, task)?;
-            self.running.glance(task)?;
-            while let Some((kind, text)) = self.running.heard_already(task)? {
-                let answer = self.read(kind, &text, task, &mut |now| tick(bytes, now))?;
-                if answer.is_some() {
-                    return Ok(answer);
-                }
-            }
-            if over {
-                let answer = self.answer(task, &mut |now| tick(bytes, now))?;
-                return Ok(Some(answer));
-            }
-        }
-    }
-}
-
-impl Store for Client {
-    type Error = WorkerError;
-
-    fn haves(&mut self, id: Oid, pin: &str) -> Result<Option<Held>, WorkerError> {
-        let task = Task::new("looking into the mirror", QUESTION);
-        match self.ask(
-            &Request::Haves(id.to_string(), pin.to_owned()),
-            task,
-            &mut |_| {},
-        )? {
-            Answer::Here => Ok(None),
-            Answer::Haves(commits, boundary)
-                if commits.len() <= MOST_HAVES && boundary.len() <= MOST_HAVES =>
-            {
-                let mut ids = |all: Vec<String>| {
-                    let ids = all.iter().map(|text| self.id_of(text, task));
-                    ids.collect::<Result<Vec<_>, _>>()
-                };
-                Ok(Some(Held {
-                    commits: ids(commits)?,
-                    boundary: ids(boundary)?,
-                }))
-            }
-            other => Err(self.unexpected(&other, task)),
-        }
-    }
-
-    fn receive(
-        &mut self,
-        id: Oid,
-        pack: &mut dyn Pack,
-        progress: &mut dyn FnMut(fetch::Progress),
-    ) -> Result<fetch::Progress, NotTaken<WorkerError>> {
-        let time = pack.deadline().map_or(CHECKOUT, |deadline| {
-            deadline.saturating_duration_since(Instant::now())
-        });
-        let task = Task::new("indexing what came", time);
-        let boundary = pack.boundary().iter().map(Oid::to_string).collect();
-        self.say(&Request::Receive(id.to_string(), boundary), task)?;
-        let mut seen = fetch::Progress::default();
-        let mut tick = |bytes: u64, now: Progress| {
-            let count = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
-            seen = fetch::Progress {
-                bytes,
-                total: count(now.of),
-                indexed: count(now.done),
-            };
-            progress(seen);
-        };
-        let answer = self.hand_over(pack, task, &mut tick);
-        match answer.map_err(not_taken)? {
-            Some(Answer::Received(objects)) => Ok(fetch::Progress {
-                total: usize::try_from(objects).unwrap_or(usize::MAX),
-                ..seen
+            Ok(Some(Answer::Failed(trouble, why, errno))) => Err(WorkerError::Refused {
+                trouble,
+                why: cleaned(&why),
+                errno,
             }),
-            Some(other) => Err(self.unexpected(&other, task).into()),
-            None => Err(self.running.nonsense("nothing", task).into()),
+            Ok(other) => Ok(other),
+            Err(_) => Err(self.channel.nonsense("what is no answer", task)),
         }
     }
 
-    fn keep_as(&mut self, id: Oid, pin: &str) -> Result<Oid, WorkerError> {
-        let task = Task::new("reading what came", QUESTION);
-        match self.ask(
-            &Request::KeepAs(id.to_string(), pin.to_owned()),
-            task,
-            &mut |_| {},
-        )? {
-            Answer::Commit(text) => self.id_of(&text, task),
-            other => Err(self.unexpected(&other, task)),
+    pub(super) fn unexpected(&mut self, answer: &Answer, task: Task) -> WorkerError {
+        let what = format!("something else than was asked ({answer:?})");
+        self.channel.nonsense(what, task)
+    }
+
+    /// Takes the pieces of so many objects until the worker says that this was all.
+    fn pieces(
+        &mut self,
+        count: usize,
+        task: Task,
+        take: &mut dyn FnMut(ObjectPiece) -> bool,
+    ) -> Result<(), WorkerError> {
+        let mut whole = vec![false; count];
+        loop {
+            let (kind, content) = self.channel.receive(task)?;
+            if kind != Kind::Piece {
+                return match self.read_answer(kind, &content, task, &mut |_| {})? {
+                    Some(Answer::Done) if whole.iter().all(|whole| *whole) => Ok(()),
+                    Some(Answer::Done) => Err(self
+                        .channel
+                        .nonsense("that all is there, and it is not", task)),
+                    Some(other) => Err(self.unexpected(&other, task)),
+                    None => continue,
+                };
+            }
+            let piece = Piece::read(&content);
+            let known = piece.and_then(|piece| Some((piece, whole.get_mut(piece.index)?)));
+            let Some((piece, known)) = known.filter(|(_, whole)| !**whole) else {
+                let what = "a piece of an object that nobody asked for";
+                return Err(self.channel.nonsense(what, task));
+            };
+            *known = piece.last;
+            let piece = ObjectPiece {
+                index: piece.index,
+                last: piece.last,
+                bytes: content.slice_ref(piece.bytes),
+            };
+            if !take(piece) {
+                self.channel.end();
+                return Ok(());
+            }
         }
     }
 }
 
-fn not_taken(why: NotTaken<WorkerError>) -> NotTaken<WorkerError> {
-    match why {
-        NotTaken::Failed(WorkerError::Pack(why)) => NotTaken::Refused(why),
-        NotTaken::Failed(WorkerError::TimedOut { .. }) => NotTaken::Late,
-        other => other,
+impl Objects for Client {
+    fn read(&mut self, kind: ObjectKind, ids: &[ObjectId]) -> Result<Vec<Vec<u8>>, WorkerError> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.send(&Request::Objects(kind), Some(ids), READING)?;
+        let mut all = vec![Vec::new(); ids.len()];
+        let mut held = 0;
+        self.pieces(ids.len(), READING, &mut |piece| {
+            held += piece.bytes.len();
+            if let Some(object) = all.get_mut(piece.index) {
+                object.extend_from_slice(&piece.bytes);
+            }
+            held <= MOST_HELD
+        })?;
+        if held > MOST_HELD || all.iter().any(|object| object.len() > MOST_BYTES) {
+            return Err(self.channel.nonsense("more bytes than are taken", READING));
+        }
+        for (id, content) in ids.iter().zip(&all) {
+            if !id.names(kind, content) {
+                self.channel.end();
+                let id = id.to_string();
+                return Err(WorkerError::Forged { id });
+            }
+        }
+        Ok(all)
+    }
+
+    fn sizes(&mut self, ids: &[ObjectId]) -> Result<Vec<u64>, WorkerError> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.send(&Request::Sizes, Some(ids), READING)?;
+        let bytes = self.bytes(READING)?;
+        let (sizes, rest) = bytes.as_chunks::<8>();
+        if sizes.len() != ids.len() || !rest.is_empty() {
+            return Err(self
+                .channel
+                .nonsense("fewer or more sizes than asked for", READING));
+        }
+        Ok(sizes.iter().copied().map(u64::from_le_bytes).collect())
+    }
+
+    fn stream(
+        &mut self,
+        ids: &[ObjectId],
+        take: &mut dyn FnMut(ObjectPiece) -> bool,
+    ) -> Result<(), WorkerError> {
+        self.send(&Request::Objects(ObjectKind::Blob), Some(ids), WRITING)?;
+        self.pieces(ids.len(), WRITING, take)
     }
 }
 

@@ -5,13 +5,12 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::git::RemoteError;
-use crate::proof::written::Differs;
+use crate::space;
 
 /// Why the worker has not done what it was asked.
 #[derive(Debug, Error)]
-pub enum WorkerError {
-    /// It did not start.
+pub(crate) enum WorkerError {
+    /// The worker did not start.
     #[error("the git worker cannot be started: {source} ({})\n  was pp-fetcher removed or replaced? start it again", program.display())]
     Start {
         /// The program.
@@ -19,7 +18,18 @@ pub enum WorkerError {
         /// What the kernel said.
         source: std::io::Error,
     },
-    /// It is gone.
+    /// The worker is of another version than this program.
+    #[error(
+        "the git worker is of version {theirs}, and pp-fetcher of {ours}: pp-fetcher was upgraded while it ran\n  \
+         as root: systemctl restart pp-fetcher"
+    )]
+    Version {
+        /// What the worker says.
+        theirs: String,
+        /// What would fit.
+        ours: &'static str,
+    },
+    /// The worker is gone.
     #[error(
         "the git worker {how} while {doing}{}; what it worked on is as it was, or is made anew\n  {advice}",
         heard(said)
@@ -34,7 +44,7 @@ pub enum WorkerError {
         /// What to do.
         advice: &'static str,
     },
-    /// It did not finish.
+    /// The worker did not finish.
     #[error("the git worker had not finished {doing} after {} s and was ended{}\n  a slow disk, or a very large repository; the next poll tries again", time.as_secs(), heard(said))]
     TimedOut {
         /// What it had been asked.
@@ -44,7 +54,15 @@ pub enum WorkerError {
         /// What it said.
         said: String,
     },
-    /// What it says makes no sense.
+    /// pp-fetcher is to stop.
+    #[error(
+        "pp-fetcher was told to stop while the git worker was {doing}; the next poll tries again"
+    )]
+    Stopped {
+        /// What it had been asked.
+        doing: &'static str,
+    },
+    /// What the worker says makes no sense.
     #[error("the git worker answered {what} while {doing}, and was ended\n  {SUSPICION}")]
     Nonsense {
         /// What it had been asked.
@@ -52,34 +70,35 @@ pub enum WorkerError {
         /// What is wrong with the answer.
         what: String,
     },
-    /// It handed over something else than what was named.
+    /// The worker handed over something else than what was named.
     #[error("what the git worker gave as {id} is not the object of that name\n  {SUSPICION}")]
     Forged {
         /// The name.
         id: String,
     },
-    /// It wrote something else than the tree.
-    #[error("what was written is not what the commit names: {}: {}; nothing of it is deployed\n  {SUSPICION}", .0.path, .0.how)]
-    Differs(Differs),
-    /// The mirror is damaged.
-    #[error("{0}")]
-    Broken(String),
-    /// What was fetched is no commit, but something of this kind.
-    #[error("it stands for a {0}, not for a commit")]
-    NoCommit(String),
-    /// The tree is refused.
-    #[error("{0}")]
-    Tree(String),
-    /// The pack is refused.
-    #[error("{0}")]
-    Pack(String),
-    /// It says why it cannot.
-    #[error("{0}")]
-    Failed(String),
-    /// The remote's side of a fetch.
-    #[error(transparent)]
-    Remote(#[from] RemoteError),
+    /// The worker says why it cannot.
+    #[error("{why}{}", disk(*errno))]
+    Refused {
+        /// What kind of reason that is.
+        trouble: Trouble,
+        /// In words.
+        why: String,
+        /// The kernel's error, where that is the reason.
+        errno: Option<i32>,
+    },
+    /// The directory of the mirror cannot be made or moved away.
+    #[error("cannot {what} {}: {source}{}", path.display(), space::advice(source))]
+    Directory {
+        /// What was tried.
+        what: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What the kernel said.
+        source: std::io::Error,
+    },
 }
+
+pub(crate) use pp_objects::protocol::Trouble;
 
 /// What a lie may mean.
 const SUSPICION: &str = "either the disk or the memory of this host is bad, or what the forge sent has taken the worker \
@@ -91,4 +110,11 @@ fn heard(said: &str) -> String {
     } else {
         format!(" ({said})")
     }
+}
+
+/// What to do about an error of the disk.
+fn disk(errno: Option<i32>) -> &'static str {
+    errno.map_or("", |number| {
+        space::advice(&std::io::Error::from_raw_os_error(number))
+    })
 }

@@ -1,43 +1,39 @@
-//! The process in which foreign data meets C: libgit2 runs in here and nowhere else.
+//! The parent's side of the git worker: the process in which foreign data meets C (`fetcher/worker`).
 //!
-//! ```text
-//!                    pp-fetcher (safe Rust)                             pp-fetcher git-worker (libgit2)
-//!  forge ◀──ssh──▶ listing, wire protocol ──── pack, requests ────▶ stdin   index, hash, complete ──▶ mirror
-//!                  keys, configuration, state                               read commits and trees
-//!                  signatures, hashes   ◀───── answers, objects ─── stdout  write files ────────────▶ release
-//! ```
+//! One worker for a deploy, from the fetch to the last file; none for a poll that finds nothing new. The
+//! worker takes the pack into the mirror and hands out objects by their ids; it can write the mirror and
+//! nothing else, and it never sees a release. Nothing that it says is believed: every object is hashed here,
+//! texts are cleaned, lengths are bounded (`CONTAINMENT.md`).
 //!
-//! One worker for a fetch and what is asked about it, one for each checkout; none for a poll that finds
-//! nothing new. Each is this program again, contained before it opens anything, and gone when its
-//! pipe is closed, when its deadline has passed, or when we die.
-//!
-//! Nothing that it says is believed: an object is hashed here, a release is read back and compared
-//! with the tree that the commit names ([`crate::proof`]), text is cleaned, lengths are bounded. What
-//! a break-in gets is tried from inside by `tests/contained.rs` and listed in `CONTAINMENT.md`.
-//!
-//! - [`sandbox`]: what a worker gives up. [`serve`]: what it does. [`protocol`]: what is said.
-//! - [`child`]: its process as we hold it. [`client`]: what we ask, and what we take for an answer.
+//! - [`channel`]: frames to and from the process. [`client`]: what is asked, and what is taken for an answer.
+//! - [`objects`]: objects by their ids. [`transfer`]: a pack handed over. [`mirror`]: the directory of the mirror, made and set aside.
 //! - [`error`]: why nothing came of it.
 
-pub mod child;
-pub mod client;
-pub mod error;
-pub mod protocol;
-pub mod sandbox;
-#[cfg(feature = "selftest")]
-#[allow(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "for tests, which read it"
-)]
-pub mod selftest;
-pub mod serve;
+pub(crate) mod channel;
+mod client;
+pub(crate) mod error;
+pub(crate) mod mirror;
+mod objects;
+mod transfer;
 
-pub use client::Client;
-pub use error::WorkerError;
+use std::path::{Path, PathBuf};
 
-/// The word that makes this program a worker, as its first argument. Not for people.
-pub const WORD: &str = "git-worker";
+pub(crate) use client::Client;
+pub(crate) use error::WorkerError;
+pub(crate) use objects::{ObjectPiece, Objects};
 
-/// This very program, whatever has become of its file since it was started.
-pub const OURSELVES: &str = "/proc/self/exe";
+/// The name of the worker's program.
+const NAME: &str = "pp-git-worker";
+
+/// Where the worker's program is: below `lib` beside the directory of this program, as the package has both
+/// (`/usr/bin/pp-fetcher`, `/usr/lib/pp-fetcher/pp-git-worker`), or in the same directory, where they were built.
+pub(crate) fn program() -> PathBuf {
+    let ours = std::env::current_exe().unwrap_or_default();
+    let here = ours.parent().unwrap_or(Path::new("/usr/bin"));
+    let packaged = here
+        .parent()
+        .map(|above| above.join("lib/pp-fetcher").join(NAME));
+    packaged
+        .filter(|path| path.is_file())
+        .unwrap_or_else(|| here.join(NAME))
+}

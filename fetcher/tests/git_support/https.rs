@@ -8,9 +8,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
 
-use pp_fetcher::git::RemoteOptions;
 use rcgen::{CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
@@ -148,16 +146,6 @@ impl Server {
 
     pub fn url(&self, path: &str) -> String {
         format!("https://127.0.0.1:{}{path}", self.port)
-    }
-
-    /// As an app file has it: the server's authority, and a deadline that is long enough.
-    pub fn options(&self) -> RemoteOptions {
-        let mut options = RemoteOptions {
-            deadline: Duration::from_secs(30),
-            ..RemoteOptions::default()
-        };
-        options.https.ca_file = self.dir.path().join("ca.pem");
-        options
     }
 
     pub fn seen(&self) -> Vec<Request> {

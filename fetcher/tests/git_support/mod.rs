@@ -2,6 +2,8 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
 pub mod agent;
+pub mod built;
+pub mod https;
 pub mod sshd;
 
 use std::fs;
@@ -9,7 +11,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use pp_fetcher::git::{Mirror, Oid, RemoteOptions, RepositoryUrl};
+#[allow(unused_imports, reason = "not every suite starts a worker")]
+pub use built::built_worker;
+use pp_objects::ObjectId;
 use tempfile::TempDir;
 
 /// A repository to fetch from, in a directory of its own.
@@ -36,14 +40,6 @@ impl Forge {
 
     pub fn repo(&self) -> PathBuf {
         self.dir.path().join("repo")
-    }
-
-    pub fn url(&self) -> RepositoryUrl {
-        RepositoryUrl::File { path: self.repo() }
-    }
-
-    pub fn mirror(&self) -> Mirror {
-        Mirror::open_or_create(&self.mirror_path()).unwrap()
     }
 
     pub fn mirror_path(&self) -> PathBuf {
@@ -77,7 +73,7 @@ impl Forge {
     }
 
     /// Writes a file, commits, gives the commit.
-    pub fn commit(&self, name: &str, content: &str, message: &str) -> Oid {
+    pub fn commit(&self, name: &str, content: &str, message: &str) -> ObjectId {
         let path = self.repo().join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, content).unwrap();
@@ -87,7 +83,7 @@ impl Forge {
     }
 
     /// Commits whatever tree object `tree` is, however hostile, on `main`.
-    pub fn commit_tree(&self, tree: &str) -> Oid {
+    pub fn commit_tree(&self, tree: &str) -> ObjectId {
         let commit = self.git(&["commit-tree", "-m", "a tree", tree]);
         self.git(&["update-ref", "refs/heads/main", &commit]);
         oid(&commit)
@@ -113,8 +109,8 @@ impl Forge {
     }
 }
 
-pub fn oid(hex: &str) -> Oid {
-    Oid::from_str(hex).unwrap()
+pub fn oid(hex: &str) -> ObjectId {
+    ObjectId::parse(hex).unwrap()
 }
 
 /// Writes a script, from another process: one that this process has open for writing while another
@@ -131,15 +127,6 @@ pub fn script(path: &Path, body: &str) {
     std::io::Write::write_all(&mut stdin, text.as_bytes()).unwrap();
     drop(stdin);
     assert!(writer.wait().unwrap().success());
-}
-
-/// Options whose ssh is a script with this body.
-pub fn fake_ssh(dir: &Path, body: &str) -> RemoteOptions {
-    let program = dir.join("ssh");
-    script(&program, body);
-    let mut options = RemoteOptions::default();
-    options.ssh.program = program;
-    options
 }
 
 /// The processes of a group, zombies that wait for another parent not counted.

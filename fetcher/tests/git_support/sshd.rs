@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use pp_fetcher::git::{RemoteOptions, RepositoryUrl};
+use super::built::{built, built_worker};
 use tempfile::TempDir;
 
 /// Whom the program runs as where the tests are root's.
@@ -109,17 +109,26 @@ impl Sshd {
         keygen(&self.at(name));
     }
 
+    /// Has the program in our directory: a link where that is possible, and a copy by another process elsewhere:
+    /// one that this one has open for writing while it forks could not be executed for a moment.
+    fn have(&self, name: &str, program: &Path) {
+        let here = self.at(name);
+        if !here.exists() && fs::hard_link(program, &here).is_err() {
+            let mut copy = Command::new("cp");
+            assert!(copy.arg(program).arg(&here).status().unwrap().success());
+        }
+    }
+
     /// pp-fetcher, as somebody who is not root, whose the directory with the configuration is: root would not work
     /// with files that somebody else could have written.
     pub fn fetcher(&self) -> Command {
-        let here = self.at("pp-fetcher");
-        // A link where that is possible, and a copy by another process elsewhere: one that this one has open for
-        // writing while it forks could not be executed for a moment.
-        let built = env!("CARGO_BIN_EXE_pp-fetcher");
-        if !here.exists() && fs::hard_link(built, &here).is_err() {
-            let mut copy = Command::new("cp");
-            assert!(copy.arg(built).arg(&here).status().unwrap().success());
+        for (name, program) in [
+            ("pp-fetcher", built("pp-fetcher")),
+            ("pp-git-worker", built_worker()),
+        ] {
+            self.have(name, &program);
         }
+        let here = self.at("pp-fetcher");
         let mut command = Command::new(here);
         if nix::unistd::geteuid().is_root() {
             for name in ["", "etc", "etc/apps.d", "known_hosts", "ssh_config"] {
@@ -128,22 +137,6 @@ impl Sshd {
             command.uid(NOBODY).gid(NOBODY);
         }
         command
-    }
-
-    /// As an app file has it: alias, identity, pinned keys.
-    pub fn options(&self) -> RemoteOptions {
-        let mut options = RemoteOptions {
-            deadline: Duration::from_secs(20),
-            ..RemoteOptions::default()
-        };
-        options.ssh.identity = Some(self.at("user"));
-        options.ssh.known_hosts = Some(self.at("known_hosts"));
-        options.ssh.config = Some(self.at("ssh_config"));
-        options
-    }
-
-    pub fn url(&self, repository: &Path) -> RepositoryUrl {
-        format!("forge:{}", repository.display()).parse().unwrap()
     }
 }
 

@@ -12,6 +12,14 @@ use std::time::{Duration, Instant};
 
 use nix::unistd::geteuid;
 
+#[allow(
+    clippy::duplicate_mod,
+    reason = "a suite may have `git_support` too, which has it"
+)]
+#[path = "../git_support/built.rs"]
+mod built;
+use built::{built, built_worker};
+
 /// Whom the program runs as where the tests are root's: it refuses to run build scripts as root.
 const NOBODY: u32 = 65534;
 
@@ -29,13 +37,15 @@ impl Home {
         // Somebody else may not be able to reach where it was built. A link where that is possible: it
         // is large. Otherwise copied by another process, as one that this one has open for writing
         // while it forks could not be executed for a moment.
-        let (built, here) = (
-            env!("CARGO_BIN_EXE_pp-fetcher"),
-            home.path().join("pp-fetcher"),
-        );
-        if fs::hard_link(built, &here).is_err() {
-            let mut copy = Command::new("cp");
-            assert!(copy.arg(built).arg(here).status().unwrap().success());
+        for (name, program) in [
+            ("pp-fetcher", built("pp-fetcher")),
+            ("pp-git-worker", built_worker()),
+        ] {
+            let here = home.path().join(name);
+            if fs::hard_link(&program, &here).is_err() {
+                let mut copy = Command::new("cp");
+                assert!(copy.arg(program).arg(here).status().unwrap().success());
+            }
         }
         home
     }

@@ -12,8 +12,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use git2::{ObjectType, Oid, Repository, TreeWalkMode, TreeWalkResult};
-use pp_fetcher::state::Outcome;
+use pp_fetcher::Outcome;
+use pp_objects::{Kind, ObjectId};
 
 use super::Site;
 
@@ -37,9 +37,9 @@ pub fn always(site: &Site) {
         assert!(path.join("data").is_dir(), "its shared directory is there");
         let trying = state.trying.as_ref();
         let known = [
-            state.live.as_ref().map(|live| &live.release),
+            state.live.as_ref().map(|live| &live.name),
             trying.map(|trying| &trying.release),
-            trying.and_then(|trying| trying.previous.as_ref()),
+            trying.and_then(|trying| trying.previous_release.as_ref()),
         ];
         let nothing_was_good = state.live.is_none();
         assert!(
@@ -51,7 +51,7 @@ pub fn always(site: &Site) {
     }
     if let Some(live) = &state.live {
         assert!(
-            site.layout().release(&live.release).is_dir(),
+            site.layout().release(&live.name).is_dir(),
             "{live:?} is gone"
         );
     }
@@ -63,36 +63,30 @@ fn whole(site: &Site, release: &str) {
     let path = site.layout().release(release);
     let revision = site.layout().revision_of(release);
     let revision = revision.unwrap_or_else(|| panic!("{release} does not say what it is of"));
-    let git = Repository::open_bare(site.home.path().join("todo.git")).unwrap();
-    let commit = git
-        .find_commit(Oid::from_str(revision.as_str()).unwrap())
-        .unwrap();
     let mut expected: BTreeSet<PathBuf> = ADDED.iter().map(|name| path.join(name)).collect();
-    let walked = commit
-        .tree()
-        .unwrap()
-        .walk(TreeWalkMode::PreOrder, |dir, entry| {
-            let file = path.join(dir).join(entry.name().unwrap());
-            if entry.kind() == Some(ObjectType::Blob) {
-                let blob = git.find_blob(entry.id()).unwrap();
-                let found = fs::read(&file).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
-                assert!(
-                    found == blob.content(),
-                    "{} is not the commit's",
-                    file.display()
-                );
-                let executable = fs::metadata(&file).unwrap().permissions().mode() & 0o100 != 0;
-                assert_eq!(
-                    executable,
-                    entry.filemode() & 0o100 != 0,
-                    "{}",
-                    file.display()
-                );
-            }
-            expected.insert(file);
-            TreeWalkResult::Ok
-        });
-    walked.unwrap();
+    let id = revision.to_string();
+    for line in site
+        .git(&["--git-dir", "todo.git", "ls-tree", "-r", "-t", &id])
+        .lines()
+    {
+        let (entry, name) = line.split_once('\t').unwrap();
+        let [mode, kind, id] = entry.split(' ').collect::<Vec<_>>()[..] else {
+            panic!("{line}")
+        };
+        let file = path.join(name);
+        if kind == "blob" {
+            let found = fs::read(&file).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
+            let id = ObjectId::parse(id).unwrap();
+            assert!(
+                id.names(Kind::Blob, &found),
+                "{} is not the commit's",
+                file.display()
+            );
+            let executable = fs::metadata(&file).unwrap().permissions().mode() & 0o100 != 0;
+            assert_eq!(executable, mode == "100755", "{}", file.display());
+        }
+        expected.insert(file);
+    }
     for entry in fs::read_dir(&path).unwrap() {
         let found = entry.unwrap().path();
         assert!(expected.contains(&found), "{} is too much", found.display());
@@ -102,7 +96,7 @@ fn whole(site: &Site, release: &str) {
 /// Numbers rise, each attempt was begun, and what is live is what was last found good.
 fn history(site: &Site) {
     let (state, attempts) = (site.state(), site.attempts());
-    let numbers: Vec<_> = attempts.iter().map(|attempt| attempt.attempt).collect();
+    let numbers: Vec<_> = attempts.iter().map(|ended| ended.attempt.number).collect();
     assert!(numbers.is_sorted_by(|a, b| a < b), "{numbers:?}");
     // A crash between the history and the state leaves one line that the state does not know yet.
     let begun = state.next_attempt + u64::from(state.trying.is_none());
@@ -161,7 +155,7 @@ pub fn at_rest(site: &Site) {
     nothing_runs(site);
     let state = site.state();
     assert_eq!(state.trying, None, "nothing is under way");
-    let live = state.live.as_ref().map(|live| live.release.clone());
+    let live = state.live.as_ref().map(|live| live.name.clone());
     assert_eq!(
         site.layout().current().unwrap(),
         live,
@@ -173,7 +167,7 @@ pub fn at_rest(site: &Site) {
         .iter()
         .rfind(|attempt| attempt.outcome == Outcome::Good);
     assert_eq!(
-        good.and_then(|good| good.release.clone()),
+        good.and_then(|good| good.attempt.release().map(str::to_owned)),
         live,
         "{attempts:?}"
     );
@@ -189,7 +183,7 @@ pub fn tidied(site: &Site) {
     let gone: Vec<_> = state
         .earlier
         .iter()
-        .map(|kept| &kept.release)
+        .map(|release| &release.name)
         .filter(gone)
         .collect();
     assert!(gone.is_empty(), "remembered and gone: {gone:?}");

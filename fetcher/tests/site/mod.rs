@@ -25,8 +25,7 @@ use std::process::{Command, Output};
 use std::thread;
 
 use disk::Mounted;
-use pp_fetcher::release::Layout;
-use pp_fetcher::state::{Attempt, State, StateDir};
+use pp_fetcher::{EndedAttempt, Layout, State, StateDir};
 use program::Home;
 
 /// Files of every version, beside the few that say what it is.
@@ -220,7 +219,7 @@ impl Site {
         self.state_dir().load().expect("the state can be read")
     }
 
-    pub fn attempts(&self) -> Vec<Attempt> {
+    pub fn attempts(&self) -> Vec<EndedAttempt> {
         self.state_dir().history().read().unwrap()
     }
 

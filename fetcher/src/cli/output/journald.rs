@@ -17,20 +17,20 @@ use tracing_subscriber::layer::SubscriberExt;
 
 use super::level::well;
 use super::{Ended, Voice, words};
-use crate::config::duration::human;
-use crate::deploy::{Phase, Reporter, Verdict};
+use crate::deploy::{Reporter, Step, Verdict};
 use crate::pass::Pass;
 use crate::revision::Revision;
 use crate::state::Attempt;
+use crate::util::duration::human;
 
 /// The journal that our standard output goes to.
 #[derive(Debug, Clone)]
-pub struct Journald(Dispatch);
+pub(crate) struct Journald(Dispatch);
 
 impl Journald {
     /// The journal, if standard output is connected to it and its socket can be reached.
     #[must_use]
-    pub fn connected() -> Option<Self> {
+    pub(crate) fn connected() -> Option<Self> {
         if !stdout_is_journal() {
             return None;
         }
@@ -84,7 +84,7 @@ struct Record<'a> {
     event: &'static str,
     app: &'a str,
     phase: Option<&'static str>,
-    revision: Option<&'a str>,
+    revision: Option<String>,
     release: Option<&'a str>,
     attempt: Option<u64>,
     outcome: Option<&'static str>,
@@ -113,6 +113,7 @@ impl Recorder {
             took,
             message,
         } = record;
+        let revision = revision.as_deref();
         let duration_ms = took.map(|took| u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
         macro_rules! write {
             ($level:ident) => {
@@ -136,14 +137,14 @@ impl Recorder {
         });
     }
 
-    fn revision(&self) -> Option<&str> {
-        self.revision.as_ref().map(Revision::as_str)
+    fn revision(&self) -> Option<String> {
+        self.revision.map(|revision| revision.to_string())
     }
 }
 
 impl Reporter for Recorder {
     fn begins(&mut self, app: &str, revision: &Revision, what: &str) {
-        self.revision = Some(revision.clone());
+        self.revision = Some(*revision);
         let record = Record {
             event: "begins",
             app,
@@ -154,16 +155,16 @@ impl Reporter for Recorder {
         self.write(Weight::Info, &record);
     }
 
-    fn step(&mut self, app: &str, phase: Phase, took: Duration, well: bool) {
+    fn step(&mut self, app: &str, step: Step, took: Duration, well: bool) {
         let how = if well { "" } else { " failed" };
         let record = Record {
             event: "step",
             app,
-            phase: Some(phase.as_str()),
+            phase: Some(step.as_str()),
             revision: self.revision(),
             outcome: Some(if well { "good" } else { "failed" }),
             took: Some(took),
-            message: format!("{app}: {phase}{how}, {}", human(took)),
+            message: format!("{app}: {step}{how}, {}", human(took)),
             ..Record::default()
         };
         self.write(if well { Weight::Info } else { Weight::Error }, &record);
@@ -191,7 +192,7 @@ impl Voice for Recorder {
 /// The record of a pass's end.
 fn end<'a>(app: &'a str, ended: &'a Ended) -> (Weight, Record<'a>) {
     let attempt: Option<&Attempt> = match ended {
-        Ok(Pass::Completed(Verdict::Attempted(attempt))) => Some(attempt),
+        Ok(Pass::Completed(Verdict::Attempted(ended))) => Some(&ended.attempt),
         _ => None,
     };
     let revision = match ended {
@@ -207,9 +208,9 @@ fn end<'a>(app: &'a str, ended: &'a Ended) -> (Weight, Record<'a>) {
     let record = Record {
         event: "ended",
         app,
-        revision: revision.map(Revision::as_str),
-        release: attempt.and_then(|attempt| attempt.release.as_deref()),
-        attempt: attempt.map(|attempt| attempt.attempt),
+        revision: revision.map(Revision::to_string),
+        release: attempt.and_then(Attempt::release),
+        attempt: attempt.map(|attempt| attempt.number),
         outcome: Some(words::outcome(ended)),
         took: attempt.map(Attempt::total),
         message: format!("{app}: {}", words::ended(app, ended).text()),
@@ -221,6 +222,7 @@ fn end<'a>(app: &'a str, ended: &'a Ended) -> (Weight, Record<'a>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::state::EndedAttempt;
 
     #[test]
     fn the_journal_is_told_apart_from_another_file() {
@@ -233,12 +235,12 @@ mod tests {
     #[test]
     fn a_pass_with_nothing_to_do_is_recorded_for_who_looks_closely() {
         let revision = Revision::parse(&"1".repeat(40)).unwrap();
-        let ended = Ok(Pass::Completed(Verdict::Nothing(revision.clone())));
+        let ended = Ok(Pass::Completed(Verdict::Nothing(revision)));
         let (weight, record) = end("todo", &ended);
         let wanted = Record {
             event: "ended",
             app: "todo",
-            revision: Some(revision.as_str()),
+            revision: Some(revision.to_string()),
             outcome: Some("nothing"),
             message: "todo: nothing new, 111111111111 is live".to_owned(),
             ..Record::default()
@@ -249,7 +251,7 @@ mod tests {
 
     #[test]
     fn what_went_back_is_an_error_with_all_its_fields() {
-        let attempt: Attempt = serde_json::from_str(&format!(
+        let attempt: EndedAttempt = serde_json::from_str(&format!(
             r#"{{"attempt":7,"started_at":"2026-11-22T10:00:00Z","revision":"{}","previous":null,
                 "author":"Ada","subject":"a","outcome":"rolled-back","reason":"probe: 500",
                 "release":"r","phases":[{{"phase":"probe","ms":1500}}]}}"#,

@@ -5,11 +5,11 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::{Ended, Voice, say_json};
-use crate::deploy::foresee::Foreseen;
-use crate::deploy::{Phase, Reporter, Verdict};
+use crate::deploy::dry_run::Foreseen;
+use crate::deploy::{Reporter, Step, Verdict};
 use crate::pass::{Error, Pass};
 use crate::revision::Revision;
-use crate::state::{Attempt, Kept, Pause, Quarantine, Trouble};
+use crate::state::{EndedAttempt, Pause, Quarantine, Release, Trouble};
 
 #[derive(Serialize)]
 struct Line<'a> {
@@ -28,13 +28,13 @@ enum Result<'a> {
     /// What is followed is quarantined.
     Held { quarantine: &'a Quarantine },
     /// `current` leads elsewhere than to what was deployed.
-    Switched { live: &'a Kept, current: &'a str },
+    Switched { live: &'a Release, current: &'a str },
     /// The app is paused.
     Paused { pause: &'a Pause },
     /// The last polls failed, and it is too early to try again.
     Waiting { trouble: &'a Trouble },
     /// An attempt was made.
-    Attempted { attempt: &'a Attempt },
+    Attempted { attempt: &'a EndedAttempt },
     /// Nothing could be attempted.
     Error { error: String },
 }
@@ -97,7 +97,7 @@ fn line(app: &str, ended: &Ended) -> String {
 }
 
 /// One app's line of a dry run.
-pub fn foretold(app: &str, foreseen: &std::result::Result<Pass<Foreseen>, Error>) {
+pub(crate) fn foretold(app: &str, foreseen: &std::result::Result<Pass<Foreseen>, Error>) {
     let would = match foreseen {
         Ok(Pass::Busy) => Foretold::Busy,
         Ok(Pass::Completed(Foreseen::GoOn(revision))) => Foretold::GoOn { revision },
@@ -140,7 +140,7 @@ pub(super) struct Json;
 
 impl Reporter for Json {
     fn begins(&mut self, _app: &str, _revision: &Revision, _what: &str) {}
-    fn step(&mut self, _app: &str, _phase: Phase, _took: Duration, _well: bool) {}
+    fn step(&mut self, _app: &str, _step: Step, _took: Duration, _well: bool) {}
     fn note(&mut self, _app: &str, _text: &str) {}
 }
 

@@ -9,7 +9,7 @@ use crate::state::Outcome;
 
 /// How much is said of a pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Level {
+pub(crate) enum Level {
     /// Everything: also why nothing was deployed, in a line.
     All,
     /// Deploys and failures; nothing where nothing was done.
@@ -20,7 +20,7 @@ pub enum Level {
 
 /// `-q`, as often as it is given.
 #[derive(Debug, Clone, Copy, Args)]
-pub struct Quiet {
+pub(crate) struct Quiet {
     /// Say nothing where there is nothing to do; given twice, say only what failed
     #[arg(short, long, action = ArgAction::Count)]
     pub quiet: u8,
@@ -39,13 +39,13 @@ impl From<Quiet> for Level {
 impl Level {
     /// Whether the steps of a deploy are told as they end.
     #[must_use]
-    pub fn tells_steps(self) -> bool {
+    pub(crate) fn tells_steps(self) -> bool {
         self != Self::Failures
     }
 
     /// Whether what a pass came to is told.
     #[must_use]
-    pub fn tells(self, ended: &Ended) -> bool {
+    pub(crate) fn tells(self, ended: &Ended) -> bool {
         match self {
             Self::All => true,
             Self::Deploys => !well(ended) || attempted(ended),
@@ -56,9 +56,9 @@ impl Level {
 
 /// Whether a pass went well: the app is as it should be, as far as this pass can tell.
 #[must_use]
-pub fn well(ended: &Ended) -> bool {
+pub(crate) fn well(ended: &Ended) -> bool {
     match ended {
-        Ok(Pass::Completed(Verdict::Attempted(attempt))) => attempt.outcome == Outcome::Good,
+        Ok(Pass::Completed(Verdict::Attempted(ended))) => ended.outcome == Outcome::Good,
         Ok(_) => true,
         Err(_) => false,
     }

@@ -9,13 +9,13 @@ use super::journald::stdout_is_journal;
 use super::style::{Look, Tone};
 use super::words::{self, Sentence};
 use super::{Ended, Voice, say};
-use crate::config::duration::human;
-use crate::deploy::{Phase, Reporter};
+use crate::deploy::{Reporter, Step};
 use crate::revision::Revision;
+use crate::util::duration::human;
 
 /// Writes one line for everything that happens.
 #[derive(Debug, Clone)]
-pub struct Lines {
+pub(crate) struct Lines {
     stamped: bool,
     look: Look,
 }
@@ -23,7 +23,7 @@ pub struct Lines {
 impl Lines {
     /// Lines for standard output: with the time where nobody else adds it.
     #[must_use]
-    pub fn stdout() -> Self {
+    pub(crate) fn stdout() -> Self {
         Self {
             stamped: !std::io::stdout().is_terminal() && !stdout_is_journal(),
             look: Look::stdout(),
@@ -31,7 +31,7 @@ impl Lines {
     }
 
     /// Writes a line about `app`.
-    pub fn line(&self, app: &str, text: &str) {
+    pub(crate) fn line(&self, app: &str, text: &str) {
         let stamp = if self.stamped {
             format!("{} ", Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ"))
         } else {
@@ -41,7 +41,7 @@ impl Lines {
     }
 
     /// Writes a sentence about `app`.
-    pub fn sentence(&self, app: &str, sentence: &Sentence) {
+    pub(crate) fn sentence(&self, app: &str, sentence: &Sentence) {
         self.line(app, &sentence.shown(self.look));
     }
 }
@@ -51,13 +51,13 @@ impl Reporter for Lines {
         self.line(app, what);
     }
 
-    fn step(&mut self, app: &str, phase: Phase, took: Duration, well: bool) {
+    fn step(&mut self, app: &str, step: Step, took: Duration, well: bool) {
         let took = human(took);
         if well {
-            self.line(app, &format!("  {phase:<12} {took:>8}"));
+            self.line(app, &format!("  {step:<12} {took:>8}"));
         } else {
             let failed = self.look.paint(Tone::Bad, "failed");
-            self.line(app, &format!("  {phase:<12} {took:>8}  {failed}"));
+            self.line(app, &format!("  {step:<12} {took:>8}  {failed}"));
         }
     }
 

@@ -7,18 +7,18 @@
 //! What is worth keeping goes to standard output, so that `>>log` and `| tee` keep all of it. What
 //! is drawn while a step is under way goes to standard error and leaves no trace.
 
-pub mod journald;
-pub mod json;
-pub mod level;
-pub mod lines;
-pub mod style;
-pub mod terminal;
-pub mod words;
+pub(crate) mod journald;
+pub(crate) mod json;
+pub(crate) mod level;
+pub(crate) mod lines;
+pub(crate) mod style;
+pub(crate) mod terminal;
+pub(crate) mod words;
 
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
-use crate::deploy::{Phase, Progress, Reporter, Verdict};
+use crate::deploy::{Progress, Reporter, Step, Verdict};
 use crate::pass::{Error, Pass};
 use crate::revision::Revision;
 use crate::shown;
@@ -30,17 +30,17 @@ use style::Look;
 use terminal::Screen;
 
 /// What a pass came to.
-pub type Ended = Result<Pass<Verdict>, Error>;
+pub(crate) type Ended = Result<Pass<Verdict>, Error>;
 
 /// Who is told of one app's pass: what happens meanwhile, and what it came to.
-pub trait Voice: Reporter {
+pub(crate) trait Voice: Reporter {
     /// The pass is over.
     fn ended(&mut self, app: &str, ended: &Ended);
 }
 
 /// Where a pass is told; shared by the apps that are worked on at the same time.
 #[derive(Debug)]
-pub struct Output {
+pub(crate) struct Output {
     to: To,
     level: Level,
 }
@@ -56,7 +56,7 @@ enum To {
 impl Output {
     /// Chosen by what standard output is connected to.
     #[must_use]
-    pub fn choose(level: Level) -> Self {
+    pub(crate) fn choose(level: Level) -> Self {
         let to = if let Some(journal) = Journald::connected() {
             To::Journal(journal)
         } else if Screen::possible() {
@@ -69,7 +69,7 @@ impl Output {
 
     /// One JSON object a line, for programs.
     #[must_use]
-    pub fn json(level: Level) -> Self {
+    pub(crate) fn json(level: Level) -> Self {
         Self {
             to: To::Json,
             level,
@@ -78,7 +78,7 @@ impl Output {
 
     /// The voice for one app's pass.
     #[must_use]
-    pub fn voice(&self) -> Box<dyn Voice + '_> {
+    pub(crate) fn voice(&self) -> Box<dyn Voice + '_> {
         let inner: Box<dyn Voice> = match &self.to {
             To::Lines(lines) => Box::new(lines.clone()),
             To::Screen(screen) => Box::new(screen.voice()),
@@ -105,17 +105,17 @@ impl Reporter for Hushed {
         }
     }
 
-    fn starts(&mut self, app: &str, phase: Phase) {
-        self.inner.starts(app, phase);
+    fn starts(&mut self, app: &str, step: Step) {
+        self.inner.starts(app, step);
     }
 
-    fn progress(&mut self, app: &str, phase: Phase, progress: &Progress) {
-        self.inner.progress(app, phase, progress);
+    fn progress(&mut self, app: &str, step: Step, progress: &Progress) {
+        self.inner.progress(app, step, progress);
     }
 
-    fn step(&mut self, app: &str, phase: Phase, took: Duration, well: bool) {
+    fn step(&mut self, app: &str, step: Step, took: Duration, well: bool) {
         if self.level.tells_steps() {
-            self.inner.step(app, phase, took, well);
+            self.inner.step(app, step, took, well);
         }
     }
 
@@ -136,7 +136,7 @@ impl Voice for Hushed {
 
 /// Writes to standard output, made fit for a person. A reader that has seen enough (`| head`) must not end a
 /// deploy, nor make us complain.
-pub fn say(text: &str) {
+pub(crate) fn say(text: &str) {
     let text = shown::fit(text, Look::stdout().has_colour());
     let mut stdout = std::io::stdout().lock();
     let _ = stdout
@@ -145,7 +145,7 @@ pub fn say(text: &str) {
 }
 
 /// Writes JSON to standard output.
-pub fn say_json(text: &str) {
+pub(crate) fn say_json(text: &str) {
     say(&shown::json(text));
 }
 

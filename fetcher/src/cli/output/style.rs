@@ -8,7 +8,7 @@ use crate::shown::{Colour, mark};
 
 /// What a word means for whoever reads it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tone {
+pub(crate) enum Tone {
     /// Nothing in particular.
     Plain,
     /// As it should be.
@@ -21,7 +21,7 @@ pub enum Tone {
 
 /// How text is shown to this reader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Look {
+pub(crate) struct Look {
     colour: bool,
     /// More than ASCII can be shown.
     pub unicode: bool,
@@ -30,7 +30,7 @@ pub struct Look {
 impl Look {
     /// As standard output, `--color`, `NO_COLOR`, `CLICOLOR`, `CLICOLOR_FORCE` and the locale have it.
     #[must_use]
-    pub fn stdout() -> Self {
+    pub(crate) fn stdout() -> Self {
         Self {
             colour: AutoStream::choice(&stdout()) != ColorChoice::Never,
             unicode: unicode(|name| std::env::var(name).ok()),
@@ -39,22 +39,13 @@ impl Look {
 
     /// Whether there is colour.
     #[must_use]
-    pub fn has_colour(self) -> bool {
+    pub(crate) fn has_colour(self) -> bool {
         self.colour
-    }
-
-    /// Without colour.
-    #[must_use]
-    pub fn plain() -> Self {
-        Self {
-            colour: false,
-            unicode: true,
-        }
     }
 
     /// `text` in the colour of `tone`, as [`crate::shown::fit`] shows it.
     #[must_use]
-    pub fn paint(self, tone: Tone, text: &str) -> String {
+    pub(crate) fn paint(self, tone: Tone, text: &str) -> String {
         let colour = match tone {
             Tone::Plain => return text.to_owned(),
             Tone::Good => Colour::Green,
@@ -69,7 +60,7 @@ impl Look {
 
     /// The mark of a step that has ended.
     #[must_use]
-    pub fn mark(self, well: bool) -> String {
+    pub(crate) fn mark(self, well: bool) -> String {
         match (well, self.unicode) {
             (true, true) => self.paint(Tone::Good, "\u{2713}"),
             (true, false) => self.paint(Tone::Good, "+"),
@@ -85,6 +76,17 @@ fn unicode(variable: impl Fn(&str) -> Option<String>) -> bool {
     let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(set);
     let locale = locale.unwrap_or_default().to_ascii_lowercase();
     locale.contains("utf-8") || locale.contains("utf8")
+}
+
+#[cfg(test)]
+impl Look {
+    /// Text alone.
+    pub(crate) fn plain() -> Self {
+        Self {
+            colour: false,
+            unicode: true,
+        }
+    }
 }
 
 #[cfg(test)]

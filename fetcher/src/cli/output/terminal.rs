@@ -11,16 +11,16 @@ use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressStyle};
 use super::style::Look;
 use super::words;
 use super::{Ended, Voice, on_a_screen, say};
-use crate::config::duration::human;
-use crate::deploy::{Phase, Progress, Reporter};
-use crate::git::text;
+use crate::deploy::{Progress, Reporter, Step};
 use crate::revision::Revision;
+use crate::util::duration::human;
+use crate::util::text;
 
 /// How often what is under way is drawn when nothing comes of it.
 const BEAT: Duration = Duration::from_millis(100);
 
 /// The terminal, shared by the apps that are worked on.
-pub struct Screen {
+pub(crate) struct Screen {
     all: MultiProgress,
     look: Look,
 }
@@ -34,13 +34,13 @@ impl fmt::Debug for Screen {
 impl Screen {
     /// Whether there is a terminal to draw on.
     #[must_use]
-    pub fn possible() -> bool {
+    pub(crate) fn possible() -> bool {
         on_a_screen()
     }
 
     /// Lines to standard output, what is under way to standard error.
     #[must_use]
-    pub fn new(look: Look) -> Self {
+    pub(crate) fn new(look: Look) -> Self {
         Self {
             all: MultiProgress::new(),
             look,
@@ -94,10 +94,10 @@ impl Live {
             .progress_chars(bar)
     }
 
-    fn count(&mut self, phase: Phase, what: &str, done: u64, of: u64) {
+    fn count(&mut self, step: Step, what: &str, done: u64, of: u64) {
         let Some(bar) = &self.bar else { return };
         if !self.counted && of > 0 {
-            let rest = format!("{phase:<12} {{bar:24}} {{pos}}/{{len}} {what} {{wide_msg}}");
+            let rest = format!("{step:<12} {{bar:24}} {{pos}}/{{len}} {what} {{wide_msg}}");
             bar.set_style(self.spinner(&rest));
             self.counted = true;
         }
@@ -111,25 +111,25 @@ impl Reporter for Live {
         self.line(app, what);
     }
 
-    fn starts(&mut self, app: &str, phase: Phase) {
+    fn starts(&mut self, app: &str, step: Step) {
         self.clear();
         let bar = self.all.add(ProgressBar::new_spinner());
-        bar.set_style(self.spinner(&format!("{phase:<12} {{elapsed:>8}} {{wide_msg}}")));
+        bar.set_style(self.spinner(&format!("{step:<12} {{elapsed:>8}} {{wide_msg}}")));
         bar.set_prefix(app.to_owned());
         bar.enable_steady_tick(BEAT);
         self.bar = Some(bar);
         self.counted = false;
     }
 
-    fn progress(&mut self, _app: &str, phase: Phase, progress: &Progress) {
+    fn progress(&mut self, _app: &str, step: Step, progress: &Progress) {
         match progress {
             Progress::Fetch { bytes, objects, of } => {
-                self.count(phase, "objects", *objects, *of);
+                self.count(step, "objects", *objects, *of);
                 if let Some(bar) = &self.bar {
                     bar.set_message(HumanBytes(*bytes).to_string());
                 }
             }
-            Progress::Checkout { files, of } => self.count(phase, "files", *files, *of),
+            Progress::Checkout { files, of } => self.count(step, "files", *files, *of),
             Progress::Build(line) => {
                 if let Some(bar) = &self.bar {
                     bar.set_message(text::kept(line.as_bytes()).trim().to_owned());
@@ -138,10 +138,10 @@ impl Reporter for Live {
         }
     }
 
-    fn step(&mut self, app: &str, phase: Phase, took: Duration, well: bool) {
+    fn step(&mut self, app: &str, step: Step, took: Duration, well: bool) {
         self.clear();
         let mark = self.look.mark(well);
-        self.line(app, &format!("{mark} {phase:<12} {:>8}", human(took)));
+        self.line(app, &format!("{mark} {step:<12} {:>8}", human(took)));
     }
 
     fn note(&mut self, app: &str, text: &str) {

@@ -2,17 +2,17 @@
 
 use super::Ended;
 use super::style::{Look, Tone};
-use crate::config::duration::human;
 use crate::deploy::Verdict;
-use crate::deploy::foresee::Foreseen;
-use crate::git::text;
+use crate::deploy::dry_run::Foreseen;
 use crate::pass::Pass;
 use crate::release::shared::Will;
-use crate::state::{Attempt, Kept, Outcome, Pause};
+use crate::state::{EndedAttempt, Outcome, Pause, Release};
+use crate::util::duration::human;
+use crate::util::text;
 
 /// A sentence, perhaps of several lines, whose first words say how it is meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sentence {
+pub(crate) struct Sentence {
     tone: Tone,
     head: String,
     rest: String,
@@ -29,20 +29,20 @@ impl Sentence {
 
     /// As text.
     #[must_use]
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         format!("{}{}", self.head, self.rest)
     }
 
     /// As it is shown to this reader.
     #[must_use]
-    pub fn shown(&self, look: Look) -> String {
+    pub(crate) fn shown(&self, look: Look) -> String {
         format!("{}{}", look.paint(self.tone, &self.head), self.rest)
     }
 }
 
 /// What a pass came to, or why it came to nothing.
 #[must_use]
-pub fn ended(app: &str, ended: &Ended) -> Sentence {
+pub(crate) fn ended(app: &str, ended: &Ended) -> Sentence {
     match ended {
         Ok(Pass::Busy) => Sentence::new(Tone::Plain, "", BUSY),
         Ok(Pass::Completed(verdict)) => told(app, verdict),
@@ -54,7 +54,7 @@ const BUSY: &str = "another pass is at work, left to it";
 
 /// The word for what a pass came to, as programs read it.
 #[must_use]
-pub fn outcome(ended: &Ended) -> &'static str {
+pub(crate) fn outcome(ended: &Ended) -> &'static str {
     match ended {
         Ok(Pass::Busy) => "busy",
         Ok(Pass::Completed(Verdict::Nothing(_))) => "nothing",
@@ -62,14 +62,14 @@ pub fn outcome(ended: &Ended) -> &'static str {
         Ok(Pass::Completed(Verdict::Switched { .. })) => "switched",
         Ok(Pass::Completed(Verdict::Paused(_))) => "paused",
         Ok(Pass::Completed(Verdict::Waiting(_))) => "waiting",
-        Ok(Pass::Completed(Verdict::Attempted(attempt))) => attempt.outcome.as_str(),
+        Ok(Pass::Completed(Verdict::Attempted(ended))) => ended.outcome.as_str(),
         Err(_) => "error",
     }
 }
 
 /// What a pass came to, in a line or a few.
 #[must_use]
-pub fn told(app: &str, verdict: &Verdict) -> Sentence {
+pub(crate) fn told(app: &str, verdict: &Verdict) -> Sentence {
     match verdict {
         Verdict::Nothing(revision) => Sentence::new(
             Tone::Plain,
@@ -96,13 +96,13 @@ pub fn told(app: &str, verdict: &Verdict) -> Sentence {
                 first_line(&trouble.reason)
             ),
         ),
-        Verdict::Attempted(attempt) => attempted(attempt),
+        Verdict::Attempted(ended) => attempted(ended),
     }
 }
 
 /// What a pass would do, in a line or a few.
 #[must_use]
-pub fn foreseen(app: &str, foreseen: &Foreseen) -> String {
+pub(crate) fn foreseen(app: &str, foreseen: &Foreseen) -> String {
     match foreseen {
         Foreseen::GoOn(revision) => {
             format!(
@@ -129,7 +129,9 @@ pub fn foreseen(app: &str, foreseen: &Foreseen) -> String {
             shared,
             ..
         } => {
-            let live = live.as_ref().map_or("nothing", |live| live.short());
+            let live = live
+                .as_ref()
+                .map_or_else(|| "nothing".to_owned(), |live| live.short());
             let mut told = format!("would deploy {}, {live} is live", revision.short());
             if let Some(ill) = &looked.ill_before {
                 told.push_str(&format!("\n  it is not well now: {}", ill.what));
@@ -163,7 +165,7 @@ fn kept(will: &Will) -> String {
 
 /// `current` was switched by hand.
 #[must_use]
-pub fn switched(app: &str, live: &Kept, current: &str) -> Sentence {
+pub(crate) fn switched(app: &str, live: &Release, current: &str) -> Sentence {
     Sentence::new(
         Tone::Held,
         format!("nothing was done, `current` leads to {current}"),
@@ -171,14 +173,14 @@ pub fn switched(app: &str, live: &Kept, current: &str) -> Sentence {
             " and not to {live}, which pp-fetcher deployed: somebody has switched it by hand\n  \
              `pp-fetcher rollback {app} {live}` goes back to that; `pp-fetcher poll {app} --force` deploys what is \
              followed anew; a newer commit is deployed as ever",
-            live = live.release
+            live = live.name
         ),
     )
 }
 
 /// A pause, in a line.
 #[must_use]
-pub fn paused(app: &str, pause: &Pause) -> Sentence {
+pub(crate) fn paused(app: &str, pause: &Pause) -> Sentence {
     let until = pause.until.map_or_else(
         || format!("`pp-fetcher resume {app}` ends it"),
         |until| format!("until {}", until.strftime("%Y-%m-%d %H:%M UTC")),
@@ -191,7 +193,8 @@ pub fn paused(app: &str, pause: &Pause) -> Sentence {
     )
 }
 
-fn attempted(attempt: &Attempt) -> Sentence {
+fn attempted(ended: &EndedAttempt) -> Sentence {
+    let attempt = &ended.attempt;
     let (new, total) = (attempt.revision.short(), human(attempt.total()));
     let before = attempt.previous.as_ref().map_or_else(
         || "nothing was live before".to_owned(),
@@ -200,9 +203,9 @@ fn attempted(attempt: &Attempt) -> Sentence {
     let again = attempt
         .previous
         .as_ref()
-        .map_or("nothing", |old| old.short());
-    let reason = attempt.reason.as_deref().unwrap_or_default();
-    let (head, rest) = match attempt.outcome {
+        .map_or_else(|| "nothing".to_owned(), |old| old.short());
+    let reason = ended.reason.as_deref().unwrap_or_default();
+    let (head, rest) = match ended.outcome {
         Outcome::Good => ("good", format!("{new} is live after {total}")),
         Outcome::Refused => (
             "refused",
@@ -226,12 +229,12 @@ fn attempted(attempt: &Attempt) -> Sentence {
             },
         ),
     };
-    Sentence::new(tone(attempt.outcome), head, format!(": {rest}"))
+    Sentence::new(tone(ended.outcome), head, format!(": {rest}"))
 }
 
 /// How an outcome is meant.
 #[must_use]
-pub fn tone(outcome: Outcome) -> Tone {
+pub(crate) fn tone(outcome: Outcome) -> Tone {
     match outcome {
         Outcome::Good => Tone::Good,
         Outcome::RolledBack => Tone::Held,
@@ -241,6 +244,6 @@ pub fn tone(outcome: Outcome) -> Tone {
 
 /// The first line of a text of several.
 #[must_use]
-pub fn first_line(text: &str) -> &str {
+pub(crate) fn first_line(text: &str) -> &str {
     text.lines().next().unwrap_or_default()
 }

@@ -8,7 +8,7 @@ use super::token::TokenError;
 
 /// Why it failed. The address stands before it in what a person sees.
 #[derive(Debug, Error)]
-pub enum HttpsError {
+pub(crate) enum HttpsError {
     /// There is no token to send.
     #[error(transparent)]
     Token(#[from] TokenError),
@@ -122,41 +122,6 @@ pub enum HttpsError {
         /// What is wrong with it.
         why: String,
     },
-}
-
-impl HttpsError {
-    /// A word that stays the same from version to version, for programs and for the history.
-    #[must_use]
-    pub fn reason(&self) -> &'static str {
-        match self {
-            Self::Token(_) | Self::Roots { .. } => "configuration",
-            Self::Unresolved { .. } => "name-not-resolved",
-            Self::Unreachable { .. } => "unreachable",
-            Self::Proxy { .. } => "proxy",
-            Self::UnknownAuthority { .. } | Self::Certificate { .. } => "certificate",
-            Self::Tls { .. } => "tls",
-            Self::Denied { .. } => "permission-denied",
-            Self::NoRepository { .. } => "no-repository",
-            Self::Redirected { .. } => "redirected",
-            Self::Status { .. } => "server-error",
-            Self::NotGit { .. } | Self::NotHttp { .. } => "protocol",
-        }
-    }
-
-    /// Whether the network or the server's load may be to blame, so that trying again soon is
-    /// worth it.
-    #[must_use]
-    pub fn is_transient(&self) -> bool {
-        match self {
-            Self::Unresolved { .. }
-            | Self::Unreachable { .. }
-            | Self::Proxy { .. }
-            | Self::Tls { .. }
-            | Self::NotHttp { .. } => true,
-            Self::Status { status } => *status >= 500 || *status == 429,
-            _ => false,
-        }
-    }
 }
 
 fn by(proxy: &Option<String>) -> String {

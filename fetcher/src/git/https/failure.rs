@@ -7,7 +7,7 @@ use ureq::{Error, Timeout};
 
 use super::HttpsOptions;
 use super::error::HttpsError;
-use crate::git::text;
+use crate::util::text;
 
 /// Whether the whole conversation's deadline has passed.
 pub(super) fn is_deadline(error: &Error) -> bool {

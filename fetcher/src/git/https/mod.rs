@@ -11,29 +11,29 @@
 //! Everything is of the configuration: no environment variable, no `~/.netrc`, no git setting
 //! changes where a token goes.
 
-pub mod error;
+pub(crate) mod error;
 mod failure;
 mod redirect;
 mod roots;
 mod stream;
-pub mod token;
+pub(crate) mod token;
 
 use std::path::PathBuf;
 
-pub use error::HttpsError;
-pub use stream::Https;
-pub use ureq::Proxy;
+pub(crate) use error::HttpsError;
+pub(crate) use stream::Https;
+pub(crate) use ureq::Proxy;
 
 /// Where Debian keeps the authorities that everybody trusts (package ca-certificates).
-pub const SYSTEM_ROOTS: &str = "/etc/ssl/certs/ca-certificates.crt";
+pub(crate) const SYSTEM_ROOTS: &str = "/etc/ssl/certs/ca-certificates.crt";
 
 /// The user name beside a token. Most forges look at the token alone; this is the name that GitHub
 /// wants for the tokens of an installed app.
-pub const USERNAME: &str = "x-access-token";
+pub(crate) const USERNAME: &str = "x-access-token";
 
 /// How https is spoken.
 #[derive(Debug, Clone)]
-pub struct HttpsOptions {
+pub(crate) struct HttpsOptions {
     /// File with the token; without it nothing is sent that says who we are.
     pub token_file: Option<PathBuf>,
     /// The user name the token is sent with.

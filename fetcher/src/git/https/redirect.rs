@@ -78,7 +78,7 @@ fn shown(location: &str) -> String {
         }
         None => plain.to_owned(),
     };
-    crate::git::text::line(plain.as_bytes())
+    crate::util::text::line(plain.as_bytes())
 }
 
 #[cfg(test)]

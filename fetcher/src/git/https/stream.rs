@@ -9,7 +9,7 @@ use ureq::{Agent, Body, BodyReader};
 use super::error::HttpsError;
 use super::token::Token;
 use super::{HttpsOptions, failure, redirect, roots};
-use crate::git::pipe::AbortReason;
+use crate::process::child::AbortReason;
 use crate::stop;
 
 /// Most redirections followed; a repository seldom moves twice.
@@ -28,7 +28,7 @@ const USER_AGENT: &str = concat!("git/pp-fetcher-", env!("CARGO_PKG_VERSION"));
 
 /// A conversation. What is written is collected and sent by a flush; what is read is the answer.
 /// The first read, with nothing asked before it, gets the server's greeting.
-pub struct Https {
+pub(crate) struct Https {
     agent: Agent,
     options: HttpsOptions,
     /// The repository's address; another one of the same server after a redirection.
@@ -38,7 +38,7 @@ pub struct Https {
     left: u64,
     asked: Vec<u8>,
     answer: Option<BodyReader<'static>>,
-    cut: Option<AbortReason>,
+    aborted: Option<AbortReason>,
     failed: Option<HttpsError>,
 }
 
@@ -48,7 +48,7 @@ impl Https {
     ///
     /// # Errors
     /// [`HttpsError::Token`], [`HttpsError::Roots`].
-    pub fn new(
+    pub(crate) fn new(
         host: &str,
         path: &str,
         options: &HttpsOptions,
@@ -75,21 +75,21 @@ impl Https {
             left: budget,
             asked: Vec::new(),
             answer: None,
-            cut: None,
+            aborted: None,
             failed: None,
         })
     }
 
     /// When everything ends.
     #[must_use]
-    pub fn deadline(&self) -> Instant {
+    pub(crate) fn deadline(&self) -> Instant {
         self.deadline
     }
 
     /// Why reading or writing was cut off, if it was by us.
     #[must_use]
-    pub fn cut(&self) -> Option<AbortReason> {
-        self.cut
+    pub(crate) fn abort_reason(&self) -> Option<AbortReason> {
+        self.aborted
     }
 
     /// Why it failed, if reading or writing did, and not by our cutting it off.
@@ -167,7 +167,7 @@ impl Https {
             return Err(self.fail(error));
         }
         let found = response.headers().get(header::CONTENT_TYPE);
-        let found = found.map(|v| crate::git::text::line(v.as_bytes()));
+        let found = found.map(|v| crate::util::text::line(v.as_bytes()));
         let found = found.unwrap_or_else(|| "without a type".into());
         let kind = found.split(';').next().unwrap_or_default().trim();
         if !kind.eq_ignore_ascii_case(wanted) {
@@ -194,7 +194,7 @@ impl Https {
     fn broken(&mut self, error: ureq::Error) -> io::Error {
         if failure::is_deadline(&error) {
             self.answer = None;
-            self.cut = Some(AbortReason::Deadline);
+            self.aborted = Some(AbortReason::Deadline);
             return io::ErrorKind::TimedOut.into();
         }
         let error = failure::classify(error, &self.options);
@@ -211,13 +211,13 @@ impl Https {
 
 impl Read for Https {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.cut.is_some() || self.failed.is_some() {
+        if self.aborted.is_some() || self.failed.is_some() {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
         // Seen between two reads: a server that stalls is waited for until the deadline.
         if stop::stop_requested() {
             self.answer = None;
-            self.cut = Some(AbortReason::Stopped);
+            self.aborted = Some(AbortReason::Stopped);
             return Err(io::Error::other("told to stop"));
         }
         if self.answer.is_none() {
@@ -234,7 +234,7 @@ impl Read for Https {
             Some(left) => self.left = left,
             None => {
                 self.answer = None;
-                self.cut = Some(AbortReason::Budget);
+                self.aborted = Some(AbortReason::Budget);
                 return Err(io::Error::other("more bytes than allowed"));
             }
         }

@@ -20,11 +20,11 @@ const LONGEST: u64 = 4096;
 const OTHERS: u32 = 0o006;
 
 /// A secret. It is wiped when it is dropped, and its Debug output says nothing.
-pub struct Token(Zeroizing<String>);
+pub(crate) struct Token(Zeroizing<String>);
 
 /// Why there is no token.
 #[derive(Debug, Error)]
-pub enum TokenError {
+pub(crate) enum TokenError {
     /// It cannot be opened or read.
     #[error(
         "the token file {} cannot be read: {source}; it must exist and be readable by the user pp-fetcher runs as",
@@ -62,7 +62,7 @@ impl Token {
     ///
     /// # Errors
     /// [`TokenError`]; what the file holds is not repeated.
-    pub fn read(path: &Path) -> Result<Self, TokenError> {
+    pub(crate) fn read(path: &Path) -> Result<Self, TokenError> {
         let unreadable = |source| TokenError::Unreadable {
             path: path.to_owned(),
             source,

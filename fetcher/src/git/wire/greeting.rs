@@ -2,10 +2,11 @@
 
 use std::io::{Read, Write};
 
-use git2::Oid;
+use pp_objects::ObjectId;
 
-use super::refs::{self, Advertised};
+use super::advertised::{Advertised, advertised};
 use super::{Packet, Wire, WireError, chomp, malformed};
+use crate::util::text;
 
 /// Most capabilities a server may announce; git announces about a dozen.
 const MOST_CAPABILITIES: usize = 256;
@@ -15,7 +16,7 @@ const MOST_SHALLOW: usize = 1000;
 
 /// Which protocol is spoken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Version {
+pub(crate) enum Version {
     /// Without a say of ours: every ref is advertised first. Version 1 is the same with a line
     /// more.
     V0,
@@ -25,7 +26,7 @@ pub enum Version {
 
 /// What the server has said first.
 #[derive(Debug)]
-pub struct Greeting {
+pub(crate) struct Greeting {
     /// Which protocol it speaks.
     pub version: Version,
     /// The first ref of a version 0 advertisement, which carries the capabilities; none in version
@@ -34,7 +35,7 @@ pub struct Greeting {
     /// Whether the advertisement has ended with the greeting.
     pub ended: bool,
     /// The commits at which the server's own history ends, as far as it has said.
-    pub shallow: Vec<Oid>,
+    pub shallow: Vec<ObjectId>,
     capabilities: Vec<String>,
 }
 
@@ -43,7 +44,7 @@ impl Greeting {
     ///
     /// # Errors
     /// [`WireError`]; [`WireError::ObjectFormat`] for a repository that is not SHA-1.
-    pub fn read<S: Read + Write>(wire: &mut Wire<S>) -> Result<Self, WireError> {
+    pub(crate) fn read<S: Read + Write>(wire: &mut Wire<S>) -> Result<Self, WireError> {
         match Self::read_packets(wire) {
             // A shell's greeting, a menu of the forge's, an error page: it says best itself what it is.
             Err(WireError::Malformed(what)) => {
@@ -84,7 +85,7 @@ impl Greeting {
                 .map(str::to_owned)
                 .collect();
             greeting.sha1_only()?;
-            greeting.first = Some(refs::advertised(reference)?);
+            greeting.first = Some(advertised(reference)?);
         }
         Ok(greeting)
     }
@@ -115,14 +116,14 @@ impl Greeting {
 
     /// Whether the server announces `name`, with a value or without.
     #[must_use]
-    pub fn can(&self, name: &str) -> bool {
+    pub(crate) fn can(&self, name: &str) -> bool {
         let names = |c: &String| c.split('=').next() == Some(name);
         self.capabilities.iter().any(names)
     }
 
     /// Whether the server takes `feature` of a version 2 command.
     #[must_use]
-    pub fn takes(&self, command: &str, feature: &str) -> bool {
+    pub(crate) fn takes(&self, command: &str, feature: &str) -> bool {
         let mut values = self
             .capabilities
             .iter()
@@ -135,9 +136,7 @@ impl Greeting {
         let Some(id) = line.strip_prefix(b"shallow ") else {
             return false;
         };
-        let id = std::str::from_utf8(id)
-            .ok()
-            .and_then(|id| Oid::from_str(id).ok());
+        let id = ObjectId::from_hex(id);
         if self.shallow.len() < MOST_SHALLOW {
             self.shallow.extend(id);
         }
@@ -150,9 +149,7 @@ impl Greeting {
             .filter_map(|c| c.strip_prefix("object-format="))
             .find(|f| *f != "sha1")
         {
-            Some(format) => Err(WireError::ObjectFormat(super::text::line(
-                format.as_bytes(),
-            ))),
+            Some(format) => Err(WireError::ObjectFormat(text::line(format.as_bytes()))),
             None => Ok(()),
         }
     }

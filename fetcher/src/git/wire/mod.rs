@@ -5,9 +5,10 @@
 //!
 //! Format: gitprotocol-v2(5), gitprotocol-pack(5), gitprotocol-capabilities(5).
 
-pub mod greeting;
-pub mod pack;
-pub mod refs;
+mod advertised;
+pub(crate) mod greeting;
+pub(crate) mod pack;
+pub(crate) mod refs;
 mod request;
 
 use std::io::{self, BufReader, Read, Write};
@@ -16,20 +17,20 @@ use gix_packetline::PacketLineRef;
 use gix_packetline::blocking_io::StreamingPeekableIter;
 use thiserror::Error;
 
-pub use greeting::{Greeting, Version};
-pub use request::Request;
+pub(crate) use greeting::{Greeting, Version};
+pub(crate) use request::Request;
 
-use super::text;
+use crate::util::text;
 
 /// What we call ourselves to the server.
-pub const AGENT: &str = concat!("agent=pp-fetcher/", env!("CARGO_PKG_VERSION"));
+pub(crate) const AGENT: &str = concat!("agent=pp-fetcher/", env!("CARGO_PKG_VERSION"));
 
 /// Size of the read buffer in bytes: about one full packet.
 const BUFFER: usize = 64 * 1024;
 
 /// Why a conversation cannot go on.
 #[derive(Debug, Error)]
-pub enum WireError {
+pub(crate) enum WireError {
     /// The stream ended or broke.
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -49,7 +50,7 @@ pub enum WireError {
 
 /// One packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Packet<'a> {
+pub(crate) enum Packet<'a> {
     /// Data, as it came.
     Data(&'a [u8]),
     /// End of a message.
@@ -77,13 +78,13 @@ impl<S: Read> Read for Heard<S> {
 }
 
 /// A stream that carries packets.
-pub struct Wire<S> {
+pub(crate) struct Wire<S> {
     lines: StreamingPeekableIter<BufReader<Heard<S>>>,
 }
 
 impl<S: Read + Write> Wire<S> {
     /// Packets over `stream`.
-    pub fn new(stream: S) -> Self {
+    pub(crate) fn new(stream: S) -> Self {
         Self {
             lines: StreamingPeekableIter::new(
                 BufReader::with_capacity(
@@ -100,7 +101,7 @@ impl<S: Read + Write> Wire<S> {
     }
 
     /// The stream below.
-    pub fn stream(&mut self) -> &mut S {
+    pub(crate) fn stream(&mut self) -> &mut S {
         &mut self.lines.inner_mut().get_mut().stream
     }
 
@@ -113,7 +114,7 @@ impl<S: Read + Write> Wire<S> {
     ///
     /// # Errors
     /// [`WireError::Io`] at the end of the stream too.
-    pub fn receive(&mut self) -> Result<Packet<'_>, WireError> {
+    pub(crate) fn receive(&mut self) -> Result<Packet<'_>, WireError> {
         let Some(line) = self.lines.read_line() else {
             return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
         };
@@ -133,7 +134,7 @@ impl<S: Read + Write> Wire<S> {
     ///
     /// # Errors
     /// [`WireError::Io`].
-    pub fn send(&mut self, request: &Request) -> Result<(), WireError> {
+    pub(crate) fn send(&mut self, request: &Request) -> Result<(), WireError> {
         let stream = self.stream();
         stream.write_all(request.bytes())?;
         Ok(stream.flush()?)

@@ -2,12 +2,12 @@
 
 use std::io::{Read, Write};
 
-use git2::Oid;
 use gix_packetline::{BandRef, PacketLineRef};
+use pp_objects::ObjectId;
 
 use super::greeting::{Greeting, Version};
 use super::{AGENT, Packet, Request, Wire, WireError, chomp, malformed, refs};
-use crate::git::text;
+use crate::util::text;
 
 /// Asks for everything that `want` needs and `haves` do not bring along, whose history ends at
 /// `boundary`, in one round: a deploy target is seldom far from what was fetched last, so a longer negotiation would cost a round trip
@@ -17,12 +17,12 @@ use crate::git::text;
 ///
 /// # Errors
 /// [`WireError`].
-pub fn request<S: Read + Write>(
+pub(crate) fn request<S: Read + Write>(
     wire: &mut Wire<S>,
     greeting: &mut Greeting,
-    want: Oid,
-    haves: &[Oid],
-    boundary: &[Oid],
+    want: ObjectId,
+    haves: &[ObjectId],
+    boundary: &[ObjectId],
 ) -> Result<(), WireError> {
     let mut request = Request::default();
     match greeting.version {
@@ -78,7 +78,7 @@ pub fn request<S: Read + Write>(
 }
 
 /// What our history does not reach beyond: without it the server takes it for whole.
-fn shallow(request: &mut Request, boundary: &[Oid]) {
+fn shallow(request: &mut Request, boundary: &[ObjectId]) {
     for end in boundary {
         request.line(&format!("shallow {end}"));
     }
@@ -105,7 +105,7 @@ fn until_packfile<S: Read + Write>(
 ///
 /// # Errors
 /// [`WireError`]; what the server reports of its own failure is [`WireError::Said`].
-pub fn next_chunk<S: Read + Write>(wire: &mut Wire<S>) -> Result<Option<&[u8]>, WireError> {
+pub(crate) fn next_chunk<S: Read + Write>(wire: &mut Wire<S>) -> Result<Option<&[u8]>, WireError> {
     match wire.receive()? {
         // Version 0 answers the haves here.
         Packet::Data(line) if line.starts_with(b"ACK ") || line.starts_with(b"NAK") => {

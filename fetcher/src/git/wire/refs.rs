@@ -2,34 +2,27 @@
 
 use std::io::{Read, Write};
 
-use git2::Oid;
+use pp_objects::ObjectId;
 
+use super::advertised::{Advertised, advertised, nameable, object_id};
 use super::greeting::{Greeting, Version};
 use super::{AGENT, Packet, Request, Wire, WireError, chomp, malformed};
+use crate::util::text;
 
 /// Most refs kept of a listing: each costs memory, and no pattern a person writes matches more.
-pub const MOST_REFS: usize = 100_000;
+pub(crate) const MOST_REFS: usize = 100_000;
 
 /// A ref of the remote.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RemoteRef {
+pub(crate) struct RemoteRef {
     /// Full name, as `refs/heads/main`.
     pub name: String,
     /// What it points to: a commit, or a tag object.
-    pub id: Oid,
+    pub id: ObjectId,
     /// What the tag object points to in the end, where it is one.
-    pub peeled: Option<Oid>,
+    pub peeled: Option<ObjectId>,
     /// For a symbolic ref as HEAD: the ref it stands for, where the server tells.
     pub target: Option<String>,
-}
-
-/// A line of a version 0 advertisement.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Advertised {
-    /// What it points to.
-    pub id: Oid,
-    /// Its name; `…^{}` for what the tag in the line before points to.
-    pub name: String,
 }
 
 /// The refs that begin with one of `prefixes`. In version 0 this can be done once: the server says
@@ -37,7 +30,7 @@ pub struct Advertised {
 ///
 /// # Errors
 /// [`WireError`].
-pub fn list<S: Read + Write>(
+pub(crate) fn list<S: Read + Write>(
     wire: &mut Wire<S>,
     greeting: &mut Greeting,
     prefixes: &[&str],
@@ -97,7 +90,7 @@ fn advertisement<S: Read + Write>(
                     }
                 }
                 // What an empty repository says in place of a first ref.
-                None if id.is_zero() => {}
+                None if id.as_bytes() == [0; ObjectId::LENGTH] => {}
                 None => {
                     let peeled = None;
                     let target = None;
@@ -161,34 +154,8 @@ fn listed(line: &[u8]) -> Result<Option<RemoteRef>, WireError> {
         if let Some(id) = attribute.strip_prefix("peeled:") {
             found.peeled = Some(object_id(id)?);
         } else if let Some(target) = attribute.strip_prefix("symref-target:") {
-            found.target = Some(super::text::line(target.as_bytes()));
+            found.target = Some(text::line(target.as_bytes()));
         }
     }
     Ok(nameable(&found.name).then_some(found))
-}
-
-/// `<id> <name>`.
-pub(super) fn advertised(line: &[u8]) -> Result<Advertised, WireError> {
-    let line = String::from_utf8_lossy(line);
-    let (id, name) = line
-        .split_once(' ')
-        .ok_or_else(|| malformed(format!("no ref in {line:?}")))?;
-    let name = if nameable(name) { name } else { "" };
-    Ok(Advertised {
-        id: object_id(id)?,
-        name: name.to_owned(),
-    })
-}
-
-/// Whether a name is fit to be shown and compared (git allows no control characters in refs).
-fn nameable(name: &str) -> bool {
-    !name.is_empty() && !name.chars().any(char::is_control)
-}
-
-fn object_id(hex: &str) -> Result<Oid, WireError> {
-    match hex.len() {
-        40 => Oid::from_str(hex).map_err(|_| malformed(format!("no object name: {hex:?}"))),
-        64 => Err(WireError::ObjectFormat("sha256".to_owned())),
-        _ => Err(malformed(format!("no object name: {hex:?}"))),
-    }
 }

@@ -5,30 +5,30 @@ use gix_packetline::blocking_io::encode;
 /// A request under construction. Its parts are ours and short, so encoding cannot fail; were a part
 /// too long after all, it would be left out and the server would refuse the request.
 #[derive(Debug, Default)]
-pub struct Request(Vec<u8>);
+pub(crate) struct Request(Vec<u8>);
 
 impl Request {
     /// A text packet; its newline is added.
-    pub fn line(&mut self, text: &str) -> &mut Self {
+    pub(crate) fn line(&mut self, text: &str) -> &mut Self {
         let _ = encode::text_to_write(text.as_bytes(), &mut self.0);
         self
     }
 
     /// The border between capabilities and arguments of a version 2 command.
-    pub fn delimiter(&mut self) -> &mut Self {
+    pub(crate) fn delimiter(&mut self) -> &mut Self {
         let _ = encode::delim_to_write(&mut self.0);
         self
     }
 
     /// The end of a message.
-    pub fn flush(&mut self) -> &mut Self {
+    pub(crate) fn flush(&mut self) -> &mut Self {
         let _ = encode::flush_to_write(&mut self.0);
         self
     }
 
     /// What goes over the stream.
     #[must_use]
-    pub fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         &self.0
     }
 }

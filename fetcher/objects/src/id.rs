@@ -1,0 +1,229 @@
+//! The name of an object: the SHA-1 of its kind, its length and its content.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use sha1_checked::{Digest, Sha1};
+
+/// The name of a git object: a SHA-1, written as forty lower-case hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ObjectId([u8; ObjectId::LENGTH]);
+
+/// What an object is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Kind {
+    /// The content of a file, or the target of a symbolic link.
+    Blob,
+    /// A directory.
+    Tree,
+    /// A commit.
+    Commit,
+    /// An annotated tag.
+    Tag,
+}
+
+impl Kind {
+    /// The word git uses.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Blob => "blob",
+            Self::Tree => "tree",
+            Self::Commit => "commit",
+            Self::Tag => "tag",
+        }
+    }
+}
+
+impl ObjectId {
+    /// The length of an id in bytes.
+    pub const LENGTH: usize = 20;
+
+    /// Digits that are shown of an id: enough to be unique in any repository people deploy.
+    const SHORT: usize = 12;
+
+    /// The id made of these bytes; none if there are more or fewer than twenty.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(Self)
+    }
+
+    /// The id that these forty lower-case digits are.
+    ///
+    /// # Errors
+    /// A sentence that says what an id looks like.
+    pub fn parse(hex: &str) -> Result<Self, String> {
+        Self::from_hex(hex.as_bytes())
+            .ok_or_else(|| "a revision is 40 hexadecimal digits".to_owned())
+    }
+
+    /// As [`Self::parse`], from bytes that need not be text.
+    #[must_use]
+    pub fn from_hex(hex: &[u8]) -> Option<Self> {
+        if hex.len() != 2 * Self::LENGTH {
+            return None;
+        }
+        let mut bytes = [0; Self::LENGTH];
+        for (byte, pair) in bytes.iter_mut().zip(hex.chunks_exact(2)) {
+            let &[high, low] = pair else { return None };
+            *byte = digit(high)? << 4 | digit(low)?;
+        }
+        Some(Self(bytes))
+    }
+
+    /// The bytes of the id.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The first twelve digits, as people are shown them.
+    #[must_use]
+    pub fn short(&self) -> String {
+        let mut digits = self.to_string();
+        digits.truncate(Self::SHORT);
+        digits
+    }
+
+    /// The id of this object; none if the content is one of the known attacks on SHA-1, by which two
+    /// objects can share a name.
+    #[must_use]
+    pub fn of(kind: Kind, content: &[u8]) -> Option<Self> {
+        let mut hasher = Hasher::new(kind, content.len() as u64);
+        hasher.update(content);
+        hasher.finish()
+    }
+
+    /// Whether `content` is the object of this name.
+    #[must_use]
+    pub fn names(&self, kind: Kind, content: &[u8]) -> bool {
+        Self::of(kind, content).is_some_and(|id| id == *self)
+    }
+}
+
+/// Finds the id of an object whose content comes in pieces.
+pub struct Hasher {
+    hash: Sha1,
+    /// Bytes that are still to come.
+    left: Option<u64>,
+}
+
+impl Hasher {
+    /// For an object that is `length` bytes long.
+    #[must_use]
+    pub fn new(kind: Kind, length: u64) -> Self {
+        let mut hash = Sha1::builder().safe_hash(false).build();
+        hash.update(format!("{} {length}\0", kind.as_str()));
+        Self {
+            hash,
+            left: Some(length),
+        }
+    }
+
+    /// Takes the next piece of the content.
+    pub fn update(&mut self, piece: &[u8]) {
+        self.left = self
+            .left
+            .and_then(|left| left.checked_sub(piece.len() as u64));
+        self.hash.update(piece);
+    }
+
+    /// The id; none if the content was longer or shorter than was said, or is a known attack on SHA-1.
+    #[must_use]
+    pub fn finish(self) -> Option<ObjectId> {
+        let result = self.hash.try_finalize();
+        if self.left != Some(0) || result.has_collision() {
+            return None;
+        }
+        ObjectId::from_bytes(result.hash().as_slice())
+    }
+}
+
+fn digit(byte: u8) -> Option<u8> {
+    match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        _ => None,
+    }
+}
+
+impl fmt::Display for ObjectId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for ObjectId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for ObjectId {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::parse(text)
+    }
+}
+
+impl TryFrom<String> for ObjectId {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        Self::parse(&text)
+    }
+}
+
+impl From<ObjectId> for String {
+    fn from(id: ObjectId) -> Self {
+        id.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HELLO: &str = "ce013625030ba8dba906f756967f9e9ca394464a";
+
+    #[test]
+    fn names_are_gits() {
+        let name = |kind, content: &[u8]| ObjectId::of(kind, content).unwrap().to_string();
+        assert_eq!(
+            name(Kind::Blob, b""),
+            "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391"
+        );
+        assert_eq!(
+            name(Kind::Tree, b""),
+            "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
+        );
+        assert_eq!(name(Kind::Blob, b"hello\n"), HELLO);
+    }
+
+    #[test]
+    fn a_name_is_read_as_it_is_written() {
+        assert_eq!(ObjectId::parse(HELLO).unwrap().to_string(), HELLO);
+        assert_eq!(ObjectId::parse(HELLO).unwrap().short(), "ce013625030b");
+        for bad in ["", "ce", &HELLO.to_uppercase(), &format!("{HELLO}0")] {
+            assert!(ObjectId::parse(bad).is_err(), "{bad}");
+        }
+        let json = serde_json::to_string(&ObjectId::parse(HELLO).unwrap()).unwrap();
+        assert_eq!(json, format!("{HELLO:?}"));
+        assert!(serde_json::from_str::<ObjectId>("\"../../etc\"").is_err());
+    }
+
+    #[test]
+    fn content_in_pieces_has_the_same_name_and_of_another_length_none() {
+        let id = |length, pieces: &[&[u8]]| {
+            let mut hasher = Hasher::new(Kind::Blob, length);
+            pieces.iter().for_each(|piece| hasher.update(piece));
+            hasher.finish().map(|id| id.to_string())
+        };
+        assert_eq!(id(6, &[b"hel", b"", b"lo\n"]).as_deref(), Some(HELLO));
+        assert_eq!(id(6, &[b"hello"]), None);
+        assert_eq!(id(5, &[b"hello", b"\n"]), None);
+    }
+}

@@ -1,0 +1,158 @@
+//! Files that a tree asks git to filter on checkout: what would be deployed is then not what a clone
+//! gives (git-crypt, mostly). Nothing is filtered here, so such a tree is refused, unless the
+//! administrator says otherwise.
+//!
+//! What a filter's name means is in git's configuration, which no server of ours has; `lfs` is told by
+//! the content of each file instead, as a file that was committed without it needs none.
+
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use gix_attributes::search::{MetadataCollection, Outcome};
+use gix_attributes::{Search, StateRef};
+use gix_glob::pattern::Case;
+
+use pp_objects::Kind;
+
+use super::error::CheckoutError;
+use super::name;
+use super::plan::PlannedFile;
+use crate::config::tree::TreeRules;
+use crate::worker::Objects;
+
+/// The file's name in every directory.
+const FILE_NAME: &str = ".gitattributes";
+
+/// Most bytes of such files that one tree may have: each file is held against each pattern in them. A
+/// line for each of ten thousand files takes less.
+const MOST: usize = 1 << 20;
+
+/// Stands for the top of the tree; nothing is opened there.
+const TOP: &str = "/tree";
+
+/// Refuses a tree with a file that asks for a filter, unless `rules` take that file as it is.
+pub(super) fn check(
+    planned: &[PlannedFile],
+    rules: &TreeRules,
+    objects: &mut dyn Objects,
+) -> Result<(), CheckoutError> {
+    let named = |file: &&PlannedFile| file.path.file_name().is_some_and(|n| n == FILE_NAME);
+    let found: Vec<_> = planned.iter().filter(named).collect();
+    if found.iter().map(|file| file.size).sum::<u64>() > MOST as u64 {
+        return Err(CheckoutError::Attributes(MOST));
+    }
+    let ids: Vec<_> = found.iter().map(|file| file.id).collect();
+    let contents = objects.read(Kind::Blob, &ids)?;
+    // Most say something of line ends alone. Where one asks for a filter, another may do so by a macro.
+    let asks = |content: &Vec<u8>| content.windows(6).any(|word| word == b"filter");
+    if !contents.iter().any(asks) {
+        return Ok(());
+    }
+    let directory = |file: &PlannedFile| file.path.parent().unwrap_or(Path::new("")).to_owned();
+    let directories = found.iter().map(|file| directory(file));
+    let mut files: Vec<(PathBuf, Vec<u8>)> = directories.zip(contents).collect();
+    // Of two files the one that lies deeper has the last word.
+    files.sort_by_key(|(path, _)| path.components().count());
+    let filters = Filters::read(&files).map_err(|source| CheckoutError::Io {
+        what: "read the .gitattributes files of",
+        path: TOP.into(),
+        source,
+    })?;
+    for file in planned {
+        let path = file.path.as_os_str().as_bytes();
+        if rules.takes_unfiltered(path) {
+            continue;
+        }
+        if let Some(filter) = filters.of(path) {
+            let path = name::shown(path);
+            return Err(CheckoutError::Filter { path, filter });
+        }
+    }
+    Ok(())
+}
+
+/// The filters that all files of attributes ask for.
+struct Filters {
+    search: Search,
+    names: MetadataCollection,
+}
+
+impl Filters {
+    fn read(files: &[(PathBuf, Vec<u8>)]) -> std::io::Result<Self> {
+        let (mut search, mut names) = (Search::default(), MetadataCollection::default());
+        for (directory, content) in files {
+            let source = Path::new(TOP).join(directory).join(FILE_NAME);
+            // As in git, macros are for the file at the top alone.
+            let macros = directory.as_os_str().is_empty();
+            search.add_patterns_buffer(
+                content,
+                source,
+                Some(Path::new(TOP)),
+                &mut names,
+                macros,
+            )?;
+        }
+        Ok(Self { search, names })
+    }
+
+    /// The filter of the file at `path`, if there is one.
+    fn of(&self, path: &[u8]) -> Option<String> {
+        let mut outcome = Outcome::default();
+        outcome.initialize_with_selection(&self.names, ["filter"]);
+        let case = Case::Sensitive;
+        self.search
+            .pattern_matching_relative_path(path.into(), case, Some(false), &mut outcome);
+        let found = outcome
+            .iter_selected()
+            .find_map(|found| match found.assignment.state {
+                StateRef::Value(value) => Some(value.as_bstr().to_string()),
+                _ => None,
+            });
+        found.filter(|filter| !filter.is_empty() && filter != "lfs")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filter(files: &[(&str, &str)], path: &str) -> String {
+        let files: Vec<_> = files
+            .iter()
+            .map(|(directory, text)| (PathBuf::from(directory), text.as_bytes().to_vec()))
+            .collect();
+        let filters = Filters::read(&files).unwrap();
+        filters.of(path.as_bytes()).unwrap_or_default()
+    }
+
+    #[test]
+    fn a_filter_is_found_as_git_finds_it() {
+        let top = [(
+            "",
+            "*.secret filter=git-crypt diff=git-crypt\nplain.secret !filter\n",
+        )];
+        assert_eq!(filter(&top, "a.secret"), "git-crypt");
+        assert_eq!(filter(&top, "deep/down/a.secret"), "git-crypt");
+        assert_eq!(filter(&top, "plain.secret"), "");
+        assert_eq!(filter(&top, "a.secrets"), "");
+        let both = [
+            ("", "*.x filter=one\n"),
+            ("sub", "*.x filter=two\nkeep.x -filter\n"),
+        ];
+        assert_eq!(filter(&both, "a.x"), "one");
+        assert_eq!(filter(&both, "sub/a.x"), "two");
+        assert_eq!(filter(&both, "sub/keep.x"), "");
+        let rooted = [("", "/a.x filter=one\ndir/** filter=two\n")];
+        assert_eq!(filter(&rooted, "a.x"), "one");
+        assert_eq!(filter(&rooted, "sub/a.x"), "");
+        assert_eq!(filter(&rooted, "dir/b/c"), "two");
+    }
+
+    #[test]
+    fn macros_count_at_the_top_and_lfs_is_told_by_its_content() {
+        let text = "[attr]crypted filter=git-crypt\n*.key crypted\n*.psd filter=lfs -text\n";
+        assert_eq!(filter(&[("", text)], "a.key"), "git-crypt");
+        assert_eq!(filter(&[("", text)], "a.psd"), "");
+        assert_eq!(filter(&[("", "*.c ident\n*.x filter\n")], "a.x"), "");
+    }
+}

@@ -1,0 +1,157 @@
+//! One new file: made, filled with what is hashed on its way, and given its mode.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::time::Instant;
+
+use nix::fcntl::{OFlag, openat};
+use nix::sys::stat::{Mode, fchmod, fstat};
+use nix::unistd::{UnlinkatFlags, unlinkat};
+use pp_objects::{Hasher, Kind};
+
+use super::Budget;
+use super::error::{CheckoutError, Refusal, io_at};
+use super::plan::{PlannedFile, refused};
+use crate::worker::{ObjectPiece, WorkerError};
+
+/// What a Git LFS pointer begins with, and what its second line is. It is shorter than 1 KiB.
+const LFS: (&[u8], &[u8], u64) = (
+    b"version https://git-lfs.github.com/spec/",
+    b"\noid sha256:",
+    1024,
+);
+
+/// Where to write, and what it may cost.
+#[derive(Clone, Copy)]
+pub(super) struct Target<'a> {
+    pub(super) root: &'a File,
+    pub(super) into: &'a Path,
+    pub(super) budget: &'a Budget,
+    pub(super) deadline: Instant,
+}
+
+/// A file that is being written.
+pub(super) struct NewFile<'a> {
+    planned: &'a PlannedFile,
+    target: Target<'a>,
+    pub(super) file: File,
+}
+
+impl<'a> NewFile<'a> {
+    /// Makes the file, which must not be there.
+    pub(super) fn create(
+        planned: &'a PlannedFile,
+        target: Target<'a>,
+    ) -> Result<Self, CheckoutError> {
+        let flags =
+            OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let opened = openat(target.root, &planned.path, flags, mode(planned));
+        let path = target.into.join(&planned.path);
+        let file = File::from(opened.map_err(|e| io_at("write", &path)(e.into()))?);
+        Ok(Self {
+            planned,
+            target,
+            file,
+        })
+    }
+
+    fn failed(&self, error: impl Into<std::io::Error>) -> CheckoutError {
+        io_at("write", &self.target.into.join(&self.planned.path))(error.into())
+    }
+
+    /// Refuses a Git LFS pointer. `content` is the whole of a file that is small enough to be one.
+    pub(super) fn check_pointer(&self, content: &[u8]) -> Result<(), CheckoutError> {
+        let pointer = self.planned.size < LFS.2
+            && content.starts_with(LFS.0)
+            && content.windows(LFS.1.len()).any(|window| window == LFS.1);
+        let path = self.planned.path.as_os_str().as_bytes();
+        if pointer && !self.target.budget.rules.takes_pointer(path) {
+            return Err(refused(&self.planned.path, Refusal::Lfs));
+        }
+        Ok(())
+    }
+
+    /// Gives the file its mode, which is not left to the umask: the group must be able to write.
+    pub(super) fn finish(self) -> Result<(), CheckoutError> {
+        let made = fstat(&self.file).map_err(|e| self.failed(e))?;
+        let mode = mode(self.planned);
+        if Mode::from_bits_truncate(made.st_mode) != mode {
+            fchmod(&self.file, mode).map_err(|e| self.failed(e))?;
+        }
+        Ok(())
+    }
+
+    /// Takes the file away again.
+    pub(super) fn remove(self) -> Result<(), CheckoutError> {
+        let Target { root, .. } = self.target;
+        let removed = unlinkat(root, &self.planned.path, UnlinkatFlags::NoRemoveDir);
+        removed.map_err(|e| self.failed(e))
+    }
+}
+
+fn mode(planned: &PlannedFile) -> Mode {
+    Mode::from_bits_truncate(if planned.executable { 0o775 } else { 0o664 })
+}
+
+/// The files that one thread writes from the worker's pieces.
+pub(super) struct Incoming<'a> {
+    wanted: &'a [&'a PlannedFile],
+    target: Target<'a>,
+    open: HashMap<usize, (NewFile<'a>, Hasher)>,
+}
+
+impl<'a> Incoming<'a> {
+    pub(super) fn new(wanted: &'a [&'a PlannedFile], target: Target<'a>) -> Self {
+        Self {
+            wanted,
+            target,
+            open: HashMap::new(),
+        }
+    }
+
+    /// Hashes and writes a piece; whether its file is whole now.
+    pub(super) fn take(&mut self, piece: ObjectPiece) -> Result<bool, CheckoutError> {
+        let ObjectPiece { index, last, bytes } = piece;
+        let (mut new, mut hasher) = match self.open.remove(&index) {
+            Some(open) => open,
+            None => self.begin(index, &bytes)?,
+        };
+        hasher.update(&bytes);
+        new.file.write_all(&bytes).map_err(|e| new.failed(e))?;
+        if !last {
+            self.open.insert(index, (new, hasher));
+            return Ok(false);
+        }
+        if hasher.finish() != Some(new.planned.id) {
+            let id = new.planned.id.to_string();
+            return Err(WorkerError::Forged { id }.into());
+        }
+        new.finish()?;
+        Ok(true)
+    }
+
+    /// Makes the file of a first piece.
+    fn begin(&self, index: usize, bytes: &[u8]) -> Result<(NewFile<'a>, Hasher), CheckoutError> {
+        let planned = self.wanted.get(index).copied();
+        let planned = planned.ok_or_else(|| WorkerError::Forged {
+            id: "an object that nobody asked for".to_owned(),
+        })?;
+        let new = NewFile::create(planned, self.target)?;
+        new.check_pointer(bytes)?;
+        Ok((new, Hasher::new(Kind::Blob, planned.size)))
+    }
+
+    /// Whether every file that was begun is whole.
+    pub(super) fn check_whole(&self) -> Result<(), CheckoutError> {
+        match self.open.values().next() {
+            None => Ok(()),
+            Some((new, _)) => {
+                let id = new.planned.id.to_string();
+                Err(WorkerError::Forged { id }.into())
+            }
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! `[ssh]`: the files that ssh is told to use.
+
+use std::path::PathBuf;
+
+use super::fragment;
+
+/// The files that ssh is told to use. What is not set is left to ssh's own defaults.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Ssh {
+    /// The private key.
+    pub identity: Option<PathBuf>,
+    /// Pinned host keys.
+    pub known_hosts: Option<PathBuf>,
+    /// A configuration file with host aliases.
+    pub config: Option<PathBuf>,
+    /// The socket of an ssh-agent.
+    pub agent: Option<PathBuf>,
+}
+
+impl Ssh {
+    /// What is not set here comes from `defaults`.
+    #[must_use]
+    pub(super) fn over(self, defaults: &Self) -> Self {
+        let d = defaults.clone();
+        Self {
+            identity: self.identity.or(d.identity),
+            known_hosts: self.known_hosts.or(d.known_hosts),
+            config: self.config.or(d.config),
+            agent: self.agent.or(d.agent),
+        }
+    }
+}
+
+impl From<fragment::Ssh> for Ssh {
+    fn from(written: fragment::Ssh) -> Self {
+        Self {
+            identity: written.identity,
+            known_hosts: written.known_hosts,
+            config: written.config,
+            agent: written.agent,
+        }
+    }
+}

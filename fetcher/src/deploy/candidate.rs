@@ -1,0 +1,253 @@
+//! From the beginning of a pass to a revision that is to be deployed: polled, looked before, fetched.
+
+use std::collections::HashSet;
+use std::fs;
+
+use super::backoff::{self, Trigger, no_trouble, waits_out};
+use super::deployment::{Deployment, PassError, Verdict};
+use super::failure::{Failure, FailureClass};
+use super::journal::{Beginning, Journal};
+use super::look::{self, Looked};
+use super::previous;
+use super::source::{Candidate, Commit, Found, Listing, SourceError};
+use super::step::Step;
+use super::tidy::tidy;
+use crate::release::prune::Failed;
+use crate::revision::Revision;
+use crate::state::record::keep_last;
+use crate::state::{Attempt, Release, StateError};
+
+/// Most tags in a row that stand for no commit.
+const MOST_PASSED_OVER: usize = 16;
+
+/// Most tags named in one line.
+const NAMED: usize = 5;
+
+/// Most tags remembered as told of.
+const MOST_TOLD: usize = 1000;
+
+/// What a pass has come upon.
+pub(super) enum Search<'a> {
+    /// Nothing to deploy.
+    Nothing(Verdict),
+    /// A revision to deploy.
+    New(Box<New<'a>>),
+}
+
+/// A revision to deploy.
+pub(super) struct New<'a> {
+    pub(super) found: Found,
+    pub(super) looked: Looked,
+    /// The revision in the mirror, or why it is not accepted.
+    pub(super) fetched: Result<Box<dyn Candidate + 'a>, Failure>,
+}
+
+/// Asks the forge for what is new, looks at what does not depend on it, and fetches it.
+///
+/// # Errors
+/// Nothing could be attempted; what serves is untouched.
+pub(super) fn find<'a>(
+    deployment: &mut Deployment<'a>,
+    trigger: Trigger,
+    journal: &mut Journal<'_>,
+) -> Result<Search<'a>, PassError> {
+    let forced = trigger == Trigger::Forced;
+    if let Some(pause) = deployment.pause().filter(|_| !forced) {
+        return Ok(Search::Nothing(Verdict::Paused(pause)));
+    }
+    if let Some(trouble) = waits_out(deployment).filter(|_| trigger == Trigger::Scheduled) {
+        return Ok(Search::Nothing(Verdict::Waiting(trouble)));
+    }
+    for _ in 0..MOST_PASSED_OVER {
+        // 1. poll
+        let listing = poll(deployment, journal)?;
+        tell_unordered(deployment, listing.found(), journal)?;
+        let nothing = nothing_to_do(deployment, &listing.found().revision);
+        if let Some(verdict) = nothing.filter(|_| !forced) {
+            no_trouble(deployment)?;
+            return Ok(Search::Nothing(verdict));
+        }
+        let looked = journal.step(Step::Look, || look::look(deployment));
+        let looked = looked.or_else(|failure| backoff::trouble(deployment, failure))?;
+        // What a process still used last time may go now; room is made before it is needed.
+        tidy(deployment, Failed::Latest, journal);
+        // 2. fetch
+        let found = listing.found().clone();
+        let fetched = journal.step_telling(Step::Fetch, |tick| listing.fetch(tick));
+        let fetched = match fetched {
+            Err(error) if error.no_commit.is_some() => {
+                pass_over(deployment, error, journal)?;
+                continue;
+            }
+            fetched => fetched.map_err(|error| error.during(Step::Fetch)),
+        };
+        return match fetched {
+            Err(failure) if failure.class == FailureClass::Environment => {
+                backoff::trouble(deployment, failure)
+            }
+            fetched => Ok(Search::New(Box::new(New {
+                found,
+                looked,
+                fetched,
+            }))),
+        };
+    }
+    let file = deployment.app.path.display();
+    let what = format!(
+        "{MOST_PASSED_OVER} tags in a row stand for no commit: let `tag` in {file} match fewer"
+    );
+    backoff::trouble(deployment, Failure::environment(Step::Fetch, what))
+}
+
+fn poll<'a>(
+    deployment: &mut Deployment<'a>,
+    journal: &mut Journal<'_>,
+) -> Result<Box<dyn Listing<'a> + 'a>, PassError> {
+    let source = deployment.source;
+    let polled = journal.step(Step::Poll, || source.poll(&deployment.state.passed_over));
+    match polled {
+        Ok(listing) => Ok(listing),
+        Err(error) => backoff::trouble(deployment, error.during(Step::Poll)),
+    }
+}
+
+/// Begins an attempt to deploy `new`: from here on it has a number, and is told of.
+pub(super) fn begin(
+    deployment: &mut Deployment<'_>,
+    new: &New<'_>,
+    journal: &mut Journal<'_>,
+) -> Attempt {
+    let revision = new.found.revision;
+    let previous_release = previous::way_back_to(deployment, None);
+    let previous = previous_release.as_deref();
+    let previous = previous.and_then(|name| previous::revision_of(deployment, name));
+    let commit = new.fetched.as_ref().map(|fetched| fetched.commit().clone());
+    let Commit { author, subject } = commit.unwrap_or_default();
+    journal.begin(&revision, Beginning::Deploy(&subject));
+    tell(deployment, &new.looked, &revision, journal);
+    let started_at = (deployment.clock)();
+    let number = deployment.state.next_attempt;
+    deployment.state.next_attempt += 1;
+    Attempt {
+        number,
+        started_at,
+        revision,
+        previous,
+        author,
+        subject,
+        signed_by: None,
+        release: deployment.layout.new_name(started_at, &revision),
+        phases: Vec::new(),
+        step: None,
+        previous_release,
+        going_back: None,
+        tag: new.found.tag.clone(),
+        ill_before: new.looked.ill_before.clone(),
+    }
+}
+
+/// Tells what was seen beforehand and stands against nothing.
+fn tell(
+    deployment: &Deployment<'_>,
+    looked: &Looked,
+    revision: &Revision,
+    journal: &mut Journal<'_>,
+) {
+    looked.remarks.iter().for_each(|text| journal.note(text));
+    if let Some(ill) = &looked.ill_before {
+        let ill = &ill.what;
+        journal.note(&format!("before this deploy the app is not well: {ill}"));
+    }
+    if deployment.state.quarantine_of(revision).is_some() {
+        journal.note("it was held back, and is tried again");
+    }
+}
+
+/// Why `revision` is not deployed, if it is not.
+pub(super) fn nothing_to_do(deployment: &Deployment<'_>, revision: &Revision) -> Option<Verdict> {
+    let serves = serves_already(deployment, revision);
+    // One that was deployed anew and failed then is live all the same, from its older release.
+    if let Some(nothing @ Verdict::Nothing(_)) = serves {
+        return Some(nothing);
+    }
+    let held = deployment.state.quarantine_of(revision);
+    // What was held back because of a mistake in the app's file is tried again with another one.
+    let same = |c: &String| *c == deployment.app.fingerprint;
+    let held = held.filter(|q| q.configuration.as_ref().is_none_or(same));
+    if let Some(held) = held {
+        return Some(Verdict::Held(held.clone()));
+    }
+    // The way back from it comes first.
+    if deployment
+        .state
+        .stuck
+        .iter()
+        .any(|s| s.revision == *revision)
+    {
+        return Some(Verdict::Nothing(*revision));
+    }
+    serves
+}
+
+/// Whether what is live is `revision`, and what `current` leads to.
+fn serves_already(deployment: &Deployment<'_>, revision: &Revision) -> Option<Verdict> {
+    let live = deployment.state.live.as_ref();
+    let live = live.filter(|live| live.revision == *revision)?;
+    // A link that leads nowhere serves nothing: the revision is deployed again.
+    fs::metadata(deployment.layout.current_link()).ok()?;
+    match deployment.layout.current() {
+        Ok(Some(current)) if current != live.name => Some(switched(deployment, live, current)),
+        _ => Some(Verdict::Nothing(*revision)),
+    }
+}
+
+fn switched(deployment: &Deployment<'_>, live: &Release, current: String) -> Verdict {
+    if deployment.state.stuck.is_some() {
+        return Verdict::Nothing(live.revision);
+    }
+    Verdict::Switched {
+        live: live.clone(),
+        current,
+    }
+}
+
+/// Remembers that a tag stands for no commit, so that no poll fetches it again.
+fn pass_over(
+    deployment: &mut Deployment<'_>,
+    error: SourceError,
+    journal: &mut Journal<'_>,
+) -> Result<(), StateError> {
+    journal.note(&error.what);
+    deployment.state.passed_over.extend(error.no_commit);
+    keep_last(&mut deployment.state.passed_over, MOST_TOLD);
+    deployment.save()
+}
+
+/// Names the tags that match and cannot be ordered: once, not at each poll.
+fn tell_unordered(
+    deployment: &mut Deployment<'_>,
+    found: &Found,
+    journal: &mut Journal<'_>,
+) -> Result<(), StateError> {
+    if deployment.state.unordered.len() >= MOST_TOLD {
+        return Ok(());
+    }
+    let told: HashSet<&String> = deployment.state.unordered.iter().collect();
+    let new = found.unordered.iter().filter(|tag| !told.contains(tag));
+    let new: Vec<String> = new.cloned().collect();
+    if new.is_empty() {
+        return Ok(());
+    }
+    let named = new.iter().take(NAMED).map(String::as_str);
+    let named = named.collect::<Vec<_>>().join(", ");
+    let more = match new.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    journal.note(&format!(
+        "passed over, as no version can be read in it: {named}{more} (pp-fetcher.toml(5) has the rule)"
+    ));
+    deployment.state.unordered.extend(new);
+    deployment.state.unordered.truncate(MOST_TOLD);
+    deployment.save()
+}

@@ -1,0 +1,62 @@
+//! The switch of `current`, what comes right before it, and what it shows afterwards.
+
+use std::path::PathBuf;
+
+use super::deployment::Deployment;
+use super::failure::Failure;
+use super::step::Step;
+use crate::space;
+use crate::state::Attempt;
+
+/// The last thing before the switch: what is switched to outlives a power cut.
+pub(super) fn sync(
+    deployment: &Deployment<'_>,
+    attempt: &Attempt,
+    step: Step,
+) -> Result<(), Failure> {
+    deployment.layout.sync(&attempt.release).map_err(|e| {
+        let what = format!(
+            "{} could not be synced to disk, nothing was switched: {e}\n  \
+             the kernel's log says more about the disk: journalctl -k",
+            deployment.release_of(attempt).display()
+        );
+        Failure::environment(step, what)
+    })
+}
+
+/// Leads `current` to a release.
+pub(super) fn switch(
+    deployment: &Deployment<'_>,
+    release: &str,
+    step: Step,
+) -> Result<(), Failure> {
+    deployment.layout.switch(release).map_err(|error| {
+        let advice = space::advice(&error);
+        Failure::environment(step, format!("`current` stays as it is: {error}{advice}"))
+    })
+}
+
+/// Whether `current` leads to what is being tried, or nowhere where it led somewhere before. Where it
+/// cannot be read it counts as changed.
+pub(super) fn has_left(deployment: &Deployment<'_>, attempt: &Attempt) -> bool {
+    match deployment.layout.current() {
+        Ok(Some(current)) => current == attempt.release,
+        Ok(None) => attempt.previous_release.is_some(),
+        Err(_) => true,
+    }
+}
+
+/// Whether every unit is seen to work in `release`; not where that cannot be seen, or where no
+/// unit is restarted at all.
+pub(super) fn runs_from(deployment: &Deployment<'_>, release: &str) -> bool {
+    let Ok(release) = deployment.layout.release(release).canonicalize() else {
+        return false;
+    };
+    let units = &deployment.app.restart;
+    let there = |cwd: &PathBuf| cwd.starts_with(&release);
+    let runs = |unit| {
+        let seen = deployment.host.unit(unit).ok();
+        seen.is_some_and(|seen| seen.active == "active" && seen.cwd.iter().any(there))
+    };
+    !units.is_empty() && units.iter().all(runs)
+}

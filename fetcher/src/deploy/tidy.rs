@@ -1,0 +1,33 @@
+//! Old releases removed.
+
+use super::deployment::Deployment;
+use super::journal::Journal;
+use crate::release::prune::Failed;
+
+/// Removes and forgets the releases that need not stay. Nothing depends on it.
+pub(super) fn tidy(deployment: &mut Deployment<'_>, failed: Failed<'_>, journal: &mut Journal<'_>) {
+    let remembered = deployment.state.earlier.len();
+    let on_disk = deployment.layout.on_disk();
+    if deployment
+        .state
+        .live
+        .iter()
+        .any(|l| on_disk.contains(&l.name))
+    {
+        // What a crash has removed and not forgotten would take the place of one to go back to.
+        deployment
+            .state
+            .earlier
+            .retain(|e| on_disk.contains(&e.name));
+    }
+    let keep = deployment.app.deploy.keep;
+    let pruned = deployment.layout.prune(&mut deployment.state, keep, failed);
+    pruned.left.iter().for_each(|what| journal.note(what));
+    if deployment.state.earlier.len() != remembered
+        && let Err(error) = deployment.save()
+    {
+        journal.note(&format!(
+            "that old releases are gone is not written down: {error}"
+        ));
+    }
+}

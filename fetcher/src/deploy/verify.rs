@@ -1,0 +1,171 @@
+//! Whether a revision may be deployed at all.
+
+use std::cmp::Ordering;
+
+use super::deployment::Deployment;
+use super::failure::{Failure, FailureClass};
+use super::journal::Journal;
+use super::source::{Candidate, Found, SourceError};
+use super::step::Step;
+use crate::config::settings::Follow;
+use crate::git::version::Version;
+use crate::revision::Revision;
+use crate::state::Attempt;
+
+/// What is known of a revision that may be deployed.
+#[derive(Debug)]
+pub(super) struct Accepted {
+    /// Who signed it, where that is asked for.
+    signed_by: Option<String>,
+    /// Whether it leaves the live history, and somebody has accepted that.
+    rewritten: bool,
+}
+
+impl Accepted {
+    /// Tells what is worth a line of it, and keeps who has signed the revision.
+    pub(super) fn note(self, journal: &mut Journal<'_>, attempt: &mut Attempt) {
+        if self.rewritten {
+            journal.note("it leaves the live history, which was accepted by hand");
+        }
+        if let Some(signer) = &self.signed_by {
+            journal.note(&format!("signed by {signer}"));
+        }
+        attempt.signed_by = self.signed_by;
+    }
+}
+
+/// The revision is signed if it must be, and goes on from the live one or was accepted: a branch by
+/// descent, a tag by a higher version.
+///
+/// # Errors
+/// It is not, or does not.
+pub(super) fn verify(
+    deployment: &Deployment<'_>,
+    candidate: &mut dyn Candidate,
+    attempt: &Attempt,
+    found: &Found,
+) -> Result<Accepted, Failure> {
+    let signed_by = signer(deployment, candidate)?;
+    let rewritten = match leaves_the_line(deployment, candidate, attempt, found)? {
+        Some(why) if !deployment.state.accepts_rewrite(&attempt.revision) => {
+            return Err(refuse(deployment, &attempt.revision, &why));
+        }
+        leaves => leaves.is_some(),
+    };
+    Ok(Accepted {
+        signed_by,
+        rewritten,
+    })
+}
+
+/// Why the revision does not go on from the live one; none if it does, or need not.
+fn leaves_the_line(
+    deployment: &Deployment<'_>,
+    candidate: &mut dyn Candidate,
+    attempt: &Attempt,
+    found: &Found,
+) -> Result<Option<String>, Failure> {
+    if !deployment.app.fast_forward_only {
+        return Ok(None);
+    }
+    let new = &attempt.revision;
+    if let Some(tag) = &found.tag {
+        if let Some(before) = deployment
+            .state
+            .seen_tag(tag)
+            .filter(|before| *before != new)
+        {
+            return Ok(Some(format!(
+                "the tag {tag} was moved from {} to {}: a tag that was deployed, or tried, is not to change",
+                before.short(),
+                new.short()
+            )));
+        }
+        // Releases may live on branches of their own: what counts is the version.
+        if let Some(ordered) = by_version(deployment, tag, new) {
+            return Ok(ordered.err());
+        }
+    }
+    // The live revision if we know it; else what the release that serves says of itself, so
+    // that losing the state does not lose the protection against a downgrade.
+    let live = deployment.state.live.as_ref().map(|live| live.revision);
+    let Some(live) = live.or(attempt.previous).filter(|live| live != new) else {
+        return Ok(None);
+    };
+    by_descent(candidate, &live, new)
+}
+
+/// The order of the new tag and the live one; none where the live release came from no tag that has an
+/// order.
+fn by_version(
+    deployment: &Deployment<'_>,
+    tag: &str,
+    new: &Revision,
+) -> Option<Result<(), String>> {
+    let Follow::Tag(pattern) = &deployment.app.follow else {
+        return None;
+    };
+    let live = deployment.state.live.as_ref()?;
+    let live_tag = live.tag.as_ref().filter(|_| live.revision != *new)?;
+    let (old, version) = (Version::of(pattern, live_tag)?, Version::of(pattern, tag)?);
+    let (new, old_revision) = (new.short(), live.revision.short());
+    Some(match version.cmp(&old) {
+        Ordering::Greater => Ok(()),
+        Ordering::Less => Err(format!(
+            "{tag} ({new}) is older than the live version {live_tag} ({old_revision}), whose tag is no longer \
+             there or no longer matches"
+        )),
+        Ordering::Equal => Err(format!(
+            "{tag} ({new}) is the same version as the live {live_tag} ({old_revision}), and another revision"
+        )),
+    })
+}
+
+fn by_descent(
+    candidate: &mut dyn Candidate,
+    live: &Revision,
+    new: &Revision,
+) -> Result<Option<String>, Failure> {
+    let during = |e: SourceError| e.during(Step::Verify);
+    if candidate.descends(live, new).map_err(during)? {
+        return Ok(None);
+    }
+    let (shown, live_shown) = (new.short(), live.short());
+    Ok(Some(if candidate.descends(new, live).map_err(during)? {
+        format!("{shown} is older than the live revision {live_shown}, which descends from it")
+    } else {
+        format!(
+            "{shown} is on another line than the live revision {live_shown}: it does not descend from it, so the \
+             history was rewritten, or this is another branch"
+        )
+    }))
+}
+
+fn refuse(deployment: &Deployment<'_>, revision: &Revision, why: &str) -> Failure {
+    let app = &deployment.app.name;
+    let what = format!(
+        "{why}\n  push what goes on from the live one; or, if this is meant, accept it: pp-fetcher \
+         accept-rewrite {app} {revision}"
+    );
+    Failure::refused(Step::Verify, what)
+}
+
+/// Who signed it; nobody where nobody need.
+fn signer(
+    deployment: &Deployment<'_>,
+    candidate: &mut dyn Candidate,
+) -> Result<Option<String>, Failure> {
+    let Some(allowed) = &deployment.app.allowed_signers else {
+        return Ok(None);
+    };
+    let signer = candidate.signer(allowed).map_err(|mut error| {
+        if error.class == FailureClass::Revision {
+            error.what.push_str(&format!(
+                "\n  it is not tried again by itself; `pp-fetcher retry {}` lets the next poll try it",
+                deployment.app.name
+            ));
+        }
+        error.during(Step::Verify)
+    })?;
+    Ok(Some(signer))
+}

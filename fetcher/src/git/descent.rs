@@ -1,0 +1,62 @@
+//! One commit descends from another: shown by a chain of commits, each naming the next as a parent.
+
+use pp_objects::ObjectId;
+use pp_objects::commit::commit;
+
+/// Whether `chain` leads from `to` back to `from`. `get` gives a commit's bytes, proven by its name.
+///
+/// # Errors
+/// What `get` says.
+pub(crate) fn is_shown<E>(
+    from: ObjectId,
+    to: ObjectId,
+    chain: &[ObjectId],
+    get: &mut dyn FnMut(ObjectId) -> Result<Vec<u8>, E>,
+) -> Result<bool, E> {
+    if chain.first() != Some(&to) || chain.last() != Some(&from) {
+        return Ok(false);
+    }
+    for (child, parent) in chain.iter().zip(chain.iter().skip(1)) {
+        let raw = get(*child)?;
+        if !commit(&raw).is_some_and(|c| c.parents.contains(parent)) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn only_a_chain_of_parents_shows_a_descent() {
+        let id = |n: u8| ObjectId::from_bytes(&[n; 20]).unwrap();
+        let child = |parents: &[u8]| {
+            let mut raw = format!("tree {}\n", id(9));
+            for n in parents {
+                raw.push_str(&format!("parent {}\n", id(*n)));
+            }
+            raw.push_str("author a <a> 1 +0\n\nm\n");
+            raw.into_bytes()
+        };
+        let all = BTreeMap::from([
+            (id(1), child(&[])),
+            (id(2), child(&[5, 1])),
+            (id(3), child(&[2])),
+        ]);
+        let shown = |from: u8, to: u8, chain: &[u8]| {
+            let chain: Vec<_> = chain.iter().map(|n| id(*n)).collect();
+            let mut get = |id: ObjectId| all.get(&id).cloned().ok_or(());
+            super::is_shown(id(from), id(to), &chain, &mut get)
+        };
+        assert_eq!(shown(1, 3, &[3, 2, 1]), Ok(true));
+        assert_eq!(shown(3, 3, &[3]), Ok(true));
+        for chain in [&[][..], &[3], &[1], &[3, 1], &[2, 1], &[3, 2]] {
+            assert_eq!(shown(1, 3, chain), Ok(false), "{chain:?}");
+        }
+        assert_eq!(shown(1, 3, &[3, 7, 1]), Ok(false));
+        assert_eq!(shown(1, 7, &[7, 1]), Err(()));
+    }
+}

@@ -1,0 +1,97 @@
+//! A revision that is in the mirror: compared, verified and checked out with the worker that has received it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use pp_objects::Kind;
+
+use super::Repository;
+use super::fault::{classified, refused_tree};
+use crate::checkout::{self, Budget};
+use crate::deploy::source::{Candidate, Commit, SourceError};
+use crate::deploy::{FailureClass, Progress};
+use crate::git::descent;
+use crate::git::listing::ListedRevision;
+use crate::revision::Revision;
+use crate::space;
+use crate::verify::{self, Keygen, SignedObject};
+use crate::worker::{Client, WorkerError};
+
+/// What a fetch has brought, proven by the names in the listing.
+pub(super) struct Fetched<'a> {
+    pub(super) repository: &'a Repository,
+    /// The worker that has the mirror open.
+    pub(super) worker: Client,
+    pub(super) listed: ListedRevision,
+    /// The tag object it was found as, if it was one.
+    pub(super) tag: Option<Vec<u8>>,
+    /// The commit's bytes.
+    pub(super) raw: Vec<u8>,
+    pub(super) commit: Commit,
+}
+
+impl Fetched<'_> {
+    fn budget(&self) -> Budget {
+        let submodules = self.repository.submodules.iter();
+        Budget {
+            submodules: submodules.map(|s| s.path.clone()).collect(),
+            rules: self.repository.rules.clone(),
+            ..Budget::default()
+        }
+    }
+}
+
+impl Candidate for Fetched<'_> {
+    fn commit(&self) -> &Commit {
+        &self.commit
+    }
+
+    fn descends(&mut self, from: &Revision, to: &Revision) -> Result<bool, SourceError> {
+        let worker = &mut self.worker;
+        let shown = worker.chain(*from, *to).and_then(|chain| {
+            let get = &mut |id| worker.object(id, Kind::Commit);
+            descent::is_shown::<WorkerError>(*from, *to, &chain, get)
+        });
+        shown.map_err(classified)
+    }
+
+    fn signer(&mut self, allowed_signers: &Path) -> Result<String, SourceError> {
+        let signer = SignedObject::of(&self.listed, self.tag.as_deref(), &self.raw)
+            .and_then(|object| verify::check(&object, allowed_signers, &Keygen::default()));
+        let signer = signer.map_err(|error| match error.class() {
+            FailureClass::Revision => SourceError::revision(error.to_string()),
+            FailureClass::Environment => SourceError::environment(error.to_string()),
+        })?;
+        Ok(signer.to_string())
+    }
+
+    fn check_out(
+        &mut self,
+        live: Option<&Path>,
+        into: &Path,
+        tick: &mut (dyn FnMut(Progress) + Send),
+    ) -> Result<(), SourceError> {
+        fs::create_dir(into).map_err(|e| {
+            SourceError::environment(format!("{}: {e}{}", into.display(), space::advice(&e)))
+        })?;
+        let budget = self.budget();
+        let (worker, commit) = (&mut self.worker, self.listed.commit);
+        let mut progress = |now: checkout::Progress| {
+            tick(Progress::Checkout {
+                files: now.files,
+                of: now.of,
+            });
+        };
+        // A checkout that has failed may have ended its worker; the next one is another worker's.
+        let live = live.map(PathBuf::from);
+        let written = checkout::check_out(
+            worker,
+            commit,
+            live.as_deref(),
+            into,
+            &budget,
+            &mut progress,
+        );
+        written.map(drop).map_err(refused_tree)
+    }
+}

@@ -1,0 +1,103 @@
+//! What a poll has shown, and fetching it over the same connection.
+
+use std::path::Path;
+
+use pp_objects::{Kind, commit};
+
+use super::fault::{classified, environment_failure, no_commit};
+use super::fetched::Fetched;
+use super::{Repository, submodules};
+use crate::deploy::Progress;
+use crate::deploy::source::{Candidate, Commit, Found, Listing, SourceError};
+use crate::git::Remote;
+use crate::git::fetch::{FetchError, LAST};
+use crate::git::listing::ListedRevision;
+use crate::space::{self, Need};
+use crate::util::text;
+use crate::worker::error::Trouble;
+use crate::worker::{Client, WorkerError};
+
+/// Most tags that stand for tags.
+const MOST_TAGS: usize = 16;
+
+/// A listing, and the conversation that it came from.
+pub(super) struct Polled<'a> {
+    pub(super) repository: &'a Repository,
+    pub(super) remote: Remote,
+    pub(super) listed: ListedRevision,
+    pub(super) found: Found,
+}
+
+impl<'a> Listing<'a> for Polled<'a> {
+    fn found(&self) -> &Found {
+        &self.found
+    }
+
+    fn fetch(
+        mut self: Box<Self>,
+        tick: &mut (dyn FnMut(Progress) + Send),
+    ) -> Result<Box<dyn Candidate + 'a>, SourceError> {
+        let repository = self.repository;
+        // How large the pack is, nobody says beforehand; without the reserve it is not begun.
+        let disk = repository.mirror.parent().unwrap_or(Path::new("."));
+        space::check(disk, Need::default()).map_err(environment_failure)?;
+        let mut worker = repository.open().map_err(classified)?;
+        let received = self.receive(&mut worker, tick);
+        let (tag, raw) = received.map_err(|error| no_commit(error, &self.found, &self.listed))?;
+        submodules::fetch_all(repository, &mut worker, self.listed.commit)?;
+        let read = commit::commit(&raw)
+            .ok_or_else(|| SourceError::environment("the commit is not one as git writes them"))?;
+        let commit = Commit {
+            author: text::line(read.author),
+            subject: text::line(read.subject),
+        };
+        Ok(Box::new(Fetched {
+            repository,
+            worker,
+            listed: self.listed,
+            tag,
+            raw,
+            commit,
+        }))
+    }
+}
+
+impl Polled<'_> {
+    /// Fetches, and proves what came by the names that the listing gave: the tag object it was found as, if it
+    /// was one, and the commit.
+    fn receive(
+        &mut self,
+        worker: &mut Client,
+        tick: &mut (dyn FnMut(Progress) + Send),
+    ) -> Result<(Option<Vec<u8>>, Vec<u8>), FetchError> {
+        let listed = &self.listed;
+        self.remote.fetch(worker, listed, LAST, &mut |now| {
+            tick(Progress::Fetch {
+                bytes: now.bytes,
+                objects: now.done,
+                of: now.of,
+            });
+        })?;
+        let elsewhere = || WorkerError::Refused {
+            trouble: Trouble::Other,
+            why: format!(
+                "the tag {} does not point at the commit that was listed",
+                text::line(listed.reference.as_bytes())
+            ),
+            errno: None,
+        };
+        let (mut at, mut outermost) = (listed.id, None);
+        for _ in 0..MOST_TAGS {
+            if at == listed.commit {
+                break;
+            }
+            let tag = worker.object(at, Kind::Tag)?;
+            at = commit::tag(&tag).ok_or_else(elsewhere)?.target;
+            outermost.get_or_insert(tag);
+        }
+        if at != listed.commit {
+            return Err(elsewhere().into());
+        }
+        Ok((outermost, worker.object(at, Kind::Commit)?))
+    }
+}

@@ -1,0 +1,197 @@
+//! Frames to and from the worker's process, which has a deadline for each task, and bounded ears.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use bytes::{Buf, Bytes, BytesMut};
+use nix::sys::signal::Signal;
+use pp_objects::protocol::{self, HEAD, Kind, MOST_BYTES};
+use tokio_util::codec::{Decoder, LengthDelimitedCodec};
+
+use super::error::WorkerError;
+use crate::process::child::{AbortReason, ChildProcess, Exit, Output};
+use crate::util::text;
+
+/// What is read ahead of what was asked for: an honest worker sends progress alone meanwhile.
+const AHEAD: usize = 2 * (HEAD + MOST_BYTES);
+
+/// Room made for each reading: pieces of objects come in quick succession.
+const BUFFER: usize = 512 * 1024;
+
+/// A running worker. Dropping it ends its whole group.
+#[derive(Debug)]
+pub(crate) struct Channel {
+    child: ChildProcess,
+    codec: LengthDelimitedCodec,
+    inbox: BytesMut,
+}
+
+/// What the worker was asked, and how long that may take.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Task {
+    /// As it reads after "while".
+    pub(crate) doing: &'static str,
+    /// How long it may take.
+    pub(crate) time: Duration,
+}
+
+impl Channel {
+    /// Starts `program` for the mirror at `mirror` with nothing of our environment. The kernel ends the
+    /// worker with the calling thread (the worker asks for that itself).
+    ///
+    /// # Errors
+    /// [`WorkerError::Start`].
+    pub(crate) fn start(program: &Path, mirror: &Path, task: Task) -> Result<Self, WorkerError> {
+        // The worker is in another directory.
+        let mirror = std::path::absolute(mirror).unwrap_or_else(|_| mirror.to_owned());
+        let mut command = Command::new(program);
+        command.arg(mirror).env_clear().current_dir("/");
+        command.stdin(Stdio::piped());
+        let child = ChildProcess::spawn(command, Output::Apart, task.time, u64::MAX);
+        let child = child.map_err(|source| WorkerError::Start {
+            program: program.to_owned(),
+            source,
+        })?;
+        let codec = LengthDelimitedCodec::builder()
+            .length_field_offset(1)
+            .length_field_length(HEAD - 1)
+            .length_adjustment(HEAD.cast_signed())
+            .num_skip(0)
+            .max_frame_length(HEAD + MOST_BYTES)
+            .new_codec();
+        Ok(Self {
+            child,
+            codec,
+            inbox: BytesMut::new(),
+        })
+    }
+
+    /// The process group, for tests that look for what is left of it.
+    #[cfg(test)]
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.pid().as_raw().cast_unsigned()
+    }
+
+    /// Gives the worker from now on the time of `task`.
+    pub(crate) fn begin(&mut self, task: Task) {
+        self.child.set_deadline(Instant::now() + task.time);
+    }
+
+    /// Sends frames, and takes meanwhile what the worker says.
+    ///
+    /// # Errors
+    /// The worker is gone, or does not listen.
+    pub(crate) fn send(&mut self, frames: &[u8], task: Task) -> Result<(), WorkerError> {
+        let sent = self.child.write_all(frames, &mut self.inbox, AHEAD);
+        sent.map_err(|_| self.failed(task))
+    }
+
+    /// The next frame; waits for it.
+    ///
+    /// # Errors
+    /// The worker is gone, does not answer, or talks nonsense.
+    pub(crate) fn receive(&mut self, task: Task) -> Result<(Kind, Bytes), WorkerError> {
+        loop {
+            if let Some(frame) = self.received_already(task)? {
+                return Ok(frame);
+            }
+            self.inbox.reserve(BUFFER);
+            match self.child.read(&mut self.inbox) {
+                Ok(1..) => {}
+                Ok(0) | Err(_) => return Err(self.failed(task)),
+            }
+        }
+    }
+
+    /// A frame that has come already.
+    ///
+    /// # Errors
+    /// The worker talks nonsense.
+    pub(crate) fn received_already(
+        &mut self,
+        task: Task,
+    ) -> Result<Option<(Kind, Bytes)>, WorkerError> {
+        // The limit of each kind, before anything more is kept than the head.
+        let kind = match self.inbox.first_chunk::<HEAD>() {
+            None => return Ok(None),
+            Some(head) => protocol::read_head(*head).map(|(kind, _)| kind),
+        };
+        let kind = kind.map_err(|error| self.nonsense(error.to_string(), task))?;
+        match self.codec.decode(&mut self.inbox) {
+            Ok(None) => Ok(None),
+            Ok(Some(frame)) => {
+                let mut content = frame.freeze();
+                content.advance(HEAD);
+                Ok(Some((kind, content)))
+            }
+            Err(error) => Err(self.nonsense(error.to_string(), task)),
+        }
+    }
+
+    /// Ends the worker because of what it says.
+    pub(crate) fn nonsense(&mut self, what: impl Into<String>, task: Task) -> WorkerError {
+        self.child.end();
+        WorkerError::Nonsense {
+            doing: task.doing,
+            what: text::line(what.into().as_bytes()),
+        }
+    }
+
+    /// Kills the worker and waits until it is gone.
+    pub(crate) fn end(&mut self) {
+        self.child.end();
+    }
+
+    /// The worker has closed its pipes, or was cut off: how it ended.
+    fn failed(&mut self, task: Task) -> WorkerError {
+        let aborted = self.child.abort_reason();
+        if aborted.is_some() {
+            self.child.end();
+        }
+        let words = self.child.last_words();
+        let said = text::lines(&words.stderr).join("; ");
+        let doing = task.doing;
+        match aborted {
+            Some(AbortReason::Stopped) => WorkerError::Stopped { doing },
+            Some(AbortReason::Deadline | AbortReason::Budget) => WorkerError::TimedOut {
+                doing,
+                time: task.time,
+                said,
+            },
+            None => WorkerError::Ended {
+                how: how(words.exit),
+                doing,
+                said,
+                advice: advice(words.exit),
+            },
+        }
+    }
+}
+
+fn how(exit: Option<Exit>) -> String {
+    match exit {
+        Some(Exit::Signal(signal)) => match Signal::try_from(signal) {
+            Ok(name) => format!("was ended by signal {signal} ({name})"),
+            Err(_) => format!("was ended by signal {signal}"),
+        },
+        Some(Exit::Code(code)) => format!("ended with exit code {code}"),
+        None => "closed its output and was ended".to_owned(),
+    }
+}
+
+fn advice(exit: Option<Exit>) -> &'static str {
+    match exit {
+        Some(Exit::Signal(9)) => {
+            "was this host short of memory? the kernel's log tells; the next poll tries again"
+        }
+        Some(Exit::Signal(25)) => {
+            "a file would have grown past 4 GiB; is the repository really that large?"
+        }
+        Some(Exit::Signal(_)) => {
+            "what the forge sent may have crashed it, which is contained; the next poll tries \
+             again, later and later; please report it with the repository if it stays"
+        }
+        Some(Exit::Code(_)) | None => "the next poll tries again",
+    }
+}

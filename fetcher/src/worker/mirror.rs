@@ -1,0 +1,105 @@
+//! The directory of a mirror: an empty one made of plain files and directories, a damaged one set aside.
+//! Nothing in it is read here, and no libgit2 is needed.
+
+use std::fs::{self, File, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+use super::error::WorkerError;
+
+/// As git's own `init --bare --shared` has it. Refs are synced by libgit2, packs by us.
+const CONFIG: &str = "[core]\n\
+    \trepositoryformatversion = 0\n\
+    \tfilemode = true\n\
+    \tbare = true\n\
+    \tsharedrepository = 1\n\
+    \tfsyncObjectFiles = true\n";
+
+const DIRECTORIES: [&str; 7] = [
+    "objects",
+    "objects/info",
+    "objects/pack",
+    "refs",
+    "refs/heads",
+    "refs/tags",
+    "info",
+];
+
+/// Sees to it that there is something at `path`: what is there already, or an empty mirror.
+///
+/// # Errors
+/// [`WorkerError::Directory`].
+pub(crate) fn provide(path: &Path) -> Result<(), WorkerError> {
+    match fs::symlink_metadata(path) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => create(path),
+        Err(error) => Err(at("look at", path)(error)),
+    }
+}
+
+/// Moves a damaged mirror out of the way, in place of one set aside before, and says where to.
+///
+/// # Errors
+/// [`WorkerError::Directory`].
+pub(crate) fn set_aside(path: &Path) -> Result<PathBuf, WorkerError> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let prefix = format!("{name}.broken-");
+    let parent = path.parent().unwrap_or(Path::new("."));
+    // One is enough to look into; more would fill the disk.
+    for old in fs::read_dir(parent).map_err(at("read", parent))?.flatten() {
+        if old.file_name().to_string_lossy().starts_with(&prefix) {
+            fs::remove_dir_all(old.path()).map_err(at("remove", &old.path()))?;
+        }
+    }
+    let time = Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
+    let aside = parent.join(prefix + &time);
+    fs::rename(path, &aside).map_err(at("rename", path))?;
+    sync_dir(parent)?;
+    Ok(aside)
+}
+
+fn sync_dir(path: &Path) -> Result<(), WorkerError> {
+    let directory = File::open(path).map_err(at("open", path))?;
+    directory.sync_all().map_err(at("sync", path))
+}
+
+fn at(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> WorkerError {
+    let path = path.to_owned();
+    move |source| WorkerError::Directory { what, path, source }
+}
+
+/// Makes an empty mirror under a temporary name and gives it its own when it is whole.
+fn create(path: &Path) -> Result<(), WorkerError> {
+    let parent = path.parent().unwrap_or(Path::new("."));
+    let new = tempfile::Builder::new()
+        .prefix(".mirror-new-")
+        .tempdir_in(parent)
+        .map_err(at("create a directory in", parent))?;
+    let bare = new.path().join("bare");
+    directory(&bare)?;
+    for name in DIRECTORIES {
+        directory(&bare.join(name))?;
+    }
+    file(&bare.join("config"), CONFIG)?;
+    file(&bare.join("HEAD"), "ref: refs/heads/master\n")?;
+    sync_dir(&bare)?;
+    fs::rename(&bare, path).map_err(at("rename", path))?;
+    sync_dir(parent)
+}
+
+/// One that the group may read and not write, whatever the umask, as all of the state.
+fn directory(path: &Path) -> Result<(), WorkerError> {
+    fs::create_dir(path).map_err(at("create", path))?;
+    fs::set_permissions(path, Permissions::from_mode(0o2750)).map_err(at("set the mode of", path))
+}
+
+fn file(path: &Path, text: &str) -> Result<(), WorkerError> {
+    let mut file = File::create_new(path).map_err(at("create", path))?;
+    file.write_all(text.as_bytes()).map_err(at("write", path))?;
+    file.set_permissions(Permissions::from_mode(0o640))
+        .map_err(at("set the mode of", path))?;
+    file.sync_all().map_err(at("sync", path))
+}

@@ -1,0 +1,277 @@
+//! The git worker as its parent sees it: never believed.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bytes::Bytes;
+use pp_objects::protocol::VERSION;
+use pp_objects::{Kind, ObjectId};
+
+use super::git_support::{Forge, built_worker, nothing_left, script};
+use super::support;
+use crate::checkout::{Budget, check_out};
+use crate::deploy::FailureClass;
+use crate::deploy::source::{Source, SourceError};
+use crate::repository::Repository;
+use crate::worker::channel::{Channel, Task};
+use crate::worker::{Client, ObjectPiece, Objects, WorkerError};
+
+/// The repository of an app that follows `main`, with a worker that may be another program.
+fn repository(forge: &Forge, worker: PathBuf) -> Repository {
+    let text = format!(
+        "repository = \"file://{}\"\n[deploy]\nroot = \"/srv/todo\"\n",
+        forge.repo().display()
+    );
+    support::repository(&text, forge.mirror_path()).with_worker(worker)
+}
+
+/// A poll, a fetch and a checkout.
+fn deployed(forge: &Forge, repository: &Repository) -> Result<PathBuf, SourceError> {
+    let into = forge.dir.path().join("release");
+    support::deploy(repository, &into)?;
+    Ok(into)
+}
+
+/// A worker of our own making: what it does instead of, or around, the real one.
+fn fake(forge: &Forge, body: &str) -> PathBuf {
+    let program = forge.dir.path().join("worker");
+    // It is started with an empty environment.
+    script(&program, &format!("PATH=/usr/bin:/bin\n{body}"));
+    program
+}
+
+/// Says that it is ready, and answers the first request with what follows.
+const READY: &str = "say() { printf \"$1\\\\0\\\\0\\\\0\\\\$(printf %03o ${#2})%s\" \"$2\"; }\n\
+                     say J '{\"Ready\":{\"version\":\"0.1.0/2\",\"lacking\":null}}'\n";
+
+#[test]
+fn a_revision_is_fetched_and_checked_out_by_workers() {
+    let forge = Forge::new();
+    forge.commit("bin/run", "#!/bin/sh\n", "a program");
+    let release = deployed(&forge, &repository(&forge, built_worker())).unwrap();
+    assert_eq!(
+        fs::read_to_string(release.join("app.py")).unwrap(),
+        "print('v1')\n"
+    );
+    let mode = |name: &str| {
+        fs::metadata(release.join(name))
+            .unwrap()
+            .permissions()
+            .mode()
+            & 0o7777
+    };
+    assert_eq!((mode("app.py"), mode("bin")), (0o664, 0o775));
+}
+
+#[test]
+fn a_poll_starts_no_worker() {
+    let forge = Forge::new();
+    let repository = repository(&forge, "/nonexistent".into());
+    let listing = repository.poll(&[]).unwrap();
+    assert!(!forge.mirror_path().exists(), "and writes nothing");
+    let error = listing.fetch(&mut |_| {}).err().unwrap();
+    assert!(
+        error.what.contains("git worker cannot be started"),
+        "{}",
+        error.what
+    );
+}
+
+#[test]
+fn a_damaged_mirror_is_set_aside_by_the_parent() {
+    let forge = Forge::new();
+    deployed(&forge, &repository(&forge, built_worker())).unwrap();
+    fs::remove_dir_all(forge.dir.path().join("release")).unwrap();
+    fs::remove_file(forge.mirror_path().join("HEAD")).unwrap();
+    forge.commit("b", "b\n", "next");
+    deployed(&forge, &repository(&forge, built_worker())).unwrap();
+    let names = fs::read_dir(forge.dir.path()).unwrap().flatten();
+    let aside = names.filter(|e| e.file_name().to_string_lossy().contains(".broken-"));
+    assert_eq!(aside.count(), 1);
+}
+
+#[test]
+fn a_worker_that_misbehaves_is_a_clear_error_and_the_next_poll_converges() {
+    for (body, expected) in [
+        (
+            "kill -SEGV $$".to_owned(),
+            "was ended by signal 11 (SIGSEGV) while opening the mirror",
+        ),
+        ("kill -KILL $$".to_owned(), "short of memory"),
+        ("exit 7".to_owned(), "exit code 7"),
+        ("echo it is broken >&2; exit 1".to_owned(), "it is broken"),
+        ("echo rubbish".to_owned(), "a frame of an unknown kind"),
+        (
+            "printf 'J\\377\\377\\377\\377'".to_owned(),
+            "a frame that is too long",
+        ),
+        ("printf 'J\\0\\0\\0\\002no'".to_owned(), "what is no answer"),
+        ("cat /dev/zero".to_owned(), "a frame of an unknown kind"),
+        (
+            format!("{READY} say J '\"Done\"'; cat >/dev/null"),
+            "something else than was asked",
+        ),
+        (
+            format!("{READY} say J '{{\"Haves\":[[\"../../etc\"],[]]}}'; cat >/dev/null"),
+            "what is no answer",
+        ),
+        (
+            format!(
+                "{READY} say J '{{\"Failed\":[\"Other\",\"\\u001b[31mred\",null]}}'; cat >/dev/null"
+            ),
+            "[31mred",
+        ),
+        (
+            format!("{READY} say J '\"Here\"'; say J '{{\"Commit\":\"x\"}}'; cat >/dev/null"),
+            "what is no answer",
+        ),
+    ] {
+        let forge = Forge::new();
+        let program = fake(&forge, &body);
+        let error = deployed(&forge, &repository(&forge, program)).unwrap_err();
+        println!("{}\n", error.what);
+        assert!(error.what.contains(expected), "{body}: {}", error.what);
+        assert!(!error.what.contains('\u{1b}'), "{}", error.what);
+        assert_eq!(error.class, FailureClass::Environment, "{body}");
+        deployed(&forge, &repository(&forge, built_worker())).unwrap();
+    }
+}
+
+#[test]
+fn a_worker_that_hands_over_another_commit_is_found_out() {
+    let forge = Forge::new();
+    // Everything is here, it says; the commit it gives is not the one of that name.
+    let tip = forge.git(&["rev-parse", "HEAD"]);
+    let body = format!(
+        "{READY} say J '\"Here\"'; say J '{{\"Commit\":\"{tip}\"}}'; \n\
+         printf 'O\\0\\0\\0\\033\\0\\0\\0\\0\\001tree of another commit'; say J '\"Done\"'; cat >/dev/null"
+    );
+    let program = fake(&forge, &body);
+    let error = deployed(&forge, &repository(&forge, program)).unwrap_err();
+    assert!(
+        error.what.contains("is not the object of that name"),
+        "{}",
+        error.what
+    );
+}
+
+/// A worker that hands over what the real one does, but for a lie.
+struct Liar<'a> {
+    honest: Client,
+    lie: &'a Lie,
+    sizes: Sizes,
+}
+
+type Sizes = fn(u64) -> u64;
+
+type Lie = dyn Fn(ObjectPiece) -> Vec<ObjectPiece>;
+
+impl Objects for Liar<'_> {
+    fn read(&mut self, kind: Kind, ids: &[ObjectId]) -> Result<Vec<Vec<u8>>, WorkerError> {
+        self.honest.read(kind, ids)
+    }
+
+    fn sizes(&mut self, ids: &[ObjectId]) -> Result<Vec<u64>, WorkerError> {
+        let sizes = self.honest.sizes(ids)?;
+        Ok(sizes.into_iter().map(self.sizes).collect())
+    }
+
+    fn stream(
+        &mut self,
+        ids: &[ObjectId],
+        take: &mut dyn FnMut(ObjectPiece) -> bool,
+    ) -> Result<(), WorkerError> {
+        let lie = self.lie;
+        self.honest
+            .stream(ids, &mut |piece| lie(piece).into_iter().all(&mut *take))
+    }
+}
+
+#[test]
+fn a_worker_that_hands_over_other_files_is_found_out_and_nothing_is_left() {
+    let honest = |piece| vec![piece];
+    let other = |piece| {
+        let bytes = Bytes::from_static(b"evil");
+        vec![ObjectPiece { bytes, ..piece }]
+    };
+    let longer = |piece: ObjectPiece| {
+        let (first, second) = (piece.clone(), piece);
+        vec![
+            ObjectPiece {
+                last: false,
+                ..first
+            },
+            second,
+        ]
+    };
+    let swapped = |piece: ObjectPiece| {
+        let index = 1 - piece.index;
+        vec![ObjectPiece { index, ..piece }]
+    };
+    let never_ends = |piece| {
+        vec![ObjectPiece {
+            last: false,
+            ..piece
+        }]
+    };
+    let beyond = |piece: ObjectPiece| {
+        let index = piece.index + 7;
+        vec![ObjectPiece { index, ..piece }]
+    };
+    let same: Sizes = |size| size;
+    let lies: [(&Lie, Sizes); 7] = [
+        (&other, same),
+        (&longer, same),
+        (&swapped, same),
+        (&never_ends, same),
+        (&beyond, same),
+        (&honest, |size| size - 1),
+        (&honest, |size| size + 1),
+    ];
+    for (n, (lie, sizes)) in lies.into_iter().enumerate() {
+        let forge = Forge::new();
+        let commit = forge.commit("b.py", "print('b')\n", "two files");
+        deployed(&forge, &repository(&forge, built_worker())).unwrap();
+        let into = forge.dir.path().join("forged");
+        fs::create_dir(&into).unwrap();
+        let honest = forge.mirror().open().unwrap();
+        let mut liar = Liar { honest, lie, sizes };
+        let budget = Budget::default();
+        let error = check_out(&mut liar, commit, None, &into, &budget, &mut |_| {}).unwrap_err();
+        assert!(
+            error.to_string().contains("is not the object of that name"),
+            "{n}: {error}"
+        );
+        assert!(!error.is_refusal(), "{n}: the revision is not at fault");
+        assert!(!into.exists(), "{n}: left behind");
+    }
+}
+
+#[test]
+fn a_worker_of_another_version_is_not_asked() {
+    let forge = Forge::new();
+    let program = fake(&forge, &READY.replace(VERSION, "0.0.9/1"));
+    let error = deployed(&forge, &repository(&forge, program)).unwrap_err();
+    assert!(
+        error.what.contains("systemctl restart pp-fetcher"),
+        "{}",
+        error.what
+    );
+}
+
+#[test]
+fn a_worker_that_hangs_is_ended_with_all_it_started() {
+    let forge = Forge::new();
+    let program = fake(&forge, "trap '' TERM; sleep 300 & echo $! >&2; wait");
+    let task = Task {
+        doing: "opening the mirror",
+        time: Duration::from_secs(1),
+    };
+    let mut channel = Channel::start(&program, &forge.mirror_path(), task).unwrap();
+    let group = channel.pid();
+    let error = channel.receive(task).unwrap_err();
+    assert!(matches!(error, WorkerError::TimedOut { .. }), "{error}");
+    nothing_left(group);
+}

@@ -1,0 +1,66 @@
+//! `pp-git-worker MIRROR`: the process in which foreign data meets C. libgit2 runs in here and nowhere
+//! else.
+//!
+//! ```text
+//!                    pp-fetcher (safe Rust)                             pp-git-worker (libgit2)
+//!  forge ◀──ssh──▶ listing, wire protocol ──── pack, requests ────▶ stdin   index, hash, complete ──▶ mirror
+//!                  keys, configuration, state
+//!                  signatures, hashes   ◀───── answers, objects ─── stdout  read objects by id ◀───── mirror
+//!  release ◀────── trees walked, files written
+//! ```
+//!
+//! The worker takes packs into the mirror and hands out objects by their ids. Nothing else: it never sees a
+//! release, and can write nothing but the mirror. It is contained before it opens anything, and gone when its
+//! pipe is closed, when its deadline has passed, or when `pp-fetcher` dies. What a break-in gets is tried
+//! from inside by `tests/contained.rs` and listed in `CONTAINMENT.md`.
+//!
+//! - [`sandbox`]: what the worker gives up. [`serve`]: what it does. [`objects`]: reading by several threads.
+//!   [`output`]: what goes to the parent.
+//! - [`mirror`]: the bare repository.
+
+mod mirror;
+mod objects;
+mod output;
+mod sandbox;
+#[cfg(feature = "selftest")]
+mod selftest;
+mod serve;
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use nix::sys::stat::{Mode, umask};
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args_os().skip(1);
+    #[cfg(feature = "selftest")]
+    if std::env::args_os().nth(1).is_some_and(|a| a == "selftest") {
+        return selftest::main(&arguments.skip(1).collect::<Vec<_>>());
+    }
+    let (Some(mirror), None) = (arguments.next().map(PathBuf::from), arguments.next()) else {
+        complain("this is for pp-fetcher itself to run");
+        return ExitCode::from(2);
+    };
+    // The mirror is the state's, for its user alone to write.
+    umask(Mode::from_bits_truncate(0o027));
+    let lacking = match sandbox::enter(&mirror) {
+        Ok(lacking) => lacking,
+        Err(error) => {
+            complain(&format!("nothing was looked at: {error}"));
+            return ExitCode::from(3);
+        }
+    };
+    match serve::Worker::new().run(&mirror, lacking) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&error.to_string());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Says something to the parent, which hears standard error too.
+fn complain(what: &str) {
+    let _ = writeln!(std::io::stderr(), "{what}");
+}

@@ -1,0 +1,105 @@
+//! Whether a received pack brings all it should, before the mirror takes it.
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use git2::{ObjectType, Odb, Oid};
+
+use super::Mirror;
+use super::history::{links, peel};
+use pp_objects::tree::{DIRECTORY, FILE, LINK, tree};
+
+/// Why a pack does not do.
+pub(super) enum Unfit {
+    /// What it was to bring is no commit, but something of this kind.
+    NoCommit(&'static str),
+    /// It is broken, or lacks objects.
+    Broken(String),
+}
+
+impl From<git2::Error> for Unfit {
+    fn from(error: git2::Error) -> Self {
+        Self::Broken(error.message().to_owned())
+    }
+}
+
+/// Checks that the commit at `id`, the whole history before it, and its whole tree are in the
+/// mirror or in the object directory `incoming`. What the mirror had before is taken as complete:
+/// it came in by this door. Where the server says that its own history ends (`boundary`), ours ends
+/// too; gives the commits at which it does.
+///
+/// The trees of older commits are not walked, as that would read all of a repository: nothing
+/// deploys them, and a checkout finds by itself what is missing.
+pub(super) fn check(
+    mirror: &Mirror,
+    incoming: &Path,
+    id: Oid,
+    boundary: &HashSet<Oid>,
+) -> Result<HashSet<Oid>, Unfit> {
+    let held = mirror.repository().odb()?;
+    let both = Odb::new()?;
+    for directory in [&mirror.path().join("objects"), incoming] {
+        let unfit = || Unfit::Broken("the mirror's path is not UTF-8".to_owned());
+        both.add_disk_alternate(directory.to_str().ok_or_else(unfit)?)?;
+    }
+    let tip = peel(&both, id)?.map_err(Unfit::NoCommit)?;
+    let ends = history(&both, &held, tip, boundary)?;
+    contents(&both, &held, links(&both, tip)?.tree)?;
+    Ok(ends)
+}
+
+fn history(
+    odb: &Odb<'_>,
+    held: &Odb<'_>,
+    tip: Oid,
+    boundary: &HashSet<Oid>,
+) -> Result<HashSet<Oid>, git2::Error> {
+    let mut seen = HashSet::from([tip]);
+    let mut left = vec![tip];
+    let mut ends = HashSet::new();
+    while let Some(id) = left.pop() {
+        if held.exists(id) {
+            continue;
+        }
+        for parent in links(odb, id)?.parents {
+            if boundary.contains(&id) && !odb.exists(parent) {
+                ends.insert(id);
+            } else if seen.insert(parent) {
+                left.push(parent);
+            }
+        }
+    }
+    Ok(ends)
+}
+
+fn contents(odb: &Odb<'_>, held: &Odb<'_>, root: Oid) -> Result<(), git2::Error> {
+    // Each object once, however often a tree that is made to explode names it.
+    let mut seen = HashSet::from([root]);
+    let mut left = vec![root];
+    while let Some(id) = left.pop() {
+        if held.exists(id) {
+            continue;
+        }
+        let object = odb.read(id)?;
+        let entries = (object.kind() == ObjectType::Tree).then(|| tree(object.data()));
+        let entries = entries.flatten();
+        let entries = entries.ok_or_else(|| git2::Error::from_str("it has a tree that is none"))?;
+        for entry in entries {
+            let id = Oid::from_bytes(entry.id.as_bytes())?;
+            if !seen.insert(id) {
+                continue;
+            }
+            match entry.kind() {
+                DIRECTORY => left.push(id),
+                FILE | LINK if !odb.exists(id) => {
+                    let missing = format!("the pack lacks the object {id}");
+                    return Err(git2::Error::from_str(&missing));
+                }
+                // A submodule's commit is elsewhere; what git does not know it does not send, and
+                // a checkout refuses it.
+                _ => {}
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,183 @@
+//! Commits as they stand in the object database, read by our own parser.
+//!
+//! libgit2 refuses a commit whose author, committer or date git would never write itself and takes all
+//! the same; one such commit anywhere in a history would stop every deploy. Of a commit only its tree
+//! and its parents matter here.
+
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+
+use git2::{ObjectType, Odb, Oid};
+
+use super::{Mirror, MirrorError, at, sync_dir};
+use pp_objects::{ObjectId, commit};
+
+/// Where a history ends without being at its beginning: git's own file, a commit a line
+/// (gitrepository-layout(5)).
+const SHALLOW: &str = "shallow";
+
+/// Most tags that stand for tags.
+const MOST_TAGS: usize = 16;
+
+/// Most commits named to the server as already here.
+const MOST_HAVES: usize = 256;
+
+/// What matters of a commit.
+pub(super) struct Links {
+    pub(super) tree: Oid,
+    pub(super) parents: Vec<Oid>,
+}
+
+/// Reads a commit.
+pub(super) fn links(odb: &Odb<'_>, id: Oid) -> Result<Links, git2::Error> {
+    let object = odb.read(id)?;
+    if object.kind() != ObjectType::Commit {
+        return Err(git2::Error::from_str("it is no commit"));
+    }
+    let commit = commit::commit(object.data())
+        .ok_or_else(|| git2::Error::from_str("it is no commit as git writes them"))?;
+    let parents = commit.parents.iter().map(|parent| oid(*parent));
+    Ok(Links {
+        tree: oid(commit.tree)?,
+        parents: parents.collect::<Result<_, _>>()?,
+    })
+}
+
+/// What an object stands for in the end: a commit, or the kind of something else.
+pub(super) fn peel(odb: &Odb<'_>, mut id: Oid) -> Result<Result<Oid, &'static str>, git2::Error> {
+    for _ in 0..MOST_TAGS {
+        let object = odb.read(id)?;
+        match object.kind() {
+            ObjectType::Commit => return Ok(Ok(id)),
+            ObjectType::Tag => {
+                let tag = commit::tag(object.data());
+                let tag =
+                    tag.ok_or_else(|| git2::Error::from_str("it is no tag as git writes them"))?;
+                id = oid(tag.target)?;
+            }
+            ObjectType::Tree => return Ok(Err("directory")),
+            _ => return Ok(Err("file")),
+        }
+    }
+    Ok(Err("tag of tags without end"))
+}
+
+fn oid(id: ObjectId) -> Result<Oid, git2::Error> {
+    Oid::from_bytes(id.as_bytes())
+}
+
+impl Mirror {
+    /// The commit that `id` is, or that the tag object `id` stands for.
+    ///
+    /// # Errors
+    /// [`MirrorError::NoCommit`] if it stands for something else, [`MirrorError::Object`] if it is not
+    /// here.
+    pub(crate) fn commit_of(&self, id: Oid) -> Result<Oid, MirrorError> {
+        let odb = self.repository().odb();
+        let peeled = odb.and_then(|odb| peel(&odb, id));
+        peeled
+            .map_err(|error| self.missing(id, &error))?
+            .map_err(|kind| MirrorError::NoCommit { kind })
+    }
+
+    /// The commits that lead from `new` back to `old`, both included, each a parent of the one before
+    /// it; none if `old` is not among the ancestors of `new`, or not here.
+    ///
+    /// # Errors
+    /// [`MirrorError::Object`] if a commit cannot be read.
+    pub(crate) fn chain(&self, old: Oid, new: Oid) -> Result<Option<Vec<Oid>>, MirrorError> {
+        // A new history does not bring the old one along.
+        if !self.contains(old) {
+            return Ok(None);
+        }
+        let odb = self.repository().odb();
+        let odb = odb.map_err(|error| self.damaged(&error))?;
+        let mut child_of = HashMap::new();
+        let mut left = VecDeque::from([new]);
+        let mut found = false;
+        while let Some(id) = left.pop_front() {
+            if id == old {
+                found = true;
+                break;
+            }
+            let commit = links(&odb, id).map_err(|error| self.missing(id, &error))?;
+            for parent in commit.parents {
+                // Beyond where a shallow history ends there is nothing to read.
+                if let Entry::Vacant(place) = child_of.entry(parent)
+                    && odb.exists(parent)
+                {
+                    place.insert(id);
+                    left.push_back(parent);
+                }
+            }
+        }
+        if !found {
+            return Ok(None);
+        }
+        let mut chain = vec![old];
+        let mut last = old;
+        while let Some(&child) = child_of.get(&last).filter(|_| last != new) {
+            chain.push(child);
+            last = child;
+        }
+        chain.reverse();
+        Ok(Some(chain))
+    }
+
+    /// Some of the history of `tips`, the nearest first, with the tips.
+    pub(super) fn recent(&self, tips: Vec<Oid>) -> Result<Vec<Oid>, MirrorError> {
+        let odb = self.repository().odb();
+        let odb = odb.map_err(|error| self.damaged(&error))?;
+        let mut seen: HashSet<Oid> = tips.iter().copied().collect();
+        let mut all = tips;
+        let mut next = 0;
+        while let Some(&id) = all.get(next).filter(|_| all.len() < MOST_HAVES) {
+            next += 1;
+            let commit = links(&odb, id).map_err(|error| self.damaged(&error))?;
+            let new = commit.parents.into_iter().filter(|p| odb.exists(*p));
+            all.extend(new.filter(|parent| seen.insert(*parent)));
+        }
+        all.truncate(MOST_HAVES.max(next));
+        Ok(all)
+    }
+
+    /// The commits at which the history here ends without being at its beginning.
+    #[must_use]
+    pub(crate) fn boundary(&self) -> Vec<Oid> {
+        let text = fs::read_to_string(self.path().join(SHALLOW)).unwrap_or_default();
+        text.lines()
+            .filter_map(|line| Oid::from_str(line).ok())
+            .collect()
+    }
+
+    /// Adds to these commits, durably.
+    pub(super) fn add_boundary(&self, new: &HashSet<Oid>) -> Result<(), MirrorError> {
+        let mut all: Vec<String> = self.boundary().iter().map(Oid::to_string).collect();
+        let before = all.len();
+        all.extend(new.iter().map(Oid::to_string));
+        all.sort();
+        all.dedup();
+        if all.len() == before {
+            return Ok(());
+        }
+        let path = self.path().join(SHALLOW);
+        write(self.path(), &path, &all).map_err(at("write", &path))?;
+        sync_dir(self.path())
+    }
+}
+
+fn write(directory: &Path, path: &Path, lines: &[String]) -> std::io::Result<()> {
+    let mut file = tempfile::Builder::new()
+        .prefix("shallow-")
+        .suffix(".lock")
+        .tempfile_in(directory)?;
+    for line in lines {
+        writeln!(file, "{line}")?;
+    }
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    Ok(())
+}

@@ -1,0 +1,129 @@
+//! One pack in place of many. Every fetch leaves a pack, and libgit2 has no garbage collection: a
+//! mirror that lives for years would slow down and keep what no pin needs any more.
+
+use std::collections::{HashSet, VecDeque};
+use std::fs;
+use std::path::PathBuf;
+
+use git2::{Error, Odb, Oid};
+
+use super::history::links;
+use super::sweep::INCOMING;
+use super::{Mirror, MirrorError, at};
+use pp_objects::tree::{DIRECTORY, GITLINK, tree};
+
+/// From how many packs on it is worth to make one of them.
+pub(crate) const MANY: usize = 50;
+
+impl Mirror {
+    /// If there are at least `many` packs, makes one of what the pins need, and removes the others.
+    /// The new pack is whole and synced before an old one goes, so a crash leaves too many at worst.
+    ///
+    /// Nothing else may have the mirror open; the caller holds the app's lock.
+    ///
+    /// # Errors
+    /// [`MirrorError`]; the mirror on disk is then as good as before.
+    pub(crate) fn repack(self, many: usize) -> Result<Self, MirrorError> {
+        let old = self.packs()?;
+        if old.len() < many.max(2) {
+            return Ok(self);
+        }
+        let incoming = tempfile::Builder::new()
+            .prefix(INCOMING)
+            .tempdir_in(self.path())
+            .map_err(at("create a directory in", self.path()))?;
+        let wanted = self.needed()?;
+        let made = || -> Result<String, Error> {
+            let mut builder = self.repository().packbuilder()?;
+            for (id, path) in &wanted {
+                builder.insert_object(*id, path.as_deref())?;
+            }
+            builder.write(incoming.path(), 0o444)?;
+            let name = builder.name()?.map(str::to_owned);
+            name.ok_or_else(|| Error::from_str("the new pack has no name"))
+        };
+        let name = made().map_err(|error| self.damaged(&error))?;
+        self.accept(incoming.path(), &name)?;
+        let new = format!("pack-{name}");
+        for pack in old
+            .iter()
+            .filter(|pack| pack.file_stem().is_none_or(|stem| *stem != *new))
+        {
+            // The index first: a pack without one is not looked at, an index without a pack is
+            // damage.
+            for path in [&pack.with_extension("idx"), pack] {
+                fs::remove_file(path).map_err(at("remove", path))?;
+            }
+        }
+        // libgit2 does not forget a pack that it has seen.
+        let path = self.path().to_owned();
+        drop(self);
+        Self::open(&path)
+    }
+
+    /// Every object that the pins need, newest commits first, files with a name that finds others like
+    /// them. Not by libgit2's walk, which stops at a commit that it does not like.
+    fn needed(&self) -> Result<Vec<(Oid, Option<String>)>, MirrorError> {
+        let walk = || -> Result<Vec<(Oid, Option<String>)>, Error> {
+            let odb = self.repository().odb()?;
+            let pins = self.repository().references_glob("refs/pp/*")?;
+            let mut commits: VecDeque<Oid> = VecDeque::new();
+            for pin in pins {
+                commits.extend(pin?.target());
+            }
+            let mut seen: HashSet<Oid> = commits.iter().copied().collect();
+            let mut all = Vec::new();
+            while let Some(id) = commits.pop_front() {
+                let commit = links(&odb, id)?;
+                all.push((id, None));
+                if seen.insert(commit.tree) {
+                    trees(&odb, commit.tree, &mut seen, &mut all)?;
+                }
+                // Beyond where a shallow history ends there is nothing.
+                let parents = commit.parents.into_iter().filter(|p| odb.exists(*p));
+                commits.extend(parents.filter(|parent| seen.insert(*parent)));
+            }
+            Ok(all)
+        };
+        walk().map_err(|error| self.damaged(&error))
+    }
+
+    /// The packs that have an index.
+    fn packs(&self) -> Result<Vec<PathBuf>, MirrorError> {
+        let directory = self.path().join("objects/pack");
+        let entries = fs::read_dir(&directory).map_err(at("read", &directory))?;
+        let paths = entries.flatten().map(|entry| entry.path());
+        let indexed = paths.filter(|p| p.extension().is_some_and(|e| e == "idx"));
+        Ok(indexed.map(|p| p.with_extension("pack")).collect())
+    }
+}
+
+/// A tree with all that is in it and was not seen yet. What an older tree names and is not here was not
+/// here before either.
+fn trees(
+    odb: &Odb<'_>,
+    root: Oid,
+    seen: &mut HashSet<Oid>,
+    all: &mut Vec<(Oid, Option<String>)>,
+) -> Result<(), Error> {
+    let mut left = vec![root];
+    while let Some(id) = left.pop() {
+        let object = odb.read(id)?;
+        let entries = tree(object.data());
+        let entries = entries.ok_or_else(|| Error::from_str("a tree is none"))?;
+        all.push((id, None));
+        for entry in entries.into_iter().filter(|entry| entry.kind() != GITLINK) {
+            let id = Oid::from_bytes(entry.id.as_bytes())?;
+            if !seen.insert(id) || !odb.exists(id) {
+                continue;
+            }
+            if entry.kind() == DIRECTORY {
+                left.push(id);
+            } else {
+                let name = String::from_utf8_lossy(&entry.name).into_owned();
+                all.push((id, Some(name)));
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,114 @@
+//! What a killed process leaves in a mirror, and what a crash may have cut (rule 31).
+
+use std::fs::{self, DirEntry, File};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::Path;
+
+use super::{MirrorError, at};
+
+/// Prefix of the directory a pack is received in.
+pub(super) const INCOMING: &str = "incoming-";
+
+/// Deepest directory below `refs/` that is looked into; ours are two deep.
+const DEEPEST: usize = 16;
+
+/// A pack's and an index's trailer: SHA-1 of what stands before it.
+const TRAILER: usize = 20;
+
+/// Removes stale locks and half-received packs below the mirror. Links are never followed.
+pub(super) fn sweep(mirror: &Path) -> Result<(), MirrorError> {
+    locks(mirror, 0)?;
+    locks(&mirror.join("refs"), DEEPEST)?;
+    for entry in entries(mirror)? {
+        if name(&entry).starts_with(INCOMING) {
+            remove(&entry)?;
+        }
+    }
+    for entry in entries(&mirror.join("objects/pack"))? {
+        let name = name(&entry);
+        if name.starts_with("pack_git2_") || name.starts_with("tmp_") || name.ends_with(".lock") {
+            remove(&entry)?;
+        }
+    }
+    Ok(())
+}
+
+fn locks(directory: &Path, depth: usize) -> Result<(), MirrorError> {
+    for entry in entries(directory)? {
+        let is_dir = entry.file_type().is_ok_and(|t| t.is_dir());
+        if is_dir && depth > 0 {
+            locks(&entry.path(), depth - 1)?;
+        } else if !is_dir && name(&entry).ends_with(".lock") {
+            remove(&entry)?;
+        }
+    }
+    Ok(())
+}
+
+/// Compares what an index says its pack's trailer is with the pack's own: a pack that was cut, or
+/// whose blocks never reached the disk, does not pass.
+pub(super) fn check_packs(mirror: &Path) -> Result<(), MirrorError> {
+    let packs = mirror.join("objects/pack");
+    for entry in entries(&packs)? {
+        let index = entry.path();
+        if index.extension().is_none_or(|e| e != "idx") {
+            continue;
+        }
+        let pack = index.with_extension("pack");
+        // The index ends in the pack's trailer and its own.
+        let same = tail(&index, 2 * TRAILER).and_then(|index| {
+            let pack = tail(&pack, TRAILER)?;
+            Ok(index.starts_with(&pack) && pack.iter().any(|&byte| byte != 0))
+        });
+        let why = match same {
+            Ok(true) => continue,
+            Ok(false) => "it does not fit its index".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        return Err(MirrorError::Broken {
+            path: mirror.to_owned(),
+            why: format!("pack {}: {why}", name(&entry)),
+        });
+    }
+    Ok(())
+}
+
+/// The last `length` bytes of a file.
+fn tail(path: &Path, length: usize) -> io::Result<Vec<u8>> {
+    let mut file = File::open(path)?;
+    file.seek(SeekFrom::End(-i64::try_from(length).unwrap_or(i64::MAX)))?;
+    let mut bytes = Vec::with_capacity(length);
+    file.take(length as u64).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// A directory's entries; none where there is no directory.
+fn entries(directory: &Path) -> Result<Vec<DirEntry>, MirrorError> {
+    match fs::read_dir(directory) {
+        Ok(entries) => entries
+            .collect::<Result<_, _>>()
+            .map_err(at("read", directory)),
+        Err(e)
+            if matches!(
+                e.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+            ) =>
+        {
+            Ok(Vec::new())
+        }
+        Err(error) => Err(at("read", directory)(error)),
+    }
+}
+
+fn remove(entry: &DirEntry) -> Result<(), MirrorError> {
+    let path = entry.path();
+    let removed = match entry.file_type() {
+        Ok(t) if t.is_dir() => fs::remove_dir_all(&path),
+        _ => fs::remove_file(&path),
+    };
+    removed.map_err(at("remove", &path))
+}
+
+fn name(entry: &DirEntry) -> String {
+    entry.file_name().to_string_lossy().into_owned()
+}
