@@ -10,6 +10,7 @@
 //! - [`release`]: directories and the link that is switched. [`space`]: room for them. [`process`]: other people's programs.
 //! - [`health`]: whether the app is well. [`state`]: what is remembered. [`hooks`]: who is told.
 //! - [`hostkey`]: host keys shown and pinned by hand. [`account`]: whose apps they are, and becoming that user.
+//! - [`http`]: one connection, for the probe and for git over https.
 //! - [`shown`]: what of any text may reach a person. [`util`]: text, durations, patterns.
 //! - [`service`]: every app at its interval. [`stop`]: what a signal leads to.
 //!
@@ -29,6 +30,7 @@ mod git;
 mod health;
 mod hooks;
 mod hostkey;
+mod http;
 mod mounts;
 mod pass;
 mod process;

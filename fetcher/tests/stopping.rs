@@ -6,13 +6,16 @@
     reason = "a test stops where it is wrong"
 )]
 
+mod git_support;
 mod program;
 
 use std::fs::{self, File};
+use std::io::{Read, Write};
 use std::path::PathBuf;
-use std::process::Child;
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
+use git_support::https::Server;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use program::Home;
@@ -125,4 +128,44 @@ fn a_forge_that_stalls_does_not_hold_up_the_end() {
     let state = fs::read(home.path().join("state/one/state.json")).unwrap();
     let state: serde_json::Value = serde_json::from_slice(&state).unwrap();
     assert!(state["trouble"].is_null(), "it is no trouble: {state}");
+}
+
+/// Whatever the server was about to say: nothing of HTTP, half of its head, or half of the answer.
+#[test]
+fn a_tls_server_that_stalls_does_not_hold_up_the_end() {
+    for said in [
+        &b""[..],
+        b"HTTP/1.1 200 OK\r\nContent-Ty",
+        b"HTTP/1.1 200 OK\r\nContent-Type: application/x-git-upload-pack-advertisement\r\n\
+          Content-Length: 99\r\n\r\n000eversion",
+    ] {
+        let server = Server::start(move |_, stream| {
+            let _ = stream.write_all(said).and_then(|()| stream.flush());
+            // Until the client goes.
+            while stream.read(&mut [0; 16]).is_ok_and(|n| n > 0) {}
+            false
+        });
+        let home = Home::new();
+        let at = home.path().display();
+        fs::copy(server.dir.path().join("ca.pem"), home.path().join("ca.pem")).unwrap();
+        let text = format!(
+            "repository = \"{}\"\n[https]\nca_file = \"{at}/ca.pem\"\n[deploy]\nroot = \"{at}/root\"\n",
+            server.url("/x")
+        );
+        home.app("one", &text);
+        let mut command = home.fetcher(&["run"]);
+        let service = command.stdout(Stdio::piped()).spawn().unwrap();
+        while server.seen().is_empty() {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        signal(&service, Signal::SIGTERM);
+        let output = service.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(0));
+        let text = String::from_utf8(output.stdout).unwrap();
+        // One that had waited for the deadline would say that instead.
+        assert!(
+            text.contains("told to stop before the server had answered"),
+            "{text}"
+        );
+    }
 }

@@ -1,4 +1,5 @@
-//! A blocking client. It speaks to nobody but the restarter: the peer's uid is checked first.
+//! A blocking client of the restarter. It checks the server's uid before it sends anything, so that no
+//! other process can pose as the restarter.
 
 use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
@@ -20,80 +21,81 @@ use crate::report::Report;
 use crate::unit::UnitName;
 use crate::{SOCKET, VERSION};
 
-/// How long a client waits for the end of a restart unless told otherwise: systemd's default
-/// time-outs for stopping and for starting (90 s each) and some room.
+/// How long a client waits for the end of a restart by default: systemd's default time-outs for
+/// stopping and for starting a unit (90 s each) and some room.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(200);
 
-/// Most supplementary groups of a caller that the restarter reads. It refuses whoever has more, in the same
-/// words as everybody else, so a client says why by itself: [`groups_beyond_reading`].
+/// Largest number of supplementary groups that the restarter reads of a caller. A caller in more groups gets
+/// the same denial as every other denied caller, which gives no reason. A client can find out this reason by
+/// itself, with [`groups_beyond_reading`].
 pub const MOST_GROUPS: usize = 64;
 
-/// How many supplementary groups this process has, if they are more than the restarter reads.
+/// Returns the number of this process's supplementary groups, if it is greater than [`MOST_GROUPS`].
 #[must_use]
 pub fn groups_beyond_reading() -> Option<usize> {
     let groups = nix::unistd::getgroups().ok()?.len();
     (groups > MOST_GROUPS).then_some(groups)
 }
 
-/// Most entries taken from a listing, so that a wrong server cannot keep us reading.
+/// Most entries that a client reads of a list, so that a faulty server cannot make it read forever.
 const MAX_GRANTS: usize = 4096;
 
-/// What the restarter answered to a request to act.
+/// The restarter's answer to [`Client::act`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
     /// Not allowed.
     Denied,
-    /// Allowed, but not before this time has passed.
+    /// Not before this time has passed. Nothing was done.
     Busy(Duration),
-    /// It was tried; this is what came of it.
+    /// The request was carried out, or at least tried, with this result.
     Finished(Report),
 }
 
-/// Why there is no answer.
+/// Why the client has no valid answer.
 #[derive(Debug, Error)]
 pub enum ClientError {
-    /// Nothing listens there, or we may not connect.
+    /// Nothing listens on the socket, or this process may not connect to it.
     #[error("cannot reach the restarter at {}: {source}", path.display())]
     Unreachable {
         /// The socket.
         path: PathBuf,
-        /// What the kernel said.
+        /// The error that the kernel returned.
         source: std::io::Error,
     },
-    /// Somebody else listens there. Nothing was sent.
+    /// The process that serves the socket runs as another user than expected (root). Nothing was sent.
     #[error("{} is served by uid {uid}, not by root: nothing was sent", path.display())]
     Untrusted {
         /// The socket.
         path: PathBuf,
-        /// Who the kernel says listens.
+        /// The uid of the process that serves the socket, as the kernel reports it.
         uid: u32,
     },
-    /// No answer in time. A restart that was asked for goes on all the same.
+    /// No answer came in time. A restart that has begun goes on all the same.
     #[error("no answer from the restarter within {} s (what it has begun goes on)", .0.as_secs())]
     Timeout(Duration),
-    /// The connection ended before the answer did: the restarter refused the message or stopped.
+    /// The connection ended before the answer was complete: the restarter refused the message or stopped.
     #[error("the restarter closed the connection without an answer")]
     Closed,
     /// The connection broke.
     #[error("the connection to the restarter broke: {0}")]
     Io(#[source] std::io::Error),
-    /// The answer is not of this protocol.
+    /// The answer is not a valid message of this protocol.
     #[error("the restarter's answer cannot be read: {0}")]
     Codec(#[from] CodecError),
-    /// An answer to something else.
+    /// The answer is a valid message, but not one that can follow the request that was sent.
     #[error("the restarter answered something that was not asked")]
     Unexpected,
 }
 
 impl ClientError {
-    /// Whether the request may have reached the restarter, so that what came of it is unknown.
+    /// Returns whether the request may have reached the restarter, so that its outcome is unknown.
     #[must_use]
     pub fn outcome_unknown(&self) -> bool {
         !matches!(self, Self::Unreachable { .. } | Self::Untrusted { .. })
     }
 }
 
-/// Where the restarter is, who it must be, and how long to wait.
+/// A client of the restarter: the path of the socket, the uid that must serve it, and how long to wait.
 #[derive(Debug, Clone)]
 pub struct Client {
     path: PathBuf,
@@ -112,7 +114,7 @@ impl Default for Client {
 }
 
 impl Client {
-    /// A client of another socket than [`SOCKET`]; the server must still be root.
+    /// Creates a client of another socket than [`SOCKET`]; the server must still be root.
     #[must_use]
     pub fn at(path: impl AsRef<Path>) -> Self {
         Self {
@@ -121,25 +123,27 @@ impl Client {
         }
     }
 
-    /// Waits this long, all in all, instead of [`DEFAULT_TIMEOUT`].
+    /// Sets the longest time for a whole request, from connecting to the end of the answer, in place of
+    /// [`DEFAULT_TIMEOUT`].
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// Expects another server than root: for tests that cannot run as root.
+    /// Sets the uid that must serve the socket, in place of root: for tests that cannot run as root.
     #[must_use]
     pub fn served_by(mut self, uid: u32) -> Self {
         self.server_uid = uid;
         self
     }
 
-    /// Asks for `verb` on `unit` and waits for the outcome. Sends once, never again: a restart
-    /// whose outcome is unknown must not become two.
+    /// Asks the restarter to do `verb` to `unit` and waits for the outcome. Sends the request once and
+    /// never again: a restart whose outcome is unknown must not become two restarts.
     ///
     /// # Errors
-    /// Any [`ClientError`]; [`ClientError::outcome_unknown`] says whether it may have happened.
+    /// Any [`ClientError`]; [`ClientError::outcome_unknown`] says whether the request may have been carried
+    /// out all the same.
     pub fn act(&self, verb: Verb, unit: &UnitName) -> Result<Answer, ClientError> {
         let mut call = self.send(Ask::Act {
             verb,
@@ -155,7 +159,7 @@ impl Client {
         }
     }
 
-    /// What the caller may do; empty if nothing.
+    /// Returns the list of what the caller may do; empty if the caller may do nothing.
     ///
     /// # Errors
     /// Any [`ClientError`].
@@ -202,7 +206,8 @@ impl Client {
         Ok(call)
     }
 
-    /// `connect(2)` waits while the server's backlog is full, as long as the send time-out says.
+    /// Connects to the socket. `connect(2)` blocks while the server's backlog is full; the send time-out
+    /// bounds that wait, so it is set before.
     fn connect(&self) -> nix::Result<UnixStream> {
         let flags = SockFlag::SOCK_CLOEXEC;
         let fd = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
@@ -213,7 +218,7 @@ impl Client {
     }
 }
 
-/// One request under way.
+/// One request under way, on its own connection.
 struct Call {
     stream: UnixStream,
     deadline: Instant,
@@ -228,7 +233,8 @@ impl Call {
             .map_err(ClientError::Io)?;
         match self.stream.write_all(frame) {
             Ok(()) => Ok(()),
-            // A restarter that is full answers `Busy` and closes before it has read our request.
+            // A restarter that answers `Busy` or `Denied` before it reads the request closes the connection,
+            // so this write fails. The answer can still be read.
             Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
             Err(e) => Err(self.broken(e)),
         }

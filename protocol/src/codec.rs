@@ -1,9 +1,9 @@
-//! Frames and bytes.
+//! Turns messages into frames of bytes, and frames into messages.
 //!
 //! A frame is a 4-byte big-endian length, 1 to 1,024, and that many bytes of payload. The payload
-//! is bincode 2's standard configuration (little-endian, variable-length integers). This is the
-//! only file that knows of bincode: it is unmaintained (RUSTSEC-2025-0141), and the golden bytes
-//! in the tests below are what a replacement has to reproduce.
+//! is encoded in bincode 2's standard configuration (little-endian, variable-length integers). This is
+//! the only file that uses bincode, because bincode is unmaintained (RUSTSEC-2025-0141). A replacement
+//! has to reproduce the golden bytes in `tests/golden.rs`.
 
 use bytes::{Bytes, BytesMut};
 use serde::{Serialize, de::DeserializeOwned};
@@ -16,7 +16,7 @@ use crate::message::{Reply, Request};
 /// Largest payload, in bytes. The longest message, a request with a 255-byte name, needs 261.
 pub const MAX_FRAME: usize = 1024;
 
-/// Bytes of the length in front of a payload.
+/// Number of bytes of the length field in front of a payload.
 pub const HEADER: usize = 4;
 
 const CONFIG: bincode::config::Configuration<
@@ -25,7 +25,7 @@ const CONFIG: bincode::config::Configuration<
     bincode::config::Limit<MAX_FRAME>,
 > = bincode::config::standard().with_limit::<MAX_FRAME>();
 
-/// What is wrong with the bytes of a frame.
+/// Why bytes are not a valid frame or message, or why a message cannot be encoded.
 #[derive(Debug, Error)]
 pub enum CodecError {
     /// The length is 0 or more than [`MAX_FRAME`], or the connection ended inside of a frame.
@@ -37,15 +37,16 @@ pub enum CodecError {
     /// The first byte is not [`VERSION`].
     #[error("protocol version {0}, this is version {VERSION}")]
     Version(u8),
-    /// The payload is not a message, or a message would not fit.
+    /// The payload is not a message, or a message does not fit into a frame.
     #[error("not a message of version {VERSION}")]
     Malformed,
-    /// The message ended before its frame did.
+    /// The payload goes on for this many bytes after the end of its message.
     #[error("{0} bytes after the end of the message")]
     Trailing(usize),
 }
 
-/// The framing both sides use: [`MAX_FRAME`] at most, where the codec's own default is 8 MiB.
+/// Returns the framing that both sides use. Its limit is [`MAX_FRAME`]; the codec's own default would be
+/// 8 MiB.
 #[must_use]
 pub fn framing() -> LengthDelimitedCodec {
     LengthDelimitedCodec::builder()
@@ -54,31 +55,31 @@ pub fn framing() -> LengthDelimitedCodec {
         .new_codec()
 }
 
-/// The payload of a request.
+/// Returns the payload of a request.
 ///
 /// # Errors
-/// [`CodecError::Malformed`] if it would be longer than [`MAX_FRAME`].
+/// [`CodecError::Malformed`] if the payload would be longer than [`MAX_FRAME`].
 pub fn encode_request(request: &Request) -> Result<Bytes, CodecError> {
     encode(request)
 }
 
-/// The payload of a reply: the version, then the reply.
+/// Returns the payload of a reply: the version, then the reply.
 ///
 /// # Errors
-/// [`CodecError::Malformed`] if it would be longer than [`MAX_FRAME`].
+/// [`CodecError::Malformed`] if the payload would be longer than [`MAX_FRAME`].
 pub fn encode_reply(reply: &Reply) -> Result<Bytes, CodecError> {
     encode(&(VERSION, reply))
 }
 
-/// Reads a request out of one frame's payload.
+/// Decodes a request from one frame's payload.
 ///
 /// # Errors
-/// Any [`CodecError`] but [`CodecError::Frame`]; the caller closes the connection.
+/// Any [`CodecError`] but [`CodecError::Frame`]; the restarter then closes the connection.
 pub fn decode_request(payload: &[u8]) -> Result<Request, CodecError> {
     decode(payload)
 }
 
-/// Reads a reply out of one frame's payload.
+/// Decodes a reply from one frame's payload.
 ///
 /// # Errors
 /// Any [`CodecError`] but [`CodecError::Frame`].
@@ -89,7 +90,7 @@ pub fn decode_reply(payload: &[u8]) -> Result<Reply, CodecError> {
 /// Puts one payload into a frame.
 ///
 /// # Errors
-/// [`CodecError::Frame`] if it is longer than [`MAX_FRAME`].
+/// [`CodecError::Frame`] if the payload is longer than [`MAX_FRAME`].
 pub fn frame(payload: Bytes) -> Result<BytesMut, CodecError> {
     let mut out = BytesMut::with_capacity(HEADER + payload.len());
     framing()
@@ -98,10 +99,10 @@ pub fn frame(payload: Bytes) -> Result<BytesMut, CodecError> {
     Ok(out)
 }
 
-/// Takes the next payload out of `buffer`, or `None` while it is incomplete.
+/// Takes the next payload out of `buffer`; returns `None` while the frame is incomplete.
 ///
 /// # Errors
-/// [`CodecError::Frame`] as soon as the header announces too much.
+/// [`CodecError::Frame`] as soon as the header announces more than [`MAX_FRAME`] bytes.
 pub fn unframe(
     codec: &mut LengthDelimitedCodec,
     buffer: &mut BytesMut,
@@ -126,7 +127,7 @@ fn decode<T: DeserializeOwned>(payload: &[u8]) -> Result<T, CodecError> {
     }
     let (message, used) =
         bincode::serde::decode_from_slice(payload, CONFIG).map_err(|_| CodecError::Malformed)?;
-    // bincode stops where the message ends and says nothing of what follows.
+    // bincode stops where the message ends and does not report bytes after it.
     match payload.len() - used {
         0 => Ok(message),
         rest => Err(CodecError::Trailing(rest)),

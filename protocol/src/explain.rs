@@ -1,18 +1,18 @@
-//! A [`Report`] in words that a person understands, and the command that shows more.
+//! Turns a [`Report`] into words that a person understands, and names the command that shows more.
 
 use crate::message::Verb;
 use crate::report::{ActiveState, JobResult, Outcome, Refusal, Report};
 
-/// What to tell a person about one report.
+/// One report in words, for a person.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Explanation {
-    /// What happened, to what, and why, on one line.
+    /// What happened to which unit, and why, on one line.
     pub summary: String,
-    /// What to do or which command to run next; empty if there is nothing to do.
+    /// What to do or which command to run next, one line each; empty if there is nothing to do.
     pub advice: Vec<String>,
 }
 
-/// Puts `report` about `verb` on `unit` into words.
+/// Puts `report`, the result of a request to do `verb` to `unit`, into words.
 #[must_use]
 pub fn explain(unit: &str, verb: Verb, report: &Report) -> Explanation {
     let journal = format!("see: journalctl -u {unit} -n 50");
@@ -67,7 +67,7 @@ pub fn explain(unit: &str, verb: Verb, report: &Report) -> Explanation {
     Explanation { summary, advice }
 }
 
-/// The state a unit is in, such as `active (running), main PID 4711`.
+/// Returns the state of the report's unit in words, such as `active (running), main PID 4711`.
 #[must_use]
 pub fn state(report: &Report) -> String {
     let active = match report.active {

@@ -1,15 +1,16 @@
-//! What is spoken over `/run/pp-restarter/restarter.sock`.
+//! The protocol of `/run/pp-restarter/restarter.sock`, the socket of the restarter: a daemon that restarts
+//! allowlisted systemd units for local callers.
 //!
 //! A client connects, sends **one** request frame and reads reply frames until the restarter
 //! closes the connection. `PROTOCOL.md` beside this crate describes every byte, so that a client
 //! can be written in another language without reading Rust.
 //!
-//! - [`message`]: what may be asked and what is answered.
-//! - [`report`]: what the restarter saw of a unit.
-//! - [`mod@explain`]: the same in words for a person.
+//! - [`message`]: the requests of a client and the replies of the restarter.
+//! - [`report`]: how systemd's job ended and what state the unit is in.
+//! - [`mod@explain`]: a report in words for a person.
 //! - [`mod@unit`]: the name of a unit, checked once.
-//! - [`codec`]: frames and bytes; the only file that knows of bincode.
-//! - [`client`]: a blocking client that checks who the server is before it speaks.
+//! - [`codec`]: frames and bytes; the only file that uses bincode.
+//! - [`client`]: a blocking client that checks who the server is before it sends anything.
 
 pub mod client;
 pub mod codec;
@@ -27,5 +28,6 @@ pub use unit::{UnitName, UnitNameError};
 /// Version of the protocol that this crate speaks; the first byte of every payload.
 pub const VERSION: u8 = 1;
 
-/// Where the restarter listens. `pp-restarter.socket` creates it, owned `root:hosted_apps`, 0660.
+/// The socket on which the restarter listens. The unit `pp-restarter.socket` creates it, owned by
+/// `root:hosted_apps`, mode 0660.
 pub const SOCKET: &str = "/run/pp-restarter/restarter.sock";

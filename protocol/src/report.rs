@@ -1,32 +1,34 @@
-//! What the restarter saw of a unit: facts, and one reading of them.
+//! What the restarter saw of a unit. A [`Report`] holds the facts; [`Report::outcome`] sums them up in one
+//! word.
 
 use serde::{Deserialize, Serialize};
 
-/// What systemd said of the job it ran (`JobRemoved`'s last argument).
+/// How systemd's job ended (the last argument of systemd's `JobRemoved` signal).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum JobResult {
-    /// The job ended as it should.
+    /// The job succeeded.
     Done,
-    /// Another job took its place.
+    /// Another job took this job's place.
     Canceled,
-    /// It took longer than the unit's own time-out.
+    /// The job took longer than the unit's own time-out.
     Timeout,
-    /// It failed; the unit's `result` tells how.
+    /// The job failed; [`Report::result`] says how.
     Failed,
-    /// A unit this one needs could not be started.
+    /// A unit that the requested unit needs could not be started.
     Dependency,
-    /// It did not apply to the unit's state.
+    /// The job did not apply to the unit's state.
     Skipped,
-    /// systemd gave a word this version does not know.
+    /// systemd reported a result that this version does not know.
     Other,
-    /// The end was not seen: our deadline passed, or the bus went away. The job may still run.
+    /// The end of the job was not seen: the restarter's deadline passed, or the connection to the bus ended.
+    /// The job may still run.
     Unknown,
-    /// There was no job: the call was refused, see [`Report::refusal`].
+    /// There was no job: the request was refused, see [`Report::refusal`].
     None,
 }
 
-/// Why no job was started.
+/// Why systemd started no job, or was not asked to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Refusal {
@@ -38,22 +40,22 @@ pub enum Refusal {
     Alias,
     /// The unit's file has an error.
     BadSetting,
-    /// A unit that must not be restarted by hand (`RefuseManualStart=`).
+    /// The unit's file forbids to restart it by hand (`RefuseManualStart=`).
     ManualRefused,
-    /// The unit cannot do this (a reload, mostly).
+    /// The unit does not support the verb, or not in its present state (mostly a reload).
     NotApplicable,
     /// The system bus or systemd could not be reached.
     Unreachable,
-    /// systemd refused in words this version does not know.
+    /// systemd refused for a reason that this version does not know.
     Other,
-    /// Another job of systemd's is under way that this one would have cancelled: somebody stops the unit, or
-    /// one that it needs. A job of somebody else's is never replaced.
+    /// The requested job would have cancelled another job of systemd that is under way, such as a stop of
+    /// the unit or of a unit that it needs. The restarter never replaces a job that it did not start.
     StopUnderWay,
     /// The host is shutting down.
     ShuttingDown,
 }
 
-/// `ActiveState` of a unit.
+/// The `ActiveState` of a unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ActiveState {
@@ -63,61 +65,62 @@ pub enum ActiveState {
     Reloading,
     /// Stopped.
     Inactive,
-    /// Stopped, and not as it should.
+    /// Stopped because of a failure.
     Failed,
     /// Starting.
     Activating,
     /// Stopping.
     Deactivating,
-    /// Could not be read, or a word this version does not know.
+    /// The state could not be read, or this version does not know its name.
     Unknown,
 }
 
-/// What was seen of one unit after one request.
+/// What the restarter saw of one unit after one request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
-    /// How the job ended.
+    /// How systemd's job ended.
     pub job: JobResult,
     /// Why there was no job, if there was none.
     pub refusal: Option<Refusal>,
     /// The unit's `ActiveState` afterwards.
     pub active: ActiveState,
-    /// Its `SubState`, such as `running` or `auto-restart`; at most 24 bytes.
+    /// The unit's `SubState` afterwards, such as `running` or `auto-restart`; at most 24 bytes.
     pub sub: String,
-    /// Its `Result`, such as `success`, `exit-code` or `start-limit-hit`; at most 24 bytes.
+    /// The unit's `Result` afterwards, such as `success`, `exit-code` or `start-limit-hit`; at most 24 bytes.
     pub result: String,
-    /// Its `MainPID`; 0 where there is none.
+    /// The unit's `MainPID` afterwards; 0 if it has none.
     pub main_pid: u32,
-    /// Its `InvocationID` before the request; zeros where there was none.
+    /// The unit's `InvocationID` before the request; zeros if it had none.
     pub invocation_before: [u8; 16],
-    /// Its `InvocationID` afterwards.
+    /// The unit's `InvocationID` afterwards.
     pub invocation: [u8; 16],
-    /// Its file changed on disk since systemd read it: `systemctl daemon-reload` is due.
+    /// Whether the unit's file has changed on disk since systemd read it: `systemctl daemon-reload` is due.
     pub needs_daemon_reload: bool,
-    /// From the request's arrival at systemd to this report, in milliseconds.
+    /// Time from when the restarter turned to systemd with the request to this report, in milliseconds.
     pub elapsed_ms: u64,
 }
 
-/// One word for a [`Report`].
+/// The meaning of a [`Report`], in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
-    /// Active, in a new invocation.
+    /// The unit is active, in a new invocation.
     Restarted,
-    /// Active, and the reload's job ended well.
+    /// The unit is active, and the reload's job succeeded.
     Reloaded,
-    /// systemd's job ended well, yet the unit does not run (a condition was not met, or it exited).
+    /// systemd's job did not fail, yet the unit does not run (a condition was not met, or the unit exited).
     NotRunning,
-    /// It failed.
+    /// The job did not succeed, or the unit has failed.
     Failed,
-    /// It was refused.
+    /// There was no job; [`Report::refusal`] says why.
     Refused,
-    /// Nobody can say; the state is what it was when last looked at.
+    /// The end of the job, or the unit's state after it, was not seen. The report holds the state that was
+    /// read last.
     Unknown,
 }
 
 impl Report {
-    /// Nothing was asked for and nothing was seen yet.
+    /// Returns the report to begin with: no job was requested and nothing was read of the unit yet.
     #[must_use]
     pub fn unseen() -> Self {
         Self {
@@ -134,15 +137,15 @@ impl Report {
         }
     }
 
-    /// Whether the unit was on its way from one state to another when it was last looked at.
+    /// Returns whether the unit was starting, stopping or reloading when its state was last read.
     #[must_use]
     pub fn is_moving(&self) -> bool {
         use ActiveState::{Activating, Deactivating, Reloading};
         matches!(self.active, Activating | Deactivating | Reloading)
     }
 
-    /// Reads the facts. `Restarted` demands an active unit *and* a new invocation: a finished job
-    /// alone proves neither.
+    /// Returns the meaning of the facts for a request to do `verb`. [`Outcome::Restarted`] requires an active
+    /// unit *and* a new invocation: a finished job alone proves neither.
     #[must_use]
     pub fn outcome(&self, verb: crate::Verb) -> Outcome {
         let renewed = self.invocation != self.invocation_before && self.invocation != [0; 16];
@@ -164,7 +167,7 @@ impl Report {
         }
     }
 
-    /// Whether a [`crate::Verb::TryRestart`] found the unit stopped and left it so, as it should.
+    /// Returns whether a [`crate::Verb::TryRestart`] found the unit stopped and left it stopped, as it should.
     #[must_use]
     pub fn left_stopped(&self, verb: crate::Verb) -> bool {
         verb == crate::Verb::TryRestart
@@ -173,7 +176,7 @@ impl Report {
             && self.invocation == self.invocation_before
     }
 
-    /// Whether the unit was running when it was last looked at.
+    /// Returns whether the unit was running when its state was last read.
     #[must_use]
     pub fn is_active(&self) -> bool {
         matches!(self.active, ActiveState::Active | ActiveState::Reloading)
@@ -228,7 +231,7 @@ mod tests {
             (Inactive, false, true),
             (Failed, false, true),
             (Active, true, false),
-            // It ran, was restarted and has ended since.
+            // The unit ran, was restarted and has ended since.
             (Inactive, true, false),
         ] {
             let seen = report(JobResult::Done, active, renewed);

@@ -11,13 +11,13 @@ pub const MAX_LEN: usize = 255;
 /// A syntactically acceptable service name such as `gunicorn.todo_django.service`.
 ///
 /// 1 to 255 bytes of `[A-Za-z0-9:_.@-]`, not beginning with `-` or `.`, ending in `.service`, and
-/// not a template (`foo@.service`). Nothing is ever completed, folded or expanded: two names are
-/// the same only if their bytes are.
+/// not a template (`foo@.service`). No suffix is added, no case is folded and no pattern is expanded:
+/// two names are the same only if their bytes are the same.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct UnitName(String);
 
-/// Why a string is not the name of a unit that could ever be allowed.
+/// Why a string is not a name that a policy could ever allow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum UnitNameError {
     /// No bytes at all.
@@ -34,16 +34,16 @@ pub enum UnitNameError {
     /// Begins with `-`, which programs read as an option, or with `.`.
     #[error("a unit name cannot begin with `-` or `.`")]
     Start,
-    /// Does not end in `.service`, or is nothing but that.
+    /// Does not end in `.service`, or is nothing but `.service`.
     #[error("only services can be restarted: write the whole name, ending in `.service`")]
     NotAService,
-    /// `foo@.service`, which names no unit.
+    /// A template such as `foo@.service`, of which only instances are units.
     #[error("this is a template: name the instance, such as `worker@1.service`")]
     Template,
 }
 
 impl UnitName {
-    /// Checks `name` and wraps it.
+    /// Checks `name` and returns it as a [`UnitName`].
     ///
     /// # Errors
     /// The first rule that `name` breaks, in the order of [`UnitNameError`]'s variants.
@@ -69,7 +69,7 @@ impl UnitName {
         }
     }
 
-    /// The name as it was given.
+    /// Returns the name, byte for byte as it was passed to [`UnitName::parse`].
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

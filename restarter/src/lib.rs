@@ -1,13 +1,13 @@
 //! Restarts allowlisted systemd units for authenticated local callers.
 //!
-//! One service, two processes of one program. The [`front`] runs as a user of its own: it accepts,
-//! authenticates, decodes, decides and answers. The [`monitor`] is root without capabilities: it reads
-//! fixed-size orders from a socket [`pair`], holds the limits and talks to systemd. A client's bytes never
-//! reach it.
+//! The service consists of two processes of one program. The [`front`] runs as an unprivileged user of its
+//! own: it accepts connections, authenticates callers, decodes requests, decides on them and answers. The
+//! [`monitor`] is root without capabilities: it reads fixed-size orders from a socket [`pair`], enforces the
+//! limits and talks to systemd. A client's bytes never reach the monitor.
 //!
-//! - [`policy`]: who may do what; pure, and the files it comes from.
-//! - [`sandbox`]: what each process gives up before it serves anybody.
-//! - [`daemon`]: how the two are started.
+//! - [`policy`]: who may do what to which unit, and the files that say so.
+//! - [`sandbox`]: the rights that each process gives up before it serves anybody.
+//! - [`daemon`]: how both processes are started.
 //! - [`audit`]: the records in the journal.
 //! - `cli`: the client, `pp-restart` (feature `client`).
 

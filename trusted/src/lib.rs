@@ -1,11 +1,13 @@
-//! Files that nobody but root can have written.
+//! Reads and replaces files that nobody but root can have written.
 //!
-//! A [`Directory`] is opened component by component from `/` down, no component a symbolic link, each
-//! root's and writable by root alone, each looked at on its open descriptor: what was checked is what is
-//! used. Files in it are read and replaced through that one descriptor, so that no name is resolved twice.
-//! OpenSSH judges its own files alike (`safe_path_fd`).
+//! A [`Directory`] is opened component by component, from `/` downwards. No component may be a symbolic
+//! link, and each must belong to root and be writable by root alone. Each component is checked on its open
+//! descriptor, so the directory that was checked is the directory that is used. Files in a [`Directory`] are
+//! read and replaced through its descriptor, so that no path is resolved twice. OpenSSH checks its own files
+//! in the same way (`safe_path_fd`).
 //!
-//! [`refused`]: why a path is not trusted. [`write`](mod@write): replacing a file.
+//! - [`refused`]: why a path is not trusted.
+//! - [`write`](mod@write): replacing a file.
 
 pub mod refused;
 pub mod write;
@@ -24,17 +26,17 @@ use nix::sys::stat::Mode;
 
 pub use refused::Refused;
 
-/// Whom files must belong to, and from which directory downwards that is checked.
+/// Which owner files must have, and from which directory downwards ownership and modes are checked.
 #[derive(Debug, Clone)]
 pub struct Trust {
     /// The only owner accepted.
     pub owner: u32,
-    /// The first directory of the path that is checked.
+    /// The topmost directory that is checked; directories above it are not.
     pub top: PathBuf,
 }
 
 impl Default for Trust {
-    /// Root's, from `/` down.
+    /// Accepts files of root only, and checks every directory from `/` downwards.
     fn default() -> Self {
         Self {
             owner: 0,
@@ -43,7 +45,8 @@ impl Default for Trust {
     }
 }
 
-/// An open directory that only the trusted owner can change, all the way down to it.
+/// An open directory that only the trusted owner can change. The same holds for every directory between
+/// [`Trust::top`] and this one.
 #[derive(Debug)]
 pub struct Directory {
     fd: OwnedFd,
@@ -52,10 +55,11 @@ pub struct Directory {
 }
 
 impl Directory {
-    /// Opens `path`; `None` where there is no such directory.
+    /// Opens the directory `path`; returns `None` if there is no such directory.
     ///
     /// # Errors
-    /// [`Refused`]: a component is a link, somebody else's, or writable by others.
+    /// [`Refused`]: a component of the path is a link, belongs to another user than the trusted owner, or is
+    /// writable by others.
     pub fn open(trust: &Trust, path: &Path) -> Result<Option<Self>, Refused> {
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let mut at = trust.top.clone();
@@ -87,7 +91,7 @@ impl Directory {
         }))
     }
 
-    /// The names in it, in order.
+    /// Returns the names of the directory's entries, sorted.
     ///
     /// # Errors
     /// [`Refused`]: the directory cannot be read.
@@ -110,14 +114,15 @@ impl Directory {
         Ok(names)
     }
 
-    /// The whole content of a regular file in it, of at most `most` bytes; `None` where there is no such
-    /// file.
+    /// Returns the whole content of the regular file `name` in this directory, or `None` if there is no such
+    /// file. The file may have at most `most` bytes.
     ///
     /// # Errors
-    /// [`Refused`]: somebody else can write the file, or it is too large or no regular file.
+    /// [`Refused`]: another user than the trusted owner can write the file, or the file is too large or is
+    /// not a regular file.
     pub fn read(&self, name: &OsStr, most: u64) -> Result<Option<Vec<u8>>, Refused> {
         let path = self.path.join(name);
-        // O_NONBLOCK: opening a FIFO must not wait for somebody to write into it.
+        // O_NONBLOCK: opening a FIFO must not wait until another process opens it for writing.
         let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
         let fd = match openat(&self.fd, name, flags, Mode::empty()) {
             Err(Errno::ENOENT) => return Ok(None),
@@ -148,7 +153,8 @@ impl AsFd for Directory {
     }
 }
 
-/// Lets a descriptor pass that is a directory or a regular file nobody but the owner can change.
+/// Returns `fd` if it is a directory or a regular file that nobody but `owner` can change; refuses it
+/// otherwise. `path` is named in the error only.
 fn checked(owner: u32, fd: OwnedFd, path: &Path) -> Result<OwnedFd, Refused> {
     let file = File::from(fd);
     let seen = file.metadata().map_err(|error| {

@@ -1,19 +1,19 @@
-//! Why a path is not trusted.
+//! The error of this crate: why a path is not trusted.
 
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use thiserror::Error;
 
-/// What is wrong with a path, and what would be right.
+/// A path that is not trusted: what is wrong with it, and how to correct that.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{}: {what}: {help}", path.display())]
 pub struct Refused {
-    /// The file or directory.
+    /// The file or directory that was refused.
     pub path: PathBuf,
-    /// What is wrong with it.
+    /// What is wrong with the path, such as `belongs to uid 7`.
     pub what: String,
-    /// What would be right.
+    /// How an administrator corrects it.
     pub help: String,
 }
 

@@ -1,4 +1,5 @@
-//! Replacing a file through the directory's own descriptor: a new file beside it, synced, renamed over it.
+//! Replacing a file through its directory's open descriptor: the new content is written to a second file in
+//! the same directory, synced to disk, and renamed over the old file.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -17,7 +18,7 @@ impl Directory {
     /// or FIFO of that name is replaced, never followed or opened.
     ///
     /// # Errors
-    /// [`Refused`]: the disk is full or read-only. The old file is then still there, whole.
+    /// [`Refused`]: the disk is full or read-only. The old file is then unchanged.
     pub fn replace(&self, name: &OsStr, bytes: &[u8]) -> Result<(), Refused> {
         let path = self.path.join(name);
         let failed = |error: String| {
@@ -48,14 +49,15 @@ impl Directory {
             OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let mode = Mode::from_bits_truncate(0o644);
         let fd = match openat(self, name, flags, mode) {
-            // What a killed process of this number has left. Only the owner can have made it.
+            // A process with the same process id was killed before it could rename this file. Only the
+            // directory's owner can have created it, so it is safe to remove.
             Err(Errno::EEXIST) => unlinkat(self, name, UnlinkatFlags::NoRemoveDir)
                 .and_then(|()| openat(self, name, flags, mode)),
             opened => opened,
         }
         .map_err(|error| error.to_string())?;
         let mut file = File::from(fd);
-        // Whatever the umask of whoever runs this is.
+        // The mode given to openat(2) is reduced by the umask of this process; this sets it in full.
         let readable = std::os::unix::fs::PermissionsExt::from_mode(0o644);
         file.set_permissions(readable)
             .and_then(|()| file.write_all(bytes))

@@ -1,25 +1,25 @@
-//! What is wrong with a configuration, and where.
+//! The error type of the configuration: which file is wrong, where in its text, and how to fix it.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-/// One mistake in one file.
+/// One mistake in one configuration file.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub(crate) struct ConfigError {
-    /// The file.
+    /// The configuration file that has the mistake.
     pub path: PathBuf,
-    /// Line and column, counted from 1, where known.
+    /// Line and column of the mistake, counted from 1; `None` where it has no place in the text.
     pub position: Option<(usize, usize)>,
-    /// What is wrong.
+    /// What is wrong, as a message.
     pub what: String,
-    /// What would be right.
+    /// What to write instead, printed on a line of its own.
     pub mend: Option<String>,
 }
 
 impl ConfigError {
-    /// A mistake with no place in the file's text.
+    /// Makes an error for the file `path` without a position in its text.
     pub(crate) fn new(path: &Path, what: impl Into<String>) -> Self {
         Self {
             path: path.to_owned(),
@@ -29,14 +29,14 @@ impl ConfigError {
         }
     }
 
-    /// Adds what would be right.
+    /// Adds the text that explains what to write instead.
     #[must_use]
     pub(crate) fn mend(mut self, mend: impl Into<String>) -> Self {
         self.mend = Some(mend.into());
         self
     }
 
-    /// Turns a TOML error into one with line, column and, for an unknown key, the nearest known.
+    /// Converts a TOML error: adds line and column and, for an unknown key, the nearest known key.
     #[must_use]
     pub(crate) fn from_toml(path: &Path, text: &str, error: &toml::de::Error) -> Self {
         let message = error.message().trim().to_owned();
@@ -71,7 +71,7 @@ impl fmt::Display for ConfigError {
     }
 }
 
-/// Line and column, counted from 1, of a byte offset.
+/// Gives the line and the column, both counted from 1, of the byte offset `offset` in `text`.
 pub(super) fn position(text: &str, offset: usize) -> (usize, usize) {
     let before = text.get(..offset).unwrap_or(text);
     let line = before.matches('\n').count() + 1;

@@ -1,22 +1,23 @@
-//! Which statuses of the health URL mean that the app is well: `200`, `"2xx"`, or a list of these.
+//! The setting `health.expect`: which HTTP statuses of the health URL mean that the app is healthy. Written
+//! as `200`, `"2xx"`, or a list of these.
 
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, de};
 
-/// One status, or all of a class.
+/// One HTTP status, or all statuses of a class.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Status {
     One(u16),
-    /// The first digit: 2 for `2xx`.
+    /// All statuses of a class, by their first digit: 2 for `2xx`.
     Class(u16),
 }
 
-/// The statuses that mean well.
+/// The HTTP statuses that mean that the app is healthy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Expect(Vec<Status>);
 
-/// What is written in messages about a value that is none of these.
+/// The accepted forms, for messages about a value that has none of them.
 const RIGHT: &str = "a status from 100 to 599, a class such as \"2xx\", or a list of these";
 
 impl Default for Expect {
@@ -26,7 +27,7 @@ impl Default for Expect {
 }
 
 impl Expect {
-    /// Whether `status` is one of them.
+    /// Whether `status` is one of the expected statuses.
     #[must_use]
     pub(crate) fn has(&self, status: u16) -> bool {
         self.0.iter().any(|expected| match expected {

@@ -1,7 +1,7 @@
-//! The files as they are written: every key optional, unknown keys refused.
+//! The configuration files as they are written: every key optional, unknown keys refused.
 //!
-//! `config.toml` and `apps.d/APP.toml` have the same shape; what an app leaves out comes from
-//! `config.toml`, and what that leaves out from [`super::settings`].
+//! `config.toml` and `apps.d/APP.toml` have the same shape. A key that the app's file leaves out comes from
+//! `config.toml`; a key that both leave out gets its default in [`super::settings`].
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -12,116 +12,118 @@ use super::expect::Expect;
 use super::size::Size;
 use crate::util::duration::Span;
 
-/// One file.
+/// The contents of one configuration file.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Fragment {
-    /// Where the repository is.
+    /// The address of the app's git repository.
     pub repository: Option<String>,
-    /// Follow this branch.
+    /// The branch to follow. At most one of `branch`, `tag` and `ref` is set.
     pub branch: Option<String>,
-    /// Or follow the highest version among the tags that match, such as `v*`.
+    /// The pattern, such as `v*`, of the tags to follow: the highest version among the matching tags is
+    /// deployed.
     pub tag: Option<String>,
-    /// Or follow this very ref.
+    /// The ref to follow, by its whole name.
     #[serde(rename = "ref")]
     pub reference: Option<String>,
-    /// Time between two polls of the service.
+    /// The time between two polls by the service (`pp-fetcher run`).
     pub interval: Option<Span>,
-    /// `[ssh]`
+    /// The table `[ssh]`.
     #[serde(default)]
     pub ssh: Ssh,
-    /// `[[submodule]]`
+    /// The tables `[[submodule]]`.
     #[serde(default)]
     pub submodule: Vec<Submodule>,
-    /// `[https]`
+    /// The table `[https]`.
     #[serde(default)]
     pub https: Https,
-    /// `[fetch]`
+    /// The table `[fetch]`.
     #[serde(default)]
     pub fetch: Fetch,
-    /// `[verify]`
+    /// The table `[verify]`.
     #[serde(default)]
     pub verify: Verify,
-    /// `[tree]`
+    /// The table `[tree]`.
     #[serde(default)]
     pub tree: Tree,
-    /// `[deploy]`
+    /// The table `[deploy]`.
     #[serde(default)]
     pub deploy: Deploy,
-    /// `[restart]`
+    /// The table `[restart]`.
     #[serde(default)]
     pub restart: Restart,
-    /// `[health]`
+    /// The table `[health]`.
     #[serde(default)]
     pub health: Health,
-    /// `[hooks]`
+    /// The table `[hooks]`.
     #[serde(default)]
     pub hooks: Hooks,
 }
 
-/// How ssh is called; what is left out is left to ssh.
+/// The table `[ssh]`: how ssh is called. A key that is left out is left to ssh's own defaults.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Ssh {
-    /// The deploy key's private half.
+    /// The private key of the deploy key.
     pub identity: Option<PathBuf>,
-    /// Host keys that are trusted.
+    /// The `known_hosts` file with the trusted host keys.
     pub known_hosts: Option<PathBuf>,
-    /// An ssh_config file of its own: host aliases.
+    /// An additional ssh_config file, for host aliases.
     pub config: Option<PathBuf>,
-    /// The socket of an agent.
+    /// The socket of an ssh-agent.
     pub agent: Option<PathBuf>,
 }
 
-/// `[[submodule]]`
+/// One table `[[submodule]]`: where a submodule of the app's repository is fetched from.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Submodule {
-    /// Where it stands in the repository.
+    /// The path of the submodule in the app's repository.
     pub path: PathBuf,
-    /// Where its own repository is.
+    /// The address of the submodule's own repository.
     pub repository: Option<String>,
-    /// Its directory is made and stays empty, as after a clone without submodules.
+    /// Whether the submodule is not fetched: its directory is made and stays empty, as after a clone without
+    /// submodules.
     #[serde(default)]
     pub empty: bool,
-    /// `[submodule.ssh]`: what it leaves out is the app's.
+    /// The table `[submodule.ssh]`: a key that is left out comes from the app's `[ssh]`.
     #[serde(default)]
     pub ssh: Ssh,
-    /// `[submodule.https]`: authorities and proxy are the app's if it leaves them out. The token is
-    /// not: it is for the app's own server.
+    /// The table `[submodule.https]`: `ca_file` and `proxy` come from the app's `[https]` if they are left
+    /// out. The token does not: it is meant for the app's own server only.
     #[serde(default)]
     pub https: Https,
 }
 
-/// How https is spoken.
+/// The table `[https]`: how a repository is reached by https.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Https {
-    /// File that holds the token, on one line.
+    /// The file that holds the access token, on one line.
     pub token_file: Option<PathBuf>,
-    /// The user name the token is sent with.
+    /// The user name that is sent with the token.
     pub username: Option<String>,
-    /// The authorities a server's certificate may be signed by, as PEM.
+    /// The certificate authorities that may sign a server's certificate, as a PEM file.
     pub ca_file: Option<PathBuf>,
-    /// `http://host:port` of a proxy.
+    /// The address of a proxy, as `http://host:port`.
     pub proxy: Option<String>,
 }
 
-/// What one conversation with the server may cost.
+/// The table `[fetch]`: how much time and data one connection to the git server may take.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Fetch {
-    /// From the connection to the last byte.
+    /// The longest time from opening the connection to the last byte.
     pub timeout: Option<Span>,
-    /// Most that the server may send.
+    /// The most data that the server may send.
     pub limit: Option<Size>,
 }
 
-/// What of a tree is treated as an exception; patterns of paths.
+/// The table `[tree]`: which files of a revision are exceptions to the usual checks, as patterns of paths.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Tree {
-    /// Not deployed at all.
+    /// Files and directories that are not deployed at all.
     pub leave_out: Option<Vec<String>>,
     /// Symbolic links that may lead out of the release.
     pub outside_links: Option<Vec<String>>,
@@ -131,84 +133,85 @@ pub(crate) struct Tree {
     pub unfiltered: Option<Vec<String>>,
 }
 
-/// What a revision must be before it is taken.
+/// The table `[verify]`: the conditions that a revision must meet before it is deployed.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Verify {
-    /// Who may sign, in `ssh-keygen(1)`'s format.
+    /// The file of keys that may sign a revision, in the allowed signers format of `ssh-keygen(1)`.
     pub allowed_signers: Option<PathBuf>,
-    /// Only descendants of the live revision are taken.
+    /// Whether only descendants of the live revision are deployed.
     pub fast_forward_only: Option<bool>,
 }
 
-/// Where and how a release is made.
+/// The table `[deploy]`: where and how a release is made.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Deploy {
-    /// Holds `releases/`, `shared/` and `current`.
+    /// The app's root directory, which holds `releases/`, `shared/` and `current`.
     pub root: Option<PathBuf>,
-    /// Paths that outlive releases.
+    /// Paths that are stored in `shared/` and linked into every release.
     pub shared: Option<Vec<String>>,
-    /// The build script, in the release or absolute.
+    /// The build script: a path inside the release, or an absolute path.
     pub build: Option<PathBuf>,
-    /// Time after which the build is ended.
+    /// The time after which the build script is ended.
     pub build_timeout: Option<Span>,
-    /// How many good releases stay.
+    /// How many good releases stay on disk.
     pub keep: Option<usize>,
-    /// Environment of the build script.
+    /// Environment variables of the build script.
     pub env: Option<BTreeMap<String, String>>,
 }
 
-/// What is restarted.
+/// The table `[restart]`: which units are restarted or reloaded after the switch.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Restart {
     /// Units to restart, in this order.
     pub units: Option<Vec<String>>,
-    /// Units to reload, after those.
+    /// Units to reload, after the units that are restarted.
     pub reload: Option<Vec<String>>,
-    /// Units among them whose processes work elsewhere than in the release.
+    /// Units of these two lists whose processes do not run in the release's directory.
     pub elsewhere: Option<Vec<String>>,
 }
 
-/// When the app is well.
+/// The table `[health]`: how it is decided that the app is healthy.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Health {
-    /// `http://host:port/path` or `unix:/socket:/path`.
+    /// The URL to probe: `http://host:port/path` or `unix:/socket:/path`.
     pub url: Option<String>,
-    /// The `Host` header.
+    /// The `Host` header of the probe's requests.
     pub host: Option<String>,
-    /// More headers.
+    /// Further headers of the probe's requests.
     pub headers: Option<BTreeMap<String, String>>,
-    /// The statuses that mean well.
+    /// The HTTP statuses that mean that the app is healthy.
     pub expect: Option<Expect>,
-    /// How long it may take to become well.
+    /// How long the app may take to become healthy.
     pub within: Option<Span>,
-    /// How long it must stay well.
+    /// How long the app must then stay healthy.
     pub steady: Option<Span>,
-    /// How long one request may take.
+    /// How long one request of the probe may take.
     pub timeout: Option<Span>,
 }
 
-/// Programs told afterwards.
+/// The table `[hooks]`: programs that are run after an attempt has ended.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Hooks {
-    /// After a good deploy.
+    /// The program to run after a good attempt.
     pub deployed: Option<PathBuf>,
-    /// After one that failed.
+    /// The program to run after an attempt that did not end well.
     pub failed: Option<PathBuf>,
-    /// When either is ended.
+    /// The time after which either program is ended.
     pub timeout: Option<Span>,
 }
 
 impl Fragment {
-    /// This fragment, with `defaults` where it is silent.
+    /// Fills every key that this fragment does not set from `defaults`.
     #[must_use]
     pub(crate) fn over(self, defaults: &Self) -> Self {
         let d = defaults.clone();
-        // Which ref to follow is one choice of three: an app's choice replaces the default's whole.
+        // `branch`, `tag` and `ref` are one choice: if the app's file sets any of them, none comes from the
+        // defaults.
         let follows = self.branch.is_some() || self.tag.is_some() || self.reference.is_some();
         let (branch, tag, reference) = if follows {
             (self.branch, self.tag, self.reference)
@@ -229,7 +232,7 @@ impl Fragment {
                 config: self.ssh.config.or(d.ssh.config),
                 agent: self.ssh.agent.or(d.ssh.agent),
             },
-            // A submodule is one repository's: there is nothing to inherit.
+            // A submodule belongs to one repository: there is no default to inherit.
             submodule: self.submodule,
             https: Https {
                 token_file: self.https.token_file.or(d.https.token_file),

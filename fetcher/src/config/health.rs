@@ -1,4 +1,4 @@
-//! `[health]`, checked.
+//! The settings of `[health]`, checked and complete.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,14 +8,15 @@ use super::fragment;
 use crate::health::HealthUrl;
 use crate::util::duration::{Span, human};
 
-/// How long an app may take to become well.
+/// Default of `health.within`: how long an app may take to become healthy.
 const WITHIN: Duration = Duration::from_secs(30);
 
-/// How long it must then stay well. gunicorn tries for five seconds to bind an address that is in
-/// use, and only then ends: what is judged must outlast that, and its own start before it.
+/// Default of `health.steady`: how long the app must then stay healthy. gunicorn tries for five seconds to
+/// bind an address that is in use, and only then ends: the probe must outlast these five seconds and
+/// gunicorn's own start before them.
 const STEADY: Duration = Duration::from_secs(8);
 
-/// Headers that are ours, or that change what a request is.
+/// Names of headers that pp-fetcher sets itself, or that change what a request is.
 const RESERVED: [&str; 7] = [
     "connection",
     "content-length",
@@ -26,34 +27,34 @@ const RESERVED: [&str; 7] = [
     "upgrade",
 ];
 
-/// When the app is well.
+/// How it is decided that the app is healthy.
 #[derive(Debug, Clone)]
 pub(crate) struct Health {
-    /// What is asked; `None`: the units' state is all there is to see.
+    /// The URL to probe; `None`: only the state of the units is looked at.
     pub url: Option<HealthUrl>,
-    /// The `Host` header; `None`: what the URL says.
+    /// The `Host` header of the probe's requests; `None`: the host of the URL.
     pub host: Option<String>,
-    /// More headers, their names in lower case.
+    /// Further headers of the probe's requests, their names in lower case.
     pub headers: BTreeMap<String, String>,
-    /// The statuses that mean well.
+    /// The HTTP statuses that mean that the app is healthy.
     pub expect: Expect,
-    /// How long it may take to become well.
+    /// How long the app may take to become healthy.
     pub within: Duration,
-    /// How long it must then stay well.
+    /// How long the app must then stay healthy.
     pub steady: Duration,
-    /// How long one request may take.
+    /// How long one request of the probe may take.
     pub timeout: Duration,
 }
 
-/// The settings that `written` means.
+/// Checks the table `[health]` as written, and fills in the defaults.
 ///
 /// # Errors
-/// A sentence with the key's name.
+/// A sentence that names the wrong key.
 pub(crate) fn health(written: fragment::Health) -> Result<Health, String> {
     let url = written.url.as_deref().map(HealthUrl::parse).transpose();
     let or = |span: Option<Span>, default| span.map_or(default, |Span(duration)| duration);
     let within = or(written.within, WITHIN);
-    // Half of it, so that a request that nobody will ever answer leaves time for a second one.
+    // By default half of `within`, so that a request that is never answered leaves time for a second one.
     let timeout = or(written.timeout, within / 2);
     if timeout > within {
         return Err(format!(

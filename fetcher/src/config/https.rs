@@ -1,4 +1,4 @@
-//! `[https]`, checked.
+//! The settings of `[https]`, checked and complete.
 
 use std::path::PathBuf;
 
@@ -6,10 +6,10 @@ use super::fragment::Https;
 use crate::git::HttpsOptions;
 use crate::git::https::Proxy;
 
-/// The options that `written` means.
+/// Checks the table `[https]` as written, and fills in the defaults.
 ///
 /// # Errors
-/// A sentence with the key's name. A secret in a proxy's address is not repeated.
+/// A sentence that names the wrong key. A secret in a proxy's address is not repeated in it.
 pub(super) fn options(written: Https) -> Result<HttpsOptions, String> {
     let default = HttpsOptions::default();
     let absolute = |key: &str, path: Option<PathBuf>| match path {
@@ -42,16 +42,7 @@ fn proxy(written: &str) -> Result<Proxy, String> {
         );
     }
     let wrong = || format!("`https.proxy` is `{written}`; write it like \"http://proxy:3128\"");
-    let rest = written.strip_prefix("http://").ok_or_else(wrong)?;
-    let authority = rest.trim_end_matches('/');
-    let (host, port) = authority.rsplit_once(':').ok_or_else(wrong)?;
-    let port_fits = port.parse::<u16>().is_ok_and(|port| port != 0);
-    let fits =
-        |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '[' | ']');
-    if host.is_empty() || !host.chars().all(fits) || !port_fits {
-        return Err(wrong());
-    }
-    Proxy::new(&format!("http://{authority}")).map_err(|_| wrong())
+    Proxy::parse(written).ok_or_else(wrong)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
-//! Every key by its table, for telling where a key that stands in the wrong place belongs.
+//! All known keys by their table, so that an error about an unknown key can name the table that the key
+//! belongs to, or the nearest known key.
 
-/// The tables and their keys; the first is the top of the file.
+/// The tables and their keys; the first entry is the top of the file.
 const TABLES: [(&str, &[&str]); 11] = [
     ("", &["repository", "branch", "tag", "ref", "interval"]),
     ("[ssh]", &["identity", "known_hosts", "config", "agent"]),
@@ -29,13 +30,13 @@ const TABLES: [(&str, &[&str]); 11] = [
     ),
 ];
 
-/// Distance of two words at which one may be meant for the other.
+/// Gives the distance of the two words if it is small enough for `wrong` to be a misspelling of `right`.
 fn close(wrong: &str, right: &str) -> Option<usize> {
     let distance = strsim::damerau_levenshtein(wrong, right);
     (distance <= 1 + right.len() / 3).then_some(distance)
 }
 
-/// What would be right in place of the unknown key `wrong`, where the keys `here` are known.
+/// Proposes a replacement for the unknown key `wrong` in a table whose known keys are `here`.
 pub(super) fn mend(wrong: &str, here: &[String]) -> String {
     let tables = TABLES.iter().filter(|(_, keys)| keys.contains(&wrong));
     let belongs: Vec<_> = tables
@@ -73,7 +74,7 @@ mod tests {
     use super::*;
     use crate::config::fragment::Fragment;
 
-    /// The keys that the parser knows in a table, as it says them of one that it does not.
+    /// Gives the keys that the parser knows in a table, read from its error about an unknown key.
     fn known(table: &str) -> Vec<String> {
         let required = if table == "[[submodule]]" {
             "path = \"x\"\n"

@@ -1,5 +1,5 @@
-//! Configuration in three layers: [`fragment`]s as written, merged, validated to [`settings`].
-//! The rest of the program only ever sees settings.
+//! The configuration: files are read as [`fragment`]s, an app's fragment is merged over the defaults, and the
+//! result is validated into [`settings`]. The rest of the program only sees settings.
 
 pub(crate) mod error;
 pub(crate) mod expect;
@@ -25,25 +25,26 @@ pub(crate) use settings::App;
 use sha1::{Digest, Sha1};
 pub(crate) use ssh::Ssh;
 
-/// Where the configuration is unless told otherwise.
+/// The directory of the configuration, unless `--config` names another.
 pub(crate) const DIRECTORY: &str = "/etc/pp-fetcher";
 
-/// Largest file read, in bytes: a configuration is a page of text.
+/// Size of the largest configuration file that is read, in bytes; a usual one is a page of text.
 const LARGEST: u64 = 256 * 1024;
 
-/// Every app that is configured, and what was passed over.
+/// Every configured app, and every file that was not used.
 #[derive(Debug)]
 pub(crate) struct Config {
-    /// Apps in the order of their names.
+    /// The valid apps, in the order of their names.
     pub apps: Vec<App>,
-    /// Files of `apps.d` that were not read, and why; a file silently ignored is a trap.
+    /// Files of `apps.d` that are not named as an app's file, with the reason. They are reported, because an
+    /// administrator would otherwise look for a mistake in a file that is never read.
     pub ignored: Vec<String>,
-    /// Apps whose file has a mistake; the others work on.
+    /// The mistakes in the files of single apps; the other apps are polled all the same.
     pub broken: Vec<ConfigError>,
 }
 
 impl Config {
-    /// The mistakes that concern the apps `names`, or all of them where none is named.
+    /// Gives the mistakes in the files of the apps `names`, or all mistakes if `names` is empty.
     pub(crate) fn broken_of<'a>(
         &'a self,
         names: &'a [String],
@@ -105,11 +106,11 @@ pub(crate) fn load(directory: &Path) -> Result<Config, ConfigError> {
     Ok(config)
 }
 
-/// The one app of that name, from directories that only root can have written: `common` is `directory`, `apps` its
-/// apps.d. `None` where there is no such file.
+/// Reads the configuration of the app `app` alone, through directories that only root can write: `common` is
+/// the open `directory`, `apps` its apps.d. Gives `None` if the app has no file.
 ///
 /// # Errors
-/// A mistake in either file, or one that others can write.
+/// A mistake in `config.toml` or in the app's file, or one of these files can be written by others than root.
 pub(crate) fn one(
     common: &Directory,
     apps: &Directory,
@@ -137,8 +138,9 @@ pub(crate) fn one(
         .transpose()
 }
 
-/// Tells whether the files have changed since something was decided by them. No secret is in them,
-/// and nobody gains by a collision.
+/// Computes a value that changes when `config.toml` or the app's file changes. It decides whether a revision
+/// that was held back because of the configuration is tried again. SHA-1 is enough: no secret is hashed, and
+/// a collision gives no advantage to anybody.
 fn fingerprint(common: &str, own: &str) -> String {
     let mut hash = Sha1::new();
     hash.update(common);
@@ -147,7 +149,7 @@ fn fingerprint(common: &str, own: &str) -> String {
     hash.finalize().iter().map(|b| format!("{b:02x}")).collect()
 }
 
-/// Whether `name` can name an app: it becomes a directory and a file name.
+/// Whether `name` can name an app: the name is also used as that of a directory and of a file.
 #[must_use]
 pub(crate) fn is_app_name(name: &str) -> bool {
     let legal = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-';
@@ -182,7 +184,7 @@ fn read(path: &Path) -> Result<(Fragment, String), ConfigError> {
     Ok((fragment, text))
 }
 
-/// A byte that is not UTF-8: an editor that writes Latin-1, mostly.
+/// Makes the error for a file with a byte that is not UTF-8; mostly the editor has written Latin-1.
 fn encoding(path: &Path, error: &std::string::FromUtf8Error) -> ConfigError {
     let at = error.utf8_error().valid_up_to();
     let before = String::from_utf8_lossy(error.as_bytes().get(..at).unwrap_or_default());

@@ -1,13 +1,13 @@
-//! Two apps whose directories are one, or one inside the other: each would switch, prune and remove
-//! the other's releases.
+//! Finds apps whose root directories are the same or lie one inside the other: each would switch, prune and
+//! remove the releases of the other app.
 
 use std::path::{Path, PathBuf};
 
 use super::error::ConfigError;
 use super::settings::App;
 
-/// Takes the apps whose roots overlap out of `apps`, with an error for each that names the other
-/// one's file.
+/// Removes the apps whose roots overlap from `apps`. Gives an error for each of them, which names the file of
+/// the other app.
 pub(super) fn part(apps: &mut Vec<App>) -> Vec<ConfigError> {
     let roots: Vec<_> = apps.iter().map(|app| real(&app.deploy.root)).collect();
     let clash = |at: usize| {
@@ -45,11 +45,11 @@ pub(super) fn part(apps: &mut Vec<App>) -> Vec<ConfigError> {
     errors
 }
 
-/// The path with its links followed as far as it is there, and the rest as it is written.
+/// Resolves the symbolic links in the part of `path` that exists; the rest is used as written.
 fn real(path: &Path) -> PathBuf {
     for ancestor in path.ancestors() {
         if let (Ok(real), Ok(rest)) = (ancestor.canonicalize(), path.strip_prefix(ancestor)) {
-            // What is not there yet has no links; `..` in it is refused when it is made.
+            // The part that does not exist has no links; `..` in it is refused when the directory is made.
             return real.join(rest).components().collect();
         }
     }

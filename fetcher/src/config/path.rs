@@ -1,8 +1,8 @@
-//! Paths of the configuration.
+//! Checks of the paths that are written in the configuration.
 
 use std::path::{Component, Path};
 
-/// Whether a path leads nowhere but below the directory it is put behind.
+/// Whether `path` stays below the directory that it is appended to: relative, and without `..`.
 pub(super) fn stays_below(path: &Path) -> bool {
     path.components()
         .all(|part| matches!(part, Component::Normal(_)))

@@ -1,4 +1,4 @@
-//! What the program works with: complete, checked, with every default in one place.
+//! The settings that the program uses: complete, checked, with every default in one place.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -18,71 +18,72 @@ use super::tree::{self, TreeRules};
 use crate::git::{HttpsOptions, RepositoryUrl};
 use crate::util::duration::Span;
 
-/// One app.
+/// One configured app.
 #[derive(Debug, Clone)]
 pub(crate) struct App {
-    /// The stem of its file's name.
+    /// The app's name: its file's name without `.toml`.
     pub name: String,
-    /// Its file, for messages.
+    /// The app's configuration file, for messages.
     pub path: PathBuf,
-    /// Where the repository is.
+    /// The address of the app's git repository.
     pub repository: RepositoryUrl,
-    /// What is followed there.
+    /// The branch, tags or ref to follow in the repository.
     pub follow: Follow,
-    /// Time between two polls of the service.
+    /// The time between two polls by the service (`pp-fetcher run`).
     pub interval: Duration,
     /// How ssh is called.
     pub ssh: Ssh,
-    /// Submodules that are deployed with it; a tree with any other is refused.
+    /// Submodules that are deployed with the app; a revision with any other submodule is refused.
     pub submodules: Vec<Submodule>,
-    /// How https is spoken.
+    /// How the repository is reached by https.
     pub https: HttpsOptions,
-    /// What one conversation with the server may cost.
+    /// How much time and data one connection to the git server may take.
     pub fetch: Fetch,
-    /// What of a tree is an exception.
+    /// Which files of a revision are exceptions to the usual checks.
     pub tree: TreeRules,
-    /// Who may sign what is deployed; `None`: nobody need.
+    /// The file of keys that may sign a revision; `None`: no signature is asked for.
     pub allowed_signers: Option<PathBuf>,
-    /// Only descendants of the live revision are taken.
+    /// Whether only descendants of the live revision are deployed.
     pub fast_forward_only: bool,
     /// Where and how releases are made.
     pub deploy: Deploy,
     /// Units to restart, in order.
     pub restart: Vec<UnitName>,
-    /// Units to reload, after those.
+    /// Units to reload, after the units that are restarted.
     pub reload: Vec<UnitName>,
-    /// Units among both whose processes work elsewhere than in the release.
+    /// Units of both lists whose processes do not run in the release's directory.
     pub elsewhere: Vec<UnitName>,
-    /// When the app is well.
+    /// How it is decided that the app is healthy.
     pub health: Health,
-    /// Programs told afterwards.
+    /// Programs that are run after an attempt has ended.
     pub hooks: Hooks,
-    /// Changes with the files that this was read from: what was held back because of a mistake in
-    /// them is tried again.
+    /// Changes when `config.toml` or the app's file changes. A revision that was held back because of a
+    /// mistake in these files is then tried again.
     pub fingerprint: String,
 }
 
-/// What one conversation with the server may cost.
+/// How much time and data one connection to the git server may take.
 #[derive(Debug, Clone)]
 pub(crate) struct Fetch {
-    /// From the connection to the last byte.
+    /// The longest time from opening the connection to the last byte.
     pub timeout: Duration,
-    /// Most bytes that the server may send.
+    /// The most bytes that the server may send.
     pub limit: u64,
 }
 
-/// Programs that are told of the end of an attempt.
+/// Programs that are run after an attempt has ended.
 #[derive(Debug, Clone)]
 pub(crate) struct Hooks {
-    /// After a good deploy.
+    /// The program to run after a good attempt.
     pub deployed: Option<PathBuf>,
-    /// After any other attempt.
+    /// The program to run after any other attempt.
     pub failed: Option<PathBuf>,
-    /// Time that a hook has. It holds the app's lock, so it must not take long.
+    /// The time after which a hook is ended. The app's lock is held while a hook runs, so it must not take
+    /// long.
     pub timeout: Duration,
 }
 
-/// What is followed in the repository.
+/// The branch, tags or ref that is followed in the repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Follow {
     /// The tip of a branch.
@@ -96,31 +97,32 @@ pub(crate) enum Follow {
 /// Where and how releases are made.
 #[derive(Debug, Clone)]
 pub(crate) struct Deploy {
-    /// Holds `releases/`, `shared/` and `current`.
+    /// The app's root directory, which holds `releases/`, `shared/` and `current`.
     pub root: PathBuf,
-    /// Paths, relative to a release, that outlive it.
+    /// Paths, relative to a release, that are stored in `shared/` and linked into every release.
     pub shared: Vec<SharedPath>,
     /// The build script.
     pub build: Option<PathBuf>,
-    /// Time after which the build is ended.
+    /// The time after which the build script is ended.
     pub build_timeout: Duration,
-    /// How many good releases stay.
+    /// How many good releases stay on disk.
     pub keep: usize,
-    /// Environment of the build script beside the `PP_…` variables.
+    /// Environment variables of the build script beside the `PP_…` variables.
     pub env: BTreeMap<String, String>,
 }
 
-/// A path that outlives releases.
+/// A path that is stored in `shared/` and linked into every release.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SharedPath {
-    /// Relative to the release, and to `shared/`.
+    /// The path, relative to the release and to `shared/`.
     pub path: PathBuf,
-    /// Made as a directory where nothing is there yet.
+    /// Whether a directory is made in `shared/` if nothing is there yet.
     pub directory: bool,
 }
 
-/// The pinned keys of an app, whose file is `file`, that names no other: one file for the whole host and for
-/// everybody who asks, which is root's. Of a configuration elsewhere, the one beside it.
+/// Gives the `known_hosts` file for an app that names none; `file` is the app's configuration file. The
+/// default is one file for the whole host and all its users, which belongs to root. A configuration in
+/// another directory has its own default, in that directory.
 fn known_hosts(file: &Path) -> PathBuf {
     let apps = file.parent().and_then(Path::parent);
     match apps.filter(|directory| !directory.as_os_str().is_empty()) {
@@ -133,10 +135,10 @@ fn known_hosts(file: &Path) -> PathBuf {
 }
 
 impl App {
-    /// Checks a merged fragment.
+    /// Checks a merged fragment and fills in the defaults.
     ///
     /// # Errors
-    /// The first thing that is missing or cannot be, with the key's name.
+    /// The first key that is missing or has an impossible value, by its name.
     pub(crate) fn new(name: &str, path: &Path, fragment: Fragment) -> Result<Self, ConfigError> {
         let error = |what: String| ConfigError::new(path, what);
         let or = |span: Option<Span>, default: u64| {
@@ -260,7 +262,7 @@ fn shared(paths: Vec<String>) -> Result<Vec<SharedPath>, String> {
         if !stays_below(&path) || path.as_os_str().is_empty() {
             return Err(format!("`deploy.shared`: `{written}` leaves the release"));
         }
-        // `media` is a directory, `db.sqlite3` and `.env` are files, as far as a name can tell.
+        // Guessed from the name: `media` is a directory, `db.sqlite3` and `.env` are files.
         let name = path.file_name().unwrap_or_default().as_encoded_bytes();
         let directory = written.ends_with('/') || !name.contains(&b'.');
         Ok(SharedPath { path, directory })

@@ -1,4 +1,4 @@
-//! Sizes as people write them: `512MiB`, `2GiB`.
+//! Sizes as they are written in a configuration file: `512MiB`, `2GiB`.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, de};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Size(pub u64);
 
-/// Reads a number with its unit: `MiB` or `GiB`.
+/// Parses a number with its unit: `MiB` or `GiB`.
 fn parse(text: &str) -> Result<u64, String> {
     let wrong = || format!("`{text}` is not a size; write it like \"512MiB\" or \"2GiB\"");
     let (number, shift) = match (text.strip_suffix("MiB"), text.strip_suffix("GiB")) {

@@ -1,24 +1,24 @@
-//! `[ssh]`: the files that ssh is told to use.
+//! The settings of `[ssh]`: the files that ssh is called with.
 
 use std::path::PathBuf;
 
 use super::fragment;
 
-/// The files that ssh is told to use. What is not set is left to ssh's own defaults.
+/// The files that ssh is called with. A file that is not set is left to ssh's own defaults.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Ssh {
-    /// The private key.
+    /// The private key of the deploy key.
     pub identity: Option<PathBuf>,
-    /// Pinned host keys.
+    /// The `known_hosts` file with the pinned host keys.
     pub known_hosts: Option<PathBuf>,
-    /// A configuration file with host aliases.
+    /// An additional ssh_config file, for host aliases.
     pub config: Option<PathBuf>,
     /// The socket of an ssh-agent.
     pub agent: Option<PathBuf>,
 }
 
 impl Ssh {
-    /// What is not set here comes from `defaults`.
+    /// Fills every file that is not set here from `defaults`.
     #[must_use]
     pub(super) fn over(self, defaults: &Self) -> Self {
         let d = defaults.clone();

@@ -1,7 +1,7 @@
-//! `[[submodule]]`: where the files of a submodule come from, and with which key.
+//! The settings of `[[submodule]]`: where the files of a submodule are fetched from, and with which key.
 //!
-//! The address is the administrator's. The one in `.gitmodules` is the repository's own word, which
-//! must not decide whom this host asks with which key (rule 27).
+//! The address comes from the administrator. The address in `.gitmodules` is written by whoever can push to
+//! the repository, and must not decide which server this host asks with which key (rule 27 in RULES.md).
 
 use std::collections::BTreeSet;
 use std::os::unix::ffi::OsStrExt;
@@ -13,30 +13,32 @@ use super::path::stays_below;
 use super::ssh::Ssh;
 use crate::git::{HttpsOptions, RepositoryUrl};
 
-/// Most submodules of one app: each costs a connection of its own when it changes.
+/// Most submodules of one app: each one takes a connection of its own when it changes.
 const MOST: usize = 32;
 
-/// What the names of the pins of submodules begin with in the mirror.
+/// Prefix of the names under which the mirror pins the commits of submodules.
 const PIN: &str = "submodule-";
 
-/// Longest path, in bytes: written in hexadecimal it is part of a file's name in the mirror.
+/// Longest path of a submodule, in bytes: written in hexadecimal, the path is part of a file name in the
+/// mirror.
 const LONGEST_PATH: usize = 100;
 
-/// A submodule that is deployed.
+/// A submodule that is fetched and deployed with its app.
 #[derive(Debug, Clone)]
 pub(crate) struct Submodule {
-    /// Where it stands in the repository.
+    /// The path of the submodule in the app's repository.
     pub path: PathBuf,
-    /// Where its own repository is.
+    /// The address of the submodule's own repository.
     pub repository: RepositoryUrl,
-    /// How ssh is called for it.
+    /// How ssh is called for the submodule's repository.
     pub ssh: Ssh,
-    /// How https is spoken for it.
+    /// How the submodule's repository is reached by https.
     pub https: HttpsOptions,
 }
 
 impl Submodule {
-    /// The name under which the mirror pins its commit: letters and digits, whatever the path has.
+    /// Gives the name under which the mirror pins the submodule's commit. The path is written in hexadecimal,
+    /// so the name has letters, digits and `-` only, whatever characters the path has.
     #[must_use]
     pub(crate) fn pin(&self) -> String {
         let path = self.path.as_os_str().as_bytes();
@@ -45,11 +47,11 @@ impl Submodule {
     }
 }
 
-/// Checks what is written: the submodules that are fetched, outer ones before those inside them,
-/// and the paths of those whose directory stays empty.
+/// Checks the tables `[[submodule]]` as written. Gives the submodules that are fetched, outer ones before
+/// those inside them, and the paths of the submodules whose directory stays empty.
 ///
 /// # Errors
-/// What is wrong, with the key's name.
+/// A sentence that names the wrong key.
 pub(super) fn submodules(
     written: Vec<fragment::Submodule>,
     app: &Ssh,
@@ -79,7 +81,7 @@ pub(super) fn submodules(
                 "`submodule.path`: `{shown}` is longer than {LONGEST_PATH} bytes"
             ));
         }
-        // `libs//theme/` and `libs/theme` are one place.
+        // `libs//theme/` and `libs/theme` mean the same directory.
         let path: PathBuf = path.components().collect();
         if all.iter().any(|other| other.path == path) || empty.contains(&path) {
             return Err(format!("`submodule.path`: `{shown}` is there twice"));

@@ -1,4 +1,4 @@
-//! `[tree]`: the exceptions that an administrator makes for files of one app.
+//! The settings of `[tree]`: the exceptions that an administrator makes for files of one app.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -6,17 +6,17 @@ use std::path::PathBuf;
 use super::fragment::Tree;
 use crate::util::glob;
 
-/// Most bytes of one list of patterns: each file of a tree is held against each pattern.
+/// Most bytes of one list of patterns: each file of a revision is compared with each pattern.
 const LARGEST: usize = 8 * 1024;
 
-/// What a pattern counts beside its own length.
+/// What each pattern counts towards [`LARGEST`] in addition to its own length, in bytes.
 const LENGTH: usize = 8;
 
-/// What of a tree is an exception. Patterns are of whole paths below the release; `*` stands for
-/// any characters, `/` among them, `?` for one.
+/// Which files of a revision are exceptions to the usual checks. A pattern is compared with the whole path
+/// below the release; `*` stands for any characters including `/`, `?` for one character.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct TreeRules {
-    /// Not deployed at all.
+    /// Files and directories that are not deployed at all.
     pub leave_out: Vec<String>,
     /// Symbolic links that may lead out of the release.
     pub outside_links: Vec<String>,
@@ -29,13 +29,13 @@ pub(crate) struct TreeRules {
 }
 
 impl TreeRules {
-    /// Whether the entry at `path` is not deployed.
+    /// Whether the file or directory at `path` is left out of the release.
     #[must_use]
     pub(crate) fn leaves_out(&self, path: &[u8]) -> bool {
         any(&self.leave_out, path)
     }
 
-    /// Whether the link at `path` may lead anywhere.
+    /// Whether the symbolic link at `path` may lead out of the release.
     #[must_use]
     pub(crate) fn may_leave(&self, path: &[u8]) -> bool {
         any(&self.outside_links, path)
@@ -47,7 +47,7 @@ impl TreeRules {
         any(&self.lfs_pointers, path)
     }
 
-    /// Whether the file at `path` is deployed although a filter is asked for.
+    /// Whether the file at `path` is deployed although `.gitattributes` asks for a filter for it.
     #[must_use]
     pub(crate) fn takes_unfiltered(&self, path: &[u8]) -> bool {
         any(&self.unfiltered, path)
@@ -55,17 +55,17 @@ impl TreeRules {
 }
 
 fn any(patterns: &[String], path: &[u8]) -> bool {
-    // The common case is that there are none: nothing is then converted.
+    // Mostly there are no patterns: the path is then not converted.
     !patterns.is_empty() && {
         let path = String::from_utf8_lossy(path);
         patterns.iter().any(|p| glob::matches(p, &path))
     }
 }
 
-/// Checks the patterns that are written.
+/// Checks the patterns as written.
 ///
 /// # Errors
-/// A sentence with the key's name.
+/// A sentence that names the wrong key.
 pub(super) fn rules(written: Tree, empty: BTreeSet<PathBuf>) -> Result<TreeRules, String> {
     let patterns = |key: &str, patterns: Option<Vec<String>>| {
         let patterns = patterns.unwrap_or_default();

@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use http_body_util::Empty;
 use hyper::body::Bytes;
-use hyper::client::conn::http1;
 use hyper::rt::{Read, Write};
 use hyper::{Request, header};
 use hyper_util::rt::TokioIo;
@@ -15,6 +13,7 @@ use tokio::time::timeout;
 use super::answer::Answer;
 use super::url::{HealthUrl, Target};
 use crate::config::health::Health;
+use crate::http::{Connection, RequestBody};
 use crate::util::text;
 
 /// What is asked.
@@ -74,7 +73,7 @@ pub(crate) async fn ask(question: Question) -> Answer {
 
 async fn get<I>(io: I, host: &str, question: &Question) -> Result<Answer, String>
 where
-    I: Read + Write + Unpin,
+    I: Read + Write + Send + Unpin + 'static,
 {
     let mut request = Request::get(&question.url.path)
         .header(header::HOST, question.host.as_deref().unwrap_or(host))
@@ -87,16 +86,10 @@ where
         request = request.header(name, value);
     }
     let request = request
-        .body(Empty::<Bytes>::new())
+        .body(RequestBody::new(Bytes::new()))
         .map_err(|e| e.to_string())?;
-    let (mut sender, connection) = http1::handshake(io).await.map_err(|e| e.to_string())?;
-    let mut reply = std::pin::pin!(sender.send_request(request));
-    // The connection only moves while it is polled; it may end in the moment it has the reply.
-    let reply = tokio::select! {
-        reply = &mut reply => reply,
-        _ended = connection => reply.await,
-    };
-    let reply = reply.map_err(|e| e.to_string())?;
+    let mut connection = Connection::open(io).await.map_err(|e| e.to_string())?;
+    let reply = connection.send(request).await.map_err(|e| e.to_string())?;
     let location = reply.headers().get(header::LOCATION);
     Ok(Answer::Status {
         status: reply.status().as_u16(),

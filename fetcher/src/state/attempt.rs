@@ -1,4 +1,5 @@
-//! An attempt to deploy a revision: the one record of it, while it is made and when it has ended.
+//! The record of an attempt to deploy a revision; the same type serves while the attempt runs and after it
+//! has ended.
 
 use std::time::Duration;
 
@@ -10,86 +11,87 @@ use super::outcome::Outcome;
 use crate::deploy::step::Step;
 use crate::revision::Revision;
 
-/// An attempt. The names in JSON are those of `state.json` and of `history.jsonl`.
+/// An attempt to deploy a revision. The field names in JSON are those of `state.json` and of `history.jsonl`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attempt {
-    /// Its number, from 1; names its log.
+    /// The attempt's number, counted from 1; also the name of its log file.
     #[serde(rename = "attempt")]
     pub number: u64,
-    /// When it began.
+    /// When the attempt began.
     pub started_at: Timestamp,
-    /// What is deployed.
+    /// The revision that is deployed.
     pub revision: Revision,
-    /// What was live before.
+    /// The revision that was live before the attempt.
     pub previous: Option<Revision>,
     /// The author of the commit.
     pub author: String,
     /// The first line of the commit's message.
     pub subject: String,
-    /// Who signed it, where that was asked for.
+    /// Who signed the revision, if the configuration asks for a signature.
     #[serde(default)]
     pub signed_by: Option<String>,
-    /// The name of its release; empty, and null in JSON, where it has left none.
+    /// The name of the attempt's release; empty, and null in JSON, if the attempt has left no release on
+    /// disk.
     #[serde(default, with = "empty_is_null")]
     pub release: String,
-    /// How long each step took that has ended, in order.
+    /// How long each ended step took, in the order of the steps.
     #[serde(default)]
     pub phases: Vec<PhaseTime>,
-    /// While it is made: the step from which it is gone on with, should it be cut short.
+    /// Only while the attempt runs: the step from which it is resumed if it is cut short.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<Step>,
-    /// While it is made: what `current` led to before; nothing at the first deploy.
+    /// Only while the attempt runs: the release that `current` pointed at before; `None` at the first deploy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous_release: Option<String>,
-    /// While it is made: why the new release is being left again.
+    /// Only while the attempt runs: why `current` is being switched back to the previous release.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub going_back: Option<String>,
-    /// While it is made: the tag it was found as, without `refs/tags/`.
+    /// Only while the attempt runs: the tag that the revision was found as, without `refs/tags/`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tag: Option<String>,
-    /// While it is made: what was wrong with the live release before anything was done.
+    /// Only while the attempt runs: what was wrong with the live release before the attempt changed anything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ill_before: Option<IllBefore>,
 }
 
-/// An attempt that has ended: a line of the history.
+/// An attempt that has ended: one line of the history.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EndedAttempt {
     /// The attempt.
     #[serde(flatten)]
     pub attempt: Attempt,
-    /// How it ended.
+    /// How the attempt ended.
     pub outcome: Outcome,
-    /// Why it ended so, if not well.
+    /// Why the attempt ended that way, if it did not end well.
     pub reason: Option<String>,
 }
 
-/// What was wrong with the live release before a deploy.
+/// What was wrong with the live release before an attempt changed anything.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IllBefore {
-    /// In words.
+    /// The fault as a message.
     pub what: String,
-    /// The same for the same fault of two releases.
+    /// An identifier of the fault: the same fault of two releases has the same key.
     pub key: String,
 }
 
-/// How long one step took.
+/// How long one step of the pipeline took.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PhaseTime {
-    /// Its name, as in the pipeline.
+    /// The name of the step, as in the pipeline.
     pub phase: String,
-    /// Milliseconds.
+    /// The duration in milliseconds.
     pub ms: u64,
 }
 
 impl Attempt {
-    /// The name of the release, if it has left one.
+    /// Gives the name of the attempt's release, if the attempt has left one on disk.
     #[must_use]
     pub fn release(&self) -> Option<&str> {
         (!self.release.is_empty()).then_some(&self.release)
     }
 
-    /// Ends the attempt: what was known only to go on with it is forgotten.
+    /// Ends the attempt: drops the fields that are only needed to resume it.
     #[must_use]
     pub fn end(mut self, outcome: Outcome, reason: Option<String>) -> EndedAttempt {
         self.step = None;
@@ -104,7 +106,7 @@ impl Attempt {
         }
     }
 
-    /// All its steps together.
+    /// Gives the total duration of all ended steps.
     #[must_use]
     pub fn total(&self) -> Duration {
         let times = self.phases.iter().map(|time| time.ms);
@@ -112,7 +114,8 @@ impl Attempt {
     }
 }
 
-/// Until 0.1.0, `previous` in `state.json` was the name of a release and not a revision.
+/// Converts the JSON of an attempt of an earlier version: until 0.1.0, `previous` in `state.json` was the
+/// name of a release and not a revision.
 pub(super) fn migrate(attempt: &mut Map<String, Value>) {
     let Some(Value::String(previous)) = attempt.get("previous") else {
         return;
@@ -123,7 +126,7 @@ pub(super) fn migrate(attempt: &mut Map<String, Value>) {
     }
 }
 
-/// An empty text is null in JSON.
+/// Serializes an empty text as null in JSON, and reads null as an empty text.
 mod empty_is_null {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 

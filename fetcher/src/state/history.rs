@@ -1,4 +1,4 @@
-//! `history.jsonl`: every attempt, one JSON object a line, only ever appended to.
+//! `history.jsonl`: every attempt of an app, one JSON object a line; the file is only appended to.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
@@ -10,10 +10,10 @@ use super::attempt::EndedAttempt;
 use super::open;
 use crate::crash;
 
-/// Most bytes of a history that are read: some ten thousand attempts.
+/// Most bytes of a history that are read: enough for some ten thousand attempts.
 pub(crate) const MOST: u64 = 8 * 1024 * 1024;
 
-/// The file.
+/// The history file of one app.
 #[derive(Debug, Clone)]
 pub struct History {
     base: PathBuf,
@@ -21,50 +21,52 @@ pub struct History {
 }
 
 impl History {
-    /// The history kept in the file `below` the directory `base`.
+    /// Names the history in the file `below` the directory `base`. Opens nothing.
     #[must_use]
     pub fn new(base: PathBuf, below: PathBuf) -> Self {
         Self { base, below }
     }
 
-    /// Adds one attempt, durably.
+    /// Appends one ended attempt, durably.
     ///
     /// # Errors
-    /// What the system says.
+    /// The error of the operating system.
     pub fn append(&self, ended: &EndedAttempt) -> std::io::Result<()> {
         let mut line = serde_json::to_vec(ended)?;
         line.push(b'\n');
         let flags = OFlag::O_RDWR | OFlag::O_APPEND | OFlag::O_CREAT;
         let mut file = open::open(&self.base, &self.below, flags)?;
-        // A crash or a full disk may have cut the last line: this one must not be glued to it.
+        // A crash or a full disk may have cut the last line short: the new line must not be appended to it.
         if ends_in_the_middle(&mut file)? {
             line.insert(0, b'\n');
         }
-        // One write, so that a crash leaves a whole line or a torn last one, which reading skips.
+        // One write, so that a crash leaves a whole line or a torn last line; reading skips a torn line.
         file.write_all(&line)?;
         crash::point("after", "history");
         file.sync_data()
     }
 
-    /// Every attempt, the oldest first. An attempt that was gone on with after a crash or on a bad
-    /// way back has several lines, of which the last counts. Torn lines are skipped: the history is
-    /// told to people and decides nothing. Of a file that is larger than [`MOST`], only the end is read.
+    /// Reads every attempt, the oldest first. An attempt that was resumed after a crash, or whose way back
+    /// failed and was tried again, has several lines; the last of them counts. Torn lines are skipped: the
+    /// history is only shown to people and decides nothing. If the file is larger than [`MOST`], only its end
+    /// is read.
     ///
     /// # Errors
-    /// What the system says; an absent file is an empty history.
+    /// The error of the operating system; an absent file is an empty history.
     pub fn read(&self) -> std::io::Result<Vec<EndedAttempt>> {
         let (end, before) = match open::end(&self.base, &self.below, MOST) {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
             other => other?,
         };
         let mut attempts: Vec<EndedAttempt> = Vec::new();
-        // The first line is the rest of one where something is left out before it.
+        // If the beginning of the file was left out, the first line read is the rest of a longer line.
         let torn = usize::from(before > 0);
         for line in BufReader::new(end).split(b'\n').skip(torn) {
             let Ok(ended) = serde_json::from_slice::<EndedAttempt>(&line?) else {
                 continue;
             };
-            // A way back may end after later attempts have failed.
+            // A way back may end after later attempts have failed, so the earlier line need not be the last
+            // one.
             match attempts
                 .iter_mut()
                 .rev()
@@ -78,7 +80,7 @@ impl History {
     }
 }
 
-/// Whether the last line has no end.
+/// Whether the last line of the file lacks its line end.
 fn ends_in_the_middle(file: &mut File) -> std::io::Result<bool> {
     if file.metadata()?.len() == 0 {
         return Ok(false);

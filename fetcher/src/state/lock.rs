@@ -1,4 +1,5 @@
-//! One process at a time for each app: an flock, which dies with its process.
+//! The lock of an app: one process at a time works on it. An flock, which the kernel releases when the
+//! process ends.
 
 use std::fs::File;
 use std::path::Path;
@@ -8,33 +9,34 @@ use nix::fcntl::{Flock, FlockArg, OFlag};
 
 use super::open;
 
-/// The lock, held until dropped.
+/// The lock of an app, held until this value is dropped.
 #[derive(Debug)]
 pub struct Lock {
     _held: Flock<File>,
 }
 
-/// What came of trying.
+/// The result of trying to take a lock.
 #[derive(Debug)]
 pub enum Locked {
-    /// It is ours.
+    /// This process holds the lock now.
     Held(Lock),
-    /// Another process has it: it is at work on this app now.
+    /// Another process holds the lock: it is working on this app.
     Busy,
 }
 
-/// Takes the lock `below` the directory `base` if nobody has it.
+/// Takes the lock file `below` the directory `base` if no other process holds it; makes the file if needed.
 ///
 /// # Errors
-/// The file cannot be opened.
+/// The lock file cannot be opened.
 pub(crate) fn try_lock(base: &Path, below: &Path) -> std::io::Result<Locked> {
     lock(open::open(base, below, OFlag::O_CREAT | OFlag::O_WRONLY)?)
 }
 
-/// Takes the lock `below` the directory `base` if nobody has it; `None` where there is no lock yet.
+/// Takes the lock file `below` the directory `base` if no other process holds it; `None` if there is no such
+/// file.
 ///
 /// # Errors
-/// The file cannot be opened.
+/// The lock file cannot be opened.
 pub(super) fn try_lock_if_there(base: &Path, below: &Path) -> std::io::Result<Option<Locked>> {
     match open::open(base, below, OFlag::O_WRONLY) {
         Ok(file) => lock(file).map(Some),

@@ -1,9 +1,10 @@
-//! What is remembered of one app between two polls: `/var/lib/pp-fetcher/APP/`.
+//! The state of one app, stored between two polls in `/var/lib/pp-fetcher/APP/`.
 //!
-//! - [`record`]: the types, and what they mean. [`outcome`]: how an attempt ends.
-//! - [`store`]: reading and writing them, whole or not at all.
-//! - [`attempt`]: the one record of an attempt. [`history`]: every attempt, one JSON line each.
-//! - [`lock`]: one process at a time. [`under_way`]: what it is doing now, for those who ask.
+//! - [`record`]: the types of `state.json`, and what they mean. [`outcome`]: how an attempt ends.
+//! - [`store`]: reading and writing `state.json`, whole or not at all.
+//! - [`attempt`]: the record of one attempt. [`history`]: every attempt, one JSON line each.
+//! - [`lock`]: one process at a time for each app. [`under_way`]: what the running pass does now, for
+//!   `status`.
 
 pub(crate) mod attempt;
 pub(crate) mod history;

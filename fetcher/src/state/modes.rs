@@ -1,4 +1,4 @@
-//! Modes of the state's directories and files: the group reads, the apps' user alone writes.
+//! Modes of the state's directories and files: the group may read them, only the apps' user may write them.
 
 use std::fs::{self, Permissions};
 use std::io;
@@ -9,16 +9,16 @@ use nix::unistd::geteuid;
 
 use super::open::DIRECTORY;
 
-/// Bits of whoever is not the owner and writes.
+/// Mode bits that let the group or others write.
 const OTHERS_WRITE: u32 = 0o022;
 
-/// Deepest directory looked into: a mirror's objects are five below the app's.
+/// Deepest directory that is looked into: a mirror's objects are five levels below the app's directory.
 const DEEPEST: usize = 8;
 
-/// Makes a directory of the state, and takes the right to write from the group where an earlier version had given it.
+/// Makes a directory of the state, and removes the group's right to write if an earlier version has given it.
 ///
 /// # Errors
-/// What the system says.
+/// The error of the operating system, or a symbolic link in the directory's place.
 pub(super) fn make(path: &Path) -> io::Result<()> {
     match fs::create_dir_all(path) {
         Err(error) if !path.is_dir() => return Err(error),
@@ -38,8 +38,8 @@ pub(super) fn make(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Takes the right to write from everybody else, on all that is ours below `path`. What cannot be changed is somebody
-/// else's, and stays.
+/// Removes the right to write of the group and of others from everything below `path`. An entry whose mode
+/// cannot be changed belongs to another user and stays as it is.
 fn close(path: &Path, depth: usize) {
     let Ok(entries) = fs::read_dir(path) else {
         return;

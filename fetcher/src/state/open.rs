@@ -1,5 +1,6 @@
-//! Opening the state's files: each a regular file, reached through no link below the state's directory, and never
-//! waited for. Whoever runs as the apps' user can put anything in their place, and who reads may be somebody else.
+//! Opening the files of the state: only a regular file is opened, no symbolic link is followed below the
+//! state's directory, and opening never blocks. Every process of the apps' user can put anything in place of
+//! these files, and the reader may be another user.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Take};
@@ -10,16 +11,18 @@ use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, openat};
 use nix::sys::stat::Mode;
 
-/// Mode of a file of the state: for the apps' user, and to be read by its group.
+/// Mode of a file of the state: the apps' user writes it, the group may read it.
 pub(crate) const FILE: u32 = 0o640;
 
-/// Mode of a directory of the state.
+/// Mode of a directory of the state: as [`FILE`], and new entries belong to the directory's group.
 pub(crate) const DIRECTORY: u32 = 0o2750;
 
-/// Opens the file `below` in the directory `base`, with `flags` beside those that make it safe.
+/// Opens the file `below` in the directory `base`, with `flags` in addition to those that forbid links and
+/// blocking.
 ///
 /// # Errors
-/// What the kernel says; a link on the way, or what is no regular file, is an error of its own.
+/// The error of the kernel; a symbolic link on the path, or a file that is not a regular one, is an error of
+/// its own.
 pub(crate) fn open(base: &Path, below: &Path, flags: OFlag) -> io::Result<File> {
     let safe = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
     let way = safe | OFlag::O_DIRECTORY | OFlag::O_PATH;
@@ -49,10 +52,10 @@ pub(crate) fn open(base: &Path, below: &Path, flags: OFlag) -> io::Result<File> 
     Err(no_file("is no file of the state"))
 }
 
-/// All of a file of at most `most` bytes.
+/// Reads the whole file `below` in the directory `base`, of at most `most` bytes.
 ///
 /// # Errors
-/// As [`open`]; or the file is larger.
+/// As [`open`]; or the file is larger than `most`.
 pub(crate) fn read(base: &Path, below: &Path, most: u64) -> io::Result<Vec<u8>> {
     let file = open(base, below, OFlag::O_RDONLY)?;
     let mut bytes = Vec::new();
@@ -63,7 +66,7 @@ pub(crate) fn read(base: &Path, below: &Path, most: u64) -> io::Result<Vec<u8>> 
     Ok(bytes)
 }
 
-/// The end of a file, from at most `most` bytes before its end on, and how many bytes are before that.
+/// Opens the end of a file, at most its last `most` bytes. Gives it with the number of bytes before it.
 ///
 /// # Errors
 /// As [`open`].
@@ -74,20 +77,21 @@ pub(crate) fn end(base: &Path, below: &Path, most: u64) -> io::Result<(Take<File
     Ok((file.take(most), before))
 }
 
-/// A log to add to, made if it is not there. The directory is the state's, whose name the caller has.
+/// Opens a log file for appending, and makes it if it does not exist. The directory must be one of the state,
+/// chosen by the caller.
 ///
 /// # Errors
-/// What the kernel says; a link, a FIFO or a directory in its place is an error of its own.
+/// The error of the kernel; a link, a FIFO or a directory in the log's place is an error of its own.
 pub(crate) fn append(path: &Path) -> io::Result<File> {
     let flags = OFlag::O_WRONLY | OFlag::O_APPEND | OFlag::O_CREAT;
     let (base, name) = parts(path)?;
     open(base, name, flags)
 }
 
-/// The last bytes of a log, at most `most` of them.
+/// Reads the last bytes of a log file, at most `most` of them.
 ///
 /// # Errors
-/// As [`append`]; or there is none.
+/// As [`append`]; or there is no log file.
 pub(crate) fn tail(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let (base, name) = parts(path)?;
     let mut bytes = Vec::new();

@@ -1,4 +1,4 @@
-//! How an attempt ends.
+//! How an attempt ends, and the words for it.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,20 +6,20 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
-    /// It is live and well.
+    /// The new release is live and healthy.
     Good,
     /// The revision was not accepted; nothing was switched.
     Refused,
-    /// It failed before the switch; nothing was switched.
+    /// The attempt failed before the switch; nothing was switched.
     Failed,
-    /// It was not well; the previous release serves again.
+    /// The new release was not healthy; the previous release serves again.
     RolledBack,
-    /// It was not well, and there was no way back, or the way back is not well either.
+    /// The new release was not healthy, and there is no previous release, or that one is not healthy either.
     Stuck,
 }
 
 impl Outcome {
-    /// The word in `history` and its JSON.
+    /// Gives the word for the outcome in the output of `history` and in its JSON.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {

@@ -1,4 +1,5 @@
-//! `state.json`: what is live, what is being tried, what must not be tried again.
+//! The types of `state.json`: what is live, which attempt is running, which revisions must not be tried
+//! again.
 
 use jiff::Timestamp;
 use pp_objects::ObjectId;
@@ -7,44 +8,45 @@ use serde::{Deserialize, Serialize};
 use super::attempt::Attempt;
 use crate::revision::Revision;
 
-/// Version of `state.json`. A file of another version is not guessed at.
+/// Version of the format of `state.json`. A file of another version is refused, not interpreted.
 pub(crate) const SCHEMA: u32 = 1;
 
-/// Everything remembered of one app.
+/// Everything that is stored of one app.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct State {
-    /// [`SCHEMA`].
+    /// The version of the format: [`SCHEMA`].
     pub schema: u32,
-    /// Number of the next attempt, from 1.
+    /// Number of the next attempt, counted from 1.
     pub next_attempt: u64,
-    /// The release that was last found good, and is what `current` should be.
+    /// The release that was last found good; `current` should point at it.
     pub live: Option<Release>,
-    /// Good releases before it that are still on disk, the latest first.
+    /// Good releases before the live one that are still on disk, the latest first.
     pub earlier: Vec<Release>,
-    /// An attempt that has begun and has not ended: what a crash leaves behind.
+    /// An attempt that has begun and has not ended. A crash leaves it behind, and the next pass resumes it.
     pub trying: Option<Attempt>,
     /// Revisions that are not tried again by themselves, the latest last.
     pub quarantined: Vec<Quarantine>,
-    /// What went wrong before any attempt could begin, and how often in a row.
+    /// The failure of the last polls, if they failed before an attempt could begin, and how often in a row.
     pub trouble: Option<Trouble>,
-    /// Nothing new is deployed meanwhile.
+    /// The pause of the app: while it holds, nothing new is deployed.
     #[serde(default)]
     pub paused: Option<Pause>,
-    /// The one revision that may go live although it does not descend from the live one.
+    /// The only revision that may go live although it does not descend from the live revision.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accepted_rewrite: Option<AcceptedRewrite>,
-    /// An attempt whose way back has failed: every pass goes on with the way back, unless something
-    /// newer goes ahead.
+    /// An attempt whose way back to the previous release has failed. Every pass tries that way back again,
+    /// unless a newer revision is deployed instead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stuck: Option<Attempt>,
-    /// Tags that were tried, with what each stood for, the latest last: a tag is not to move.
+    /// Tags that were tried, each with its revision, the latest last. They are stored because a tag must not
+    /// move.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<SeenTag>,
-    /// Tags that stand for no commit.
+    /// Tags that do not point at a commit.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub passed_over: Vec<PassedOver>,
-    /// Tags that match, are no versions, and were told of.
+    /// Tags that match the configured pattern but are not versions, and have already been reported.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unordered: Vec<String>,
 }
@@ -69,100 +71,101 @@ impl Default for State {
     }
 }
 
-/// A good release.
+/// A release that was found good.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Release {
-    /// What it was made of.
+    /// The revision that the release was made of.
     pub revision: Revision,
     /// The name of its directory below `releases/`.
     #[serde(rename = "release")]
     pub name: String,
-    /// When it was found good.
+    /// When the release was found good.
     pub deployed_at: Timestamp,
-    /// The tag it was found as, without `refs/tags/`.
+    /// The tag that the revision was found as, without `refs/tags/`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tag: Option<String>,
 }
 
-/// A tag, and what it stood for when it was tried.
+/// A tag that was tried, and the revision that it pointed at then.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SeenTag {
-    /// Its name, without `refs/tags/`.
+    /// The name of the tag, without `refs/tags/`.
     pub tag: String,
-    /// The commit.
+    /// The commit that the tag pointed at.
     pub revision: Revision,
 }
 
-/// A tag that stands for no commit.
+/// A tag that does not point at a commit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PassedOver {
-    /// Its name, without `refs/tags/`.
+    /// The name of the tag, without `refs/tags/`.
     pub tag: String,
-    /// What it stands for.
+    /// The object that the tag points at.
     pub id: ObjectId,
 }
 
 /// A revision that is not tried again by itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Quarantine {
-    /// The revision.
+    /// The revision that is quarantined.
     pub revision: Revision,
-    /// What was wrong with it.
+    /// What was wrong with the revision.
     pub reason: String,
-    /// Since when.
+    /// When the revision was quarantined.
     pub at: Timestamp,
-    /// The configuration it was found with: with another one it is tried again. `None`: whatever
-    /// the configuration is.
+    /// The fingerprint of the configuration that the revision failed with: it is tried again when the
+    /// configuration changes. `None`: the configuration does not matter.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub configuration: Option<String>,
 }
 
-/// A failure that is nobody's revision's fault.
+/// A failure that no revision is to blame for, such as an error of the forge or of the host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trouble {
-    /// The last error.
+    /// The error of the last poll.
     pub reason: String,
-    /// When it first came.
+    /// When the first of these polls failed.
     pub since: Timestamp,
-    /// When it last came.
+    /// When the last of these polls failed.
     pub last: Timestamp,
-    /// How many polls in a row ended so.
+    /// How many polls in a row have failed.
     pub count: u32,
-    /// The configuration it came with: with another one nothing is waited for.
+    /// The fingerprint of the configuration that the polls failed with: after a change, the next poll does
+    /// not wait.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub configuration: Option<String>,
 }
 
-/// Nothing new is deployed, because somebody said so.
+/// A pause: a person has decided that nothing new is deployed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pause {
-    /// Why.
+    /// The reason for the pause, as given by the person.
     pub reason: String,
-    /// Since when.
+    /// When the pause began.
     pub since: Timestamp,
-    /// Until when; without it, until somebody ends it.
+    /// When the pause ends; `None`: when a person ends it.
     pub until: Option<Timestamp>,
 }
 
 impl Pause {
-    /// Whether it still holds.
+    /// Whether the pause still holds at `now`.
     #[must_use]
     pub fn holds(&self, now: Timestamp) -> bool {
         self.until.is_none_or(|until| now < until)
     }
 }
 
-/// A rewritten history that somebody has accepted, until it or another revision goes live.
+/// A rewritten history that a person has accepted. It is stored until its revision or another one goes live.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AcceptedRewrite {
-    /// Its tip: this very revision and no other.
+    /// The tip of the accepted history: this revision and no other may go live.
     pub revision: Revision,
-    /// When it was accepted.
+    /// When the rewritten history was accepted.
     pub at: Timestamp,
 }
 
 impl State {
-    /// Why `revision` is not tried, if it is quarantined.
+    /// Gives the quarantine of `revision`, if the revision is quarantined.
     #[must_use]
     pub fn quarantine_of(&self, revision: &Revision) -> Option<&Quarantine> {
         self.quarantined
@@ -171,7 +174,8 @@ impl State {
             .find(|q| q.revision == *revision)
     }
 
-    /// Remembers not to try `revision` again by itself, as long as the `configuration` stays.
+    /// Quarantines `revision`: it is not tried again by itself, or, with a `configuration`, not before that
+    /// changes.
     pub fn quarantine(
         &mut self,
         revision: &Revision,
@@ -179,7 +183,7 @@ impl State {
         at: Timestamp,
         configuration: Option<&str>,
     ) {
-        /// Only the tip of a ref is ever tried, so few of these matter.
+        /// Only the tip of a ref is ever tried, so few quarantined revisions matter.
         const MOST: usize = 50;
         self.quarantined.retain(|q| q.revision != *revision);
         self.quarantined.push(Quarantine {
@@ -191,8 +195,9 @@ impl State {
         keep_last(&mut self.quarantined, MOST);
     }
 
-    /// Lifts everything that keeps what is followed from being tried, and gives the revisions that
-    /// were held back. A way back that fails is given up: what is followed goes ahead of it.
+    /// Lifts every quarantine, the trouble and a failed way back, so that the followed revision is tried.
+    /// Gives the revisions that were held back. A way back that has failed is given up: the followed revision
+    /// is deployed instead.
     pub fn lift(&mut self) -> Vec<Revision> {
         self.trouble = None;
         let stuck = self.stuck.take().map(|stuck| stuck.revision);
@@ -201,16 +206,16 @@ impl State {
         lifted
     }
 
-    /// What `tag` stood for when it was tried.
+    /// Gives the revision that `tag` pointed at when it was tried.
     #[must_use]
     pub fn seen_tag(&self, tag: &str) -> Option<&Revision> {
         let seen = self.tags.iter().rev().find(|seen| seen.tag == tag);
         seen.map(|seen| &seen.revision)
     }
 
-    /// Remembers what `tag` stands for.
+    /// Stores that `tag` points at `revision`.
     pub fn saw_tag(&mut self, tag: &str, revision: &Revision) {
-        /// A repository with more releases has no use for its oldest ones any more.
+        /// A repository with more tags than that does not need its oldest ones any more.
         const MOST: usize = 200;
         self.tags.retain(|seen| seen.tag != tag);
         self.tags.push(SeenTag {
@@ -220,18 +225,18 @@ impl State {
         keep_last(&mut self.tags, MOST);
     }
 
-    /// Whether `revision` may go live although it does not descend from the live one.
+    /// Whether `revision` may go live although it does not descend from the live revision.
     #[must_use]
     pub fn accepts_rewrite(&self, revision: &Revision) -> bool {
         let accepted = self.accepted_rewrite.as_ref();
         accepted.is_some_and(|accepted| accepted.revision == *revision)
     }
 
-    /// Accepts that history was rewritten to end in `written`: a whole id, or the first digits of
-    /// a revision that is held back, which no longer is then.
+    /// Accepts a rewritten history that ends in `written`: a whole revision, or the first digits of a
+    /// quarantined one. The quarantine of that revision is lifted.
     ///
     /// # Errors
-    /// No such revision, or it is live: a sentence.
+    /// A sentence: there is no such revision, or it is the live one.
     pub fn accept_rewrite(&mut self, written: &str, at: Timestamp) -> Result<Revision, String> {
         let revision = self.held_back(written)?;
         if self.live.as_ref().is_some_and(|l| l.revision == revision) {
@@ -243,7 +248,7 @@ impl State {
     }
 
     fn held_back(&self, written: &str) -> Result<Revision, String> {
-        /// Fewer digits are a slip of the keyboard.
+        /// Fewer digits are likely a typing error.
         const FEWEST: usize = 7;
         if let Ok(whole) = Revision::parse(written) {
             return Ok(whole);
@@ -268,10 +273,10 @@ impl State {
         }
     }
 
-    /// Makes `release` the live one; the one before it becomes an earlier one.
+    /// Makes `release` the live one; the live release before it becomes the first of the earlier ones.
     pub fn went_live(&mut self, release: Release) {
         self.quarantined.retain(|q| q.revision != release.revision);
-        // Used up, or overtaken.
+        // An accepted rewrite has been used by this release, or this release has made it obsolete.
         self.accepted_rewrite = None;
         self.earlier.retain(|earlier| earlier.name != release.name);
         self.stuck = None;
@@ -282,7 +287,7 @@ impl State {
     }
 }
 
-/// Drops the oldest of a list that is longer than `most`.
+/// Drops the oldest entries of a list that has more than `most`.
 pub(crate) fn keep_last<T>(list: &mut Vec<T>, most: usize) {
     let excess = list.len().saturating_sub(most);
     list.drain(..excess);

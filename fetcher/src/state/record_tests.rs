@@ -1,4 +1,4 @@
-//! What is remembered, and what is not remembered twice.
+//! What the state stores, and what it does not store twice.
 
 use super::*;
 

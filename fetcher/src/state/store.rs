@@ -1,4 +1,5 @@
-//! Reading and writing `state.json`: whole or not at all, and never guessed.
+//! Reading and writing `state.json`: whole or not at all, and a file that cannot be read is never
+//! interpreted.
 
 use std::fs::{self, File};
 use std::io::{Take, Write};
@@ -14,16 +15,16 @@ use super::under_way::Place;
 use super::{attempt, modes, open};
 use crate::{crash, space};
 
-/// Where the state of every app is unless told otherwise.
+/// The directory of the state of all apps, unless `--state` names another.
 pub(crate) const DIRECTORY: &str = "/var/lib/pp-fetcher";
 
-/// The file.
+/// The name of the state file in an app's directory.
 const FILE: &str = "state.json";
 
-/// Largest `state.json` read, in bytes; ours have a few kilobytes.
+/// Size of the largest `state.json` that is read, in bytes; pp-fetcher writes a few kilobytes.
 const LARGEST: u64 = 4 * 1024 * 1024;
 
-/// One app's directory below [`DIRECTORY`].
+/// The directory of one app's state, below [`DIRECTORY`].
 #[derive(Debug, Clone)]
 pub struct StateDir {
     base: PathBuf,
@@ -31,8 +32,8 @@ pub struct StateDir {
     path: PathBuf,
 }
 
-/// Why the state cannot be used. Nothing is deployed then: without it, a downgrade or a
-/// quarantined revision could not be told from a new one.
+/// Why the state of an app cannot be used. Nothing is deployed then: without the state, a downgrade or a
+/// quarantined revision would look like a new revision.
 #[derive(Debug, Error)]
 pub enum StateError {
     /// The file or its directory cannot be read or written.
@@ -40,10 +41,10 @@ pub enum StateError {
     Io {
         /// The file or directory.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         source: std::io::Error,
     },
-    /// The file is not what we write.
+    /// The file is not a state file as pp-fetcher writes it.
     #[error(
         "{}: not a state file: {what}\n  nothing is deployed until it can be read. Put back a copy, or \
          move it away: the next poll then takes what `current` points at for the live release and \
@@ -51,21 +52,21 @@ pub enum StateError {
         path.display()
     )]
     Unreadable {
-        /// The file.
+        /// The state file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// What is wrong with the state file.
         what: String,
     },
-    /// It was written by another version of pp-fetcher.
+    /// The state file was written by another version of pp-fetcher.
     #[error(
         "{}: written by another version of pp-fetcher (schema {found}, this one knows {SCHEMA})\n  \
          nothing is deployed: install that version again, or move the file away",
         path.display()
     )]
     Schema {
-        /// The file.
+        /// The state file.
         path: PathBuf,
-        /// Its version.
+        /// The version of the format in the state file.
         found: u32,
     },
 }
@@ -80,7 +81,7 @@ fn advice(error: &std::io::Error) -> &'static str {
 }
 
 impl StateDir {
-    /// The directory of `app` below `base`.
+    /// Names the directory of `app` below `base`. Opens nothing.
     #[must_use]
     pub fn new(base: &Path, app: &str) -> Self {
         Self {
@@ -90,8 +91,8 @@ impl StateDir {
         }
     }
 
-    /// Makes the directory and what belongs into it. The group may read the state and not write it: whoever can is
-    /// the apps' user in all but name.
+    /// Makes the app's directory and `logs/` in it. The group may read the state but not write it: a user who
+    /// can write the state can do whatever the apps' user can.
     ///
     /// # Errors
     /// [`StateError::Io`].
@@ -105,10 +106,11 @@ impl StateDir {
         Path::new(&self.app).join(name)
     }
 
-    /// The end of an attempt's output, from at most `most` bytes before its end on, and how many are before that.
+    /// Opens the end of an attempt's log, at most its last `most` bytes. Gives it with the number of bytes
+    /// before it.
     ///
     /// # Errors
-    /// What the system says, or that there is no regular file.
+    /// The error of the operating system, or the log is not a regular file.
     pub fn output(&self, attempt: u64, most: u64) -> std::io::Result<(Take<File>, u64)> {
         open::end(
             &self.base,
@@ -117,31 +119,31 @@ impl StateDir {
         )
     }
 
-    /// The bare mirror of the repository.
+    /// Gives the path of the bare mirror of the app's repository.
     #[must_use]
     pub fn mirror(&self) -> PathBuf {
         self.path.join("mirror.git")
     }
 
-    /// The output of an attempt's build and hooks.
+    /// Gives the path of the log with the output of an attempt's build script and hooks.
     #[must_use]
     pub fn log(&self, attempt: u64) -> PathBuf {
         self.path.join("logs").join(format!("{attempt}.log"))
     }
 
-    /// Every attempt so far.
+    /// Gives the history of the app: every attempt so far.
     #[must_use]
     pub fn history(&self) -> History {
         History::new(self.base.clone(), self.below("history.jsonl"))
     }
 
-    /// What is being done now.
+    /// Gives the file that holds what the running pass does now.
     #[must_use]
     pub fn under_way(&self) -> Place {
         Place::new(self.base.clone(), self.below("under_way.json"))
     }
 
-    /// Takes the app's lock without waiting.
+    /// Takes the app's lock without waiting; makes the lock file if needed.
     ///
     /// # Errors
     /// [`StateError::Io`] if the lock file cannot be opened.
@@ -151,7 +153,7 @@ impl StateDir {
             .map_err(|source| StateError::Io { path, source })
     }
 
-    /// Takes the app's lock without waiting, and makes nothing: `None` where there is no lock yet.
+    /// Takes the app's lock without waiting; `None` if there is no lock file, and none is made.
     ///
     /// # Errors
     /// [`StateError::Io`] if the lock file cannot be opened.
@@ -161,7 +163,7 @@ impl StateDir {
             .map_err(|source| StateError::Io { path, source })
     }
 
-    /// Reads the state; the default where there is none yet.
+    /// Reads the state; gives the initial state if there is no state file yet.
     ///
     /// # Errors
     /// Any [`StateError`]: an existing file that cannot be read is never taken for an absent one.
@@ -201,8 +203,8 @@ impl StateDir {
         serde_json::from_value(Value::Object(state)).map_err(|e| unreadable(e.to_string()))
     }
 
-    /// The state where there is none. Numbers go on where the history ends, so that a state that was
-    /// moved away does not give two attempts one number and one log.
+    /// Gives the state of an app without a state file. Attempts are numbered on from the end of the history,
+    /// so that after a state file was moved away no two attempts share a number and a log.
     fn first(&self) -> State {
         let attempts = self.history().read().unwrap_or_default();
         let last = attempts.iter().map(|ended| ended.attempt.number).max();
@@ -212,10 +214,10 @@ impl StateDir {
         }
     }
 
-    /// Writes the state: a new file, fsynced, renamed over the old one, the directory fsynced.
+    /// Writes the state to a new file, syncs it, renames it over the old file, and syncs the directory.
     ///
     /// # Errors
-    /// [`StateError::Io`]; the old state is then still there, whole.
+    /// [`StateError::Io`]; the old state file is then still there, whole.
     pub fn save(&self, state: &State) -> Result<(), StateError> {
         let path = self.file();
         self.write(&path, state)
@@ -229,7 +231,7 @@ impl StateDir {
         serde_json::to_writer_pretty(&mut file, state)?;
         file.write_all(b"\n")?;
         file.as_file().sync_all()?;
-        // A temporary file is private; the group may read the state.
+        // The temporary file is made for its owner alone; the group may read the state.
         let mode = std::os::unix::fs::PermissionsExt::from_mode(open::FILE);
         file.as_file().set_permissions(mode)?;
         crash::point("before", "state");
@@ -242,14 +244,14 @@ impl StateDir {
         self.path.join(FILE)
     }
 
-    /// Removes temporary files that a crash left. Only under the lock.
+    /// Removes temporary files that a crash left behind. Only call it while holding the app's lock.
     pub fn sweep(&self) {
         let Ok(entries) = fs::read_dir(&self.path) else {
             return;
         };
         for entry in entries.flatten() {
             if entry.file_name().to_string_lossy().starts_with(".state-") {
-                // What cannot be removed now is in nobody's way; the next poll tries again.
+                // A file that cannot be removed now does no harm; the next poll tries again.
                 let _ = fs::remove_file(entry.path());
             }
         }

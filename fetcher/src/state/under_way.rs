@@ -1,7 +1,8 @@
-//! What a pass is doing now, for `status`: a small file beside the state, there only meanwhile.
+//! `under_way.json`: what a pass does now, for `status`. A small file in the app's state directory that
+//! exists only while the pass runs.
 //!
-//! It decides nothing. It is not synced, and one that a killed process left behind is told by its pid and
-//! start time.
+//! No decision depends on the file, so it is not synced. A file that a killed process left behind is
+//! recognized by the process id and start time in it.
 
 use std::fs;
 use std::io::Write;
@@ -15,27 +16,27 @@ use super::open;
 
 use crate::revision::Revision;
 
-/// Largest file read, in bytes.
+/// Size of the largest file that is read, in bytes.
 const LARGEST: u64 = 64 * 1024;
 
-/// An attempt that is being made.
+/// An attempt that is running.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UnderWay {
-    /// What is being deployed.
+    /// The revision that is being deployed.
     pub revision: Revision,
-    /// In words: deploying, going back …
+    /// What the attempt does, as words for people: deploying, going back …
     pub what: String,
-    /// The step, as in the history.
+    /// The name of the running step, as in the history.
     pub phase: Option<String>,
-    /// When the step began.
+    /// When the running step began.
     pub since: Timestamp,
-    /// The process that makes it.
+    /// The id of the process that makes the attempt.
     pub pid: u32,
-    /// When that was started, in clock ticks since the host's start.
+    /// When that process was started, in clock ticks since the host's start.
     pub started: u64,
 }
 
-/// The file.
+/// The file `under_way.json` of one app.
 #[derive(Debug, Clone)]
 pub struct Place {
     base: PathBuf,
@@ -43,7 +44,7 @@ pub struct Place {
 }
 
 impl Place {
-    /// The file `below` the directory `base`.
+    /// Names the file `below` the directory `base`. Opens nothing.
     #[must_use]
     pub fn new(base: PathBuf, below: PathBuf) -> Self {
         Self { base, below }
@@ -53,14 +54,15 @@ impl Place {
         self.base.join(&self.below)
     }
 
-    /// Says what is done from now on. Nothing depends on it, so what cannot be written is left.
+    /// Writes what the attempt does from now on. No decision depends on the file, so an error of writing is
+    /// ignored.
     pub fn say(&self, under_way: &UnderWay) {
         let Ok(text) = serde_json::to_vec(under_way) else {
             return;
         };
         let path = self.path();
         let next = path.with_extension("next");
-        // Never through what somebody has put there.
+        // Removed first, so that nothing is written through a link that was put there.
         let _ = fs::remove_file(&next);
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL;
         let opened = open::open(&self.base, &self.below.with_extension("next"), flags);
@@ -72,12 +74,12 @@ impl Place {
         }
     }
 
-    /// Nothing is done any more.
+    /// Removes the file: nothing is being done any more.
     pub fn clear(&self) {
         let _ = fs::remove_file(self.path());
     }
 
-    /// What is being done, if whoever said so is still there.
+    /// Reads what is being done now; `None` if the process that wrote the file has ended.
     #[must_use]
     pub fn read(&self) -> Option<UnderWay> {
         let bytes = open::read(&self.base, &self.below, LARGEST).ok()?;
@@ -86,12 +88,12 @@ impl Place {
     }
 }
 
-/// When a process was started: the 22nd field of its `stat` (proc(5)), in clock ticks.
+/// Gives the start time of a process in clock ticks: the 22nd field of its `stat` (proc(5)).
 #[must_use]
 pub(crate) fn started(pid: u32) -> Option<u64> {
     let stat = fs::read(Path::new("/proc").join(pid.to_string()).join("stat")).ok()?;
     let stat = String::from_utf8_lossy(&stat);
-    // The second field is a name in brackets, which may hold anything.
+    // The second field is the program's name in brackets, which may hold any character.
     let (_, rest) = stat.rsplit_once(')')?;
     rest.split_ascii_whitespace().nth(19)?.parse().ok()
 }

@@ -1,5 +1,10 @@
 //! Real repositories made by git itself, and fake ssh programs that misbehave.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test stops where it is wrong"
+)]
 
 pub mod agent;
 pub mod built;

@@ -314,7 +314,7 @@ fn proxy(status: &'static str) -> (Proxy, std::sync::mpsc::Receiver<String>) {
         }
     });
     (
-        Proxy::new(&format!("http://127.0.0.1:{port}")).unwrap(),
+        Proxy::parse(&format!("http://127.0.0.1:{port}")).unwrap(),
         told,
     )
 }
@@ -349,7 +349,7 @@ fn a_proxy_that_refuses_or_is_not_there_is_named() {
     let error = fetch(&server.url("/x"), &options, &forge.mirror()).unwrap_err();
     assert_eq!(error.reason(), "proxy", "{error}");
     assert!(error.to_string().contains(&named), "{error}");
-    options.https.proxy = Some(Proxy::new("http://127.0.0.1:1").unwrap());
+    options.https.proxy = Some(Proxy::parse("http://127.0.0.1:1").unwrap());
     let error = fetch(&server.url("/x"), &options, &forge.mirror()).unwrap_err();
     assert_eq!(error.reason(), "unreachable", "{error}");
     assert!(error.to_string().contains("proxy 127.0.0.1:1"), "{error}");

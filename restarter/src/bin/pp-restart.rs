@@ -1,4 +1,4 @@
-//! The client. All of it is in [`pp_restarter::cli`].
+//! The command-line client, `pp-restart`. All of its code is in [`pp_restarter::cli`].
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! The service, and `--check` for administrators.
+//! The program `pp-restarter`: the service, and `--check` for administrators.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -19,12 +19,13 @@ Usage: pp-restarter                 the service; systemd starts it, see pp-resta
 The policy is /etc/pp-restarter/policy.d/*.toml, see pp-restarter-policy(5). To restart a unit: pp-restart(1).
 ";
 
-/// Least time from the start to the end of a service that fails, so that systemd, which starts it again for every
-/// waiting connection, never counts twenty starts in two seconds and gives up on the socket.
+/// Least time from the start to the end of a service that fails. systemd starts the service again for every
+/// waiting connection, and gives up on the socket if it counts twenty starts in two seconds.
 const PACE: Duration = Duration::from_secs(2);
 
-/// The same for one that ends well, as it does whenever the policy has changed: whoever can have a file of users
-/// written over and over again must not wear the socket out.
+/// Least time from the start to the end of a service that ends without an error, as it does whenever the policy
+/// has changed. A user who can cause many changes of `/etc/passwd`, for example, must not make systemd give up
+/// on the socket.
 const LEAST: Duration = Duration::from_millis(150);
 
 fn main() -> ExitCode {
@@ -62,7 +63,8 @@ fn service() -> ExitCode {
     std::thread::sleep(LEAST.saturating_sub(start.elapsed()));
     match ended {
         Ok(None) => ExitCode::SUCCESS,
-        // It has served, as far as the policy was in order; that it was not shows in `systemctl --failed`.
+        // The service has served as much of the policy as was valid. It exits as failed all the same, so
+        // that `systemctl --failed` shows the mistake in the policy.
         Ok(Some(wrong)) => failed(&wrong),
         Err(failure) => {
             let code = failed(&failure.to_string());
@@ -85,7 +87,8 @@ fn usage() -> ExitCode {
     ExitCode::from(2)
 }
 
-/// 0: the service would accept this policy. 1: it would refuse it, or leave out a file of it.
+/// Carries out `--check` and returns its exit code. 0: the service would accept the policy in `directory`.
+/// 1: the service would refuse the policy, or leave out a file of it.
 fn checked(directory: PathBuf) -> ExitCode {
     let directory = std::path::absolute(&directory).unwrap_or(directory);
     match files::load(&Places::with_policy(&directory), &names::System) {
@@ -94,7 +97,7 @@ fn checked(directory: PathBuf) -> ExitCode {
                 .warnings
                 .iter()
                 .for_each(|warning| eprintln!("warning: {warning}"));
-            // A reader that has left, such as `head`, is no reason to fail.
+            // A reader that closes the pipe early, such as `head`, is no reason to fail.
             let _ = std::io::stdout().write_all(check::describe(&loaded.policy).as_bytes());
             for problem in &loaded.left_out {
                 eprintln!("{problem}");

@@ -1,4 +1,4 @@
-//! The listening socket, which is systemd's: taken over, never made.
+//! The listening socket. systemd creates it and hands it over; the restarter never creates a socket to listen on.
 
 use std::env;
 use std::os::unix::net::UnixListener;
@@ -10,18 +10,18 @@ use thiserror::Error;
 /// Why there is no socket to serve.
 #[derive(Debug, Error)]
 pub enum NotActivated {
-    /// Started by hand, or by a unit without its socket.
+    /// The program was started by hand, or by a unit without its socket.
     #[error("not started by its socket ({0}): run `systemctl start pp-restarter.socket`")]
     Environment(&'static str),
-    /// Something else was handed over.
+    /// The descriptor that was handed over is not a listening Unix stream socket.
     #[error("descriptor 3 is not the listening stream socket of pp-restarter.socket: {0}")]
     Socket(String),
 }
 
-/// The one socket that systemd has handed over.
+/// Returns the one socket that systemd has handed over.
 ///
 /// # Errors
-/// [`NotActivated`]: there is none, there are several, or it is of the wrong kind.
+/// [`NotActivated`]: systemd handed over no socket, several sockets, or one of the wrong kind.
 pub fn listener() -> Result<UnixListener, NotActivated> {
     use NotActivated::{Environment, Socket};
     let is = |name, value: &str| env::var_os(name).is_some_and(|seen| seen == value);
@@ -36,7 +36,7 @@ pub fn listener() -> Result<UnixListener, NotActivated> {
             "LISTEN_FDS_FIRST_FD is set, which systemd never does",
         ));
     }
-    // This checks the family and the type.
+    // `take_unix_listener` checks the socket's family and type.
     let listener = ListenFd::from_env().take_unix_listener(0);
     let listener = listener.map_err(|error| Socket(error.to_string()))?;
     let listener = listener.ok_or(Environment("there is no descriptor"))?;

@@ -1,14 +1,14 @@
-//! Starting the service: read the policy, take systemd's socket, start the front, give everything
-//! up, serve.
+//! Starts the service: reads the policy, takes over systemd's socket, starts the fronts, gives up all rights
+//! that are not needed any more, and serves.
 //!
 //! ```text
 //! systemd ── fd 3 ──▶ pp-restarter (root)                    = the monitor
 //!                      │ watches the policy's directory, reads the policy
 //!                      │ starts itself again, three times, as user pp-restarter, with
 //!                      │   fd 0 = the listening socket, fd 1 = its end of a socket pair
-//!                      ├──▶ pp-restarter front               = the front, and two that wait
-//!                      │ gives up capabilities, exec, fork; sends the first one the policy
-//!                      └ serves it until it leaves; should it crash, the next
+//!                      ├──▶ pp-restarter front               = the front, and two spare ones that wait
+//!                      │ gives up capabilities, exec, fork; sends the policy to the first front
+//!                      └ serves that front until it leaves; after a crash, serves the next front
 //! ```
 
 pub mod activation;
@@ -43,22 +43,22 @@ use crate::{audit, front, monitor, sandbox};
 /// The user that the front runs as; the package creates it.
 pub const USER: &str = "pp-restarter";
 
-/// What the program fails with; the text is for the administrator.
+/// The error with which the program fails; its text is for the administrator.
 pub type Failure = Box<dyn std::error::Error>;
 
-/// How many fronts are started: one serves, and two take its place should it crash while a restart is under
-/// way. With nothing under way, the service is simply started again by the next connection.
+/// How many fronts are started: one serves callers, and two wait to take its place if it crashes while a
+/// restart is under way. With no restart under way, the next connection can simply start the service again.
 const FRONTS: usize = 3;
 
-/// The service, from its start to its end, as the monitor. Hands back what was wrong with the policy, if
-/// anything.
+/// Runs the service as the monitor, from its start to its end. Returns a sentence about what was wrong with
+/// the policy, if anything was.
 ///
-/// A policy that is refused does not end it: it stays, allows nobody anything and says why. Ending
-/// would have systemd start it again for each connection until it gives up on the socket, and then mending
-/// the policy would not be enough.
+/// A policy that is refused does not end the service: the service stays, allows nobody anything and logs
+/// why. If it ended, systemd would start it again for each connection until systemd gives up on the socket,
+/// and then correcting the policy would not be enough.
 ///
 /// # Errors
-/// It could not start, or the front failed.
+/// The service could not start, or the front failed.
 pub fn monitor() -> Result<Option<String>, Failure> {
     let watch = Watch::arm().map_err(|error| {
         format!("changes of the policy cannot be seen ({error}): is fs.inotify.max_user_instances used up?")
@@ -84,7 +84,8 @@ pub fn monitor() -> Result<Option<String>, Failure> {
         pairs.push(ours);
     }
     let bytes = handover::encode(&policy, refused)?;
-    // Before the sandbox: all of these want descriptors that it no longer gives out.
+    // Before the sandbox: the runtime, the signal handler and the limits open descriptors, which the sandbox
+    // forbids.
     let runtime = runtime()?;
     let _context = runtime.enter();
     let mut terminate = signal(SignalKind::terminate())?;
@@ -97,13 +98,13 @@ pub fn monitor() -> Result<Option<String>, Failure> {
     let status = wrong
         .clone()
         .unwrap_or_else(|| format!("{} units allowed", policy.units.len()));
-    // Without NOTIFY_SOCKET (not started by systemd) there is nobody to tell.
+    // Without NOTIFY_SOCKET (the program was not started by systemd) this fails, and there is nobody to notify.
     let _ = sd_notify::notify(&[NotifyState::Ready, NotifyState::Status(&status)]);
     let stop = async move {
         terminate.recv().await;
     };
     let served = runtime.block_on(monitor::serve(service, Arc::new(Systemd), stop, watch));
-    // A front that does not leave is not waited for: systemd ends it when this process has ended.
+    // After an error the monitor does not wait for the fronts: systemd ends them when this process has ended.
     served?;
     for mut child in children {
         child.wait()?;
@@ -111,7 +112,8 @@ pub fn monitor() -> Result<Option<String>, Failure> {
     Ok(wrong)
 }
 
-/// What was loaded, as it is served: the policy, whether all of it was refused, and what is wrong in a sentence.
+/// Logs what is wrong with the loaded policy. Returns the policy to serve, whether all of the policy's files
+/// were refused, and a sentence about what is wrong, if anything is.
 fn read(loaded: Result<Loaded, Refused>) -> (Policy, bool, Option<String>) {
     let loaded = match loaded {
         Ok(loaded) => loaded,
@@ -136,8 +138,8 @@ fn read(loaded: Result<Loaded, Refused>) -> (Policy, bool, Option<String>) {
     (loaded.policy, false, wrong)
 }
 
-/// This program again, as the front. The descriptor behind `/proc/self/exe` is this very file, even
-/// while a package is being upgraded.
+/// Starts this program again, as the front. `/proc/self/exe` leads to the very file that this process runs,
+/// even while a package is being upgraded.
 fn start_front(
     word: &str,
     user: &str,
@@ -150,7 +152,7 @@ fn start_front(
     if found.uid.is_root() || found.gid.as_raw() == 0 {
         return Err(format!("user {user} is root").into());
     }
-    // Supplementary groups are gone already; the standard library sets the gid, then the uid.
+    // Supplementary groups are dropped already (`prepare`); the standard library sets the gid, then the uid.
     let child = Command::new("/proc/self/exe")
         .arg0("pp-restarter")
         .arg(word)
@@ -165,11 +167,11 @@ fn start_front(
     Ok(child)
 }
 
-/// The front, from its start to its end. Started by [`monitor()`] alone: the listening socket is its
-/// standard input, its end of the pair its standard output.
+/// Runs the front, from its start to its end. Only [`monitor()`] starts this process: its standard input is
+/// the listening socket, and its standard output is the front's end of the pair.
 ///
 /// # Errors
-/// It could not be contained, or the monitor is gone.
+/// The front could not be contained, or the monitor is gone.
 pub fn front() -> Result<(), Failure> {
     sandbox::privileges::assert_unprivileged()?;
     let _ = prctl::set_name(c"pp-spare");
@@ -177,7 +179,7 @@ pub fn front() -> Result<(), Failure> {
     let listener = UnixListener::from(io::stdin().as_fd().try_clone_to_owned()?);
     let pair = UnixStream::from(io::stdout().as_fd().try_clone_to_owned()?);
     let Ok(handed) = handover::receive(&pair) else {
-        // The monitor has left while this one waited to take another's place.
+        // The monitor has ended while this front waited to take the place of another.
         return Ok(());
     };
     let _ = prctl::set_name(c"pp-front");
@@ -194,7 +196,7 @@ pub fn front() -> Result<(), Failure> {
     Ok(served?)
 }
 
-/// One thread, and none to come.
+/// Creates a runtime of one thread. The sandbox allows no further threads.
 fn runtime() -> io::Result<Runtime> {
     Builder::new_current_thread().enable_all().build()
 }

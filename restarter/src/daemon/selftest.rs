@@ -1,7 +1,8 @@
-//! `pp-restarter selftest`: what a break-in into each process would get. Only in test builds.
+//! `pp-restarter selftest`: shows what an attacker who runs code in either process could do. Only in test
+//! builds.
 //!
-//! Both processes are started and contained as in the service. Then each tries, instead of serving,
-//! what somebody who runs code in it would try, and writes one line for each attempt to standard error:
+//! Both processes are started and contained as in the service. Then, instead of serving, each process tries
+//! what such an attacker would try, and writes one line for each attempt to standard error:
 //! `front open-file refused EPERM` or `front open-file ALLOWED`.
 
 use std::fmt::Display;
@@ -25,10 +26,10 @@ use nix::unistd::{Gid, Pid, Uid, execv, getppid, setgid, setgroups, setuid};
 use super::{Failure, USER, start_front};
 use crate::sandbox;
 
-/// Starts and contains both processes and has each try.
+/// Starts and contains both processes and makes the attempts in each. This process is the monitor.
 ///
 /// # Errors
-/// They could not be started.
+/// A process could not be started or contained.
 pub fn monitor() -> Result<(), Failure> {
     let user = nix::unistd::User::from_name(USER)?.map_or("nobody", |_| USER);
     sandbox::privileges::prepare()?;
@@ -37,7 +38,7 @@ pub fn monitor() -> Result<(), Failure> {
     std::fs::remove_file(format!("/run/pp-selftest-{}.sock", std::process::id()))?;
     let mut child = start_front("selftest-front", user, OwnedFd::from(socket), theirs)?;
     sandbox::monitor()?;
-    // The front tries first, while this process is there to be attacked.
+    // The front makes its attempts first, because it attacks this process, which must still be alive.
     let mut done = [0];
     ours.read_exact(&mut done)?;
     attempts("monitor", Pid::from_raw(i32::try_from(child.id())?));
@@ -47,10 +48,10 @@ pub fn monitor() -> Result<(), Failure> {
     Ok(())
 }
 
-/// The front's part of it.
+/// Contains this process as the front and makes the attempts in it.
 ///
 /// # Errors
-/// It could not be contained.
+/// The process could not be contained.
 pub fn front() -> Result<(), Failure> {
     let monitor = getppid();
     let pair = UnixStream::from(std::os::fd::AsFd::as_fd(&std::io::stdout()).try_clone_to_owned()?);
@@ -80,7 +81,7 @@ fn failed<T, E: Display>(result: Result<T, E>) -> Option<String> {
         .map(|error| error.to_string().replace('\n', " "))
 }
 
-/// What Landlock forbids by itself: files, programs, TCP, and other processes.
+/// Tries what Landlock forbids by itself: access to files, programs, TCP and the process `other`.
 fn attempts(who: &str, other: Pid) {
     let tell = |what: &str, error: Option<String>| tell(who, what, error);
     let all = std::os::unix::fs::PermissionsExt::from_mode(0o666);
@@ -154,7 +155,7 @@ fn attempts(who: &str, other: Pid) {
     );
 }
 
-/// What only seccomp forbids.
+/// Tries what only seccomp forbids.
 fn beyond_landlock(who: &str) {
     let tell = |what: &str, error: Option<String>| tell(who, what, error);
     tell("fork-and-exec", failed(Command::new("/bin/true").status()));

@@ -1,4 +1,5 @@
-//! The policy as the front needs it, sent once by the monitor before anything else.
+//! The handover: the policy as the front needs it, in bytes. The monitor sends it to the front once, before
+//! any other message.
 
 use std::io::{self, Read};
 use std::time::Duration;
@@ -9,14 +10,14 @@ use super::{In, Out, VERBS, millis};
 use crate::policy::people::{People, Range};
 use crate::policy::{Limit, Policy, Unit, Who};
 
-/// Longest handover taken, in bytes: 10,000 units with long names, or half a million users.
+/// Longest handover, in bytes: room for 10,000 units with long names, or for half a million users.
 const MAX: u32 = 4 * 1024 * 1024;
 
-/// `policy` as bytes for the front, with their length before them. `refused` tells the front that its files
-/// were not accepted, for the log.
+/// Encodes `policy` as bytes for the front, preceded by their length. `refused` tells the front, for its log,
+/// that the policy's files were not accepted.
 ///
 /// # Errors
-/// There is more policy than any host has.
+/// The policy is longer than a handover can be, which is more than any host needs.
 pub fn encode(policy: &Policy, refused: bool) -> io::Result<Vec<u8>> {
     let mut out = Out(vec![u8::from(refused)]);
     let People {
@@ -66,10 +67,10 @@ fn taken_pairs(rest: &mut In<'_>) -> Option<Vec<(u32, u32)>> {
     (0..count).map(|_| pair()).collect()
 }
 
-/// Receives a policy, and whether its files were refused.
+/// Receives a policy from the monitor, and whether the policy's files were refused.
 ///
 /// # Errors
-/// The monitor is gone, or said what no monitor says.
+/// The monitor is gone, or the bytes that it sent are not a policy.
 pub fn receive(mut from: impl Read) -> io::Result<(Policy, bool)> {
     let mut size = [0; 4];
     from.read_exact(&mut size)?;

@@ -1,9 +1,9 @@
-//! What the two processes say to each other, and nothing else: fixed-size messages over a socket
-//! pair, numbers in little-endian. No client's byte is in any of them.
+//! The messages between the front and the monitor. They have a fixed size, go over a socket pair, and hold
+//! numbers in little-endian. No byte of a client is in any of them.
 //!
 //! The front sends an [`Order`]: a number of its own, a verb, and a unit by its index. The monitor
-//! sends [`MonitorReply`]s: what became of an order, or that it is time to stop. Before the first of
-//! them the front gets the policy ([`handover`]), so that both number the units alike.
+//! sends [`MonitorReply`]s: the result of an order, or that it is time to stop. Before the first
+//! reply the monitor sends the policy ([`handover`]), so that both processes number the units alike.
 
 pub mod handover;
 mod of_front;
@@ -12,53 +12,54 @@ use std::time::Duration;
 
 use pp_protocol::{Report, Verb};
 
-/// Bytes of an [`Order`].
+/// Number of bytes of an encoded [`Order`].
 pub const ORDER: usize = 13;
 
-/// What the front asks before it accepts a connection: is its policy still the one on disk? The answer is
-/// [`MonitorReply::Current`] or [`MonitorReply::Drain`].
+/// The message with which the front asks, before it accepts a connection, whether its policy is still the
+/// one on disk. The monitor's reply is [`MonitorReply::Current`] or [`MonitorReply::Drain`].
 pub const IS_CURRENT: [u8; ORDER] = [u8::MAX - 2; ORDER];
 
-/// Bytes of a [`MonitorReply`].
+/// Number of bytes of an encoded [`MonitorReply`].
 pub const REPLY: usize = 113;
 
-/// Longest `sub` and `result` that fit.
+/// Longest `sub` and `result` of a [`Report`] that fit into a reply, in bytes.
 const STATE: usize = 24;
 
 const VERBS: [Verb; 3] = Verb::ALL;
 
-/// What the front sends in place of an [`Order`] when it leaves in order: idle, or told to drain. The end of
-/// the pair without it is a crash. No order reads like it, as there is no such verb.
+/// The message that the front sends in place of an [`Order`] when it leaves as intended: because it is idle,
+/// or was told to drain. If the pair ends without this message, the front has crashed. No order has the same
+/// bytes, as there is no verb of this number.
 pub const LEAVE: [u8; ORDER] = [u8::MAX - 1; ORDER];
 
-/// What the front asks the monitor to do.
+/// The front's message that asks the monitor to do a verb to a unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Order {
-    /// The front's number for it; comes back in the answer.
+    /// The front's number for the order; it comes back in the monitor's replies to the order.
     pub id: u64,
     /// The unit's index in the policy.
     pub unit: u32,
-    /// What to do to it.
+    /// What to do to the unit.
     pub verb: Verb,
 }
 
-/// What the monitor tells the front.
+/// A message from the monitor to the front. The first field, if any, is the [`Order::id`] it replies to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MonitorReply {
-    /// The order was carried out, or tried.
+    /// The order was carried out, or at least tried, with this result.
     Finished(u64, Report),
     /// The order is within the unit's limit and is being carried out; [`Self::Finished`] follows.
     Accepted(u64),
     /// The order was not carried out: the unit's limit allows it after this time.
     Busy(u64, Duration),
-    /// Accept nothing more, finish what is under way, then exit.
+    /// The front is to accept no more connections, finish what is under way, then exit.
     Drain,
-    /// The policy is the one on disk: accept a connection.
+    /// The front's policy is still the one on disk: the front may accept a connection.
     Current,
 }
 
 impl Order {
-    /// From bytes; `None` if the verb is none.
+    /// Decodes an order; returns `None` if the verb's number is not that of a verb.
     #[must_use]
     pub fn decode(bytes: &[u8; ORDER]) -> Option<Self> {
         let mut rest = In(bytes);
@@ -71,7 +72,7 @@ impl Order {
 }
 
 impl MonitorReply {
-    /// As bytes.
+    /// Encodes the reply as bytes.
     #[must_use]
     pub fn encode(&self) -> [u8; REPLY] {
         let mut out = Out(Vec::with_capacity(REPLY));
@@ -105,7 +106,7 @@ impl MonitorReply {
     }
 }
 
-/// A time in whole milliseconds, never rounded down to nothing.
+/// Returns a time in whole milliseconds, rounded up, so that a short time never becomes zero.
 #[must_use]
 pub fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_micros().div_ceil(1000)).unwrap_or(u64::MAX)
@@ -118,7 +119,7 @@ impl Out {
         self.0.extend_from_slice(bytes);
     }
 
-    /// Graphic ASCII only, cut to [`STATE`] bytes, filled up with zeros.
+    /// Appends `text`: its graphic ASCII characters only, cut to [`STATE`] bytes or filled up with zeros.
     fn word(&mut self, text: &str) {
         let mut field = [0; STATE];
         let good = text.bytes().filter(u8::is_ascii_graphic);

@@ -1,4 +1,5 @@
-//! The front's half: orders as bytes, and words from them. The monitor runs none of this.
+//! The front's half of the messages: encodes orders and decodes the monitor's replies. The monitor runs none
+//! of this code.
 
 use std::time::Duration;
 
@@ -6,7 +7,8 @@ use pp_protocol::{ActiveState, JobResult, Refusal, Report};
 
 use super::{In, MonitorReply, ORDER, Order, Out, REPLY, STATE};
 
-// In the order of their numbers, which are those of the enums.
+// Each list is in the order of its enum's variants, whose numbers are the bytes sent. In `REFUSALS` the number 0
+// means that there is no refusal, so that the variants' numbers are one higher.
 const JOBS: [JobResult; 9] = [
     JobResult::Done,
     JobResult::Canceled,
@@ -42,7 +44,7 @@ const STATES: [ActiveState; 7] = [
 ];
 
 impl Order {
-    /// As bytes.
+    /// Encodes the order as bytes.
     #[must_use]
     pub fn encode(&self) -> [u8; ORDER] {
         let mut out = Out(Vec::with_capacity(ORDER));
@@ -54,7 +56,7 @@ impl Order {
 }
 
 impl MonitorReply {
-    /// From bytes; `None` if they are no word of ours.
+    /// Decodes a reply of the monitor; returns `None` if the bytes are not a valid reply.
     #[must_use]
     pub fn decode(bytes: &[u8; REPLY]) -> Option<Self> {
         let mut rest = In(bytes);

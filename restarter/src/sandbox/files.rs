@@ -1,16 +1,17 @@
-//! Landlock: no file, no TCP port, nobody else's process.
+//! Landlock: forbids the front every file, every TCP port, and signals and abstract sockets of other processes.
 
 use landlock::{ABI, Access, AccessFs, AccessNet, Ruleset, RulesetAttr, RulesetStatus, Scope};
 
 use super::Failed;
 
-/// Newest set of rights asked for. Older kernels enforce what they know.
+/// The newest Landlock ABI whose rights are restricted. Older kernels enforce those rights that they know.
 const NEWEST: ABI = ABI::V6;
 
-/// Forbids every file, without exception. Says what the kernel cannot enforce, if anything.
+/// Forbids this process every file, without exception. Returns a sentence about what the kernel cannot
+/// enforce, if there is anything.
 ///
 /// # Errors
-/// [`Failed`]: the kernel knows Landlock, and yet it could not be entered.
+/// [`Failed`]: the kernel supports Landlock, but the process could not be restricted.
 pub fn none() -> Result<Option<String>, Failed> {
     let what = "Landlock cannot be entered";
     let status = Ruleset::default()

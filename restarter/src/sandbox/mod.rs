@@ -1,4 +1,4 @@
-//! What each process gives up before it serves anybody.
+//! The rights that each process gives up before it serves anybody.
 //!
 //! | | front | monitor |
 //! |---|---|---|
@@ -8,8 +8,8 @@
 //! | Landlock | no file, no TCP, no signal or abstract socket beyond itself | – (it connects to the bus) |
 //! | seccomp | an allowlist of what an event loop needs | the same, and `socket(AF_UNIX)`, `connect` |
 //!
-//! A root process without capabilities is *not* contained: systemd obeys uid 0. So only the front ever
-//! sees a client's bytes.
+//! A root process without capabilities is *not* contained, because systemd obeys uid 0. So only the front
+//! ever sees a client's bytes.
 
 pub mod files;
 pub mod privileges;
@@ -17,18 +17,18 @@ pub mod syscalls;
 
 use thiserror::Error;
 
-/// A right could not be given up. The process must not serve anybody then.
+/// The error that a right could not be given up. The process must not serve anybody then.
 #[derive(Debug, Error)]
 #[error("{what}: {why}")]
 pub struct Failed {
-    /// What was tried.
+    /// The step that failed.
     what: &'static str,
-    /// What came of it.
+    /// Why the step failed, mostly the text of an error.
     why: String,
 }
 
 impl Failed {
-    /// For `map_err`.
+    /// Returns a function for `map_err`, which makes an error of the step `what` into a [`Failed`].
     fn at<E: ToString>(what: &'static str) -> impl FnOnce(E) -> Self {
         move |why| Self {
             what,
@@ -37,10 +37,11 @@ impl Failed {
     }
 }
 
-/// Contains the front. It must run as its own user already, and with one thread.
+/// Contains the front, which must run as its own user already, and with one thread. Returns a sentence about
+/// what the kernel cannot enforce, if there is anything.
 ///
 /// # Errors
-/// [`Failed`]: nobody may be served.
+/// [`Failed`]: a right could not be given up; nobody may be served.
 pub fn front() -> Result<Option<String>, Failed> {
     privileges::assert_unprivileged()?;
     privileges::give_up()?;
@@ -52,7 +53,7 @@ pub fn front() -> Result<Option<String>, Failed> {
 /// Contains the monitor, after it has started the front.
 ///
 /// # Errors
-/// [`Failed`]: nobody may be served.
+/// [`Failed`]: a right could not be given up; nobody may be served.
 pub fn monitor() -> Result<(), Failed> {
     privileges::give_up()?;
     syscalls::monitor()

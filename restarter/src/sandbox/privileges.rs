@@ -1,4 +1,4 @@
-//! User, groups and capabilities.
+//! Checks and gives up privileges: user, groups and capabilities.
 
 use caps::CapSet;
 use nix::sys::prctl;
@@ -6,14 +6,15 @@ use nix::unistd::{getgroups, getresgid, getresuid, setgroups};
 
 use super::Failed;
 
-/// Done by root before it starts the front: no capability can be had again by executing anything,
-/// and neither process keeps a supplementary group.
+/// Prepares the monitor, as root, before it starts the front: empties the bounding set, so that no
+/// capability can be regained by executing a program, and drops all supplementary groups. The front inherits
+/// both.
 ///
 /// # Errors
-/// [`Failed`].
+/// [`Failed`]: a capability or the groups could not be dropped.
 pub fn prepare() -> Result<(), Failed> {
     for capability in caps::all() {
-        // One that this kernel does not know cannot be dropped, and need not be.
+        // A capability that this kernel does not know cannot be dropped, and need not be.
         if caps::has_cap(None, CapSet::Bounding, capability).unwrap_or(false) {
             let what = "a capability cannot be dropped from the bounding set";
             caps::drop(None, CapSet::Bounding, capability).map_err(Failed::at(what))?;
@@ -22,10 +23,11 @@ pub fn prepare() -> Result<(), Failed> {
     setgroups(&[]).map_err(Failed::at("supplementary groups cannot be dropped"))
 }
 
-/// Makes sure that this process is not root in any way and is in no group but its own.
+/// Makes sure that no user or group id of this process is root's and that the process is in no group but its
+/// own.
 ///
 /// # Errors
-/// [`Failed`]: it is.
+/// [`Failed`]: one of the ids is root's or differs from the others, or there is another group.
 pub fn assert_unprivileged() -> Result<(), Failed> {
     let what = "the front is privileged";
     let (uid, gid) = (
@@ -47,11 +49,11 @@ pub fn assert_unprivileged() -> Result<(), Failed> {
     }
 }
 
-/// Drops every capability and the ability to gain any; forbids others of the same user to look into
-/// this process.
+/// Drops every capability and the ability to gain any; forbids other processes of the same user to read this
+/// process's memory.
 ///
 /// # Errors
-/// [`Failed`].
+/// [`Failed`]: a right could not be given up.
 pub fn give_up() -> Result<(), Failed> {
     let what = "capabilities cannot be dropped";
     caps::clear(None, CapSet::Ambient).map_err(Failed::at(what))?;

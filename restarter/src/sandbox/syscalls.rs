@@ -1,4 +1,4 @@
-//! seccomp: what each process may still ask of the kernel. Everything else fails with EPERM.
+//! seccomp: the system calls that each process may still make. All others fail with EPERM.
 
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
@@ -7,8 +7,8 @@ use seccompiler::{
 
 use super::Failed;
 
-/// What an event loop with open sockets, timers and memory needs. No file, no process, no
-/// signal to anybody else, no new socket, no program.
+/// The system calls that an event loop with open sockets, timers and memory needs. They open no file, create
+/// no process or socket, execute no program and send no signal to another process.
 const LOOP: &[i64] = &[
     libc::SYS_accept4,
     libc::SYS_brk,
@@ -49,12 +49,13 @@ const LOOP: &[i64] = &[
     libc::SYS_writev,
 ];
 
-/// What connecting to the system bus, and seeing the front end, needs beside that.
+/// The system calls that the monitor needs in addition to [`LOOP`]: to connect to the system bus, to wait for
+/// the end of the front, and to write the stored limits.
 const MONITOR: &[i64] = &[
     libc::SYS_connect,
     libc::SYS_getpeername,
     libc::SYS_getsockname,
-    // The digits of the limits' file, which is open.
+    // Writes the digits in the file of stored limits, which is open already.
     libc::SYS_pwrite64,
     libc::SYS_getuid,
     libc::SYS_geteuid,
@@ -63,18 +64,18 @@ const MONITOR: &[i64] = &[
     libc::SYS_waitid,
 ];
 
-/// The front's filter.
+/// Applies the front's filter to this process.
 ///
 /// # Errors
-/// [`Failed`].
+/// [`Failed`]: the filter could not be built or applied.
 pub fn front() -> Result<(), Failed> {
     apply(&[LOOP], false)
 }
 
-/// The monitor's filter.
+/// Applies the monitor's filter to this process.
 ///
 /// # Errors
-/// [`Failed`].
+/// [`Failed`]: the filter could not be built or applied.
 pub fn monitor() -> Result<(), Failed> {
     apply(&[LOOP, MONITOR], true)
 }

@@ -1,70 +1,56 @@
 //! What the HTTP and TLS libraries say, read into kinds a person and a program can act on.
 
+use std::error::Error as _;
+use std::io;
 use std::path::Path;
 
 use rustls::CertificateError;
-use ureq::{Error, Timeout};
 
 use super::HttpsOptions;
 use super::error::HttpsError;
+use super::proxy::Proxy;
 use crate::util::text;
 
-/// Whether the whole conversation's deadline has passed.
-pub(super) fn is_deadline(error: &Error) -> bool {
-    matches!(error, Error::Timeout(Timeout::Global))
-}
-
-/// Whether a connection that was open has turned out to be ended by the server.
-pub(super) fn is_stale(error: &Error) -> bool {
-    use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
-    let ended = [
-        BrokenPipe,
-        ConnectionAborted,
-        ConnectionReset,
-        UnexpectedEof,
-    ];
-    matches!(error, Error::Io(error) if ended.contains(&error.kind()))
-}
-
-/// The kind of `error`.
-pub(super) fn classify(error: Error, options: &HttpsOptions) -> HttpsError {
-    let proxy = options.proxy.as_ref().map(|proxy| shown(proxy.uri()));
-    match error {
-        Error::Io(error) => {
-            let inner = error.get_ref();
-            if let Some(tls) = inner.and_then(|e| e.downcast_ref::<rustls::Error>()) {
-                return of_tls(tls, &options.ca_file);
-            }
-            let why = text::line(error.to_string().as_bytes());
-            // The standard library's own words; the resolver's have no kind.
-            if why.contains("lookup address information") {
-                return HttpsError::Unresolved { why, proxy };
-            }
-            HttpsError::Unreachable { why, proxy }
-        }
-        Error::Rustls(tls) => of_tls(&tls, &options.ca_file),
-        Error::HostNotFound => HttpsError::Unresolved {
-            why: "it has no address".into(),
-            proxy,
-        },
-        Error::ConnectProxyFailed(why) => HttpsError::Proxy {
-            proxy: proxy.unwrap_or_default(),
-            why: text::line(why.as_bytes()),
-        },
-        error @ (Error::Protocol(_) | Error::LargeResponseHeader(..) | Error::BodyStalled) => {
-            HttpsError::NotHttp {
-                why: text::line(error.to_string().as_bytes()),
-            }
-        }
-        Error::Timeout(_) => HttpsError::Unreachable {
-            why: format!("no connection within {} s", options.connect_timeout),
-            proxy,
-        },
-        other => HttpsError::Unreachable {
-            why: text::line(other.to_string().as_bytes()),
-            proxy,
-        },
+/// The kind of an error of the connection.
+pub(super) fn of_io(error: &io::Error, options: &HttpsOptions) -> HttpsError {
+    let inner = error.get_ref();
+    if let Some(tls) = inner.and_then(|e| e.downcast_ref::<rustls::Error>()) {
+        return of_tls(tls, &options.ca_file);
     }
+    let proxy = options.proxy.as_ref().map(Proxy::to_string);
+    let why = text::line(error.to_string().as_bytes());
+    // The standard library's own words; the resolver's errors have no kind.
+    if why.contains("lookup address information") {
+        return HttpsError::Unresolved { why, proxy };
+    }
+    HttpsError::Unreachable { why, proxy }
+}
+
+/// The kind of an error of HTTP.
+pub(super) fn of_http(error: &hyper::Error, options: &HttpsOptions) -> HttpsError {
+    if let Some(error) = io_of(error) {
+        return of_io(error, options);
+    }
+    let why = text::line(error.to_string().as_bytes());
+    if error.is_parse() {
+        return HttpsError::NotHttp { why };
+    }
+    HttpsError::Unreachable {
+        why,
+        proxy: options.proxy.as_ref().map(Proxy::to_string),
+    }
+}
+
+/// The error of the connection below an error of HTTP.
+pub(super) fn io_of(error: &hyper::Error) -> Option<&io::Error> {
+    let mut source = error.source();
+    while let Some(error) = source {
+        if let Some(error) = error.downcast_ref() {
+            return Some(error);
+        }
+        source = error.source();
+    }
+    None
 }
 
 fn of_tls(error: &rustls::Error, roots: &Path) -> HttpsError {
@@ -97,13 +83,4 @@ fn of_tls(error: &rustls::Error, roots: &Path) -> HttpsError {
     HttpsError::Certificate {
         why: text::line(format!("{advice} ({what})").as_bytes()),
     }
-}
-
-/// A proxy's address without a user, should it ever have one.
-fn shown(uri: &ureq::http::Uri) -> String {
-    format!(
-        "{}:{}",
-        uri.host().unwrap_or_default(),
-        uri.port_u16().unwrap_or(80)
-    )
 }

@@ -3,7 +3,7 @@
 //! ```text
 //!  options ──▶ token   read at each connection, sent to the repository's own host alone
 //!         └──▶ roots   the authorities a certificate may be signed by
-//!  wire    ──▶ stream ──▶ ureq, rustls      writing collects, flushing asks, reading is the answer
+//!  wire    ──▶ stream ──▶ connect, http     writing collects, flushing asks, reading is the answer
 //!                    ├──▶ redirect           where a moved repository may be followed to
 //!                    └──▶ failure ──▶ error   what a person sees
 //! ```
@@ -11,8 +11,10 @@
 //! Everything is of the configuration: no environment variable, no `~/.netrc`, no git setting
 //! changes where a token goes.
 
+mod connect;
 pub(crate) mod error;
 mod failure;
+mod proxy;
 mod redirect;
 mod roots;
 mod stream;
@@ -21,8 +23,8 @@ pub(crate) mod token;
 use std::path::PathBuf;
 
 pub(crate) use error::HttpsError;
+pub(crate) use proxy::Proxy;
 pub(crate) use stream::Https;
-pub(crate) use ureq::Proxy;
 
 /// Where Debian keeps the authorities that everybody trusts (package ca-certificates).
 pub(crate) const SYSTEM_ROOTS: &str = "/etc/ssl/certs/ca-certificates.crt";

@@ -1,6 +1,6 @@
 //! Where a repository that has moved may be followed to: elsewhere on the same server.
 
-use ureq::http::Uri;
+use hyper::Uri;
 
 use super::error::HttpsError;
 

@@ -5,9 +5,10 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
+use rustls::crypto::ring;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use ureq::tls::{Certificate, RootCerts, TlsConfig};
+use rustls::{ClientConfig, RootCertStore};
 
 use super::error::HttpsError;
 
@@ -18,7 +19,7 @@ const LARGEST: u64 = 4 << 20;
 ///
 /// # Errors
 /// [`HttpsError::Roots`].
-pub(super) fn tls(file: &Path) -> Result<TlsConfig, HttpsError> {
+pub(super) fn tls(file: &Path) -> Result<Arc<ClientConfig>, HttpsError> {
     let refused = |why: String| HttpsError::Roots {
         file: file.to_owned(),
         why,
@@ -31,12 +32,14 @@ pub(super) fn tls(file: &Path) -> Result<TlsConfig, HttpsError> {
     if found.is_empty() {
         return Err(refused("it holds no certificate".into()));
     }
-    let found: Vec<_> = found
-        .iter()
-        .map(|der| Certificate::from_der(der).to_owned())
-        .collect();
-    Ok(TlsConfig::builder()
-        .root_certs(RootCerts::new_with_certs(&found))
-        .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .build())
+    let mut roots = RootCertStore::empty();
+    // As with Debian's own file, one that this library does not understand is no reason to trust none.
+    roots.add_parsable_certificates(found);
+    let provider = Arc::new(ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| refused(error.to_string()))?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(Arc::new(config))
 }

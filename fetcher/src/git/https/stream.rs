@@ -1,27 +1,38 @@
-//! A conversation over https as something that reads and writes, with a deadline and a byte budget.
+//! A conversation over https as something that reads and writes, with a deadline, a byte budget, and an end when
+//! pp-fetcher is to stop.
 
 use std::io::{self, Read, Write};
 use std::time::{Duration, Instant};
 
-use ureq::http::{HeaderValue, Response, header};
-use ureq::{Agent, Body, BodyReader};
+use http_body_util::BodyExt;
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{self, HeaderValue};
+use hyper::{Method, Request, Response};
+use tokio::runtime::Runtime;
+use tokio::time::sleep;
 
+use super::connect::{Connector, is_stale};
 use super::error::HttpsError;
 use super::token::Token;
-use super::{HttpsOptions, failure, redirect, roots};
+use super::{HttpsOptions, failure, redirect};
+use crate::http::{Connection, RequestBody};
 use crate::process::child::AbortReason;
-use crate::stop;
+use crate::stop::stop_requested;
+use crate::util::text;
 
 /// Most redirections followed; a repository seldom moves twice.
 const MOST_REDIRECTS: usize = 4;
 
 /// Most that is read of an answer that should be over, so that its connection can be used again.
-const REMAINDER: u64 = 4096;
+const REMAINDER: usize = 4096;
 
 /// Content types of git's (gitprotocol-http(5)).
 const ADVERTISEMENT: &str = "application/x-git-upload-pack-advertisement";
 const REQUEST: &str = "application/x-git-upload-pack-request";
 const RESULT: &str = "application/x-git-upload-pack-result";
+
+/// How often the stop is looked for.
+const GLANCE: Duration = Duration::from_millis(100);
 
 /// What we call ourselves to the server.
 const USER_AGENT: &str = concat!("git/pp-fetcher-", env!("CARGO_PKG_VERSION"));
@@ -29,7 +40,10 @@ const USER_AGENT: &str = concat!("git/pp-fetcher-", env!("CARGO_PKG_VERSION"));
 /// A conversation. What is written is collected and sent by a flush; what is read is the answer.
 /// The first read, with nothing asked before it, gets the server's greeting.
 pub(crate) struct Https {
-    agent: Agent,
+    /// Always there, until the conversation is dropped.
+    runtime: Option<Runtime>,
+    connector: Connector,
+    connection: Option<Connection>,
     options: HttpsOptions,
     /// The repository's address; another one of the same server after a redirection.
     base: String,
@@ -37,9 +51,17 @@ pub(crate) struct Https {
     deadline: Instant,
     left: u64,
     asked: Vec<u8>,
-    answer: Option<BodyReader<'static>>,
+    answer: Option<Incoming>,
+    /// What of the answer has come and was not read yet.
+    inbox: Bytes,
     aborted: Option<AbortReason>,
     failed: Option<HttpsError>,
+}
+
+/// Why there is no answer.
+enum Unanswered {
+    Aborted(AbortReason),
+    Failed(HttpsError),
 }
 
 impl Https {
@@ -57,17 +79,14 @@ impl Https {
     ) -> Result<Self, HttpsError> {
         let deadline = Instant::now() + deadline;
         let token = options.token_file.as_deref().map(Token::read).transpose()?;
-        let config = Agent::config_builder()
-            .https_only(true)
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .proxy(options.proxy.clone())
-            .timeout_connect(Some(Duration::from_secs(options.connect_timeout.into())))
-            .user_agent(USER_AGENT)
-            .tls_config(roots::tls(&options.ca_file)?)
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
             .build();
+        let runtime = runtime.map_err(|error| failure::of_io(&error, options))?;
         Ok(Self {
-            agent: config.new_agent(),
+            runtime: Some(runtime),
+            connector: Connector::new(host, options)?,
+            connection: None,
             options: options.clone(),
             base: format!("https://{host}{}", path.trim_end_matches('/')),
             authorization: token.and_then(|token| token.header(&options.username)),
@@ -75,19 +94,18 @@ impl Https {
             left: budget,
             asked: Vec::new(),
             answer: None,
+            inbox: Bytes::new(),
             aborted: None,
             failed: None,
         })
     }
 
     /// When everything ends.
-    #[must_use]
     pub(crate) fn deadline(&self) -> Instant {
         self.deadline
     }
 
     /// Why reading or writing was cut off, if it was by us.
-    #[must_use]
     pub(crate) fn abort_reason(&self) -> Option<AbortReason> {
         self.aborted
     }
@@ -101,17 +119,15 @@ impl Https {
     fn greet(&mut self) -> io::Result<()> {
         for _ in 0..=MOST_REDIRECTS {
             let url = format!("{}{}", self.base, redirect::GREETING);
-            let request = self.agent.get(&url).config();
-            let mut request = request.timeout_global(Some(self.remaining())).build();
-            if let Some(headers) = request.headers_mut() {
-                self.sign(headers);
-            }
-            let response = request.call().map_err(|e| self.broken(e))?;
+            let response = self.send(&Method::GET, &url, Bytes::new());
+            let response = response.map_err(|error| self.give_up(error))?;
             let location = response.headers().get(header::LOCATION);
             match location.filter(|_| response.status().is_redirection()) {
                 Some(location) => {
                     let to = String::from_utf8_lossy(location.as_bytes());
                     self.base = redirect::followed(&self.base, &to).map_err(|e| self.fail(e))?;
+                    self.answer = Some(response.into_body());
+                    self.finish();
                 }
                 None => return self.take(response, ADVERTISEMENT),
             }
@@ -123,39 +139,103 @@ impl Https {
     /// Sends what was written.
     fn ask(&mut self) -> io::Result<()> {
         self.finish();
-        let asked = std::mem::take(&mut self.asked);
-        let response = match self.post(&asked) {
-            // A server may end a connection that it had promised to keep, and what we ask changes
-            // nothing there.
-            Err(error) if failure::is_stale(&error) => self.post(&asked),
-            other => other,
-        };
-        let response = response.map_err(|e| self.broken(e))?;
+        let asked = Bytes::from(std::mem::take(&mut self.asked));
+        let url = format!("{}/git-upload-pack", self.base);
+        let response = self.send(&Method::POST, &url, asked);
+        let response = response.map_err(|error| self.give_up(error))?;
         self.take(response, RESULT)
     }
 
-    fn post(&self, asked: &[u8]) -> Result<Response<Body>, ureq::Error> {
-        let url = format!("{}/git-upload-pack", self.base);
-        let request = self.agent.post(&url).config();
-        let mut request = request.timeout_global(Some(self.remaining())).build();
-        if let Some(headers) = request.headers_mut() {
-            self.sign(headers);
-            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(REQUEST));
-            headers.insert(header::ACCEPT, HeaderValue::from_static(RESULT));
+    /// Sends a request over the connection that is open, or over a new one. A server may end a connection that it had
+    /// promised to keep, and no request of ours changes anything there: it is then sent once more.
+    fn send(
+        &mut self,
+        method: &Method,
+        url: &str,
+        body: Bytes,
+    ) -> Result<Response<Incoming>, Unanswered> {
+        if let Some(mut connection) = self.connection.take() {
+            let request = self.request(method, url, body.clone())?;
+            match self.wait(connection.send(request))? {
+                Ok(response) => {
+                    self.connection = Some(connection);
+                    return Ok(response);
+                }
+                Err(error) if is_stale(&error) => {}
+                Err(error) => return Err(self.of_http(&error)),
+            }
         }
-        request.send(asked)
+        let request = self.request(method, url, body)?;
+        let connected = self.wait(self.connector.connect())?;
+        let mut connection = connected.map_err(Unanswered::Failed)?;
+        let answered = self.wait(connection.send(request))?;
+        let response = answered.map_err(|error| self.of_http(&error))?;
+        self.connection = Some(connection);
+        Ok(response)
     }
 
-    /// Says which protocol we want and who we are.
-    fn sign(&self, headers: &mut ureq::http::HeaderMap) {
-        headers.insert("git-protocol", HeaderValue::from_static("version=2"));
+    fn of_http(&self, error: &hyper::Error) -> Unanswered {
+        Unanswered::Failed(failure::of_http(error, &self.options))
+    }
+
+    /// A request that says which protocol we want and who we are.
+    fn request(
+        &self,
+        method: &Method,
+        url: &str,
+        body: Bytes,
+    ) -> Result<Request<RequestBody>, Unanswered> {
+        let origin = url
+            .find("://")
+            .and_then(|at| Some(at + 3 + url.get(at + 3..)?.find('/')?));
+        let path = origin.and_then(|at| url.get(at..)).unwrap_or("/");
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::HOST, self.connector.authority().as_str())
+            .header(header::USER_AGENT, USER_AGENT)
+            .header("git-protocol", "version=2");
         if let Some(authorization) = &self.authorization {
-            headers.insert(header::AUTHORIZATION, authorization.clone());
+            request = request.header(header::AUTHORIZATION, authorization);
         }
+        request = match *method {
+            Method::POST => request
+                .header(header::CONTENT_TYPE, REQUEST)
+                .header(header::ACCEPT, RESULT),
+            _ => request.header(header::ACCEPT, "*/*"),
+        };
+        request.body(RequestBody::new(body)).map_err(|error| {
+            let why = text::line(error.to_string().as_bytes());
+            Unanswered::Failed(HttpsError::NotHttp { why })
+        })
+    }
+
+    /// Waits for `work` until the deadline, or until pp-fetcher is told to stop: a server that stalls must not hold
+    /// that up.
+    fn wait<T>(&self, work: impl Future<Output = T>) -> Result<T, Unanswered> {
+        let Some(runtime) = &self.runtime else {
+            return Err(Unanswered::Aborted(AbortReason::Stopped));
+        };
+        runtime.block_on(async {
+            let mut work = std::pin::pin!(work);
+            loop {
+                let left = self.deadline.saturating_duration_since(Instant::now());
+                if left.is_zero() {
+                    return Err(Unanswered::Aborted(AbortReason::Deadline));
+                }
+                if stop_requested() {
+                    return Err(Unanswered::Aborted(AbortReason::Stopped));
+                }
+                tokio::select! {
+                    done = &mut work => return Ok(done),
+                    () = sleep(left.min(GLANCE)) => {}
+                }
+            }
+        })
     }
 
     /// Takes an answer for reading, if it is one of git's.
-    fn take(&mut self, response: Response<Body>, wanted: &'static str) -> io::Result<()> {
+    fn take(&mut self, response: Response<Incoming>, wanted: &'static str) -> io::Result<()> {
         let token = self.authorization.is_some();
         let failed = match response.status().as_u16() {
             200 => None,
@@ -167,45 +247,98 @@ impl Https {
             return Err(self.fail(error));
         }
         let found = response.headers().get(header::CONTENT_TYPE);
-        let found = found.map(|v| crate::util::text::line(v.as_bytes()));
+        let found = found.map(|v| text::line(v.as_bytes()));
         let found = found.unwrap_or_else(|| "without a type".into());
         let kind = found.split(';').next().unwrap_or_default().trim();
         if !kind.eq_ignore_ascii_case(wanted) {
             return Err(self.fail(HttpsError::NotGit { found, wanted }));
         }
-        self.answer = Some(response.into_body().into_reader());
+        self.answer = Some(response.into_body());
+        self.inbox = Bytes::new();
         Ok(())
     }
 
-    /// Ends the answer before. Where nothing of it is left, its connection serves the next request;
-    /// otherwise it is closed.
-    fn finish(&mut self) {
-        if let Some(answer) = self.answer.take() {
-            let _ = io::copy(&mut answer.take(REMAINDER), &mut io::sink());
+    /// The next bytes of the answer; none at its end.
+    fn next_bytes(&mut self) -> io::Result<Option<Bytes>> {
+        let Some(mut answer) = self.answer.take() else {
+            return Ok(None);
+        };
+        loop {
+            let frame = match self.wait(answer.frame()) {
+                Ok(None) => {
+                    // What was read to its end leaves the connection free.
+                    self.answer = Some(answer);
+                    return Ok(None);
+                }
+                Ok(Some(Ok(frame))) => frame,
+                Ok(Some(Err(error))) => {
+                    let error = self.of_http(&error);
+                    return Err(self.give_up(error));
+                }
+                Err(error) => return Err(self.give_up(error)),
+            };
+            if let Ok(data) = frame.into_data() {
+                self.answer = Some(answer);
+                return Ok(Some(data));
+            }
         }
     }
 
-    fn remaining(&self) -> Duration {
-        self.deadline.saturating_duration_since(Instant::now())
-    }
-
-    /// What the library says, kept for the message; at the deadline and after a failure the
+    /// Ends the answer before. Where little of it is left, its connection serves the next request; otherwise the
     /// connection is closed.
-    fn broken(&mut self, error: ureq::Error) -> io::Error {
-        if failure::is_deadline(&error) {
-            self.answer = None;
-            self.aborted = Some(AbortReason::Deadline);
-            return io::ErrorKind::TimedOut.into();
+    fn finish(&mut self) {
+        self.inbox = Bytes::new();
+        let mut read = 0;
+        while let Ok(Some(bytes)) = self.next_bytes() {
+            read += bytes.len();
+            if read > REMAINDER {
+                self.connection = None;
+                break;
+            }
         }
-        let error = failure::classify(error, &self.options);
-        self.fail(error)
+        self.answer = None;
+    }
+
+    /// Closes the connection, and keeps why for the message.
+    fn give_up(&mut self, error: Unanswered) -> io::Error {
+        match error {
+            Unanswered::Failed(error) => self.fail(error),
+            Unanswered::Aborted(reason) => {
+                self.close();
+                self.aborted = Some(reason);
+                match reason {
+                    AbortReason::Deadline => io::ErrorKind::TimedOut.into(),
+                    AbortReason::Budget => io::Error::other("more bytes than allowed"),
+                    AbortReason::Stopped => io::Error::other("pp-fetcher was told to stop"),
+                }
+            }
+        }
     }
 
     fn fail(&mut self, error: HttpsError) -> io::Error {
-        self.answer = None;
+        self.close();
         let text = io::Error::other(error.to_string());
         self.failed = Some(error);
         text
+    }
+
+    fn close(&mut self) {
+        self.answer = None;
+        self.connection = None;
+        // The connection's task ends when the runtime looks at it once more.
+        if let Some(runtime) = &self.runtime {
+            runtime.block_on(tokio::task::yield_now());
+        }
+    }
+}
+
+impl Drop for Https {
+    fn drop(&mut self) {
+        self.close();
+        // A name that is still being resolved is not waited for.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
     }
 }
 
@@ -214,31 +347,25 @@ impl Read for Https {
         if self.aborted.is_some() || self.failed.is_some() {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
-        // Seen between two reads: a server that stalls is waited for until the deadline.
-        if stop::stop_requested() {
-            self.answer = None;
-            self.aborted = Some(AbortReason::Stopped);
-            return Err(io::Error::other("told to stop"));
-        }
         if self.answer.is_none() {
             self.greet()?;
         }
-        let Some(answer) = &mut self.answer else {
-            return Ok(0);
-        };
-        let n = match answer.read(buffer) {
-            Ok(n) => n,
-            Err(error) => return Err(self.broken(error.into())),
-        };
-        match self.left.checked_sub(n as u64) {
-            Some(left) => self.left = left,
-            None => {
-                self.answer = None;
-                self.aborted = Some(AbortReason::Budget);
-                return Err(io::Error::other("more bytes than allowed"));
+        while self.inbox.is_empty() {
+            match self.next_bytes()? {
+                Some(bytes) => self.inbox = bytes,
+                None => return Ok(0),
             }
         }
-        Ok(n)
+        let count = self.inbox.len().min(buffer.len());
+        let taken = self.inbox.split_to(count);
+        if let Some(to) = buffer.get_mut(..count) {
+            to.copy_from_slice(&taken);
+        }
+        match self.left.checked_sub(count as u64) {
+            Some(left) => self.left = left,
+            None => return Err(self.give_up(Unanswered::Aborted(AbortReason::Budget))),
+        }
+        Ok(count)
     }
 }
 

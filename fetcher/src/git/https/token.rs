@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use hyper::header::HeaderValue;
 use nix::fcntl::OFlag;
 use thiserror::Error;
-use ureq::http::HeaderValue;
 use zeroize::Zeroizing;
 
 /// Largest token file in bytes; tokens are a line of some hundred at most.
