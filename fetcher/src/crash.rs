@@ -1,8 +1,8 @@
-//! Places at which a test can have us killed, as a power cut would: between any two steps. Or have
-//! something else happen there, such as a disk that fills up.
+//! Points in the program at which a test can kill the process between any two steps, as a power cut would; or
+//! can run a program there, for example to fill up a disk.
 
-/// Dies here if `FAILPOINTS` says so for `WHEN-WHAT`, or runs the program that it names and goes on.
-/// Nothing at all without the feature.
+/// Kills this process if `FAILPOINTS` names the point `WHEN-WHAT`, or runs the program that it names and
+/// continues. Does nothing without the feature `failpoints`.
 #[cfg(feature = "failpoints")]
 pub(crate) fn point(when: &str, what: &str) {
     use nix::sys::signal::{Signal, kill};
@@ -12,11 +12,11 @@ pub(crate) fn point(when: &str, what: &str) {
             let _ = std::process::Command::new(program).status();
             return;
         }
-        // SIGKILL: no destructor, no handler, no buffer is flushed.
+        // SIGKILL: no destructor and no handler runs, and no buffer is flushed.
         let _ = kill(nix::unistd::getpid(), Signal::SIGKILL);
     });
 }
 
-/// Dies here in tests; nothing at all in what is shipped.
+/// Does nothing: released programs have no such points.
 #[cfg(not(feature = "failpoints"))]
 pub(crate) fn point(_when: &str, _what: &str) {}

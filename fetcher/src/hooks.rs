@@ -1,4 +1,5 @@
-//! Programs told of an attempt's end. What they do changes nothing: a failing hook is reported.
+//! Runs the programs that are notified of an attempt's end. They cannot change the result of the attempt: a
+//! failing hook is only reported.
 
 use std::path::Path;
 
@@ -8,7 +9,7 @@ use crate::process::{Ended, Script};
 use crate::state::{EndedAttempt, Outcome};
 use crate::util::duration::human;
 
-/// Runs the hook for the outcome of an attempt, if there is one.
+/// Runs the hook for the outcome of an attempt, if the app has one.
 pub(crate) fn tell(deployment: &Deployment<'_>, ended: &EndedAttempt, journal: &mut Journal<'_>) {
     let app = deployment.app;
     let attempt = &ended.attempt;

@@ -1,26 +1,26 @@
-//! What is mounted where, as this process sees it: proc(5), /proc/pid/mountinfo.
+//! Reads which file systems are mounted where, as this process sees it: proc(5), /proc/pid/mountinfo.
 
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
-/// One mount.
+/// One mount, as this process sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Mount {
-    /// Where it is mounted.
+    /// The directory that it is mounted at.
     pub(crate) point: PathBuf,
-    /// It is read-only here, while its file system is not.
+    /// Whether this mount is read-only while its file system is not.
     pub(crate) read_only_here: bool,
 }
 
-/// Every mount; none where the kernel does not tell.
+/// Gives every mount; none if the kernel does not show them.
 pub(crate) fn all() -> Vec<Mount> {
     parse(&fs::read("/proc/self/mountinfo").unwrap_or_default())
 }
 
-/// The fifth and sixth field of each line are the point and its own options; those of the file system are
-/// the last field behind the ` - `.
+/// Parses a mountinfo file. The fifth and sixth field of each line are the mount point and the mount's own
+/// options; the options of the file system are the last field after the ` - `.
 pub(crate) fn parse(mountinfo: &[u8]) -> Vec<Mount> {
     let lines = mountinfo.split(|byte| *byte == b'\n');
     lines.filter_map(mount).collect()
@@ -43,7 +43,7 @@ fn has(options: &[u8], option: &[u8]) -> bool {
     options.split(|byte| *byte == b',').any(|o| o == option)
 }
 
-/// Blanks and the like are written `\040`.
+/// Decodes a field: blanks and some other characters are written in octal, such as `\040`.
 fn unescape(mut field: &[u8]) -> Vec<u8> {
     let mut plain = Vec::with_capacity(field.len());
     while let Some((&byte, rest)) = field.split_first() {

@@ -1,5 +1,6 @@
-//! What of any text may reach a person: nothing that moves the cursor, colours the screen, turns the direction of
-//! writing or cannot be seen, wherever the text comes from. Colours of our own pass where there is colour.
+//! Cleans every text before it is shown to a person: no character may move the cursor, colour the screen,
+//! change the direction of writing or be invisible, wherever the text comes from. The program's own colours
+//! pass if the output has colour.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::Write;
@@ -7,21 +8,21 @@ use std::sync::OnceLock;
 
 use crate::util::text::hostile;
 
-/// Colours of our own, as they stand in a text until it is shown.
+/// The program's own colours. In a text they are stored as marks until the text is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Colour {
-    /// Something has failed.
+    /// For a failure.
     Red,
-    /// As it should be.
+    /// For a good result.
     Green,
-    /// Held back.
+    /// For something that is held back.
     Yellow,
-    /// Back to what it was.
+    /// Ends a colour.
     Off,
 }
 
-/// What [`fit`] puts for a colour, and what stands for it until then: a mark that nobody else knows, so that no text
-/// from elsewhere can be coloured, or colour ours.
+/// For each colour the letter of its mark and the escape sequence that [`fit`] prints for it. A mark contains
+/// a value that no other program knows, so that text from elsewhere cannot set colours or change ours.
 const COLOURS: [(Colour, char, &str); 4] = [
     (Colour::Red, 'r', "\u{1b}[31m"),
     (Colour::Green, 'g', "\u{1b}[32m"),
@@ -29,7 +30,7 @@ const COLOURS: [(Colour, char, &str); 4] = [
     (Colour::Off, 'o', "\u{1b}[0m"),
 ];
 
-/// The mark of a colour, for a text that goes through [`fit`].
+/// Gives the mark of a colour, for a text that is passed to [`fit`].
 #[must_use]
 pub(crate) fn mark(colour: Colour) -> String {
     let letter = COLOURS.iter().find(|(known, ..)| *known == colour);
@@ -37,23 +38,26 @@ pub(crate) fn mark(colour: Colour) -> String {
     format!("\u{1b}{}{letter}", secret())
 }
 
-/// Another one in each process; the standard library takes it from the kernel.
+/// Gives the secret part of every mark: different in each process, from a random value of the standard
+/// library.
 fn secret() -> &'static str {
     static SECRET: OnceLock<String> = OnceLock::new();
     SECRET.get_or_init(|| format!("{:016x}", RandomState::new().build_hasher().finish()))
 }
 
-/// Writes to standard error what is wrong, made fit for a person.
+/// Writes a complaint to standard error, cleaned for a person.
 pub(crate) fn complain(text: &str) {
     ask(&format!("pp-fetcher: {text}\n"));
 }
 
-/// Writes to standard error, made fit for a person; without a new line at its end, where an answer is waited for.
+/// Writes a text to standard error, cleaned for a person; without a newline at its end, so that a question
+/// can wait for its answer.
 pub(crate) fn ask(text: &str) {
     let _ = std::io::stderr().write_all(fit(text, false).as_bytes());
 }
 
-/// `text` with its lines as they are. A tab becomes a blank; other control characters go.
+/// Cleans `text`. Line ends stay; a tab becomes a blank; other control characters are left out; marks become
+/// colours if `colours` is set.
 #[must_use]
 pub(crate) fn fit(text: &str, colours: bool) -> String {
     let mut out = String::with_capacity(text.len());
@@ -68,7 +72,7 @@ pub(crate) fn fit(text: &str, colours: bool) -> String {
         match c {
             '\n' | ' ' => out.push(c),
             '\t' => out.push(' '),
-            // Blanks of other widths are blanks; a line is ended by us alone.
+            // Blanks of other widths become a plain blank; only `\n` ends a line.
             c if c.is_whitespace() && !c.is_control() => out.push(' '),
             c if hostile(c) => {}
             c => out.push(c),
@@ -77,7 +81,7 @@ pub(crate) fn fit(text: &str, colours: bool) -> String {
     out
 }
 
-/// The colour that a mark at the beginning of `text` stands for, and what comes after the mark.
+/// Gives the colour that a mark at the beginning of `text` stands for, and the text after the mark.
 fn marked(text: &str) -> Option<(&'static str, &str)> {
     let mut rest = text.strip_prefix('\u{1b}')?.strip_prefix(secret())?.chars();
     let letter = rest.next()?;
@@ -85,8 +89,8 @@ fn marked(text: &str) -> Option<(&'static str, &str)> {
     Some((shown, rest.as_str()))
 }
 
-/// JSON that says the same, with every character escaped that [`fit`] would leave out: serde_json leaves those
-/// beyond ASCII as they are.
+/// Escapes every character in JSON that [`fit`] would leave out; the JSON keeps its meaning. serde_json does
+/// not escape such characters beyond ASCII.
 #[must_use]
 pub(crate) fn json(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -96,7 +100,7 @@ pub(crate) fn json(text: &str) -> String {
             out.push(c);
             continue;
         }
-        // Only within strings: between them JSON has blanks and line ends.
+        // Such characters occur only within strings: between them JSON has blanks and line ends.
         for unit in c.encode_utf16(&mut units) {
             out.push_str(&format!("\\u{unit:04x}"));
         }
@@ -120,7 +124,7 @@ mod tests {
         ] {
             assert_eq!(fit(text, false), shown, "{text:?}");
         }
-        // A colour of somebody else's is none, also where there is colour.
+        // A colour in text from elsewhere is not shown, not even if the output has colour.
         let ours = format!("{}x{}\u{1b}[31my", mark(Colour::Red), mark(Colour::Off));
         assert_eq!(fit(&ours, true), "\u{1b}[31mx\u{1b}[0m[31my");
         assert_eq!(fit(&ours, false), "x[31my");

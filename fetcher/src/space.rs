@@ -1,7 +1,7 @@
-//! Room on the disk, looked at before anything is written there.
+//! Checks the room on a disk before files are written to it.
 //!
-//! The look is a courtesy, not a guarantee: somebody else may fill the disk a moment later. It turns a
-//! deploy that would have failed half-way, with the disk full for everybody, into one that did not begin.
+//! The check is no guarantee: another process may fill the disk a moment later. It prevents a deploy that
+//! would fail half-way, and leave the disk full for every other program.
 
 use std::path::{Path, PathBuf};
 
@@ -10,13 +10,13 @@ use thiserror::Error;
 
 use crate::mounts::{self, Mount};
 
-/// What is to stay free beside what is needed: the app that serves writes to the same disk.
+/// The room that stays free in addition to what is needed: the app that is serving writes to the same disk.
 const RESERVE: Need = Need {
     bytes: 32 << 20,
     inodes: 256,
 };
 
-/// What is about to be written.
+/// The room that is needed for the files that are about to be written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Need {
     /// Bytes of content.
@@ -25,43 +25,44 @@ pub(crate) struct Need {
     pub inodes: u64,
 }
 
-/// There is not enough room.
+/// The error for a disk without enough room.
 #[derive(Debug, Error)]
 pub(crate) enum NoRoom {
-    /// Bytes are short.
+    /// Too few bytes are free.
     #[error(
         "{} has {} MiB free and {} MiB are needed (32 MiB of them stay free): nothing was written\n  \
          make room, or deploy with a smaller `keep`",
         path.display(), free >> 20, (need >> 20) + 1
     )]
     Bytes {
-        /// Where.
+        /// The path that was checked.
         path: PathBuf,
-        /// What is needed, with the reserve.
+        /// The bytes that are needed, with the reserve.
         need: u64,
-        /// What is free for us.
+        /// The bytes that are free for this user.
         free: u64,
     },
-    /// Inodes are short.
+    /// Too few inodes are free.
     #[error(
         "{} has {free} inodes free and {need} are needed (256 of them stay free): nothing was written\n  \
          there are very many small files on it: `df -i` and `du --inodes` show where",
         path.display()
     )]
     Inodes {
-        /// Where.
+        /// The path that was checked.
         path: PathBuf,
-        /// What is needed, with the reserve.
+        /// The inodes that are needed, with the reserve.
         need: u64,
-        /// What is free for us.
+        /// The inodes that are free for this user.
         free: u64,
     },
 }
 
-/// Whether the file system of `path`, which is there, has room for `need` and the reserve.
+/// Checks that the file system of `path`, which exists, has room for `need` and the reserve.
 ///
 /// # Errors
-/// [`NoRoom`]. A file system that cannot be asked is taken at its word when it is written to.
+/// [`NoRoom`]. If the file system gives no figures, the check passes; the later write shows whether there is
+/// room.
 pub(crate) fn check(path: &Path, need: Need) -> Result<(), NoRoom> {
     let Ok(stat) = statvfs(path) else {
         return Ok(());
@@ -76,7 +77,7 @@ pub(crate) fn check(path: &Path, need: Need) -> Result<(), NoRoom> {
         });
     }
     let inodes = need.inodes.saturating_add(RESERVE.inodes);
-    // btrfs and others have no fixed number of inodes and say that there are none at all.
+    // btrfs and others have no fixed number of inodes, and report a total of 0.
     if stat.files() > 0 && stat.files_available() < inodes {
         let free = stat.files_available();
         return Err(NoRoom::Inodes {
@@ -88,8 +89,8 @@ pub(crate) fn check(path: &Path, need: Need) -> Result<(), NoRoom> {
     Ok(())
 }
 
-/// What to do about an error of the disk itself: lines to put after what the system said, or
-/// nothing.
+/// Gives advice about an error of the disk itself: lines to print after the error of the operating system, or
+/// nothing for other errors.
 #[must_use]
 pub(crate) fn advice(error: &std::io::Error) -> &'static str {
     use std::io::ErrorKind::{QuotaExceeded, ReadOnlyFilesystem, StorageFull};
@@ -109,15 +110,14 @@ pub(crate) fn advice(error: &std::io::Error) -> &'static str {
     }
 }
 
-/// Whether systemd started us, or whoever started us, as a unit (systemd.exec(5)); cron and a login do not
-/// hand this on.
+/// Whether this process runs in a systemd unit, directly or as a child (systemd.exec(5)); cron and a login do
+/// not pass this variable on.
 #[must_use]
 pub(crate) fn in_a_unit() -> bool {
     std::env::var_os("INVOCATION_ID").is_some()
 }
 
-/// Why nothing can be written below `path`, which is there, whoever asks; none if it is not mounted
-/// read-only.
+/// Gives the reason why no user can write below `path`, which exists; `None` if it is not mounted read-only.
 #[must_use]
 pub(crate) fn read_only(path: &Path) -> Option<String> {
     let stat = statvfs(path).ok()?;
@@ -141,15 +141,15 @@ pub(crate) fn read_only(path: &Path) -> Option<String> {
     })
 }
 
-/// Whether the mount that `path` is on is read-only while its file system is not. Of two mounts at one
-/// point the later one is seen.
+/// Whether the mount that `path` is on is read-only while its file system is not. Of two mounts at one point
+/// the later one is in effect.
 fn for_us_alone(mounts: &[Mount], path: &Path) -> bool {
     let above = mounts.iter().filter(|mount| path.starts_with(&mount.point));
     let closest = above.max_by_key(|mount| mount.point.as_os_str().len());
     closest.is_some_and(|mount| mount.read_only_here)
 }
 
-/// Whether there is less room around `path` than is always to stay free.
+/// Gives the error if there is less room on the disk of `path` than the reserve that always stays free.
 #[must_use]
 pub(crate) fn is_full(path: &Path) -> Option<NoRoom> {
     check(path, Need::default()).err()

@@ -1,7 +1,7 @@
-//! Being told to stop: by systemd, by Ctrl-C, by `kill`.
+//! Stopping on request: by systemd, by Ctrl-C, by `kill`.
 //!
-//! What is before the switch is abandoned, what is after it is finished: either way nothing is left
-//! half-way. A second signal ends the process at once, and the next poll puts things right.
+//! A pass that has not reached its switch is abandoned, a later one is finished: either way nothing is left
+//! half-way. A second signal ends the process at once; the next poll then resumes or undoes the attempt.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -11,24 +11,25 @@ use signal_hook::flag::{register, register_conditional_shutdown};
 
 static TOLD: OnceLock<Arc<AtomicBool>> = OnceLock::new();
 
-/// Exit code of a process that was told twice, as shells have it for SIGTERM.
+/// Exit code of a process that has received two signals, as shells report it for SIGTERM.
 const TOLD_TWICE: i32 = 143;
 
-/// From now on the first SIGTERM or SIGINT is remembered instead of ending the process.
+/// Starts to record the first SIGTERM or SIGINT instead of ending the process.
 ///
 /// # Errors
-/// The system says no.
+/// The operating system refuses to register the signals.
 pub(crate) fn listen() -> std::io::Result<()> {
     let told = TOLD.get_or_init(Arc::default);
     for signal in [SIGTERM, SIGINT] {
-        // In this order: the second signal finds the flag that the first has set.
+        // In this order: the handler that ends the process must see the flag unset at the first signal and
+        // set at the second.
         register_conditional_shutdown(signal, TOLD_TWICE, Arc::clone(told))?;
         register(signal, Arc::clone(told))?;
     }
     Ok(())
 }
 
-/// Whether we were told to stop.
+/// Whether SIGTERM or SIGINT has been received.
 #[must_use]
 pub(crate) fn stop_requested() -> bool {
     TOLD.get().is_some_and(|told| told.load(Ordering::Relaxed))

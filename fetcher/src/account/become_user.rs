@@ -1,5 +1,5 @@
-//! Becoming a user, in the process that root has started for it: session, groups, ids, capabilities, in this
-//! order, before any thread starts and any file of the user's is opened.
+//! Becomes another user, in the process that root has started for that purpose: session, groups, ids,
+//! capabilities, in this order, before any thread starts and any file of that user is opened.
 
 use std::ffi::{CString, OsString};
 
@@ -13,11 +13,11 @@ use nix::unistd::{
 
 use super::WORD;
 
-/// Becomes the user that the command line names, if root has started this process for that. Hands back the
-/// arguments that are left, and whether it was so.
+/// Becomes the user that the command line names, if root has started this process to become a user. Gives the
+/// remaining arguments, and whether root has started it so.
 ///
 /// # Errors
-/// What could not be given up: nothing may be done then.
+/// The privilege that could not be given up. The caller must then end the process without doing anything.
 pub(crate) fn from_arguments(arguments: Vec<OsString>) -> Result<(Vec<OsString>, bool), String> {
     if arguments.get(1).is_none_or(|first| first != WORD) {
         return Ok((arguments, false));
@@ -47,9 +47,10 @@ fn become_user(name: &str, gid: Gid, parent: Pid) -> Result<(), String> {
     if user.uid.is_root() {
         return Err("apps do not run as root".to_owned());
     }
-    // A session without a terminal: what is started later as the user could otherwise type into root's (TIOCSTI).
+    // A session without a terminal: a process of that user could otherwise type into root's terminal
+    // (TIOCSTI).
     setsid().map_err(failed("no session of its own"))?;
-    // Nothing that is run from here on gains a right, as in the service.
+    // No program that is run from here on can gain a privilege, as in the service.
     caps::clear(None, CapSet::Bounding)
         .map_err(|why| format!("the bounding set cannot be emptied: {why}"))?;
     let login = CString::new(name).map_err(|error| error.to_string())?;
@@ -65,7 +66,7 @@ fn become_user(name: &str, gid: Gid, parent: Pid) -> Result<(), String> {
     ] {
         caps::clear(None, set).map_err(|why| format!("capabilities cannot be dropped: {why}"))?;
     }
-    // Whoever started this may be killed: nothing must go on that nobody waits for.
+    // The process of root may be killed: no work must then go on that no process waits for.
     prctl::set_pdeathsig(Some(Signal::SIGTERM)).map_err(failed("no signal at root's end"))?;
     if getppid() != parent {
         return Err("whoever has started this is gone".to_owned());
@@ -74,7 +75,8 @@ fn become_user(name: &str, gid: Gid, parent: Pid) -> Result<(), String> {
     assert_is(uid, gid)
 }
 
-/// Looks again, as a kernel or a library that did half of it would be worse than one that failed.
+/// Reads the ids and capabilities back: a kernel or library that has changed only half of them would be worse
+/// than one that has failed.
 fn assert_is(uid: Uid, gid: Gid) -> Result<(), String> {
     let (uids, gids) = (
         getresuid().map_err(|why| why.to_string())?,

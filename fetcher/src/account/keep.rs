@@ -1,5 +1,5 @@
-//! The process that stays root: it starts the other one with a clean environment, passes signals on, and ends as
-//! that one does. It opens no file of the user's.
+//! The process that stays root: it starts the process that becomes the apps' user, with a clean environment,
+//! passes signals on to it, and ends with its exit code. It opens no file of the apps' user.
 
 use std::ffi::OsString;
 use std::io::{self, Read};
@@ -15,7 +15,7 @@ use super::{Account, arguments};
 use crate::process::environment::PATH;
 use crate::process::script_supervisor::OURSELVES;
 
-/// Of root's environment, what says how output is to look.
+/// The variables of root's environment that are passed on; most of them decide how output looks.
 const KEPT: [&str; 13] = [
     "TERM",
     "COLUMNS",
@@ -32,13 +32,13 @@ const KEPT: [&str; 13] = [
     "RUST_BACKTRACE",
 ];
 
-/// Most bytes taken of an answer.
+/// Most bytes that are read of the other process's standard output.
 const ANSWER: u64 = 256 * 1024;
 
-/// Runs `words` as `account`, to the end.
+/// Runs pp-fetcher as `account` with the arguments `words`, until it ends. Gives its exit code.
 ///
 /// # Errors
-/// It cannot be started.
+/// The process cannot be started.
 pub(crate) fn run(
     account: &Account,
     words: impl Iterator<Item = OsString>,
@@ -49,10 +49,11 @@ pub(crate) fn run(
     Ok(ExitCode::from(code))
 }
 
-/// Runs `words` as `account`; what it wrote to standard output, and its exit code.
+/// Runs pp-fetcher as `account` with the arguments `words`. Gives what it wrote to standard output, and its
+/// exit code.
 ///
 /// # Errors
-/// It cannot be started, or does not stop talking.
+/// The process cannot be started, or its standard output cannot be read.
 pub(crate) fn ask(
     account: &Account,
     words: impl Iterator<Item = OsString>,
@@ -83,19 +84,20 @@ fn command(account: &Account, words: impl Iterator<Item = OsString>) -> Command 
     command
 }
 
-/// Before the other process is there, so that none of these ends this one and leaves that one alone.
+/// Starts to catch signals. This is done before the other process is started, so that no signal ends this
+/// process and leaves the other one running.
 fn listen() -> io::Result<Signals> {
     Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM])
 }
 
-/// Waits for the other process; a signal that comes meanwhile is passed on to it.
+/// Waits for the other process to end; a signal that comes meanwhile is passed on to it.
 fn wait(mut child: Child, mut signals: Signals) -> io::Result<u8> {
     let handle = signals.handle();
     let pid = i32::try_from(child.id()).map(Pid::from_raw);
     let passing = std::thread::spawn(move || {
         for signal in signals.forever() {
             if let (Ok(pid), Ok(signal)) = (pid, Signal::try_from(signal)) {
-                // It may have ended just now.
+                // The other process may have ended just now.
                 let _ = kill(pid, signal);
             }
         }

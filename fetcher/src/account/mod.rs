@@ -1,11 +1,11 @@
-//! Whose apps are meant, and becoming that user.
+//! Finds out which user the apps belong to, and becomes that user.
 //!
-//! Nothing that belongs to the apps' user is trusted by root: configuration of ssh, state, logs, releases are
-//! that user's to replace by a link, a FIFO or a program. So root opens none of them: pp-fetcher, run as root,
-//! starts itself again, and that process becomes the user before anything else ([`become_user`]). The one that
-//! stays root ([`keep`]) passes signals on and hands back the exit code.
+//! Root trusts nothing that belongs to the apps' user: that user can replace the configuration of ssh, state,
+//! logs and releases by a link, a FIFO or a program. So root opens none of them: pp-fetcher, run as root,
+//! starts itself again, and the new process becomes the user before anything else ([`become_user`]). The
+//! process that stays root ([`keep`]) passes signals on and ends with the other process's exit code.
 //!
-//! What root itself does, writing below /etc, is in [`crate::cli`]'s `pin_as_root`.
+//! The only work that root does itself, writing a host key below /etc, is in `pin_as_root` of [`crate::cli`].
 
 pub(crate) mod become_user;
 pub(crate) mod keep;
@@ -19,16 +19,18 @@ use thiserror::Error;
 
 use crate::{config, state};
 
-/// The first argument of a process that root has started to become somebody; nobody else's.
+/// The first argument of a process that root has started to become another user. It is for pp-fetcher itself
+/// only.
 pub(crate) const WORD: &str = "--become-user";
 
-/// Users with apps of their own: their configuration lies in a directory of their name below this one.
+/// The directory of the users with a configuration of their own: each has a directory here, named after the
+/// user.
 pub(crate) const USERS: &str = "/etc/pp-fetcher/users";
 
-/// Where the state of such a user's apps is, in a directory of the user's name.
+/// The directory of the state of such users' apps: each has a directory here, named after the user.
 pub(crate) const USERS_STATE: &str = "/var/lib/pp-fetcher-users";
 
-/// Whose the apps are where nothing says otherwise.
+/// The user that the apps belong to, unless `--user` or the owner of the state's directory says otherwise.
 const USUAL: &str = "gunicorn";
 
 /// A user that apps belong to.
@@ -38,28 +40,28 @@ pub(crate) struct Account {
     pub name: String,
     /// The user id; never root's.
     pub uid: Uid,
-    /// The group that what it makes belongs to.
+    /// The group that the user's new files belong to.
     pub gid: Gid,
-    /// Its home directory.
+    /// The user's home directory.
     pub home: PathBuf,
 }
 
-/// Why it is not known whose apps are meant.
+/// Why it cannot be found out which user the apps belong to.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub(crate) enum NoAccount {
-    /// No such user.
+    /// There is no such user.
     #[error(
         "there is no user {0} on this host, whom the apps could belong to\n  \
          install the package again, which makes gunicorn, or name another: pp-fetcher --user USER \u{2026}"
     )]
     Unknown(String),
-    /// Root is none.
+    /// The apps would belong to root, which is refused.
     #[error("apps do not run as root, and neither does pp-fetcher: name their user with --user")]
     Root,
-    /// Only root can be somebody else.
+    /// Another user is named, and this process does not run as root: only root can become another user.
     #[error("only root can be {0}: sudo pp-fetcher --user {0} \u{2026}, or log in as {0}")]
     NotRoot(String),
-    /// A user without a configuration of its own.
+    /// A user without a configuration directory below [`USERS`].
     #[error(
         "{0} has no apps of its own: {USERS}/{0} is not there\n  \
          as root: install -d -m 0755 {USERS}/{0} {USERS}/{0}/apps.d && install -d -m 0750 -o {0} -g $(id -gn {0}) {USERS_STATE}/{0}"
@@ -68,24 +70,25 @@ pub(crate) enum NoAccount {
     /// The user database does not answer.
     #[error("user {name} cannot be looked up: {why}")]
     Database {
-        /// Who.
+        /// The name or number of the user.
         name: String,
-        /// What it said.
+        /// The error of the lookup.
         why: nix::errno::Errno,
     },
 }
 
-/// Where a user's configuration and state lie.
+/// The directories of a user's configuration and state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Places {
-    /// The configuration.
+    /// The directory of the configuration.
     pub config: PathBuf,
-    /// The state of each app.
+    /// The directory of the state of all apps.
     pub state: PathBuf,
 }
 
 impl Places {
-    /// Those of `user`: a user's own where there is a directory of that name in [`USERS`], the host's otherwise.
+    /// Gives the directories of `user`: the user's own if there is a directory of that name in [`USERS`],
+    /// otherwise those of the host.
     #[must_use]
     pub(crate) fn of(user: Option<&str>) -> Self {
         let own = user.map(|name| (Path::new(USERS).join(name), name));
@@ -102,20 +105,21 @@ impl Places {
     }
 }
 
-/// Who runs this, by name.
+/// Gives the name of the user that this process runs as.
 #[must_use]
 pub(crate) fn own_name() -> Option<String> {
     let user = User::from_uid(geteuid()).ok()??;
     Some(user.name)
 }
 
-/// Whom root has to become for apps whose state is in `state`: who was named, or else whom that directory belongs
-/// to, or else gunicorn.
+/// Finds the user that root has to become for apps whose state is in `state`: the user `named`, or else the
+/// owner of that directory, or else gunicorn.
 ///
 /// # Errors
 /// [`NoAccount`].
 pub(crate) fn of_the_apps(named: Option<&str>, state: &Path) -> Result<Account, NoAccount> {
-    // Looked at, and not opened; a link of root's to another disk is followed.
+    // Only its metadata is read, it is not opened; a symbolic link that root has made to another disk is
+    // followed.
     let found = std::fs::metadata(state).ok();
     let directory = found.filter(|found| found.is_dir() && found.uid() != 0);
     let owner = directory.as_ref().map(|found| Uid::from_raw(found.uid()));
@@ -133,7 +137,7 @@ pub(crate) fn of_the_apps(named: Option<&str>, state: &Path) -> Result<Account, 
     if user.uid.is_root() {
         return Err(NoAccount::Root);
     }
-    // The directory's own group, as the service runs with it, if the user is in it.
+    // The group of the state's directory, if the user is a member of it: the service runs with that group.
     let group = directory.map(|found| Gid::from_raw(found.gid()));
     let groups = std::ffi::CString::new(user.name.clone())
         .ok()
@@ -155,7 +159,7 @@ fn of_name(name: &str) -> Result<User, NoAccount> {
     found.ok_or_else(|| NoAccount::Unknown(name.to_owned()))
 }
 
-/// Checks that who runs this may be whom `named` says.
+/// Checks that this process may work for the apps of the user `named`.
 ///
 /// # Errors
 /// [`NoAccount`].
@@ -171,13 +175,13 @@ pub(crate) fn check_named(named: &str) -> Result<(), NoAccount> {
     Ok(())
 }
 
-/// Whether the host's own apps are this user's.
+/// Whether the host's own apps, those in the usual state directory, belong to the user `uid`.
 fn own_state_is_usual(uid: Uid) -> bool {
     let found = std::fs::metadata(state::store::DIRECTORY).ok();
     found.is_some_and(|found| found.uid() == uid.as_raw())
 }
 
-/// The arguments of the process that becomes `account` and goes on with `arguments`.
+/// Gives the arguments of the process that becomes `account` and then continues with `arguments`.
 #[must_use]
 pub(crate) fn arguments(
     account: &Account,

@@ -1,4 +1,4 @@
-//! `rollback`, `retry`, `accept-rewrite`, `pause` and `resume`: what people decide about one app.
+//! `rollback`, `retry`, `accept-rewrite`, `pause` and `resume`: the decisions of a person about one app.
 
 use jiff::Timestamp;
 
@@ -87,12 +87,12 @@ pub(crate) fn resume(arguments: &Arguments, app: &str) -> u8 {
     })
 }
 
-/// Changes an app's state under its lock, and says what was changed.
+/// Changes an app's state under its lock, and prints what was changed.
 fn change(arguments: &Arguments, app: &str, change: impl FnOnce(&mut State) -> String) -> u8 {
     attempt(arguments, app, |state| Ok(change(state)))
 }
 
-/// The same, for a change that may not be possible: then nothing is.
+/// Changes an app's state as [`change`] does; if the change is not possible, the state stays as it was.
 fn attempt(
     arguments: &Arguments,
     app: &str,
@@ -121,7 +121,8 @@ fn report(app: &App, changed: Result<Pass<Result<String, String>>, Error>) -> u8
     }
 }
 
-/// What was asked for was not done: somebody has to ask again.
+/// Reports that another pass holds the app's lock. This is a failure: the command was not carried out and
+/// must be repeated.
 fn busy(app: &App) -> u8 {
     complain(&format!(
         "a pass over {} is at work: try again when it is done",
@@ -137,7 +138,7 @@ pub(super) fn on(arguments: &Arguments, app: &str, work: impl FnOnce(&App) -> u8
     }
 }
 
-/// A moment as people write it: `2h` from now, or `2026-12-24T18:00Z`.
+/// Parses a point in time as people write it: `2h` from now, or `2026-12-24T18:00Z`.
 fn moment(text: &str, now: Timestamp) -> Result<Timestamp, String> {
     let wrong = || {
         format!(

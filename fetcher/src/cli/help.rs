@@ -1,6 +1,6 @@
-//! What is said below `--help` and in the manual pages: a section each, named by its first line.
+//! Texts that are printed below `--help` and in the manual pages: one section each, named by its first line.
 
-/// Of `pp-fetcher`: where its output goes.
+/// For `pp-fetcher`: where its output goes.
 pub(super) const OUTPUT: &str = "\
 Output:
 What is worth keeping goes to standard output, complaints about the command line and the
@@ -19,7 +19,7 @@ As root pp-fetcher becomes the user of the apps first: see pp-fetcher.toml(5).
 As a service, when standard output is the journal, everything is a record with fields: see
 pp-fetcher-run(1).";
 
-/// Of `pp-fetcher poll`: levels and JSON.
+/// For `pp-fetcher poll`: levels of output and JSON.
 pub(super) const POLL: &str = "\
 Levels:
 Without -q, a line for each app where there is nothing to do, which says why; a line for each
@@ -44,7 +44,7 @@ An attempt's outcome is good, refused, failed, rolled-back or stuck. With --dry-
 (revision), do-nothing (and a result as above), busy or error (error).
 Keys may be added; those that are here stay as they are.";
 
-/// Of `pp-fetcher run`: the journal.
+/// For `pp-fetcher run`: the records in the journal.
 pub(super) const RUN: &str = "\
 Journal:
 As a service every line is a record of its own. These fields do not change:
@@ -65,7 +65,7 @@ journalctl -u pp-fetcher -p info               what was done, without polls that
 journalctl -u pp-fetcher -p err                what failed
 journalctl PP_APP=todo PP_EVENT=ended -o json  what each pass over todo came to";
 
-/// Of `pp-fetcher status`: its JSON.
+/// For `pp-fetcher status`: its JSON.
 pub(super) const STATUS: &str = "\
 JSON:
 One object with schema (1) and apps, each with
@@ -82,7 +82,7 @@ One object with schema (1) and apps, each with
   error        why nothing else is known, or null
 Keys may be added; those that are here stay as they are until schema is another number.";
 
-/// Of `pp-fetcher history`: its JSON.
+/// For `pp-fetcher history`: its JSON.
 pub(super) const HISTORY: &str = "\
 JSON:
 One object with schema (1), app and attempts, the oldest first, each with

@@ -74,7 +74,8 @@ fn told(ended: &EndedAttempt, look: Look) -> String {
     text
 }
 
-/// A field of the file in one line: whoever can write the file must not add attempts to what is shown.
+/// Makes a field of the history file one line: a user who can write the file must not be able to add attempts
+/// to the output.
 fn fit(field: &str) -> String {
     text::line(field.as_bytes())
 }

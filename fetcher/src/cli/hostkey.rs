@@ -15,8 +15,8 @@ use crate::hostkey::{
     Change, HostKeyError, Marker, Offered, Pinned, Place, Survey, survey, trusted,
 };
 
-/// What `hostkey show --machine` says of a server: for whoever pins a key as root, without asking the server or a
-/// program itself.
+/// The output of `hostkey show --machine` for a server. `hostkey pin` as root reads it, because root itself
+/// neither asks the server nor runs a program.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Seen {
     pub(super) host: String,
@@ -25,14 +25,15 @@ pub(super) struct Seen {
     pub(super) offered: Vec<Offered>,
 }
 
-/// Whom `hostkey show` tells.
+/// The reader of the output of `hostkey show`.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum For {
-    /// Who has typed it.
+    /// The person who has typed the command.
     Person,
-    /// `hostkey pin` as root: JSON, and the text beside it where a person is to compare.
+    /// `hostkey pin` as root: JSON on standard output, and the text in addition if a person is to compare
+    /// fingerprints.
     Root {
-        /// Whether the text is wanted.
+        /// Whether the text is printed in addition.
         told: bool,
     },
 }
@@ -81,7 +82,7 @@ pub(super) fn show(arguments: &Arguments, app: &str, submodule: Option<&Path>, h
     })
 }
 
-/// The app as if the submodule, if one is named, were its repository.
+/// Gives a copy of the app whose repository is that of the submodule, if one is named.
 pub(super) fn meant(app: &App, submodule: Option<&Path>) -> Result<App, u8> {
     let mut meant = app.clone();
     if let Some(path) = submodule {
@@ -141,7 +142,7 @@ pub(crate) fn pin(
     })
 }
 
-/// What has become of the file of pinned keys.
+/// Describes the change to the file of pinned keys.
 pub(super) fn pinned(app: &str, fingerprint: &str, place: &Place, change: &Change) -> String {
     let (file, name) = (place.file.display(), &place.name);
     let replaced = match change {
@@ -160,7 +161,8 @@ pub(super) fn pinned(app: &str, fingerprint: &str, place: &Place, change: &Chang
     text
 }
 
-/// The fingerprint as a person types it. Only a whole one: a yes is said too fast.
+/// Asks a person for the fingerprint. Only the whole fingerprint is accepted: a yes is typed without
+/// comparing.
 fn confirm(app: &App, survey: &Survey) -> Result<String, u8> {
     if let Err(error) = &survey.offered {
         return Err(failed(app, error));
@@ -169,7 +171,7 @@ fn confirm(app: &App, survey: &Survey) -> Result<String, u8> {
     typed(&app.name)
 }
 
-/// What a person types on the terminal.
+/// Reads the fingerprint that a person types on the terminal.
 pub(super) fn typed(app: &str) -> Result<String, u8> {
     if !std::io::stdin().is_terminal() {
         complain(&format!(
@@ -194,7 +196,7 @@ fn failed(app: &App, error: &HostKeyError) -> u8 {
     FAILED
 }
 
-/// Whether ssh would accept what is offered, by a pinned key or perhaps by a pinned authority.
+/// Whether ssh would accept the offered keys, by a pinned key or perhaps by a pinned certificate authority.
 fn is_pinned(survey: &Survey) -> bool {
     let offered = survey.offered.as_deref().unwrap_or_default();
     let mut pins = offered.iter().flat_map(|key| pins(survey, key));
@@ -261,7 +263,7 @@ fn told(app: &App, survey: &Survey) -> String {
     text
 }
 
-/// `pinned in FILE, line 3`.
+/// Describes where a key is pinned: `pinned in FILE, line 3`.
 fn at(pin: &Pinned) -> String {
     let what = match pin.marker {
         None => "pinned",

@@ -9,13 +9,13 @@ use crate::shown;
 use crate::state::StateDir;
 use crate::util::text;
 
-/// Most bytes shown of a log: more than the scripts of an attempt are let write.
+/// Most bytes shown of a log: more than the scripts of an attempt are allowed to write.
 const MOST: u64 = 64 * 1024 * 1024;
 
-/// Longest line shown as one, in bytes.
+/// Longest line that is shown as one line, in bytes.
 const LINE: u64 = 64 * 1024;
 
-/// Prints the output of attempt `number`, or of the latest that has any.
+/// Prints the output of attempt `number`, or of the latest attempt that has any.
 pub(crate) fn logs(arguments: &Arguments, app: &str, number: Option<u64>) -> u8 {
     if let Err(code) = one_app(arguments, app) {
         return code;
@@ -47,7 +47,7 @@ pub(crate) fn logs(arguments: &Arguments, app: &str, number: Option<u64>) -> u8 
             ));
             FAILED
         }
-        // `| head` has seen enough.
+        // The reader has closed the pipe, such as `| head`: that is no error.
         Err(e) if e.kind() == io::ErrorKind::BrokenPipe => OK,
         Err(error) => {
             complain(&format!("{}: {error}", dir.log(number).display()));
@@ -56,8 +56,8 @@ pub(crate) fn logs(arguments: &Arguments, app: &str, number: Option<u64>) -> u8 
     }
 }
 
-/// Line by line, each made fit: a script may write anything, and whoever reads has a terminal at the end of every
-/// pipe. The file itself has every byte.
+/// Prints a log line by line, each line cleaned: a script may write anything, and a terminal may be at the
+/// end of every pipe. The file itself keeps every byte.
 fn show(log: impl Read) -> io::Result<()> {
     let mut log = BufReader::new(log);
     let mut out = BufWriter::new(io::stdout().lock());

@@ -28,14 +28,14 @@ use crate::account::{self, become_user, keep};
 use crate::config::{self, App, Config};
 use crate::release::place::user;
 
-/// Nothing went wrong.
+/// Exit code: nothing went wrong.
 pub(crate) const OK: u8 = 0;
-/// An app failed.
+/// Exit code: at least one app failed.
 pub(crate) const FAILED: u8 = 1;
-/// The command line or the configuration is wrong.
+/// Exit code: the command line or the configuration is wrong.
 pub(crate) const USAGE: u8 = 2;
 
-/// The program: as the user of the apps, whoever has started it. Root becomes that user first.
+/// Runs the program as the user of the apps, whichever user has started it. Root becomes that user first.
 #[must_use]
 pub(crate) fn main() -> ExitCode {
     let (words, by_root) = match become_user::from_arguments(std::env::args_os().collect()) {
@@ -53,8 +53,8 @@ pub(crate) fn main() -> ExitCode {
     run(&arguments)
 }
 
-/// What is left to root: to start the process that becomes the apps' user; and, to pin a host key, to write below
-/// /etc what that process has found out.
+/// Does the work that is left to root: starts the process that becomes the apps' user, and, to pin a host
+/// key, writes below /etc what that process has found out.
 fn as_root(arguments: &Arguments, words: Vec<OsString>) -> ExitCode {
     let named = arguments.user.as_deref();
     let account = named
@@ -81,7 +81,8 @@ fn as_root(arguments: &Arguments, words: Vec<OsString>) -> ExitCode {
         };
         return ExitCode::from(pin_as_root::pin(arguments, &account, &asked));
     }
-    // As it is seen from here: another user's name may mean other places.
+    // The directories as root resolves them: for another user, the same command line may mean other
+    // directories.
     let mut words = words;
     words.splice(1..1, arguments.places_not_said());
     match keep::run(&account, words.into_iter().skip(1)) {
@@ -96,11 +97,11 @@ fn as_root(arguments: &Arguments, words: Vec<OsString>) -> ExitCode {
     }
 }
 
-/// Does what the command line says, as who runs this.
+/// Runs the command of the command line, as the user of this process.
 #[must_use]
 pub(crate) fn run(arguments: &Arguments) -> ExitCode {
-    // As the old way has it: what one member of the group makes in a release, another can change.
-    // Users with apps of their own share with nobody.
+    // Files in a release are made writable for the group, as was usual before pp-fetcher: each member of the
+    // group can change what another member has made. Users with apps of their own share them with nobody.
     let mask = if arguments.is_of_a_users_own() {
         0o027
     } else {
@@ -162,16 +163,16 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
     ExitCode::from(code)
 }
 
-/// The user of the apps, if that is not who asks: the state's directory tells.
+/// Gives the user of the apps, if that is not the user of this process: the owner of the state's directory.
 fn somebody_elses(state: &Path) -> Option<String> {
     let owner = Uid::from_raw(std::fs::metadata(state).ok()?.uid());
     (!owner.is_root() && owner != geteuid()).then(|| user(owner))
 }
 
-/// Reads the configuration; says what is wrong with it, as far as the apps `names` are concerned, or all of
-/// them where none is named.
+/// Reads the configuration. Prints the mistakes in it that concern the apps `names`, or all mistakes if
+/// `names` is empty.
 ///
-/// Mistakes in single apps are told and leave the others at work.
+/// Mistakes in the files of single apps are only printed; the other apps are used all the same.
 fn load(directory: &Path, names: &[String]) -> Result<Config, u8> {
     let config = config::load(directory).map_err(|error| {
         complain(&format!("{error}"));
@@ -184,7 +185,7 @@ fn load(directory: &Path, names: &[String]) -> Result<Config, u8> {
     Ok(config)
 }
 
-/// The apps that were named, or all.
+/// Selects the apps `names`, or all apps if `names` is empty.
 fn select(config: Config, names: &[String]) -> Result<Vec<App>, u8> {
     let unknown = names
         .iter()
@@ -218,7 +219,7 @@ fn select(config: Config, names: &[String]) -> Result<Vec<App>, u8> {
     Ok(config.apps.into_iter().filter(wanted).collect())
 }
 
-/// The one app of that name.
+/// Loads the app of the name `app`.
 fn one_app(arguments: &Arguments, app: &str) -> Result<App, u8> {
     let names = [app.to_owned()];
     let config = load(&arguments.config(), &names)?;

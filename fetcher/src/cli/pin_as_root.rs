@@ -1,8 +1,8 @@
-//! `pp-fetcher hostkey pin` as root: the one thing that root itself does, which is writing a file below /etc.
+//! `pp-fetcher hostkey pin` as root. It is the only work that root does itself: writing a file below /etc.
 //!
-//! The server is asked by a process that has become the apps' user. What that one says is not believed: the key must
-//! have the fingerprint that a person has named, and is written in a line made here. Which file is written the
-//! app's own file says, which only root can have written; and so are the file and every directory above it.
+//! A process that has become the apps' user asks the server. Its output is not trusted: the key must have the
+//! fingerprint that a person has named, and its line for the file is made here. The app's own file names the
+//! file that is written; only root may be able to write either of them and every directory above.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -18,20 +18,20 @@ use crate::config::{self, App};
 use crate::git::RepositoryUrl;
 use crate::hostkey::{HostKeyError, Offered, Place, decide, known, refuse_revoked, trusted};
 
-/// Where root writes, and nowhere else.
+/// The directory below which root writes; nowhere else.
 const BELOW: &str = "/etc";
 
-/// Where a key may be marked as revoked for the whole host: ssh_config(5), `GlobalKnownHostsFile`.
+/// Files that may mark a key as revoked for the whole host: ssh_config(5), `GlobalKnownHostsFile`.
 const REVOKED: [&str; 2] = ["/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2"];
 
-/// What is asked for.
+/// The arguments of `hostkey pin`.
 pub(super) struct Asked<'a> {
     pub(super) app: &'a str,
     pub(super) fingerprint: Option<&'a str>,
     pub(super) submodule: Option<&'a Path>,
 }
 
-/// Pins the key of the app's server.
+/// Pins the key of the app's server, as root. Gives the exit code.
 pub(super) fn pin(arguments: &Arguments, account: &Account, asked: &Asked<'_>) -> u8 {
     let app = match app(arguments, asked) {
         Ok(app) => app,
@@ -51,7 +51,7 @@ pub(super) fn pin(arguments: &Arguments, account: &Account, asked: &Asked<'_>) -
     }
 }
 
-/// The app, read from files that only root can have written.
+/// Reads the app's configuration, from files that only root can write.
 fn app(arguments: &Arguments, asked: &Asked<'_>) -> Result<App, u8> {
     let told = |why: String| {
         complain(&format!(
@@ -121,7 +121,8 @@ fn try_pin(
     };
     let failed = |error: HostKeyError| (FAILED, error.to_string());
     let offered = seen.offered.iter().filter_map(proven).collect();
-    // Read and written through one descriptor of the directory, however long a person has thought.
+    // The file is read and written through one descriptor of its directory, however long the person takes to
+    // confirm.
     let (directory, text) =
         trusted::read("known_hosts", &place.file).map_err(|why| (USAGE, why))?;
     let text = text.unwrap_or_default();
@@ -131,7 +132,8 @@ fn try_pin(
         let pinned = known::of_text(&elsewhere.unwrap_or_default(), Path::new(file), &place.name);
         refuse_revoked(&pinned, &confirmed).map_err(failed)?;
     }
-    // Of other kinds nothing goes: that the server no longer offers them, only that process says.
+    // Pinned keys of other kinds stay: that the server no longer offers them is only reported by the process
+    // that is not trusted.
     let (new, change) = decide(&place, offered, &text, &confirmed, true).map_err(failed)?;
     if let (Some(new), Some(name)) = (new, place.file.file_name()) {
         directory
@@ -141,8 +143,9 @@ fn try_pin(
     Ok(pinned(asked.app, &confirmed, &place, &change))
 }
 
-/// The names that this app's server may have in the file of pinned keys: the address's own, and those that a config of
-/// root's gives a host. Which of them it is, ssh says, run by whom root does not believe; so it is none but these.
+/// Gives the names that this app's server may have in the file of pinned keys: the name in the address, and
+/// those that a config that only root can write gives a host. Which of them is used is resolved by ssh, which
+/// runs in the process that is not trusted; so only these names are accepted.
 fn servers(app: &App) -> Result<Vec<String>, String> {
     let RepositoryUrl::Ssh { host, port, .. } = &app.repository else {
         return Err(format!("{} is not reached by ssh", app.repository));
@@ -174,8 +177,8 @@ fn servers(app: &App) -> Result<Vec<String>, String> {
     Ok(hosts.iter().flat_map(of).collect())
 }
 
-/// What the process that has become `account` has seen of the server. It has told a person the same, unless the
-/// fingerprint is known.
+/// Runs the process that becomes `account`, and gives what it has found out about the server. It also shows
+/// this to the person, unless the fingerprint is already named.
 fn seen(arguments: &Arguments, account: &Account, asked: &Asked<'_>) -> Result<Seen, (u8, String)> {
     let mut words = arguments.for_another();
     words.extend(["hostkey", "show", asked.app, "--machine"].map(OsString::from));

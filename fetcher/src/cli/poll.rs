@@ -1,4 +1,4 @@
-//! `pp-fetcher poll`: one pass, for cron and for people.
+//! `pp-fetcher poll`: one pass over each app, for cron and for people.
 
 use std::num::NonZeroUsize;
 use std::sync::Mutex;
@@ -15,17 +15,18 @@ use crate::deploy::dry_run::Foreseen;
 use crate::pass::{self, Pass, pass};
 use crate::stop;
 
-/// Most apps worked on at a time: builds are the load, and the apps themselves need the host too.
+/// Most apps that are polled at the same time: the build scripts put load on the host, which the apps
+/// themselves need too.
 const AT_ONCE: NonZeroUsize = NonZeroUsize::new(4).unwrap();
 
-/// One pass over the named apps, or all.
+/// Runs one pass over each of the named apps, or over all apps. Gives the exit code.
 pub(crate) fn poll(arguments: &Arguments, options: &Poll) -> u8 {
     let config = match load(&arguments.config(), &options.apps) {
         Ok(config) => config,
         Err(code) => return code,
     };
     if let Err(error) = stop::listen() {
-        // Ctrl-C then ends us at once, which the next poll puts right.
+        // Ctrl-C then ends the process at once; the next poll resumes or undoes the attempt.
         complain(&format!("signals cannot be received: {error}"));
     }
     let broken = config.broken_of(&options.apps).next().is_some();
@@ -47,7 +48,7 @@ pub(crate) fn poll(arguments: &Arguments, options: &Poll) -> u8 {
     }
 }
 
-/// Whether any app failed.
+/// Runs one pass over each of `apps`. Gives whether any app failed.
 fn passes(apps: &[App], arguments: &Arguments, options: &Poll) -> bool {
     let output = match options.json {
         true => Output::json(options.quiet.into()),
@@ -76,7 +77,7 @@ fn passes(apps: &[App], arguments: &Arguments, options: &Poll) -> bool {
     *lock(&failed)
 }
 
-/// One app's pass, told to `output`; whether it went well.
+/// Runs one pass over `app` and reports it to `output`. Gives whether it went well.
 pub(super) fn one(app: &App, arguments: &Arguments, trigger: Trigger, output: &Output) -> bool {
     let mut voice = output.voice();
     let ended = pass(app, &arguments.state(), trigger, &mut *voice);
@@ -105,7 +106,7 @@ fn dry_run(app: &App, arguments: &Arguments, json: bool) -> bool {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    // Another app's thread that died is no reason to leave this one alone.
+    // A thread of another app that has panicked is no reason to skip this app.
     mutex
         .lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner)

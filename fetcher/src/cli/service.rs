@@ -1,4 +1,4 @@
-//! `pp-fetcher run`: the service.
+//! `pp-fetcher run`: the command that runs the service.
 
 use super::args::Arguments;
 use super::output::level::Quiet;
@@ -9,7 +9,7 @@ use crate::deploy::Trigger;
 use crate::release::place;
 use crate::service;
 
-/// Serves until told to stop.
+/// Runs the service until a signal stops it. Gives the exit code.
 pub(crate) fn run(arguments: &Arguments, quiet: Quiet) -> u8 {
     let config = match load(&arguments.config(), &[]) {
         Ok(config) => config,
@@ -29,8 +29,9 @@ pub(crate) fn run(arguments: &Arguments, quiet: Quiet) -> u8 {
     }
 }
 
-/// Says at once what no deploy from in here can write, instead of in the middle of the first one: what
-/// works by hand need not work in the service's unit.
+/// Prints at the start which directories no deploy of this process can write, instead of failing in the
+/// middle of the first deploy: a directory that is writable on the command line may be read-only in the
+/// service's unit.
 fn look(config: &Config) {
     for app in &config.apps {
         let root = place::look(&app.deploy.root).err();

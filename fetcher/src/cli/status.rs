@@ -1,4 +1,4 @@
-//! `pp-fetcher status`: what is live, since when, and what is held back.
+//! `pp-fetcher status`: which release is live, since when, and which revision is held back.
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -24,7 +24,7 @@ use crate::util::text;
 /// Version of the JSON that `status --json` and `history --json` print.
 pub(crate) const SCHEMA: u32 = 1;
 
-/// One app, as `status --json` tells it.
+/// One app, as `status --json` prints it.
 #[derive(Debug, Serialize)]
 struct Status {
     app: String,
@@ -34,40 +34,40 @@ struct Status {
     trouble: Option<Trouble>,
     paused: Option<Pause>,
     last: Option<EndedAttempt>,
-    /// The release that `current` leads to.
+    /// The release that `current` points at.
     current: Option<String>,
-    /// What is being done now.
+    /// What the running pass does now.
     under_way: Option<UnderWay>,
-    /// Old releases that could not be removed: what is in the way.
+    /// The files or directories that keep old releases from being removed.
     leftovers: Vec<PathBuf>,
     #[serde(skip)]
     removal: Option<String>,
-    /// How the attempt ended whose way back has failed.
+    /// Why the attempt failed whose way back has failed too.
     #[serde(skip)]
     stuck: Option<String>,
-    /// Why nothing else is known.
+    /// Why the app's state cannot be read, so that little else is known.
     error: Option<String>,
 }
 
-/// One word for an app.
+/// The condition of an app, as one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 enum Condition {
-    /// What is followed is live.
+    /// The followed revision is live.
     Ok,
     /// Nothing has been deployed yet.
     New,
     /// The latest revision is held back; an earlier one is live.
     Quarantined,
-    /// `current` leads elsewhere than to what was deployed.
+    /// `current` points at another release than the one that was deployed.
     Switched,
-    /// Nothing new is deployed, because somebody said so.
+    /// Nothing new is deployed, because a person has paused the app.
     Paused,
     /// The last polls ended in an error.
     Failing,
-    /// Not well, and no way back.
+    /// The app is not healthy, and there is no way back to a healthy release.
     Stuck,
-    /// Its state cannot be read.
+    /// The state of the app cannot be read.
     Unreadable,
 }
 
@@ -95,7 +95,7 @@ pub(crate) fn status(arguments: &Arguments, app: Option<&str>, json: bool) -> u8
             schema: SCHEMA,
             apps: &all,
         };
-        // Only strings and numbers: this cannot fail.
+        // The document has only strings and numbers, so serializing it cannot fail.
         let text = serde_json::to_string_pretty(&document).unwrap_or_default();
         say_json(&format!("{text}\n"));
     } else {
@@ -120,7 +120,7 @@ fn look(app: &App, arguments: &Arguments) -> Status {
     // A pause whose time is over holds nothing back.
     let paused = state.paused.filter(|pause| pause.holds(Timestamp::now()));
     let state = State { paused, ..state };
-    // A newer commit may have been refused since: what is stuck is an attempt of its own.
+    // The stuck attempt need not be the last one: a newer commit may have been refused since.
     let number = state.stuck.as_ref().map(|stuck| stuck.number);
     let stuck = attempts
         .iter()
@@ -175,7 +175,7 @@ fn condition(state: &State, last: Option<&EndedAttempt>, current: Option<&str>) 
     }
 }
 
-/// What is in the way of removing old releases, and the command that mends it.
+/// Describes what keeps old releases from being removed, and gives the command that fixes it.
 fn removal(leftovers: &[Leftover]) -> Option<String> {
     let first = leftovers.first()?;
     let directories: Vec<_> = leftovers
@@ -191,7 +191,7 @@ fn removal(leftovers: &[Leftover]) -> Option<String> {
     ))
 }
 
-/// `path` for a shell: in single quotes, unless it needs none.
+/// Quotes `path` for a shell: in single quotes, unless it needs none.
 fn quoted(path: &Path) -> String {
     let path = path.display().to_string();
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
@@ -211,7 +211,7 @@ impl Condition {
         }
     }
 
-    /// Somebody has to do something about it.
+    /// Whether a person has to do something about the app.
     fn is_bad(self) -> bool {
         self.tone() == Tone::Bad
     }
@@ -258,8 +258,8 @@ fn table(all: &[Status], now: Timestamp, look: Look) -> String {
     format!("{}{notes}", table.shown(look))
 }
 
-/// What the table has no room for: what is being done, why an app is not as it should be, and what leads
-/// out of that.
+/// Gives the lines below the table for one app: what is being done, why the app is not as it should be, and
+/// which command helps.
 fn note(status: &Status, now: Timestamp) -> String {
     let app = &status.app;
     let mut text = String::new();
@@ -280,7 +280,7 @@ fn note(status: &Status, now: Timestamp) -> String {
     text
 }
 
-/// Why an app is not as it should be, and what leads out of that.
+/// Explains why an app is not as it should be, and which command helps; `None` if all is well.
 fn told(status: &Status, now: Timestamp) -> Option<(String, String)> {
     let app = &status.app;
     let last = status.last.as_ref().and_then(|last| last.reason.as_deref());
@@ -316,7 +316,7 @@ fn told(status: &Status, now: Timestamp) -> Option<(String, String)> {
                  `pp-fetcher retry {app}`\n  {history}"
             ),
         ),
-        // What leads out is said there too.
+        // The reason already names the way out.
         Condition::Stuck => {
             let reason = status.stuck.as_deref().or(last);
             (reason.unwrap_or_default().to_owned(), history)
@@ -324,12 +324,12 @@ fn told(status: &Status, now: Timestamp) -> Option<(String, String)> {
     })
 }
 
-/// `3 min 05 s ago`.
+/// Formats how long ago `then` was: `3 min 05 s ago`.
 pub(super) fn ago(then: Timestamp, now: Timestamp) -> String {
     let passed: SignedDuration = now.duration_since(then);
     match passed.try_into() {
         Ok(passed) => format!("{} ago", human(passed)),
-        // The clock was set back.
+        // `then` is later than `now`: the clock was set back.
         Err(_) => format!("at {}", then.strftime("%Y-%m-%d %H:%M UTC")),
     }
 }

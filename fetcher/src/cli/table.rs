@@ -1,13 +1,13 @@
-//! Columns as wide as what is in them.
+//! Tables for a terminal: each column is as wide as its longest text.
 
 use super::output::style::{Look, Tone};
 
-/// A table of text, its first row the headings.
+/// A table of text; its first row is the headings.
 pub(super) struct Table<const N: usize> {
     rows: Vec<[Cell; N]>,
 }
 
-/// Text, and how it is meant.
+/// One cell: its text, and the tone that selects its colour.
 pub(super) struct Cell {
     tone: Tone,
     text: String,
@@ -45,7 +45,7 @@ impl<const N: usize> Table<N> {
         self.rows.push(cells);
     }
 
-    /// The lines, as this reader sees them.
+    /// Gives the lines of the table, in colour if `look` has colour.
     pub(super) fn shown(&self, look: Look) -> String {
         let mut widths = [0; N];
         for row in &self.rows {
@@ -56,7 +56,7 @@ impl<const N: usize> Table<N> {
         let mut lines = String::new();
         for row in &self.rows {
             let mut line = String::new();
-            // What stands between two texts; at the end of a line there is none.
+            // The blanks before the next text; none are added at the end of a line.
             let mut gap = 0;
             for (cell, width) in row.iter().zip(widths) {
                 if !cell.text.is_empty() {

@@ -205,82 +205,70 @@ pub(crate) struct Hooks {
     pub timeout: Option<Span>,
 }
 
+/// Makes `over` for a table whose keys are all optional: what is not written comes from the defaults.
+macro_rules! over {
+    ($table:ident: $($key:ident),+) => {
+        impl $table {
+            fn over(self, defaults: Self) -> Self {
+                Self { $($key: self.$key.or(defaults.$key)),+ }
+            }
+        }
+    };
+}
+
+over!(Ssh: identity, known_hosts, config, agent);
+over!(Https: token_file, username, ca_file, proxy);
+over!(Fetch: timeout, limit);
+over!(Tree: leave_out, outside_links, lfs_pointers, unfiltered);
+over!(Verify: allowed_signers, fast_forward_only);
+over!(Restart: units, reload, elsewhere);
+over!(Health: url, host, headers, expect, within, steady, timeout);
+over!(Hooks: deployed, failed, timeout);
+
+impl Deploy {
+    fn over(self, defaults: Self) -> Self {
+        let mut env = defaults.env.unwrap_or_default();
+        env.extend(self.env.unwrap_or_default());
+        Self {
+            root: self.root.or(defaults.root),
+            shared: self.shared.or(defaults.shared),
+            build: self.build.or(defaults.build),
+            build_timeout: self.build_timeout.or(defaults.build_timeout),
+            keep: self.keep.or(defaults.keep),
+            env: Some(env),
+        }
+    }
+}
+
 impl Fragment {
-    /// Fills every key that this fragment does not set from `defaults`.
+    /// Gives what is written here, and what is not from `defaults`.
     #[must_use]
     pub(crate) fn over(self, defaults: &Self) -> Self {
         let d = defaults.clone();
-        // `branch`, `tag` and `ref` are one choice: if the app's file sets any of them, none comes from the
-        // defaults.
+        // Which ref to follow is one choice of three: an app's choice replaces the default's whole.
         let follows = self.branch.is_some() || self.tag.is_some() || self.reference.is_some();
         let (branch, tag, reference) = if follows {
             (self.branch, self.tag, self.reference)
         } else {
             (d.branch, d.tag, d.reference)
         };
-        let mut env = d.deploy.env.unwrap_or_default();
-        env.extend(self.deploy.env.unwrap_or_default());
         Self {
             repository: self.repository.or(d.repository),
             branch,
             tag,
             reference,
             interval: self.interval.or(d.interval),
-            ssh: Ssh {
-                identity: self.ssh.identity.or(d.ssh.identity),
-                known_hosts: self.ssh.known_hosts.or(d.ssh.known_hosts),
-                config: self.ssh.config.or(d.ssh.config),
-                agent: self.ssh.agent.or(d.ssh.agent),
-            },
-            // A submodule belongs to one repository: there is no default to inherit.
+            ssh: self.ssh.over(d.ssh),
+            // A submodule is one repository's: there is nothing to inherit.
             submodule: self.submodule,
-            https: Https {
-                token_file: self.https.token_file.or(d.https.token_file),
-                username: self.https.username.or(d.https.username),
-                ca_file: self.https.ca_file.or(d.https.ca_file),
-                proxy: self.https.proxy.or(d.https.proxy),
-            },
-            fetch: Fetch {
-                timeout: self.fetch.timeout.or(d.fetch.timeout),
-                limit: self.fetch.limit.or(d.fetch.limit),
-            },
-            tree: Tree {
-                leave_out: self.tree.leave_out.or(d.tree.leave_out),
-                outside_links: self.tree.outside_links.or(d.tree.outside_links),
-                lfs_pointers: self.tree.lfs_pointers.or(d.tree.lfs_pointers),
-                unfiltered: self.tree.unfiltered.or(d.tree.unfiltered),
-            },
-            verify: Verify {
-                allowed_signers: self.verify.allowed_signers.or(d.verify.allowed_signers),
-                fast_forward_only: self.verify.fast_forward_only.or(d.verify.fast_forward_only),
-            },
-            deploy: Deploy {
-                root: self.deploy.root.or(d.deploy.root),
-                shared: self.deploy.shared.or(d.deploy.shared),
-                build: self.deploy.build.or(d.deploy.build),
-                build_timeout: self.deploy.build_timeout.or(d.deploy.build_timeout),
-                keep: self.deploy.keep.or(d.deploy.keep),
-                env: Some(env),
-            },
-            restart: Restart {
-                units: self.restart.units.or(d.restart.units),
-                reload: self.restart.reload.or(d.restart.reload),
-                elsewhere: self.restart.elsewhere.or(d.restart.elsewhere),
-            },
-            health: Health {
-                url: self.health.url.or(d.health.url),
-                host: self.health.host.or(d.health.host),
-                headers: self.health.headers.or(d.health.headers),
-                expect: self.health.expect.or(d.health.expect),
-                within: self.health.within.or(d.health.within),
-                steady: self.health.steady.or(d.health.steady),
-                timeout: self.health.timeout.or(d.health.timeout),
-            },
-            hooks: Hooks {
-                deployed: self.hooks.deployed.or(d.hooks.deployed),
-                failed: self.hooks.failed.or(d.hooks.failed),
-                timeout: self.hooks.timeout.or(d.hooks.timeout),
-            },
+            https: self.https.over(d.https),
+            fetch: self.fetch.over(d.fetch),
+            verify: self.verify.over(d.verify),
+            tree: self.tree.over(d.tree),
+            deploy: self.deploy.over(d.deploy),
+            restart: self.restart.over(d.restart),
+            health: self.health.over(d.health),
+            hooks: self.hooks.over(d.hooks),
         }
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use pp_protocol::UnitName;
 
 use super::error::ConfigError;
-use super::fragment::Fragment;
+use super::fragment::{self, Fragment};
 use super::health::{self, Health};
 use super::https;
 use super::path::stays_below;
@@ -141,26 +141,13 @@ impl App {
     /// The first key that is missing or has an impossible value, by its name.
     pub(crate) fn new(name: &str, path: &Path, fragment: Fragment) -> Result<Self, ConfigError> {
         let error = |what: String| ConfigError::new(path, what);
-        let or = |span: Option<Span>, default: u64| {
-            span.map_or(Duration::from_secs(default), |Span(duration)| duration)
-        };
         let repository = fragment.repository.ok_or_else(|| {
             error("`repository` is missing".into())
                 .mend("such as: repository = \"github.com-repo-todo:me/todo.git\"")
         })?;
         let repository = RepositoryUrl::parse(&repository)
             .map_err(|why| error(format!("`repository`: {why}")))?;
-        let root = fragment.deploy.root.ok_or_else(|| {
-            error("`deploy.root` is missing".into()).mend(format!(
-                "such as: root = \"/var/www/projects/{name}\" under [deploy]"
-            ))
-        })?;
-        if !root.is_absolute() || root.parent().is_none() {
-            return Err(error(format!(
-                "`deploy.root` is {}, not an absolute path",
-                root.display()
-            )));
-        }
+        let deploy = deploy(name, path, fragment.deploy)?;
         let interval = or(fragment.interval, 300);
         if interval < Duration::from_secs(5) {
             return Err(error("`interval` is under five seconds".into())
@@ -173,37 +160,11 @@ impl App {
                 file.display()
             )));
         }
-        let units = |key: &str, names: Option<Vec<String>>| {
-            let names = names.unwrap_or_default();
-            let parse = |unit: String| {
-                UnitName::parse(&unit).map_err(|e| error(format!("`{key}`: `{unit}`: {e}")))
-            };
-            names.into_iter().map(parse).collect::<Result<Vec<_>, _>>()
-        };
-        let build = fragment.deploy.build;
-        if build
-            .as_deref()
-            .is_some_and(|b| !b.is_absolute() && !stays_below(b))
-        {
-            return Err(error("`deploy.build` leaves the release".into())
-                .mend("write a path inside the repository, or an absolute one"));
-        }
         let mut ssh = Ssh::from(fragment.ssh);
         ssh.known_hosts.get_or_insert_with(|| known_hosts(path));
         let (submodules, empty) =
             submodule::submodules(fragment.submodule, &ssh, &fragment.https).map_err(error)?;
-        let restart = units("restart.units", fragment.restart.units)?;
-        let reload = units("restart.reload", fragment.restart.reload)?;
-        let elsewhere = units("restart.elsewhere", fragment.restart.elsewhere)?;
-        if let Some(unit) = elsewhere
-            .iter()
-            .find(|unit| !restart.contains(unit) && !reload.contains(unit))
-        {
-            return Err(error(format!(
-                "`restart.elsewhere`: {unit} is neither in `units` nor in `reload`"
-            ))
-            .mend("it names units of these two lists that do not work in the release"));
-        }
+        let [restart, reload, elsewhere] = units(path, fragment.restart)?;
         Ok(Self {
             name: name.to_owned(),
             path: path.to_owned(),
@@ -220,14 +181,7 @@ impl App {
             https: https::options(fragment.https).map_err(error)?,
             allowed_signers,
             fast_forward_only: fragment.verify.fast_forward_only.unwrap_or(true),
-            deploy: Deploy {
-                root,
-                shared: shared(fragment.deploy.shared.unwrap_or_default()).map_err(error)?,
-                build,
-                build_timeout: or(fragment.deploy.build_timeout, 15 * 60),
-                keep: fragment.deploy.keep.unwrap_or(5).max(2),
-                env: fragment.deploy.env.unwrap_or_default(),
-            },
+            deploy,
             restart,
             reload,
             elsewhere,
@@ -240,6 +194,65 @@ impl App {
             fingerprint: String::new(),
         })
     }
+}
+
+/// What is written, or so many seconds.
+fn or(span: Option<Span>, default: u64) -> Duration {
+    span.map_or(Duration::from_secs(default), |Span(duration)| duration)
+}
+
+/// `[deploy]`, checked.
+fn deploy(name: &str, path: &Path, written: fragment::Deploy) -> Result<Deploy, ConfigError> {
+    let error = |what: String| ConfigError::new(path, what);
+    let root = written.root.ok_or_else(|| {
+        error("`deploy.root` is missing".into()).mend(format!(
+            "such as: root = \"/var/www/projects/{name}\" under [deploy]"
+        ))
+    })?;
+    if !root.is_absolute() || root.parent().is_none() {
+        return Err(error(format!(
+            "`deploy.root` is {}, not an absolute path",
+            root.display()
+        )));
+    }
+    let build = written.build;
+    let leaves = |b: &Path| !b.is_absolute() && !stays_below(b);
+    if build.as_deref().is_some_and(leaves) {
+        return Err(error("`deploy.build` leaves the release".into())
+            .mend("write a path inside the repository, or an absolute one"));
+    }
+    Ok(Deploy {
+        root,
+        shared: shared(written.shared.unwrap_or_default()).map_err(error)?,
+        build,
+        build_timeout: or(written.build_timeout, 15 * 60),
+        keep: written.keep.unwrap_or(5).max(2),
+        env: written.env.unwrap_or_default(),
+    })
+}
+
+/// `[restart]`, checked: the units that are restarted, those that are reloaded, and those of both that work elsewhere
+/// than in the release.
+fn units(path: &Path, written: fragment::Restart) -> Result<[Vec<UnitName>; 3], ConfigError> {
+    let error = |what: String| ConfigError::new(path, what);
+    let read = |key: &str, names: Option<Vec<String>>| {
+        let names = names.unwrap_or_default();
+        let parse = |unit: String| {
+            UnitName::parse(&unit).map_err(|e| error(format!("`{key}`: `{unit}`: {e}")))
+        };
+        names.into_iter().map(parse).collect::<Result<Vec<_>, _>>()
+    };
+    let restart = read("restart.units", written.units)?;
+    let reload = read("restart.reload", written.reload)?;
+    let elsewhere = read("restart.elsewhere", written.elsewhere)?;
+    let unknown = |unit: &&UnitName| !restart.contains(unit) && !reload.contains(unit);
+    if let Some(unit) = elsewhere.iter().find(unknown) {
+        let what = format!("`restart.elsewhere`: {unit} is neither in `units` nor in `reload`");
+        return Err(
+            error(what).mend("it names units of these two lists that do not work in the release")
+        );
+    }
+    Ok([restart, reload, elsewhere])
 }
 
 fn follow(

@@ -1,6 +1,6 @@
 //! The settings of `[[submodule]]`: where the files of a submodule are fetched from, and with which key.
 //!
-//! The address comes from the administrator. The address in `.gitmodules` is written by whoever can push to
+//! The address comes from the administrator. The address in `.gitmodules` is written by anybody who can push to
 //! the repository, and must not decide which server this host asks with which key (rule 27 in RULES.md).
 
 use std::collections::BTreeSet;
@@ -47,11 +47,11 @@ impl Submodule {
     }
 }
 
-/// Checks the tables `[[submodule]]` as written. Gives the submodules that are fetched, outer ones before
-/// those inside them, and the paths of the submodules whose directory stays empty.
+/// Checks what is written: the submodules that are fetched, outer ones before those inside them,
+/// and the paths of those whose directory stays empty.
 ///
 /// # Errors
-/// A sentence that names the wrong key.
+/// What is wrong, with the key's name.
 pub(super) fn submodules(
     written: Vec<fragment::Submodule>,
     app: &Ssh,
@@ -62,67 +62,82 @@ pub(super) fn submodules(
     }
     let mut all = Vec::<Submodule>::with_capacity(written.len());
     let mut empty = BTreeSet::new();
-    for fragment::Submodule {
-        path,
-        repository,
-        empty: stays_empty,
-        ssh,
-        https,
-    } in written
-    {
-        let shown = path.display();
-        if path.as_os_str().is_empty() || !stays_below(&path) {
-            return Err(format!(
-                "`submodule.path`: `{shown}` is not a path inside the repository"
-            ));
-        }
-        if path.as_os_str().len() > LONGEST_PATH {
-            return Err(format!(
-                "`submodule.path`: `{shown}` is longer than {LONGEST_PATH} bytes"
-            ));
-        }
-        // `libs//theme/` and `libs/theme` mean the same directory.
-        let path: PathBuf = path.components().collect();
+    for submodule in written {
+        let path = checked_path(&submodule.path)?;
         if all.iter().any(|other| other.path == path) || empty.contains(&path) {
+            let shown = submodule.path.display();
             return Err(format!("`submodule.path`: `{shown}` is there twice"));
         }
-        let repository = match (repository, stays_empty) {
-            (Some(repository), false) => repository,
-            (None, true) => {
+        match fetched(submodule, path, app, common)? {
+            Fetched::Yes(submodule) => all.push(*submodule),
+            Fetched::StaysEmpty(path) => {
                 empty.insert(path);
-                continue;
             }
-            (Some(_), true) => {
-                return Err(format!(
-                    "the submodule `{shown}` has a `repository` and is `empty`: nothing is fetched for \
-                     one that is empty, so take one of the two out"
-                ));
-            }
-            (None, false) => {
-                return Err(format!(
-                    "`submodule.repository` of `{shown}` is missing: write where it comes from, or \
-                     empty = true if the app does without it"
-                ));
-            }
-        };
-        let repository = RepositoryUrl::parse(&repository)
-            .map_err(|why| format!("`submodule.repository` of `{shown}`: {why}"))?;
-        let ssh = Ssh::from(ssh).over(app);
-        let https = https::options(Https {
-            ca_file: https.ca_file.or_else(|| common.ca_file.clone()),
-            proxy: https.proxy.or_else(|| common.proxy.clone()),
-            ..https
-        })
-        .map_err(|why| format!("{why} (of the submodule `{shown}`)"))?;
-        all.push(Submodule {
-            path,
-            repository,
-            ssh,
-            https,
-        });
+        }
     }
     all.sort_by_key(|submodule| depth(&submodule.path));
     Ok((all, empty))
+}
+
+fn checked_path(path: &Path) -> Result<PathBuf, String> {
+    let shown = path.display();
+    if path.as_os_str().is_empty() || !stays_below(path) {
+        return Err(format!(
+            "`submodule.path`: `{shown}` is not a path inside the repository"
+        ));
+    }
+    if path.as_os_str().len() > LONGEST_PATH {
+        return Err(format!(
+            "`submodule.path`: `{shown}` is longer than {LONGEST_PATH} bytes"
+        ));
+    }
+    // `libs//theme/` and `libs/theme` are one place.
+    Ok(path.components().collect())
+}
+
+/// Whether a submodule is fetched.
+enum Fetched {
+    Yes(Box<Submodule>),
+    StaysEmpty(PathBuf),
+}
+
+fn fetched(
+    written: fragment::Submodule,
+    path: PathBuf,
+    app: &Ssh,
+    common: &Https,
+) -> Result<Fetched, String> {
+    let shown = written.path.display();
+    let repository = match (written.repository, written.empty) {
+        (Some(repository), false) => repository,
+        (None, true) => return Ok(Fetched::StaysEmpty(path)),
+        (Some(_), true) => {
+            return Err(format!(
+                "the submodule `{shown}` has a `repository` and is `empty`: nothing is fetched for \
+                 one that is empty, so take one of the two out"
+            ));
+        }
+        (None, false) => {
+            return Err(format!(
+                "`submodule.repository` of `{shown}` is missing: write where it comes from, or \
+                 empty = true if the app does without it"
+            ));
+        }
+    };
+    let repository = RepositoryUrl::parse(&repository)
+        .map_err(|why| format!("`submodule.repository` of `{shown}`: {why}"))?;
+    let https = https::options(Https {
+        ca_file: written.https.ca_file.or_else(|| common.ca_file.clone()),
+        proxy: written.https.proxy.or_else(|| common.proxy.clone()),
+        ..written.https
+    })
+    .map_err(|why| format!("{why} (of the submodule `{shown}`)"))?;
+    Ok(Fetched::Yes(Box::new(Submodule {
+        path,
+        repository,
+        ssh: Ssh::from(written.ssh).over(app),
+        https,
+    })))
 }
 
 fn depth(path: &Path) -> usize {

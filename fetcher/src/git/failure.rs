@@ -48,78 +48,101 @@ pub(crate) struct HostKey {
 /// Reads what a transport said and how it ended. `ssh` is false for git on this machine.
 #[must_use]
 pub(crate) fn classify(ssh: bool, stderr: &[u8], code: Option<i32>) -> Failure {
-    let said = text::lines(stderr);
-    let any = |needles: &[&str]| {
-        said.iter().any(|line| {
+    let said = Said::new(stderr);
+    let of_ssh = ssh && code == Some(SSH_FAILED);
+    let failure = if of_ssh { said.by_ssh() } else { None };
+    failure.unwrap_or_else(|| said.by_git(of_ssh))
+}
+
+/// What a transport said, line by line.
+struct Said(Vec<String>);
+
+impl Said {
+    fn new(stderr: &[u8]) -> Self {
+        Self(text::lines(stderr))
+    }
+
+    /// Whether a line has one of these in it, in whatever case.
+    fn has(&self, needles: &[&str]) -> bool {
+        self.0.iter().any(|line| {
             let line = line.to_ascii_lowercase();
             needles.iter().any(|needle| line.contains(needle))
         })
-    };
-    if ssh && code == Some(SSH_FAILED) {
-        // Before all else: it has asked nobody yet.
-        if any(&[
+    }
+
+    /// A failure of ssh itself. The order matters.
+    fn by_ssh(&self) -> Option<Failure> {
+        // A mistake in its configuration before all else: ssh has asked nobody yet.
+        if self.has(&[
             "bad configuration option",
             "can't open user config file",
             "bad owner or permissions on",
             "terminating, ",
         ]) {
-            return Failure::Configuration;
+            return Some(Failure::Configuration);
         }
-        // The order matters: a changed key also says "host key verification failed".
-        if any(&[
+        // A changed key also says "host key verification failed".
+        let of_key = [
             "remote host identification has changed",
             "host key for",
             "revoked",
-        ]) && any(&["has changed", "revoked"])
-        {
-            return Failure::HostKeyChanged(host_key(&said));
+        ];
+        if self.has(&of_key) && self.has(&["has changed", "revoked"]) {
+            return Some(Failure::HostKeyChanged(host_key(&self.0)));
         }
-        // Two of them speak: the one to the jump host says why, ours that its connection has ended.
-        if any(&["host key verification failed"]) && any(&["connection closed"]) {
-            return Failure::JumpKeyUnknown;
+        // Two of them speak: the ssh to the jump host says why, ours that its connection has ended.
+        if self.has(&["host key verification failed"]) && self.has(&["connection closed"]) {
+            return Some(Failure::JumpKeyUnknown);
         }
-        if any(&["host key verification failed", "host key is known for"]) {
-            return Failure::HostKeyUnknown;
-        }
-        if any(&["could not resolve hostname"]) {
-            return Failure::Unresolved;
-        }
-        if any(&["permission denied (", "too many authentication failures"]) {
-            return Failure::Denied;
-        }
-        if any(&[
-            "connection refused",
-            "connection timed out",
-            "operation timed out",
-            "no route to host",
-            "network is unreachable",
-            "connection reset",
-            "connection closed",
-            "not responding",
-            "banner exchange",
-            "broken pipe",
-        ]) {
-            return Failure::Unreachable;
-        }
+        let kinds: [(&[&str], Failure); 4] = [
+            (
+                &["host key verification failed", "host key is known for"],
+                Failure::HostKeyUnknown,
+            ),
+            (&["could not resolve hostname"], Failure::Unresolved),
+            (
+                &["permission denied (", "too many authentication failures"],
+                Failure::Denied,
+            ),
+            (
+                &[
+                    "connection refused",
+                    "connection timed out",
+                    "operation timed out",
+                    "no route to host",
+                    "network is unreachable",
+                    "connection reset",
+                    "connection closed",
+                    "not responding",
+                    "banner exchange",
+                    "broken pipe",
+                ],
+                Failure::Unreachable,
+            ),
+        ];
+        let kind = kinds.into_iter().find(|(needles, _)| self.has(needles));
+        kind.map(|(_, failure)| failure)
     }
-    if any(&["dubious ownership"]) {
-        return Failure::NotOwned;
+
+    /// A failure of git at the other end, or of ssh's that is none of the above.
+    fn by_git(&self, of_ssh: bool) -> Failure {
+        if self.has(&["dubious ownership"]) {
+            return Failure::NotOwned;
+        }
+        // A file that ssh misses is none of the server's.
+        let no_repository = !of_ssh && self.has(&["no such file or directory"]);
+        let not_found = [
+            "repository not found",
+            "does not appear to be a git repository",
+            "not a git repository",
+            "could not be found",
+            "repository does not exist",
+        ];
+        if no_repository || self.has(&not_found) {
+            return Failure::NoRepository;
+        }
+        Failure::Other
     }
-    // A file that ssh misses is none of the server's.
-    let remote = !ssh || code != Some(SSH_FAILED);
-    if remote && any(&["no such file or directory"]) {
-        return Failure::NoRepository;
-    }
-    if any(&[
-        "repository not found",
-        "does not appear to be a git repository",
-        "not a git repository",
-        "could not be found",
-        "repository does not exist",
-    ]) {
-        return Failure::NoRepository;
-    }
-    Failure::Other
 }
 
 /// The facts in ssh's warning of a changed host key.

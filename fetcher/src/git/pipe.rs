@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use bytes::{Buf, BytesMut};
 
-use crate::process::child::{AbortReason, ChildProcess, LastWords};
+use crate::process::child::ChildProcess;
+use crate::process::ending::{AbortReason, LastWords};
 use crate::process::tied;
 
 /// Most that is taken from the program at a time.

@@ -10,7 +10,7 @@ use super::transport::Transport;
 use super::url::RepositoryUrl;
 use super::wire::{self, Greeting, Wire, WireError};
 use super::{hostkey, local};
-use crate::process::child::{AbortReason, Exit};
+use crate::process::ending::{AbortReason, Exit};
 use crate::util::text;
 
 /// An open conversation. Dropping it ends the transport: its whole process group, or its connection.

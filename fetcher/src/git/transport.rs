@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::https::Https;
 use super::pipe::Pipe;
-use crate::process::child::AbortReason;
+use crate::process::ending::AbortReason;
 
 /// One of the two. Both end at a deadline and at a byte budget.
 pub(crate) enum Transport {

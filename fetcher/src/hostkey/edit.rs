@@ -1,12 +1,14 @@
-//! The text of a file of pinned keys with some lines gone and one new. Pure.
+//! Edits the text of a file of pinned keys: removes some lines and adds one. Pure: no file is read or
+//! written.
 
-/// `text` without `name` in the lines `doomed` (numbers from 1), and with the line `new` in place
-/// of the first of them, or at the end. Every other byte stays as it is.
+/// Gives `text` without `name` in the lines `doomed` (numbers from 1), and with the line `new` in place of
+/// the first of them, or at the end. Every other byte stays as it is.
 ///
-/// A line for several names loses only this one; a hashed name stands alone, so its line goes.
+/// A line for several names loses only `name`; a hashed name is alone in its line, so the whole line is
+/// removed.
 ///
 /// # Errors
-/// The number of a line that names the server by a pattern: it holds for others too.
+/// The number of a line that names the server by a pattern: the line holds for other servers too.
 pub(crate) fn replaced(
     text: &[u8],
     name: &str,
@@ -33,7 +35,8 @@ pub(crate) fn replaced(
     Ok(out)
 }
 
-/// What stays of a line; nothing if it was for `name` alone, `None` if a pattern meant it.
+/// Removes `name` from a line. Gives the rest; nothing if the line was for `name` alone, `None` if a pattern
+/// in the line matches `name`.
 fn without(line: &[u8], name: &str) -> Option<Vec<u8>> {
     let blank = |b: &u8| matches!(b, b' ' | b'\t');
     let begin = line.iter().position(|b| !blank(b))?;
@@ -51,7 +54,7 @@ fn without(line: &[u8], name: &str) -> Option<Vec<u8>> {
     if others.is_empty() {
         return Some(Vec::new());
     }
-    // A pattern beside the name would go on meaning it.
+    // A pattern beside the name might still match the name.
     let pattern = |other: &&[u8]| other.iter().any(|b| matches!(b, b'*' | b'?' | b'!'));
     if others.iter().any(pattern) {
         return None;

@@ -1,4 +1,4 @@
-//! Why a host key cannot be shown or pinned: what happened, to what, why, and what to do.
+//! Why a host key cannot be shown or pinned. Each message states what happened, to what, why, and what to do.
 
 use std::path::PathBuf;
 
@@ -8,7 +8,7 @@ use super::{Offered, Pinned};
 use crate::git::ssh::PathRefused;
 use crate::process::ask::AskError;
 
-/// Why not.
+/// Why a host key cannot be shown or pinned.
 #[derive(Debug, Error)]
 pub(crate) enum HostKeyError {
     /// A repository that is not reached by ssh.
@@ -17,70 +17,70 @@ pub(crate) enum HostKeyError {
         instead(repository)
     )]
     NotSsh {
-        /// Its address, as it may be shown.
+        /// The address of the repository, in the form that may be shown.
         repository: String,
     },
-    /// A configured path that ssh would not get unchanged.
+    /// A configured path that ssh would not receive unchanged.
     #[error(transparent)]
     Path(#[from] PathRefused),
-    /// OpenSSH cannot be asked.
+    /// OpenSSH cannot be run, or gives no answer.
     #[error(transparent)]
     Ask(#[from] AskError),
-    /// `ssh -G` does not say where the server is.
+    /// `ssh -G` does not resolve the server's address.
     #[error("ssh does not resolve {host} ({said})\n  check the address and the ssh configuration")]
     Unresolved {
-        /// The host as the address has it.
+        /// The host as it is written in the repository's address.
         host: String,
-        /// What ssh said.
+        /// What ssh printed.
         said: String,
     },
-    /// The server does not answer, or offers nothing.
+    /// The server does not answer, or offers no host key.
     #[error("{host} shows no host key ({said})\n  is it reachable from here?")]
     Silent {
-        /// The host as the address has it.
+        /// The host as it is written in the repository's address.
         host: String,
-        /// What ssh said.
+        /// What ssh printed.
         said: String,
     },
-    /// The confirmed fingerprint is not of an offered key.
+    /// The fingerprint that was confirmed is not that of an offered key.
     #[error(
         "the server does not offer a key with the fingerprint {fingerprint}; nothing was changed\n  \
          it offers: {}\n  if the forge publishes none of these, somebody is between us and it",
         offered.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
     )]
     NotOffered {
-        /// What was confirmed.
+        /// The fingerprint that was confirmed.
         fingerprint: String,
-        /// What is offered.
+        /// The keys that the server offers.
         offered: Vec<Offered>,
     },
-    /// Somebody has declared that key bad.
+    /// The key is marked as revoked in a file of pinned keys.
     #[error(
         "that key is marked @revoked in {}, line {}; nothing was changed",
         .0.file.display(), .0.line
     )]
     Revoked(Pinned),
-    /// The line to replace is not for this server alone.
+    /// The line to replace holds for other servers too.
     #[error(
         "{}, line {line} pins a key for this server by a pattern, so for others too; nothing was \
          changed\n  edit that line by hand",
         file.display()
     )]
     Pattern {
-        /// The file.
+        /// The file of pinned keys.
         file: PathBuf,
-        /// Its line, from 1.
+        /// The number of the line, from 1.
         line: usize,
     },
-    /// The file cannot be read or written.
+    /// The file of pinned keys cannot be read or written.
     #[error(
         "{}: {source}\n  run this as the user that owns the file and its directory, often root",
         file.display()
     )]
     Io {
-        /// The file.
+        /// The file of pinned keys.
         file: PathBuf,
-        /// What the kernel said.
+        /// The error of the kernel.
         source: std::io::Error,
     },
     /// No temporary file can be made.

@@ -1,5 +1,5 @@
-//! The keys that the text of a known_hosts file holds for a server (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT"). Pure:
-//! root judges a file by this, without running a program.
+//! Reads the keys that the text of a known_hosts file holds for a server (sshd(8), "SSH_KNOWN_HOSTS FILE
+//! FORMAT"). Pure: root checks a file this way without running a program.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::pinned::{Marker, Pinned};
 
-/// The lines of `text` that are about the server `name`.
+/// Gives the lines of `text` that hold for the server `name`.
 #[must_use]
 pub(crate) fn of_text(text: &[u8], file: &Path, name: &str) -> Vec<Pinned> {
     let mut found = Vec::new();
@@ -46,7 +46,7 @@ pub(crate) fn of_text(text: &[u8], file: &Path, name: &str) -> Vec<Pinned> {
     found
 }
 
-/// `SHA256:…` of a key in base64, as `ssh-keygen -l` prints it.
+/// Computes the fingerprint `SHA256:…` of a key in base64, as `ssh-keygen -l` prints it.
 #[must_use]
 pub(crate) fn fingerprint(key: &str) -> Option<String> {
     let key = STANDARD.decode(key).ok()?;
@@ -54,14 +54,15 @@ pub(crate) fn fingerprint(key: &str) -> Option<String> {
     Some(format!("SHA256:{digest}"))
 }
 
-/// `ED25519` for `ssh-ed25519`, and so on.
+/// Shortens the kind of a key: `ED25519` for `ssh-ed25519`, and so on.
 pub(super) fn short_kind(kind: &str) -> String {
     let short = kind.strip_prefix("ssh-").unwrap_or(kind);
     let short = short.split("-sha2-").next().unwrap_or(short);
     short.to_ascii_uppercase()
 }
 
-/// Whether a line's first field means `name`: one of its patterns does, and none that begins with `!`.
+/// Whether the first field of a line matches `name`: one of its patterns does, and no pattern that begins
+/// with `!`.
 fn is_named(names: &str, name: &str) -> bool {
     if let Some(hashed) = names.strip_prefix("|1|") {
         return is_hash_of(hashed, name).unwrap_or(false);
@@ -79,7 +80,8 @@ fn is_named(names: &str, name: &str) -> bool {
     named
 }
 
-/// `SALT|HASH`, both in base64: the hash is the HMAC-SHA1 of the name, the salt its key.
+/// Whether `hashed` is a hash of `name`. It is written `SALT|HASH`, both in base64: the hash is the HMAC-SHA1
+/// of the name, the salt its key.
 fn is_hash_of(hashed: &str, name: &str) -> Option<bool> {
     let (salt, hash) = hashed.split_once('|')?;
     let mut mac = Hmac::<Sha1>::new_from_slice(&STANDARD.decode(salt).ok()?).ok()?;
@@ -87,8 +89,8 @@ fn is_hash_of(hashed: &str, name: &str) -> Option<bool> {
     Some(mac.verify_slice(&STANDARD.decode(hash).ok()?).is_ok())
 }
 
-/// Whether `pattern`, with `*` and `?`, fits all of `text`. Only the last star is ever gone back to, so no
-/// pattern takes longer than the product of both lengths.
+/// Whether `pattern`, with `*` and `?`, matches all of `text`. After a mismatch only the last star is tried
+/// again, so no pattern takes longer than the product of both lengths.
 fn fits(pattern: &[u8], text: &[u8]) -> bool {
     let (mut p, mut t) = (0, 0);
     let mut star: Option<(usize, usize)> = None;

@@ -1,13 +1,15 @@
-//! Host keys for people: what a server offers, what is pinned, and pinning what was confirmed.
+//! Host keys: the keys that a server offers, the keys that are pinned for it, and pinning a key that a person
+//! has confirmed.
 //!
-//! - [`place`]: the server as ssh resolves it, aliases and all, and the files of pinned keys.
-//! - [`offer`]: the keys it offers. ssh itself is asked, so jump hosts and aliases count.
-//! - [`pinned`]: the keys that those files hold for it; [`known`]: the same without a program.
-//! - [`trusted`]: which files root may be asked to work with.
-//! - [`edit`]: a file's text with a key replaced. [`write`](mod@write): the file, atomically.
+//! - [`place`]: the server as ssh resolves it, with host aliases, and the files of pinned keys.
+//! - [`offer`]: the keys that the server offers. ssh itself is run, so jump hosts and aliases are used.
+//! - [`pinned`]: the keys that those files hold for the server; [`known`]: the same without running a
+//!   program.
+//! - [`trusted`]: which of these files may be used by root.
+//! - [`edit`]: the text of a file with a key replaced. [`write`](mod@write): writing the file, atomically.
 //!
-//! Nothing here is done by a poll: a key is trusted because a person compared its fingerprint
-//! (rule 24).
+//! No poll uses this module: a key is only trusted because a person has compared its fingerprint (rule 24 in
+//! RULES.md).
 
 pub(crate) mod edit;
 pub(crate) mod error;
@@ -29,33 +31,34 @@ use crate::config::App;
 use crate::git::RepositoryUrl;
 use crate::repository::ssh_options;
 
-/// A server, what it offers and what is pinned for it.
+/// A server, the host keys that it offers and those that are pinned for it.
 #[derive(Debug)]
 pub(crate) struct Survey {
-    /// The server.
+    /// The server as ssh resolves it.
     pub place: Place,
-    /// What it offers, or why that could not be found out.
+    /// The host keys that the server offers, or why they could not be found out.
     pub offered: Result<Vec<Offered>, HostKeyError>,
-    /// What is pinned for it in any file that ssh looks into.
+    /// The host keys that are pinned for the server, in any file that ssh looks into.
     pub pinned: Vec<Pinned>,
 }
 
-/// What a pin came to.
+/// The result of pinning a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Change {
-    /// It was pinned already, and nothing else was in its way.
+    /// The key was pinned already, and no other pin had to be replaced.
     None,
-    /// It is pinned now.
+    /// The file of pinned keys was changed; the key is pinned now.
     Pinned {
-        /// Lines whose keys the server no longer offers, which are gone.
+        /// Removed lines, whose keys the server no longer offers.
         replaced: Vec<Pinned>,
     },
 }
 
-/// Looks at the server of `app` and at what is pinned for it. Changes nothing.
+/// Looks up the host keys that the server of `app` offers and those that are pinned for it. Changes nothing.
 ///
 /// # Errors
-/// The address is not ssh's, or OpenSSH cannot be asked; a server that does not answer is not one.
+/// The repository is not reached by ssh, or OpenSSH cannot be run. A server that does not answer is no error
+/// here, but in [`Survey::offered`].
 pub(crate) fn survey(app: &App) -> Result<Survey, HostKeyError> {
     let ssh = ssh_options(&app.ssh);
     let RepositoryUrl::Ssh {
@@ -84,11 +87,11 @@ pub(crate) fn survey(app: &App) -> Result<Survey, HostKeyError> {
 }
 
 impl Survey {
-    /// Pins the offered key with this fingerprint, in place of what the server no longer offers.
+    /// Pins the offered key with this fingerprint, in place of pinned keys that the server no longer offers.
     ///
     /// # Errors
-    /// The server does not offer it, it is revoked, or the file cannot be changed. Then it is as
-    /// it was.
+    /// The server does not offer the key, the key is revoked, or the file cannot be changed. The file then
+    /// stays as it was.
     pub(crate) fn pin(self, fingerprint: &str) -> Result<Change, HostKeyError> {
         let failed = |source| HostKeyError::Io {
             file: self.place.file.clone(),
@@ -99,7 +102,7 @@ impl Survey {
             read => read.map_err(failed)?,
         };
         let offered = self.offered?;
-        // Revoked anywhere is revoked.
+        // A key that is revoked in any of the files is refused.
         for file in &self.place.others {
             let elsewhere = fs::read(file).unwrap_or_default();
             let pinned = known::of_text(&elsewhere, file, &self.place.name);
@@ -113,11 +116,12 @@ impl Survey {
     }
 }
 
-/// What the file of pinned keys, whose text is `text`, becomes when the key with this fingerprint is pinned, if
-/// anything. Only pins of the same kind go with `same_kind`. Pure.
+/// Decides what the file of pinned keys, whose text is `text`, becomes when the key with this fingerprint is
+/// pinned; gives no text if nothing changes. With `same_kind`, only pins of the same kind of key are removed.
+/// Pure.
 ///
 /// # Errors
-/// The server does not offer the key, it is revoked, or a line that is in the way means other servers too.
+/// The server does not offer the key, the key is revoked, or a line to replace holds for other servers too.
 pub(crate) fn decide(
     place: &Place,
     offered: Vec<Offered>,
@@ -150,7 +154,7 @@ pub(crate) fn decide(
     Ok((Some(text), Change::Pinned { replaced: pinned }))
 }
 
-/// Refuses the key with this fingerprint if somebody has declared it bad.
+/// Refuses the key with this fingerprint if a file of pinned keys marks it as revoked.
 ///
 /// # Errors
 /// [`HostKeyError::Revoked`].

@@ -1,6 +1,6 @@
-//! The keys a server offers, asked by ssh itself on the way it would go: alias, port, jump host.
+//! Asks a server for its host keys. ssh itself connects, in the way that git would: alias, port, jump host.
 //!
-//! One connection for each kind of key, up to the key exchange and no further: no login is tried.
+//! One connection is made for each kind of key, up to the key exchange and no further: no login is tried.
 
 use std::fmt;
 use std::fs;
@@ -16,22 +16,23 @@ use crate::git::SshOptions;
 use crate::process::ask::ask;
 use crate::util::text;
 
-/// Kinds of host keys, as `HostKeyAlgorithms` has them; ssh's own order of preference.
+/// Kinds of host keys, as values of `HostKeyAlgorithms`, in ssh's own order of preference.
 const KINDS: [&str; 3] = [
     "ssh-ed25519",
     "ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521",
     "rsa-sha2-512,rsa-sha2-256",
 ];
 
-/// Time for one connection.
+/// Longest time for one connection.
 const DEADLINE: Duration = Duration::from_secs(40);
 
-/// What ssh says when the server has no key of the kind that is asked for; at a level that our
-/// usual one hides.
+/// What ssh prints if the server has no key of the requested kind. The log level that pp-fetcher usually sets
+/// for ssh hides this line.
 const NO_SUCH_KIND: &str = "no matching host key type";
 
-/// What makes ssh write the server's key into an empty file of ours and go no further. They win
-/// over the configuration and over what is always asked of ssh, because they come first.
+/// Options that make ssh write the server's key into an empty temporary file and go no further. They come
+/// first on the command line, so they take precedence over the configuration and over the options that are
+/// always set.
 const ONLY_THE_KEY: [&str; 13] = [
     "StrictHostKeyChecking=accept-new",
     "GlobalKnownHostsFile=/dev/null",
@@ -39,7 +40,7 @@ const ONLY_THE_KEY: [&str; 13] = [
     "VerifyHostKeyDNS=no",
     "HashKnownHosts=no",
     "CheckHostIP=no",
-    // A connection that is open already would show no key.
+    // A connection that is already open would show no key.
     "ControlMaster=no",
     "ControlPath=none",
     "PreferredAuthentications=none",
@@ -49,20 +50,21 @@ const ONLY_THE_KEY: [&str; 13] = [
     "LogLevel=INFO",
 ];
 
-/// A key that the server offers.
+/// A host key that the server offers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Offered {
-    /// `ED25519`, `ECDSA`, `RSA`.
+    /// The kind of the key: `ED25519`, `ECDSA`, `RSA`.
     pub kind: String,
-    /// `SHA256:…`
+    /// The fingerprint of the key: `SHA256:…`
     pub fingerprint: String,
-    /// Its line for a file of pinned keys.
+    /// The key's line for a file of pinned keys.
     pub line: String,
 }
 
 impl Offered {
-    /// The same, made anew from nothing but the kind and the key of its line, for the server `name`: for whoever
-    /// does not trust who has asked. `None` if the line is no such line or the fingerprint is not the key's.
+    /// Checks a key that was read from a process that is not trusted: makes it anew from nothing but the kind
+    /// and the key in its line, for the server `name`. `None` if the line has another form or the fingerprint
+    /// is not that of the key.
     #[must_use]
     pub(crate) fn proven(&self, name: &str) -> Option<Self> {
         let fit = |b: u8| b.is_ascii_alphanumeric() || b"._-:[]".contains(&b);
@@ -88,11 +90,11 @@ impl fmt::Display for Offered {
     }
 }
 
-/// Every kind of key that the server has.
+/// Asks the server for its host keys, one of each kind that it has.
 ///
 /// # Errors
-/// It does not answer, or has none. Part of an answer is none: what is missing from it would be
-/// taken for no longer offered.
+/// The server does not answer, or has no key. If one kind cannot be asked for, no keys are given: a missing
+/// key would be taken for one that the server no longer offers.
 pub(crate) fn offered(ssh: &SshOptions, target: Target<'_>) -> Result<Vec<Offered>, HostKeyError> {
     let mut all = Vec::new();
     for kind in KINDS {
@@ -124,7 +126,7 @@ fn of_kind(
     let mut switches = vec!["-n", "-T", "-o", &kind];
     switches.extend(ONLY_THE_KEY.iter().flat_map(|option| ["-o", option]));
     let mut command = ssh.towards(&switches, target.user, target.host, target.port)?;
-    // For a server that asks for no login at all.
+    // A command that does nothing, in case the server lets ssh in without any login.
     command.arg("true");
     let ran = ask(&command, b"", DEADLINE)?;
     let written = fs::read_to_string(&file).unwrap_or_default();

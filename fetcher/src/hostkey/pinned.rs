@@ -1,5 +1,5 @@
-//! The keys that a file of pinned ones holds for a server. `ssh-keygen -F` looks, so that hashed
-//! names and patterns count as they do for ssh.
+//! Finds the keys that a file of pinned keys holds for a server. `ssh-keygen -F` does the search, so that
+//! hashed names and patterns count as they do for ssh.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -11,34 +11,34 @@ use crate::process::ask::ask;
 
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// A line of a file of pinned keys.
+/// A line of a file of pinned keys, with the key that it holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Pinned {
-    /// The file.
+    /// The file of pinned keys.
     pub file: PathBuf,
-    /// The line, from 1.
+    /// The number of the line, from 1.
     pub line: usize,
-    /// What its key is other than the server's own.
+    /// The marker of the line, if its key is not simply the server's own.
     pub marker: Option<Marker>,
-    /// `ED25519`, `ECDSA`, `RSA`.
+    /// The kind of the key: `ED25519`, `ECDSA`, `RSA`.
     pub kind: String,
-    /// `SHA256:…`
+    /// The fingerprint of the key: `SHA256:…`
     pub fingerprint: String,
 }
 
-/// What a line begins with that holds another thing than a server's key.
+/// The marker at the beginning of a line whose key is not simply a server's own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Marker {
-    /// `@cert-authority`: it signs servers' keys.
+    /// `@cert-authority`: the key signs the keys of servers.
     Authority,
-    /// `@revoked`: it is never to be accepted.
+    /// `@revoked`: the key must never be accepted.
     Revoked,
 }
 
-/// The lines of `file` that are about the server `name`; none where there is no file.
+/// Gives the lines of `file` that hold for the server `name`; none if the file does not exist.
 ///
 /// # Errors
-/// The file cannot be read, or ssh-keygen not be asked.
+/// The file cannot be read, or ssh-keygen cannot be run.
 pub(crate) fn look(file: &Path, name: &str) -> Result<Vec<Pinned>, HostKeyError> {
     match File::open(file) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -50,11 +50,11 @@ pub(crate) fn look(file: &Path, name: &str) -> Result<Vec<Pinned>, HostKeyError>
     let mut command = Command::new("ssh-keygen");
     command.args(["-l", "-F", name, "-f"]).arg(file);
     let ran = ask(&command, b"", DEADLINE)?;
-    // Not found is an exit code other than 0, and nothing on stdout.
+    // If it finds nothing, ssh-keygen exits with a code other than 0 and prints nothing on stdout.
     Ok(read(&String::from_utf8_lossy(&ran.stdout), file))
 }
 
-/// Reads `# Host NAME found: line 3 REVOKED`, then `NAME ED25519 SHA256:… comment`.
+/// Parses the output: `# Host NAME found: line 3 REVOKED`, then `NAME ED25519 SHA256:… comment`.
 fn read(printed: &str, file: &Path) -> Vec<Pinned> {
     let mut found = Vec::new();
     let mut at = None;

@@ -1,4 +1,4 @@
-//! Where an address leads, as ssh itself resolves it: `ssh -G`.
+//! Resolves the address of a server as ssh itself does, by running `ssh -G`.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -8,42 +8,43 @@ use crate::git::SshOptions;
 use crate::process::ask::ask;
 use crate::util::text;
 
-/// Reading its configuration takes ssh some milliseconds; a `Match exec` in it may take more.
+/// Longest time for `ssh -G`: reading its configuration takes ssh some milliseconds; a `Match exec` in it may
+/// take more.
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// ssh's own port, which is left out of the name of a server.
+/// ssh's default port, which is not part of a server's name in a file of pinned keys.
 const PORT: u16 = 22;
 
-/// A server as an address names it.
+/// A server as a repository's address names it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Target<'a> {
-    /// The login.
+    /// The login name.
     pub user: Option<&'a str>,
-    /// Host name, address or alias.
+    /// The host name, IP address or alias.
     pub host: &'a str,
-    /// The port.
+    /// The port, if the address has one.
     pub port: Option<u16>,
 }
 
-/// A server as ssh reaches and knows it.
+/// A server as ssh connects to it and looks up its key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Place {
-    /// Its host name or address.
+    /// The host name or address that ssh connects to.
     pub host: String,
-    /// Its port.
+    /// The port that ssh connects to.
     pub port: u16,
-    /// What its keys are pinned under: `host`, `[host]:port`, or a `HostKeyAlias`.
+    /// The name that the server's keys are pinned under: `host`, `[host]:port`, or a `HostKeyAlias`.
     pub name: String,
-    /// The file of pinned keys that is ours to change.
+    /// The file of pinned keys that pp-fetcher changes.
     pub file: PathBuf,
-    /// Other files of pinned keys that ssh looks into.
+    /// The other files of pinned keys that ssh looks into.
     pub others: Vec<PathBuf>,
 }
 
-/// Asks ssh.
+/// Resolves `target` by running `ssh -G`.
 ///
 /// # Errors
-/// It cannot be asked, or does not say.
+/// ssh cannot be run, or its output lacks the server's address.
 pub(crate) fn resolve(ssh: &SshOptions, target: Target<'_>) -> Result<Place, HostKeyError> {
     let command = ssh.towards(&["-G"], target.user, target.host, target.port)?;
     let ran = ask(&command, b"", DEADLINE)?;
@@ -59,8 +60,8 @@ pub(crate) fn resolve(ssh: &SshOptions, target: Target<'_>) -> Result<Place, Hos
         })
 }
 
-/// Reads what `ssh -G` prints: a line for each option. Paths with blanks in them cannot be told
-/// apart there, so the configured file is taken from the configuration.
+/// Parses the output of `ssh -G`: a line for each option. In that output a path with a blank looks like two
+/// paths, so a configured file is taken from the configuration instead.
 fn read(printed: &str, configured: Option<&Path>) -> Option<Place> {
     let value = |name: &str| {
         let mut options = printed.lines().filter_map(|line| line.split_once(' '));

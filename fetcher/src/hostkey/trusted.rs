@@ -1,7 +1,8 @@
-//! Which files of ssh's root may be asked to work with: those that nobody else can have written.
+//! Decides which of ssh's files may be used by root: only files that nobody else can write.
 //!
 //! A `config` names programs that ssh runs (`Match exec`, `ProxyCommand`), and decides which server is meant;
-//! `known_hosts` decides whom it is taken for. The key itself is of no matter here: no login is tried.
+//! `known_hosts` decides which key is accepted as that server's. The private key does not matter here: no
+//! login is tried.
 
 use std::path::Path;
 
@@ -9,13 +10,13 @@ use pp_trusted::{Directory, Trust};
 
 use crate::config::Ssh;
 
-/// Largest of these files, in bytes.
+/// Size of the largest of these files that is read, in bytes.
 pub(crate) const LARGEST: u64 = 4 * 1024 * 1024;
 
-/// Checks the files that an app's `[ssh]` names.
+/// Checks that the files which an app's `[ssh]` names can only be written by root.
 ///
 /// # Errors
-/// Which file somebody else than root can write, and what to do.
+/// Which file a user other than root can write, and what to do.
 pub(crate) fn check(ssh: &Ssh) -> Result<(), String> {
     for (key, path) in [("config", &ssh.config), ("known_hosts", &ssh.known_hosts)] {
         if let Some(path) = path {
@@ -25,10 +26,10 @@ pub(crate) fn check(ssh: &Ssh) -> Result<(), String> {
     Ok(())
 }
 
-/// The directory of such a file, and what is in the file; `None` where it is not there.
+/// Opens the directory of such a file, and reads the file; `None` instead of its text if it does not exist.
 ///
 /// # Errors
-/// Somebody else than root can write the file or a directory above it.
+/// A user other than root can write the file or a directory above it.
 pub(crate) fn read(key: &str, path: &Path) -> Result<(Directory, Option<Vec<u8>>), String> {
     let told = |why: String| {
         format!(

@@ -1,18 +1,19 @@
-//! A file of pinned keys, written whole or not at all.
+//! Writes a file of pinned keys, whole or not at all.
 
 use std::fs::{self, File, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
 use std::path::Path;
 
-/// Readable for the fetcher's user whoever writes it: public keys are no secret.
+/// Mode of a new file: the fetcher's user must be able to read it, whichever user writes it. Public keys are
+/// no secret.
 const MODE: u32 = 0o644;
 
-/// Writes `text` to `path`: a new file in the same directory, fsynced, with the old one's owner and
-/// mode, renamed over it. A symbolic link stays one.
+/// Writes `text` to `path`: a new file in the same directory gets the old file's owner and mode, is synced,
+/// and is renamed over the old file. If `path` is a symbolic link, the file that it leads to is replaced.
 ///
 /// # Errors
-/// What the kernel says; the old file is then still there, whole.
+/// The error of the kernel; the old file is then still there, whole.
 pub(crate) fn write(path: &Path, text: &[u8]) -> io::Result<()> {
     let (path, old) = match fs::canonicalize(path) {
         Ok(real) => {
@@ -29,7 +30,7 @@ pub(crate) fn write(path: &Path, text: &[u8]) -> io::Result<()> {
     file.write_all(text)?;
     let mode = old.as_ref().map_or(MODE, |old| old.mode() & 0o7777);
     if let Some(old) = &old {
-        // Before the mode, which a change of owner takes bits from.
+        // The owner is changed before the mode, because a change of owner can clear bits of the mode.
         let now = file.as_file().metadata()?;
         if (old.uid(), old.gid()) != (now.uid(), now.gid()) {
             fchown(file.as_file(), Some(old.uid()), Some(old.gid()))?;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use thiserror::Error;
 
-use super::child::{AbortReason, Exit};
+use super::ending::{AbortReason, Exit};
 use super::tied;
 
 /// Most bytes of an answer.

@@ -23,6 +23,8 @@ use tokio::process::{Child, ChildStdin};
 use tokio::runtime::Runtime;
 use tokio::time::sleep;
 
+use super::ending::{AbortReason, Exit, LastWords};
+use super::start::{Output, start};
 use crate::stop::stop_requested;
 
 /// Most that is kept of standard error. The rest is read and forgotten, so that a program that talks much
@@ -40,44 +42,6 @@ const GLANCE: Duration = Duration::from_millis(100);
 
 /// How often a process that is about to end is looked at.
 const SHORT_GLANCE: Duration = Duration::from_millis(5);
-
-/// Why reading or writing was cut off by us.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum AbortReason {
-    /// The deadline has passed.
-    Deadline,
-    /// More bytes came than the budget allows.
-    Budget,
-    /// pp-fetcher was told to stop: a forge that stalls must not hold up the end of the service.
-    Stopped,
-}
-
-/// How a process ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Exit {
-    /// By itself, with this code.
-    Code(i32),
-    /// By this signal.
-    Signal(i32),
-}
-
-/// What a process left behind when it ended by itself.
-#[derive(Debug)]
-pub(crate) struct LastWords {
-    /// Its standard error, at most 16 KiB, as it came.
-    pub(crate) stderr: Vec<u8>,
-    /// How it ended; none if it had to be killed.
-    pub(crate) exit: Option<Exit>,
-}
-
-/// Where the output of a process goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Output {
-    /// Standard error is heard apart from the output.
-    Apart,
-    /// Both come as one, as on a terminal.
-    Merged,
-}
 
 /// A running process.
 #[derive(Debug)]
@@ -408,21 +372,6 @@ impl ChildProcess {
 impl Drop for ChildProcess {
     fn drop(&mut self) {
         self.end();
-    }
-}
-
-/// Starts the command. Another app's thread that is just starting a process may for a moment hold the file
-/// open that was written, and then that file cannot be executed (ETXTBSY): that passes.
-fn start(command: Command) -> io::Result<Child> {
-    let give_up = Instant::now() + Duration::from_secs(2);
-    let mut command = tokio::process::Command::from(command);
-    loop {
-        match command.spawn() {
-            Err(e) if e.kind() == ErrorKind::ExecutableFileBusy && Instant::now() < give_up => {
-                std::thread::sleep(SHORT_GLANCE);
-            }
-            other => return other,
-        }
     }
 }
 

@@ -10,10 +10,12 @@ use bytes::BytesMut;
 use nix::sys::signal::Signal;
 use thiserror::Error;
 
-use super::child::{AbortReason, ChildProcess, Exit, Output};
+use super::child::ChildProcess;
+use super::ending::{AbortReason, Exit};
 use super::environment::Environment;
 use super::latest::Latest;
 use super::script_supervisor::{self, GRACE};
+use super::start::Output;
 use crate::space;
 use crate::state::open;
 

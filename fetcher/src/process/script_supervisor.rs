@@ -25,7 +25,7 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-use super::child::Exit;
+use super::ending::Exit;
 
 /// The first argument of a supervisor; nobody else's.
 const ARGUMENT: &str = "--keep-script";

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use super::child::{ChildProcess, Output};
+use super::child::ChildProcess;
+use super::start::Output;
 
 /// Makes the kernel kill the program if pp-fetcher is killed (`PR_SET_PDEATHSIG`): a program of util-linux,
 /// because setting it between fork and exec would be unsafe code of ours. Without it, ssh ends when it next

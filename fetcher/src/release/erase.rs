@@ -1,4 +1,4 @@
-//! Removing a release's directory, and nothing else with it.
+//! Removes the directory of a release, and no data outside of it.
 
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -9,7 +9,8 @@ use super::layout::{Layout, NEXT_LINK, UNFINISHED};
 use crate::{crash, mounts};
 
 impl Layout {
-    /// Removes what a crash left half-made. Only under the app's lock.
+    /// Removes what a crash left half-made: links that did not become `current`, and unfinished releases.
+    /// Only call it while holding the app's lock.
     pub(crate) fn sweep(&self) {
         let leftovers = |directory: &Path, prefix: &str| -> Vec<PathBuf> {
             let entries = fs::read_dir(directory).into_iter().flatten().flatten();
@@ -21,7 +22,7 @@ impl Layout {
             };
             entries.filter(ours).map(|entry| entry.path()).collect()
         };
-        // What cannot be removed is in nobody's way: its name is never used again.
+        // An entry that cannot be removed does no harm: its name is never used again.
         for link in leftovers(self.root(), NEXT_LINK) {
             if link != self.back_link() {
                 let _ = fs::remove_file(link);
@@ -32,11 +33,11 @@ impl Layout {
         }
     }
 
-    /// Removes a release, first of all its name: a removal cut short leaves something that the sweep
-    /// knows.
+    /// Removes a release. Its directory is renamed first, so that a removal that is cut short leaves a
+    /// directory that [`Layout::sweep`] recognizes.
     ///
     /// # Errors
-    /// What the system says, or that something is mounted in it.
+    /// The error of the operating system, or a file system is mounted in the release.
     pub(crate) fn remove(&self, name: &str) -> io::Result<()> {
         let path = self.release(name);
         nothing_mounted(&path)?;
@@ -47,16 +48,16 @@ impl Layout {
     }
 }
 
-/// Removes a directory with all that is in it, but never what is mounted there: that is somebody's
-/// data, however it came there.
+/// Removes a directory with everything in it, unless a file system is mounted there: the data that is mounted
+/// there is not part of the release, however it came there.
 ///
 /// # Errors
-/// What the system says, or that something is mounted in it.
+/// The error of the operating system, or a file system is mounted in the directory.
 pub(super) fn erase(path: &Path) -> io::Result<()> {
     nothing_mounted(path)?;
     match fs::remove_dir_all(path) {
-        // Some tools make what they unpack read-only, and a directory that cannot be written cannot be
-        // emptied either.
+        // Some build tools make the directories that they unpack read-only, and a directory without write
+        // permission cannot be emptied.
         Err(error) if error.kind() == ErrorKind::PermissionDenied => {
             make_writable(path);
             fs::remove_dir_all(path)
@@ -77,11 +78,12 @@ fn nothing_mounted(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Lets the owner write into every directory below. What it cannot change stays as it is.
+/// Lets the owner write into `directory` and every directory below it. A directory whose mode cannot be
+/// changed stays as it is.
 fn make_writable(directory: &Path) {
     let _ = fs::set_permissions(directory, fs::Permissions::from_mode(0o700));
     for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
-        // The type of the entry itself: a link is not followed.
+        // The type of the entry itself: a symbolic link is not followed.
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             make_writable(&entry.path());
         }

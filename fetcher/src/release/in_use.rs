@@ -1,8 +1,8 @@
-//! What running processes still have of an app's releases: a worker that has not been restarted loads
-//! its next module, or the pages of a library that it has mapped, from the release it began in.
+//! Finds the releases that running processes still use: a process that has not been restarted loads its next
+//! module, or the pages of a library that it has mapped, from the release that it was started in.
 //!
-//! The kernel tells this of our own user's processes only (of all, to root), and that is who runs
-//! the app. Paths are compared, not inodes: a process in another mount namespace counts if it sees
+//! The kernel shows this for processes of the own user only (to root, for all processes); the app's processes
+//! run as that user. Paths are compared, not inodes: a process in another mount namespace counts if it sees
 //! the release under the same path.
 
 use std::collections::BTreeSet;
@@ -11,8 +11,8 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-/// The directories right below `releases` that some process works in, has as its root, runs a
-/// program from, or has a file of open or mapped.
+/// Gives the directories right below `releases` that some process has as its working directory or root, runs
+/// a program from, or has a file of open or mapped.
 pub(super) fn in_use(releases: &Path) -> BTreeSet<PathBuf> {
     let releases = releases
         .canonicalize()
@@ -47,7 +47,7 @@ fn is_number(name: &OsStr) -> bool {
     name.as_bytes().iter().all(u8::is_ascii_digit)
 }
 
-/// The files in a `maps` file: what begins with the line's first slash.
+/// Gives the files that a `maps` file of proc(5) names: each path begins with the first slash of its line.
 fn mapped(maps: &[u8]) -> impl Iterator<Item = &Path> {
     let lines = maps.split(|byte| *byte == b'\n');
     lines.filter_map(|line| {
@@ -94,7 +94,8 @@ mod tests {
                 .current_dir(release("01").join("deep"))
                 .spawn()
                 .unwrap(),
-            // Started by another process: see ETXTBSY.
+            // Started through a shell: this process may still have the copied program open for writing
+            // (ETXTBSY).
             Command::new("sh")
                 .args(["-c", "exec \"$0\" 60"])
                 .arg(release("02").join("sleep"))
@@ -127,7 +128,7 @@ mod tests {
             }
             Err(error) => eprintln!("SKIPPED a mapped file: python3: {error}"),
         }
-        // The shell takes a moment to become the program.
+        // The shell takes a moment to execute the program.
         let until = std::time::Instant::now() + std::time::Duration::from_secs(20);
         let expected: BTreeSet<_> = expected.into_iter().collect();
         while in_use(&releases) != expected && std::time::Instant::now() < until {

@@ -1,4 +1,4 @@
-//! Names and places below an app's root.
+//! Names and paths below an app's root directory.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -15,20 +15,21 @@ pub(super) const UNFINISHED: &str = ".new-";
 /// Prefix of a link that is about to become `current`.
 pub(super) const NEXT_LINK: &str = ".current-";
 
-/// The old link's other name. The sweep leaves it: an attempt that was cut short may need it.
+/// A second name of the link that `current` was before the last switch. [`Layout::sweep`] leaves it in place:
+/// an attempt that was cut short may need it to go back.
 const BACK_LINK: &str = ".current-back";
 
-/// The file in a release that says what it was made of.
+/// The file in a release that holds the revision that the release was made of.
 const REVISION_FILE: &str = "REVISION";
 
-/// An app's root.
+/// The root directory of an app, with the paths below it.
 #[derive(Debug, Clone)]
 pub struct Layout {
     root: PathBuf,
 }
 
 impl Layout {
-    /// The layout below `root`.
+    /// Names the layout below `root`. Opens nothing.
     #[must_use]
     pub fn new(root: &Path) -> Self {
         Self {
@@ -36,66 +37,67 @@ impl Layout {
         }
     }
 
-    /// Makes the root, `releases/` and `shared/`, as far as they are not there, with the setgid bit: what
-    /// anybody makes in them belongs to their group.
+    /// Makes the root, `releases/` and `shared/`, as far as they do not exist, with the setgid bit: files
+    /// that any user makes in them belong to the directory's group.
     ///
     /// # Errors
-    /// What the system says, with the directory.
+    /// The error of the operating system, with the directory that it is about.
     pub fn create(&self) -> Result<(), (PathBuf, io::Error)> {
         for directory in [self.root.clone(), self.releases(), self.shared()] {
             if directory.symlink_metadata().is_ok() {
                 continue;
             }
             fs::create_dir_all(&directory).map_err(|e| (directory.clone(), e))?;
-            // Not ours to set where the group is not ours.
+            // Fails if this process is not in the directory's group; the directory can be used all the same.
             let _ = fs::set_permissions(&directory, fs::Permissions::from_mode(0o2775));
         }
         Ok(())
     }
 
-    /// The root itself.
+    /// Gives the root directory itself.
     #[must_use]
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// The link that the units' `WorkingDirectory` goes through.
+    /// Gives the path of the link `current`, which the units' `WorkingDirectory` leads through.
     #[must_use]
     pub fn current_link(&self) -> PathBuf {
         self.root.join("current")
     }
 
-    /// What `current` was before the last switch, until that has proved good.
+    /// Gives the path of the link that `current` was before the last switch. It exists until the new release
+    /// has been found good.
     #[must_use]
     pub fn back_link(&self) -> PathBuf {
         self.root.join(BACK_LINK)
     }
 
-    /// Where releases are.
+    /// Gives the directory of the releases.
     #[must_use]
     pub fn releases(&self) -> PathBuf {
         self.root.join("releases")
     }
 
-    /// What outlives releases.
+    /// Gives the directory of the paths that outlive releases.
     #[must_use]
     pub fn shared(&self) -> PathBuf {
         self.root.join("shared")
     }
 
-    /// A release's directory.
+    /// Gives the directory of the release `name`.
     #[must_use]
     pub fn release(&self, name: &str) -> PathBuf {
         self.releases().join(name)
     }
 
-    /// Where a release is written before it gets its name.
+    /// Gives the directory in which a release is written before it gets its final name.
     #[must_use]
     pub fn unfinished(&self, name: &str) -> PathBuf {
         self.releases().join(format!("{UNFINISHED}{name}"))
     }
 
-    /// A name that no release has: UTC time and short revision, so that names sort by age.
+    /// Gives a name that no release has: UTC time and short revision, so that names sort by age.
     #[must_use]
     pub fn new_name(&self, now: Timestamp, revision: &Revision) -> String {
         let base = format!("{}-{}", now.strftime("%Y%m%dT%H%M%SZ"), revision.short());
@@ -107,11 +109,11 @@ impl Layout {
             .unwrap_or(base)
     }
 
-    /// The name of the release `current` points at; `None` if there is no such link.
+    /// Gives the name of the release that `current` points at; `None` if there is no such link.
     ///
     /// # Errors
-    /// `current` cannot be read, or is not a link into `releases/`: what it is then is not ours
-    /// to replace.
+    /// `current` cannot be read, or is not a link into `releases/`: pp-fetcher did not make it then, and must
+    /// not replace it.
     pub fn current(&self) -> io::Result<Option<String>> {
         let link = self.current_link();
         let target = match fs::read_link(&link) {
@@ -143,11 +145,11 @@ impl Layout {
         })
     }
 
-    /// Writes down what a release is made of, durably; not where the repository has something of that
-    /// name, of whatever kind. Whether it was written.
+    /// Writes the revision of a release into its file [`REVISION_FILE`], durably, unless the repository has
+    /// an entry of that name, of any kind. Gives whether the file was written.
     ///
     /// # Errors
-    /// What the system says.
+    /// The error of the operating system.
     pub fn write_revision(release: &Path, revision: &Revision) -> io::Result<bool> {
         let mut file = match File::create_new(release.join(REVISION_FILE)) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(false),
@@ -158,13 +160,13 @@ impl Layout {
         Ok(true)
     }
 
-    /// What a release was made of, as far as it says: a file of the repository's own that has that name
-    /// is told by the release's name.
+    /// Reads the revision that a release was made of from its file [`REVISION_FILE`]. A file of that name may
+    /// belong to the repository instead, so the revision only counts if the release's name contains it.
     #[must_use]
     pub fn revision_of(&self, name: &str) -> Option<Revision> {
         let path = self.release(name).join(REVISION_FILE);
         let found = path.symlink_metadata().ok()?;
-        // All digits and a newline.
+        // A revision's digits and a newline are shorter than that.
         let text =
             (found.is_file() && found.len() < 64).then(|| fs::read_to_string(&path).ok())??;
         let revision = Revision::parse(text.trim()).ok()?;

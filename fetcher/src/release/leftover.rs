@@ -1,5 +1,5 @@
-//! Old releases that could not be removed: somebody else's files in them, mostly what root's python has
-//! compiled there.
+//! Finds old releases that could not be removed because they hold files of another user, mostly bytecode that
+//! a python run by root has compiled there.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -13,19 +13,20 @@ use super::place::user;
 /// Most entries that are looked at in one release: enough for any app, and no load for `status`.
 const MOST: usize = 100_000;
 
-/// What is left of a release that could not be removed.
+/// A release that could not be removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Leftover {
-    /// The directory.
+    /// The directory of the release.
     pub directory: PathBuf,
-    /// What is in the way.
+    /// The first file or directory in it that belongs to another user.
     pub path: PathBuf,
-    /// To whom that belongs.
+    /// The name of that user.
     pub owner: String,
 }
 
 impl Layout {
-    /// What could not be removed, because it does not belong to the owner of `releases/`.
+    /// Gives the releases that could not be removed, because they hold files of another user than the owner
+    /// of `releases/`.
     #[must_use]
     pub fn leftovers(&self) -> Vec<Leftover> {
         let Ok(owner) = fs::metadata(self.releases()).map(|found| found.uid()) else {
@@ -38,7 +39,8 @@ impl Layout {
         let unfinished = |path: &PathBuf| {
             let name = path.file_name().unwrap_or_default().as_encoded_bytes();
             let release = name.strip_prefix(UNFINISHED.as_bytes());
-            // The command for root names nothing that has another form than what we make.
+            // `status` prints a command for root with these names: only names of the form that pp-fetcher
+            // makes are in it.
             release.is_some_and(|name| name.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'-'))
         };
         let directories = entries.map(|entry| entry.path()).filter(unfinished);
@@ -54,7 +56,7 @@ impl Layout {
     }
 }
 
-/// The first entry below `directory` that does not belong to `owner`.
+/// Gives the first entry below `directory` that does not belong to `owner`, with its owner.
 fn foreign(directory: &Path, owner: u32) -> Option<(PathBuf, u32)> {
     let mut left = vec![directory.to_owned()];
     let mut seen = 0;

@@ -1,11 +1,11 @@
 //! The directories of one app: `releases/`, `shared/` and `current`.
 //!
-//! - [`layout`]: names and places, and what a crash may leave there.
-//! - [`switch`]: the one step that changes what is served.
+//! - [`layout`]: names and paths, and what a crash may leave there.
+//! - [`switch`]: the one step that changes which release is served.
 //! - [`shared`]: paths that outlive releases.
-//! - [`place`]: whether they can be made at all.
-//! - [`prune`]: which releases go. `in_use`: what keeps them. `erase`: how they go.
-//!   [`leftover`]: what could not go.
+//! - [`place`]: whether these directories can be made at all.
+//! - [`prune`]: which releases are removed. `in_use`: which releases running processes use. `erase`: the
+//!   removal. [`leftover`]: releases that could not be removed.
 
 mod erase;
 mod in_use;

@@ -1,4 +1,5 @@
-//! Whether an app's root can hold releases: there, writable, and the group's.
+//! Checks whether an app's root can hold releases: it exists or can be made, is writable, and belongs to the
+//! right group.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,10 +11,11 @@ use nix::unistd::{AccessFlags, Gid, Group, Uid, User, access, getegid, geteuid};
 
 use crate::space;
 
-/// Looks at `root` and what is in it; gives what is not as the manual page says.
+/// Checks `root` and the directories in it. Gives remarks about settings that differ from those in the manual
+/// page.
 ///
 /// # Errors
-/// What keeps releases from being made there, with path, owner and mode, and the mend.
+/// The reason why no release can be made there, with path, owner and mode, and how to fix it.
 pub(crate) fn look(root: &Path) -> Result<Vec<String>, String> {
     if root.symlink_metadata().is_err() {
         return missing(root).map(|()| Vec::new());
@@ -74,7 +76,7 @@ fn may_write(path: &Path) -> bool {
     access(path, AccessFlags::W_OK | AccessFlags::X_OK).is_ok()
 }
 
-/// `/srv belongs to root:root, mode 0755`.
+/// Describes owner and mode of `path`: `/srv belongs to root:root, mode 0755`.
 fn owned(path: &Path) -> String {
     match fs::metadata(path) {
         Ok(found) => format!(
@@ -88,7 +90,7 @@ fn owned(path: &Path) -> String {
     }
 }
 
-/// What stands against nothing and goes wrong one day: files that the group cannot write.
+/// Gives remarks about settings that prevent no deploy now but lead to files that the group cannot write.
 fn remarks(root: &Path) -> Vec<String> {
     let Ok(found) = fs::metadata(root) else {
         return Vec::new();
@@ -112,13 +114,15 @@ fn remarks(root: &Path) -> Vec<String> {
     remarks
 }
 
-/// The directories in a build's environment that it could write if this service's unit let it.
+/// Gives a remark for each directory in the build script's environment that is writable by owner and mode,
+/// but read-only in the unit that this process runs in.
 #[must_use]
 pub(crate) fn look_at_environment(environment: &BTreeMap<String, String>) -> Vec<String> {
     let read_only = |value: &String| {
         let path = Path::new(value);
         let there = path.ancestors().find(|path| path.is_dir())?;
-        // The kernel looks at owner and mode first: what is not ours to write is no mistake.
+        // The kernel checks owner and mode first: a directory that this user may not write anyway is no
+        // mistake.
         let refused = access(there, AccessFlags::W_OK).err()?;
         (path.is_absolute() && refused == Errno::EROFS).then(|| space::read_only(there))?
     };
@@ -131,14 +135,14 @@ pub(crate) fn look_at_environment(environment: &BTreeMap<String, String>) -> Vec
     remarks
 }
 
-/// A user's name, or the number.
+/// Gives a user's name, or the number if the user has no name.
 #[must_use]
 pub(crate) fn user(uid: Uid) -> String {
     let known = User::from_uid(uid).ok().flatten();
     known.map_or_else(|| uid.to_string(), |user| user.name)
 }
 
-/// A group's name, or the number.
+/// Gives a group's name, or the number if the group has no name.
 #[must_use]
 pub(crate) fn group(gid: Gid) -> String {
     let known = Group::from_gid(gid).ok().flatten();

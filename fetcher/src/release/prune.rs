@@ -1,4 +1,4 @@
-//! Which releases go, and what keeps one that would.
+//! Decides which old releases are removed, and removes them unless a process still uses them.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -7,28 +7,29 @@ use super::in_use::in_use;
 use super::layout::Layout;
 use crate::state::State;
 
-/// Which release that failed stays for somebody to look into.
+/// Which failed release stays on disk, so that a person can look into it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Failed<'a> {
-    /// The latest there is.
+    /// The latest failed release on disk.
     Latest,
-    /// This one, which has just failed.
+    /// The release of this name, which has just failed.
     This(&'a str),
-    /// None: the room is needed.
+    /// No failed release stays: the room on the disk is needed.
     None,
 }
 
-/// What came of pruning.
+/// The result of pruning.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Pruned {
-    /// Releases that are gone.
+    /// Names of the releases that were removed.
     pub gone: Vec<String>,
-    /// What could not be removed: a sentence for each.
+    /// Releases that could not be removed: a sentence for each.
     pub left: Vec<String>,
 }
 
-/// The releases among `on_disk` that may go: all but what `current` points at, what is being
-/// tried, the live one and the good ones before it, `keep` in all, and one that `failed`.
+/// Gives the releases among `on_disk` that may be removed. These stay: the release that `current` points at,
+/// the releases of a running or stuck attempt, the live release and the good ones before it, `keep` in all,
+/// and one failed release as `failed` says.
 #[must_use]
 pub(crate) fn superfluous(
     state: &State,
@@ -48,7 +49,7 @@ pub(crate) fn superfluous(
     let failures = on_disk.iter().map(String::as_str);
     let failures = failures.filter(|name| !ever_good.contains(name));
     match failed {
-        // Names begin with the time.
+        // The latest name is the latest release: names begin with the time.
         Failed::Latest => stays.extend(failures.max()),
         Failed::This(name) => stays.extend(failures.filter(|other| *other == name)),
         Failed::None => {}
@@ -61,7 +62,7 @@ pub(crate) fn superfluous(
 }
 
 impl Layout {
-    /// The names of all releases on disk.
+    /// Gives the names of all releases on disk.
     #[must_use]
     pub fn on_disk(&self) -> Vec<String> {
         let entries = fs::read_dir(self.releases())
@@ -72,11 +73,11 @@ impl Layout {
         names.filter(|name| !name.starts_with('.')).collect()
     }
 
-    /// Removes superfluous releases and forgets them; those in use by a process stay for now.
-    /// Whatever goes wrong here is left for the next time: pruning never fails a deploy.
+    /// Removes superfluous releases from the disk and from `state`; a release that a process uses stays for
+    /// now. An error here is left to the next pruning: it never fails a deploy.
     pub fn prune(&self, state: &mut State, keep: usize, failed: Failed<'_>) -> Pruned {
         let mut pruned = Pruned::default();
-        // What `current` is then, the attempt says.
+        // Why `current` cannot be read is reported by the attempt itself.
         let Ok(current) = self.current() else {
             return pruned;
         };
@@ -95,7 +96,7 @@ impl Layout {
                     "the old release {name} could not be removed: {error}"
                 ));
             }
-            // Half of it may be left, but no longer under its name.
+            // A part of the release may be left, but no longer under the release's name.
             if path.symlink_metadata().is_err() {
                 pruned.gone.push(name);
             }
@@ -143,7 +144,7 @@ mod tests {
             names(&["01", "02", "04", "06"]),
             "03, 05 are good, 07 failed last"
         );
-        // A clock that was put back: the last one that failed has not the latest name.
+        // A clock that was set back: the last failed release does not have the latest name.
         let gone = superfluous(&state, Some("05"), &disk, 2, Failed::This("04"));
         assert_eq!(gone, names(&["01", "02", "06", "07"]));
         let gone = superfluous(&state, Some("05"), &disk, 3, Failed::This("03"));

@@ -1,4 +1,4 @@
-//! Paths that outlive releases: kept in `shared/`, linked into every release.
+//! Paths that outlive releases: stored in `shared/`, and linked into every release.
 
 use std::fs;
 use std::io;
@@ -10,40 +10,40 @@ use thiserror::Error;
 use super::layout::Layout;
 use crate::config::settings::SharedPath;
 
-/// Why a shared path is not linked.
+/// Why a shared path cannot be linked into a release.
 #[derive(Debug, Error)]
 pub enum SharedError {
-    /// The repository has a symbolic link there, or on the way there.
+    /// The repository has a symbolic link at the shared path, or at a directory above it.
     #[error(
         "{0} is a symbolic link in the repository: what is kept outside of releases must not depend on where \
          that leads\n  take the link out of the repository, or the path out of `shared`"
     )]
     Link(String),
-    /// The system.
+    /// The error of the operating system.
     #[error(transparent)]
     Io(#[from] io::Error),
 }
 
-/// What becomes of a shared path at the next deploy.
+/// What the next deploy does with a shared path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Will {
-    /// As it is written.
+    /// The path as it is written in the configuration.
     pub path: PathBuf,
-    /// A directory is made; otherwise it is a file.
+    /// Whether the path is a directory; otherwise it is a file.
     pub directory: bool,
-    /// Something is kept there already.
+    /// Whether `shared/` already has an entry at this path.
     pub kept: bool,
 }
 
 impl Layout {
-    /// Links every shared path into `release`, an absolute directory below `releases/`. Gives the files
-    /// that are nowhere yet, in `shared/`.
+    /// Links every shared path into `release`, an absolute directory below `releases/`. Gives the paths in
+    /// `shared/` of the files that do not exist yet.
     ///
-    /// What the repository itself has at such a path becomes the first content of `shared/`, and
-    /// is dropped from later releases: the app's own data is never overwritten by a push.
+    /// A file or directory that the repository has at a shared path is moved to `shared/` once, as its first
+    /// content, and is dropped from later releases: the app's own data is never overwritten by a push.
     ///
     /// # Errors
-    /// What the system says, or the repository has a link there; with the path.
+    /// The error of the operating system, or the repository has a symbolic link there; with the shared path.
     pub fn link_shared(
         &self,
         release: &Path,
@@ -59,7 +59,7 @@ impl Layout {
         Ok(missing)
     }
 
-    /// What would become of each shared path, as far as `shared/` tells.
+    /// Foresees what the next deploy does with each shared path, as far as `shared/` shows it.
     #[must_use]
     pub fn will_share(&self, paths: &[SharedPath]) -> Vec<Will> {
         let will = |shared: &SharedPath| {
@@ -73,7 +73,7 @@ impl Layout {
         paths.iter().map(will).collect()
     }
 
-    /// Whether the link leads to something.
+    /// Links one shared path into `release`. Gives whether the link leads to an existing entry.
     fn link_one(&self, release: &Path, shared: &SharedPath) -> Result<bool, SharedError> {
         let kept = self.shared().join(&shared.path);
         let link = release.join(&shared.path);
@@ -90,15 +90,15 @@ impl Layout {
             (true, true) if link.symlink_metadata()?.is_dir() => fs::remove_dir_all(&link)?,
             (true, true) => fs::remove_file(&link)?,
             (false, false) if shared.directory => fs::create_dir_all(&kept)?,
-            // A file that the app makes itself, such as a database: a link to where it will be.
+            // A file that the app makes itself, such as a database: the link leads to where the file will be.
             (_, false) => {}
         }
         symlink(self.relative(&shared.path), &link)?;
         Ok(fs::metadata(&kept).is_ok())
     }
 
-    /// From a link inside a release to `shared/`: `../../shared/db.sqlite3`, so that the whole
-    /// root can be moved.
+    /// Gives the target of a link from inside a release to `shared/`. It is relative, such as
+    /// `../../shared/db.sqlite3`, so that the whole root can be moved.
     fn relative(&self, path: &Path) -> PathBuf {
         let up = path.components().count() + 1;
         let mut target: PathBuf = std::iter::repeat_n("..", up).collect();
@@ -108,8 +108,8 @@ impl Layout {
     }
 }
 
-/// No directory that leads to a shared path is a link of the repository's: what is made there would lie
-/// elsewhere.
+/// Checks that no directory above a shared path is a symbolic link of the repository: entries made there
+/// would lie outside of the release.
 fn no_link_on_the_way(release: &Path, path: &Path) -> Result<(), SharedError> {
     let mut at = release.to_owned();
     for part in path.parent().into_iter().flat_map(Path::components) {

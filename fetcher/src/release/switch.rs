@@ -1,4 +1,4 @@
-//! The one step that changes what is served: `current` is replaced by rename(2).
+//! The one step that changes which release is served: the link `current` is replaced by rename(2).
 
 use std::fs::{self, File};
 use std::io;
@@ -11,12 +11,12 @@ use super::layout::{Layout, NEXT_LINK};
 use crate::crash;
 
 impl Layout {
-    /// Makes what a new release holds durable, with what its build has written and the links to
-    /// `shared/`: after a power cut `current` must not lead to empty files. One `syncfs`, as nobody
-    /// knows which files a build has touched.
+    /// Makes a new release durable, with the files that its build script has written and the links to
+    /// `shared/`: after a power cut `current` must not lead to empty files. It is one `syncfs`, because it is
+    /// not known which files a build script has written.
     ///
     /// # Errors
-    /// What the system says: the disk has not taken everything.
+    /// The error of the operating system: not everything was written to the disk.
     pub fn sync(&self, release: &str) -> io::Result<()> {
         let release = File::open(self.release(release))?;
         let shared = File::open(self.shared())?;
@@ -27,19 +27,19 @@ impl Layout {
         Ok(())
     }
 
-    /// Points `current` at `release`, durably, and reads it back.
+    /// Points `current` at `release`, durably, and reads the link back.
     ///
-    /// Whoever opens `current` meanwhile finds the old release or the new one, never neither.
+    /// A process that opens `current` meanwhile finds the old release or the new one, never neither.
     ///
     /// # Errors
-    /// What the system says, or that the link is not what was written.
+    /// The error of the operating system, or the link does not point at `release` afterwards.
     pub fn switch(&self, release: &str) -> io::Result<()> {
         if !self.release(release).is_dir() {
             return Err(io::Error::other(format!("the release {release} is gone")));
         }
         let next = match self.next_link(release) {
             Ok(next) => {
-                // A second name of the old link: with it the way back takes no room on the disk.
+                // A second name of the old link: switching back then needs no room on the disk.
                 let _ = fs::remove_file(self.back_link());
                 let _ = fs::hard_link(self.current_link(), self.back_link());
                 next
@@ -61,7 +61,8 @@ impl Layout {
         }
     }
 
-    /// Forgets the way back: the attempt that might have needed it has ended.
+    /// Removes the link that leads back to the previous release: the attempt that might have needed it has
+    /// ended.
     pub fn stay(&self) {
         let _ = fs::remove_file(self.back_link());
     }
@@ -71,7 +72,8 @@ impl Layout {
         target.is_ok_and(|target| target == Path::new("releases").join(release))
     }
 
-    /// A link of its own for each switch, so that a leftover can never be renamed by mistake.
+    /// Makes a link to `release` under a new name for each switch, so that a link left by a crash is never
+    /// renamed to `current` by mistake.
     fn next_link(&self, release: &str) -> io::Result<std::path::PathBuf> {
         let target = format!("releases/{release}");
         let made = tempfile::Builder::new()

@@ -1,7 +1,7 @@
-//! `pp-fetcher run`: every app at its interval, until told to stop.
+//! `pp-fetcher run`: polls every app at its interval, until a signal stops it.
 //!
-//! - [`rest`]: waiting that can be ended.
-//! - [`watchdog`]: whether anything hangs, for systemd.
+//! - [`rest`]: waiting between two polls, which a signal can end.
+//! - [`watchdog`]: reports to systemd whether any pass hangs.
 
 pub(crate) mod rest;
 pub(crate) mod watchdog;
@@ -19,11 +19,11 @@ use crate::stop;
 use rest::Rest;
 use watchdog::Watchdog;
 
-/// Within this time after the start every app is polled for the first time.
+/// Longest time from the start of the service to the first poll of each app.
 const FIRST_WITHIN: Duration = Duration::from_secs(5);
 
-/// Serves the apps of `config`, polling each with `poll`, until SIGTERM or SIGINT; `reload` reads the
-/// configuration again at SIGHUP. A pass under way is finished, or abandoned before its switch.
+/// Serves the apps of `config`: polls each app with `poll`, until SIGTERM or SIGINT; `reload` reads the
+/// configuration again at SIGHUP. A running pass is finished, or abandoned if it has not reached its switch.
 ///
 /// # Errors
 /// Signals cannot be received.
@@ -41,12 +41,12 @@ pub(crate) fn run(
         if signal != SIGHUP {
             return Ok(());
         }
-        // A mistake in the new files is told; the old configuration goes on.
+        // A mistake in the new files is reported; the old configuration stays in use.
         config = reload().unwrap_or(config);
     }
 }
 
-/// Serves until the next signal has come and every pass has ended.
+/// Serves the apps until the next signal has come and every running pass has ended. Gives the signal.
 fn until_signal(apps: &[App], signals: &mut Signals, poll: &(impl Fn(&App) + Sync)) -> i32 {
     let (rest, watchdog, all_ended) = (Rest::default(), Watchdog::default(), Rest::default());
     thread::scope(|scope| {
@@ -71,22 +71,23 @@ fn until_signal(apps: &[App], signals: &mut Signals, poll: &(impl Fn(&App) + Syn
     })
 }
 
-/// One app, in a thread of its own: another app's long build does not hold it up.
+/// Serves one app, in a thread of its own: a long build of another app does not delay its polls.
 fn serve(app: &App, rest: &Rest, watchdog: &Watchdog, poll: &impl Fn(&App)) {
     let mut wait = share_of(FIRST_WITHIN);
     while !rest.ends_within(wait) {
         watchdog.during(app, || poll(app));
-        // Up to a tenth more, so that many hosts do not ask one forge in step.
+        // A random addition of up to a tenth of the interval, so that many hosts do not ask one forge at the
+        // same time.
         wait = app.interval + share_of(app.interval / 10);
     }
 }
 
 fn tell(states: &[NotifyState<'_>]) {
-    // Not started by systemd, or it does not listen: nothing depends on it.
+    // Fails if systemd did not start this process or does not listen: nothing depends on the notification.
     let _ = sd_notify::notify(states);
 }
 
-/// What `systemctl status` shows.
+/// Makes the status line that `systemctl status` shows.
 fn status(config: &Config) -> String {
     let names: Vec<_> = config.apps.iter().map(|app| app.name.as_str()).collect();
     let polled = if names.is_empty() {
@@ -101,7 +102,7 @@ fn status(config: &Config) -> String {
     }
 }
 
-/// A random share of `most`. The seed of a hash map is random enough for that.
+/// Gives a random share of `most`. The random seed of a hash map is good enough for that.
 fn share_of(most: Duration) -> Duration {
     let thousandths = u32::try_from(RandomState::new().hash_one(0) % 1000).unwrap_or_default();
     most * thousandths / 1000

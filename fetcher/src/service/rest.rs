@@ -1,9 +1,9 @@
-//! Waiting between two polls, which a signal ends.
+//! Waiting between two polls, which a signal can end.
 
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-/// The rest of every thread; ended once, for all.
+/// The waiting of all threads; it is ended once, for all of them.
 #[derive(Debug, Default)]
 pub(crate) struct Rest {
     over: Mutex<bool>,
@@ -11,13 +11,13 @@ pub(crate) struct Rest {
 }
 
 impl Rest {
-    /// Nobody rests from now on.
+    /// Ends all waiting, now and from now on.
     pub(crate) fn end(&self) {
         *self.over.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.changed.notify_all();
     }
 
-    /// Waits for this time, or until the end; whether it is the end.
+    /// Waits for `time`, or until the waiting is ended. Gives whether it was ended.
     pub(crate) fn ends_within(&self, time: Duration) -> bool {
         let over = self.over.lock().unwrap_or_else(PoisonError::into_inner);
         let waited = self.changed.wait_timeout_while(over, time, |over| !*over);

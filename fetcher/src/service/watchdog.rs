@@ -1,5 +1,5 @@
-//! Whether anything hangs: systemd is told that all is well only while no pass takes longer than
-//! all its own time-outs together.
+//! Detects a pass that hangs: systemd is notified only while no pass takes longer than all its own time-outs
+//! together.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,18 +10,18 @@ use sd_notify::NotifyState;
 use super::rest::Rest;
 use crate::config::App;
 
-/// What a pass may take beside its scripts, its fetches and the probes: restarts forth and back at 200 s
-/// each, waiting for the restarter's limit, and as much again.
+/// What a pass may take in addition to its scripts, fetches and probes: restarts of the new and the previous
+/// release at 200 s each, waiting for the restarter's limit, and as much again.
 const BESIDE: Duration = Duration::from_secs(45 * 60);
 
-/// The passes under way, each with the moment by which it must have ended.
+/// The running passes by app, each with the moment by which it must have ended.
 #[derive(Debug, Default)]
 pub(crate) struct Watchdog {
     under_way: Mutex<HashMap<String, Instant>>,
 }
 
 impl Watchdog {
-    /// Does `work` for `app`, under watch.
+    /// Runs `work` for `app`, and watches that it does not take too long.
     pub(crate) fn during(&self, app: &App, work: impl FnOnce()) {
         let scripts = app.deploy.build_timeout + app.hooks.timeout;
         let most = scripts + fetches(app) + looks(app) + BESIDE;
@@ -31,7 +31,8 @@ impl Watchdog {
         self.passes().remove(&app.name);
     }
 
-    /// Tells systemd that all is well, as long as it is, `every` so often until the end of `rest`.
+    /// Notifies systemd at the interval `every` that no pass hangs, as long as that is so, until `rest` is
+    /// ended.
     pub(crate) fn ping(&self, rest: &Rest, every: Duration) {
         while !rest.ends_within(every) {
             if self.well(Instant::now()) {
@@ -51,13 +52,15 @@ impl Watchdog {
     }
 }
 
-/// One conversation with each server, each with a time-out of its own.
+/// Gives the longest time for the fetches of a pass: one connection for the app and one for each submodule,
+/// each with a time-out of its own.
 fn fetches(app: &App) -> Duration {
     let servers = u32::try_from(app.submodules.len()).unwrap_or(u32::MAX);
     app.fetch.timeout.saturating_mul(servers.saturating_add(1))
 }
 
-/// The probes forth and back, and the look at the live app before: at most two requests that hang.
+/// Gives the longest time for the probes of the new and the previous release, and of the look at the live app
+/// before the attempt, in which at most two requests hang.
 fn looks(app: &App) -> Duration {
     2 * (app.health.within + app.health.steady + app.health.timeout)
 }

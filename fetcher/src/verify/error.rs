@@ -1,4 +1,4 @@
-//! Why a revision is not taken for signed: what happened, to what, why, and what to do.
+//! Why a revision is not accepted as signed. Each message states what happened, to what, why, and what to do.
 
 use std::path::PathBuf;
 
@@ -7,54 +7,54 @@ use thiserror::Error;
 use crate::deploy::FailureClass;
 use crate::process::ask::AskError;
 
-/// Anything but a good signature of somebody who may. `what` is the commit or the tag.
+/// Any result but a good signature of an allowed signer. `what` is the commit or the tag.
 #[derive(Debug, Error)]
 pub(crate) enum VerifyError {
-    /// There is no signature at all.
+    /// The object has no signature at all.
     #[error(
         "{what} is not signed, and `verify.allowed_signers` asks for it\n  \
          sign with an SSH key: git config gpg.format ssh; git config user.signingKey KEY.pub; \
          git commit -S (or git tag -s)"
     )]
     Unsigned {
-        /// The object.
+        /// The commit or tag.
         what: String,
     },
-    /// A signature of another kind.
+    /// The object has a signature that is not an SSH signature.
     #[error(
         "{what} has {kind} signature, and only SSH signatures are checked\n  \
          sign with an SSH key: git config gpg.format ssh; git config user.signingKey KEY.pub"
     )]
     Kind {
-        /// The object.
+        /// The commit or tag.
         what: String,
-        /// Which, with its article.
+        /// The kind of the signature, with its article.
         kind: &'static str,
     },
-    /// The signature is not one of what it stands on.
+    /// The signature does not belong to the text that it is attached to.
     #[error(
         "the signature of {what} is bad ({said}): it was changed after it was signed, or the \
          signature was made for something else\n  find out who pushed it before anything else; \
          a commit that is signed anew is taken"
     )]
     Bad {
-        /// The object.
+        /// The commit or tag.
         what: String,
-        /// What ssh-keygen says.
+        /// What ssh-keygen printed.
         said: String,
     },
-    /// The tag is signed, under another name.
+    /// The tag is signed under another name than the one it was found under.
     #[error(
         "the tag that was fetched as {reference} is signed under the name {name:?}: somebody gave an \
          old tag a new name\n  find out who pushed it before anything else"
     )]
     Renamed {
-        /// The ref it was found under.
+        /// The ref that the tag was found as.
         reference: String,
-        /// The name it was signed with.
+        /// The name that the tag was signed with.
         name: String,
     },
-    /// The signature is good, and nobody knows whose it is.
+    /// The signature is good, but the file of allowed signers does not have its key.
     #[error(
         "{what} is signed with the key {key}, and {} does not let that key sign now{}\n  \
          add its line there if it may (see ALLOWED SIGNERS in ssh-keygen(1)), or sign with a key \
@@ -62,45 +62,45 @@ pub(crate) enum VerifyError {
         file.display(), heard(said)
     )]
     Unknown {
-        /// The object.
+        /// The commit or tag.
         what: String,
         /// The key's kind and fingerprint.
         key: String,
-        /// The allowed signers.
+        /// The file of allowed signers.
         file: PathBuf,
-        /// What ssh-keygen says about lines of that file.
+        /// What ssh-keygen printed about lines of that file.
         said: String,
     },
-    /// The signer is known, and may not sign this.
+    /// The file of allowed signers has the signer, but does not allow this signature.
     #[error(
         "{what} is signed by somebody whom {} does not let sign it ({said})\n  \
          the line must allow the namespace \"git\"",
         file.display()
     )]
     NotAllowed {
-        /// The object.
+        /// The commit or tag.
         what: String,
-        /// The allowed signers.
+        /// The file of allowed signers.
         file: PathBuf,
-        /// Who, and what ssh-keygen says.
+        /// The principals of the key, each with what ssh-keygen printed.
         said: String,
     },
-    /// The file of allowed signers is of no use.
+    /// The file of allowed signers cannot be used.
     #[error(
         "the allowed signers {}: {why}; nothing is deployed without them\n  the user that pp-fetcher \
          runs as must be able to read the file, and only its owner and group to write it",
         file.display()
     )]
     File {
-        /// The file.
+        /// The file of allowed signers.
         file: PathBuf,
-        /// What is wrong.
+        /// What is wrong with the file.
         why: String,
     },
-    /// OpenSSH cannot be asked, or gave no answer.
+    /// OpenSSH cannot be run, or gave no answer.
     #[error("{0}\n  nothing is deployed without its answer; the next poll asks again")]
     Ask(#[from] AskError),
-    /// The signature cannot be handed to it.
+    /// No temporary file can be written that hands the signature to ssh-keygen.
     #[error(
         "no temporary file for the signature: {0}\n  is there room in /tmp, and may this user write?"
     )]
@@ -108,15 +108,15 @@ pub(crate) enum VerifyError {
     /// The object cannot be read.
     #[error("{what} cannot be read from the mirror: {why}")]
     Object {
-        /// The object.
+        /// The commit or tag.
         what: String,
-        /// What libgit2 says.
+        /// Why the object cannot be read.
         why: String,
     },
 }
 
 impl VerifyError {
-    /// Whose fault it is: the revision's, unless nothing could be said of it.
+    /// Gives the class of the failure: the revision is to blame, unless it could not be checked at all.
     #[must_use]
     pub(crate) fn class(&self) -> FailureClass {
         match self {

@@ -1,4 +1,5 @@
-//! ssh-keygen, asked about one signature: its own process group, a deadline, a bounded answer.
+//! Runs ssh-keygen to check one signature: in its own process group, with a deadline and a limit on its
+//! output.
 
 use std::ffi::OsStr;
 use std::io::Write;
@@ -14,9 +15,9 @@ use crate::process::ask::{Ran, ask};
 /// How ssh-keygen is run.
 #[derive(Debug, Clone)]
 pub(crate) struct Keygen {
-    /// The program.
+    /// The program to run.
     pub program: PathBuf,
-    /// Time for one question; then its whole group is killed.
+    /// Longest time for one run; after it the whole process group is killed.
     pub deadline: Duration,
 }
 
@@ -24,22 +25,23 @@ impl Default for Keygen {
     fn default() -> Self {
         Self {
             program: "ssh-keygen".into(),
-            // It takes some 15 ms; the rest is for a host that is very busy.
+            // A run takes some 15 ms; the rest is for a host that is very busy.
             deadline: Duration::from_secs(20),
         }
     }
 }
 
-/// A signature that is being asked about.
+/// A signature that ssh-keygen is asked about.
 pub(crate) struct Asked<'a> {
     keygen: &'a Keygen,
     payload: &'a [u8],
-    /// ssh-keygen takes a signature from a file only. Private, gone when this is dropped.
+    /// The signature in a temporary file, because ssh-keygen reads it from a file only. The file is private,
+    /// and is removed when this value is dropped.
     signature: NamedTempFile,
 }
 
 impl Keygen {
-    /// Makes ready to ask about `signature` on `payload`.
+    /// Prepares the questions to ssh-keygen about `signature` on `payload`.
     ///
     /// # Errors
     /// No temporary file can be written.
@@ -60,30 +62,31 @@ impl Keygen {
 }
 
 impl Asked<'_> {
-    /// `find-principals`: whom the file of allowed signers gives the key of this signature to.
+    /// Runs `find-principals`: which principals the file of allowed signers gives for the key of this
+    /// signature.
     ///
     /// # Errors
-    /// It gave no answer.
+    /// ssh-keygen gave no answer.
     pub(crate) fn principals(&self, allowed: &Path) -> Result<Ran, VerifyError> {
         let words = ["find-principals", "-f"].map(OsStr::new);
         self.run(&[&words[..], &[allowed.as_os_str()]].concat(), b"")
     }
 
-    /// `verify`: whether `principal` may make it and made it, in git's namespace.
+    /// Runs `verify`: whether `principal` may sign, and made this signature, in git's namespace.
     ///
     /// # Errors
-    /// It gave no answer.
+    /// ssh-keygen gave no answer.
     pub(crate) fn signed_by(&self, principal: &str, allowed: &Path) -> Result<Ran, VerifyError> {
         let words = ["verify", "-n", "git", "-I", principal, "-f"].map(OsStr::new);
         let words = [&words[..], &[allowed.as_os_str()]].concat();
         self.run(&words, self.payload)
     }
 
-    /// `check-novalidate`: whether anybody at all made it. Only for the message: it says nothing
-    /// about who may.
+    /// Runs `check-novalidate`: whether the signature belongs to its text, made by any key at all. Only for
+    /// the message: the answer does not show whether the signer is allowed.
     ///
     /// # Errors
-    /// It gave no answer.
+    /// ssh-keygen gave no answer.
     pub(crate) fn whoever(&self) -> Result<Ran, VerifyError> {
         let words = ["check-novalidate", "-n", "git"].map(OsStr::new);
         self.run(&words, self.payload)

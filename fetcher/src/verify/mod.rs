@@ -1,14 +1,15 @@
-//! Whether a revision is signed by somebody who may: SSH signatures of commits and tags.
+//! Checks that a revision is signed by an allowed signer: SSH signatures of commits and tags.
 //!
 //! ```text
 //!  mirror ──▶ object: signature, signed text ──▶ keygen: ssh-keygen -Y … ──▶ said: what it means
 //! ```
 //!
-//! - [`object`]: what is signed, out of the mirror: the followed tag, or else the commit.
-//! - [`keygen`]: OpenSSH asked about it. Principals, namespaces, validity and certificate
-//!   authorities are its own rules, kept in a file that `ssh-keygen(1)` calls allowed signers.
-//! - [`said`]: its answers read, with its real texts as fixtures.
-//! - [`error`]: why a revision is not taken. Everything that is not a good signature is one.
+//! - [`object`]: the signed text and its signature, read from the mirror: of the followed tag, or else of the
+//!   commit.
+//! - [`keygen`]: OpenSSH is run to check the signature. Principals, namespaces, validity and certificate
+//!   authorities follow its own rules, in a file that `ssh-keygen(1)` calls allowed signers.
+//! - [`said`]: the parser of its output, with real texts of OpenSSH as fixtures.
+//! - [`error`]: why a revision is not accepted. Every result but a good signature is an error.
 
 pub(crate) mod error;
 pub(crate) mod keygen;
@@ -26,17 +27,17 @@ pub(crate) use said::Signer;
 
 use said::{Doubt, Key};
 
-/// Most principals of one key that are tried. The file's line that names more has its first ones
-/// tried.
+/// Most principals of one key that are tried. If the file of allowed signers has more for the key, the first
+/// ones are tried.
 const MOST_PRINCIPALS: usize = 32;
 
-/// Who signed `object`, if `allowed` lets them.
+/// Gives the signer of `object`, if the file `allowed` allows the signer to sign.
 ///
-/// Validity is looked up for this moment, not for the time written in the commit: that time is the
-/// signer's own word, and the holder of a key that has expired would write an earlier one.
+/// Validity is checked for the present time, not for the time written in the commit: the signer chooses that
+/// time, and the holder of an expired key would write an earlier one.
 ///
 /// # Errors
-/// [`VerifyError`]: anything but a good signature of somebody who may.
+/// [`VerifyError`]: anything but a good signature of an allowed signer.
 pub(crate) fn check(
     object: &SignedObject,
     allowed: &Path,
@@ -79,8 +80,9 @@ pub(crate) fn check(
     })
 }
 
-/// The file can be read, and not everybody can write themselves into it. Told here, because
-/// ssh-keygen says of a file it cannot read what it says of one in which nobody is found.
+/// Checks that the file of allowed signers can be read, and that not every user can add lines to it. Checked
+/// here, because ssh-keygen prints the same for a file that it cannot read as for a file without a matching
+/// line.
 fn usable(allowed: &Path) -> Result<(), VerifyError> {
     let refused = |why: String| VerifyError::File {
         file: allowed.to_owned(),

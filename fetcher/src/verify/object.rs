@@ -1,5 +1,6 @@
-//! What is signed: the followed tag if it is, or else the commit. Out of bytes that are proven by
-//! their names.
+//! Finds the signed text of a revision and its signature: those of the followed tag if the tag is signed,
+//! otherwise those of the commit. They are read from the bytes of git objects that have been checked against
+//! their ids.
 
 use super::error::VerifyError;
 use crate::git::listing::ListedRevision;
@@ -9,15 +10,15 @@ use pp_objects::commit as proof;
 /// A signed text and its signature, both as they are in the repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SignedObject {
-    /// The object's name in a message.
+    /// The commit or tag, as messages name it.
     pub what: String,
-    /// What the signature stands on.
+    /// The text that the signature is made for.
     pub payload: Vec<u8>,
-    /// The signature in its armour; empty if there is none.
+    /// The signature in its armour; empty if the object is not signed.
     pub signature: Vec<u8>,
 }
 
-/// First lines of the armours git knows, with what they are called in a message.
+/// First lines of the armours that git knows, each with the kind of signature for a message.
 const ARMOURS: [(&str, &str); 4] = [
     ("-----BEGIN SSH SIGNATURE-----", "an SSH"),
     ("-----BEGIN PGP SIGNATURE-----", "a PGP"),
@@ -26,14 +27,14 @@ const ARMOURS: [(&str, &str); 4] = [
 ];
 
 impl SignedObject {
-    /// What vouches for `followed`: the bytes of the tag object that it was found as, if it was one,
-    /// and of the commit.
+    /// Gives the signature that counts for `followed`. `tag` holds the bytes of the tag object that the
+    /// revision was found as, if it was found as one; `commit` those of the commit.
     ///
-    /// A tag's signature is the one that counts, good or bad; a tag without one leaves it to the
-    /// commit, as a branch does.
+    /// The signature of a signed tag counts, good or bad; if the tag is not signed, the signature of the
+    /// commit counts, as for a branch.
     ///
     /// # Errors
-    /// An object cannot be read, or the tag was signed under another name than it was found.
+    /// An object cannot be read, or the tag was signed under another name than the one it was found under.
     pub(crate) fn of(
         followed: &ListedRevision,
         tag: Option<&[u8]>,
@@ -70,8 +71,8 @@ impl SignedObject {
                 signature: Vec::new(),
             });
         }
-        // Whatever is taken for a signature and left out: the signed text must name the very files and
-        // parents that are deployed.
+        // Whatever was taken for a signature and left out of the signed text, that text must still name the
+        // very tree and parents that are deployed.
         let same = |read: &proof::Commit<'_>| {
             proof::commit(&payload)
                 .is_some_and(|signed| signed.tree == read.tree && signed.parents == read.parents)
@@ -101,7 +102,7 @@ impl SignedObject {
             None => return Err(unreadable(what)),
         };
         let (payload, signature) = split(raw);
-        // A ref is not part of what is signed: without this, whoever can push could show an old
+        // A ref is not part of the signed text: without this check, anybody who can push could present an old
         // tag under a new name.
         if !signature.is_empty() && name.is_some_and(|name| name.as_bytes() != signed_as) {
             return Err(VerifyError::Renamed {
@@ -116,10 +117,10 @@ impl SignedObject {
         })
     }
 
-    /// The signature, if it is one of OpenSSH's.
+    /// Gives the signature, if it is an SSH signature.
     ///
     /// # Errors
-    /// There is none, or it is of another kind.
+    /// The object is not signed, or its signature is of another kind.
     pub(crate) fn ssh_signature(&self) -> Result<&[u8], VerifyError> {
         let what = self.what.clone();
         if self.signature.is_empty() {
@@ -136,8 +137,9 @@ impl SignedObject {
     }
 }
 
-/// A commit's text without its signature, the signature, and how many there are. As git has it: the
-/// header `gpgsig` and the lines that go on with it, the one for the other hash left out too.
+/// Splits a commit into its text without the signature, the signature, and the number of signatures. As git
+/// defines it: the header `gpgsig` and its continuation lines are the signature; the header of the signature
+/// for the other hash (`gpgsig-sha256`) is left out of the text too.
 fn unsigned(raw: &[u8]) -> (Vec<u8>, Vec<u8>, usize) {
     let (mut payload, mut signature, mut count) = (Vec::with_capacity(raw.len()), Vec::new(), 0);
     let mut rest = raw;
@@ -170,8 +172,8 @@ fn unsigned(raw: &[u8]) -> (Vec<u8>, Vec<u8>, usize) {
     (payload, signature, count)
 }
 
-/// A tag's text and the signature after it. As git has it: what follows the last line that begins
-/// an armour is the signature.
+/// Splits a tag into its text and the signature after it. As git defines it: the signature begins at the last
+/// line that begins an armour.
 fn split(text: &[u8]) -> (&[u8], &[u8]) {
     let mut at = 0;
     let mut begin = text.len();

@@ -1,47 +1,50 @@
-//! What ssh-keygen says, read. Pure: the tests feed it the real texts of OpenSSH 9.2.
+//! Parses the output of ssh-keygen. Pure: the tests use the real texts of OpenSSH 9.2.
 
 use std::fmt;
 
 use crate::process::ask::Ran;
 use crate::util::text;
 
-/// Who signed.
+/// The signer of a commit or tag.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Signer {
-    /// As the allowed signers name them: often an address, possibly a pattern of addresses.
+    /// The principal, as the file of allowed signers has it: often an address, possibly a pattern of
+    /// addresses.
     pub principal: String,
-    /// The key.
+    /// The key that the signature was made with.
     pub key: Key,
 }
 
-/// A key, as ssh-keygen names it.
+/// A key, as ssh-keygen prints it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Key {
-    /// `ED25519`, `RSA`, `ED25519-CERT`…
+    /// The kind of the key: `ED25519`, `RSA`, `ED25519-CERT`…
     pub kind: String,
-    /// `SHA256:…`
+    /// The fingerprint of the key: `SHA256:…`
     pub fingerprint: String,
 }
 
-/// Why a signature does not count.
+/// Why a signature is not accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Doubt {
-    /// It does not belong to what it stands on.
+    /// The signature does not belong to the text that it is attached to.
     Bad(String),
-    /// It may be good, but this principal may not make it.
+    /// The signature may be good, but the principal is not allowed to make it.
     NotAllowed(String),
 }
 
-/// The namespace that git signs in, as ssh-keygen puts it.
+/// How ssh-keygen begins its line about a good signature in the namespace that git signs in.
 const GOOD: &str = "Good \"git\" signature ";
 
-/// Of `find-principals`: whose key it is, in the file's order; nobody where it failed.
+/// Parses the output of `find-principals`: the principals that the key belongs to, in the file's order; none
+/// if the command failed.
 #[must_use]
 pub(crate) fn principals(ran: &Ran) -> Vec<String> {
     if ran.code != 0 {
         return Vec::new();
     }
-    // Unchanged, since they are handed back; only what cannot be an argument is left out.
+    // Principals are left unchanged, because they are passed to ssh-keygen again; a line that cannot be an
+    // argument is left out.
     let lines = ran.stdout.split(|b| *b == b'\n');
     let lines = lines.filter_map(|line| std::str::from_utf8(line).ok());
     lines
@@ -51,10 +54,10 @@ pub(crate) fn principals(ran: &Ran) -> Vec<String> {
         .collect()
 }
 
-/// Of `verify`: the signer. Both the exit code and the text must say so.
+/// Parses the output of `verify`: the signer. Both the exit code and the text must confirm the signature.
 ///
 /// # Errors
-/// Why it does not count.
+/// Why the signature is not accepted.
 pub(crate) fn signer(ran: &Ran, principal: &str) -> Result<Signer, Doubt> {
     match good(ran, &format!("{GOOD}for {principal} with ")) {
         Some(key) => Ok(Signer {
@@ -77,7 +80,8 @@ pub(crate) fn signer(ran: &Ran, principal: &str) -> Result<Signer, Doubt> {
     }
 }
 
-/// Of `check-novalidate`: the key of a signature that belongs to its text, whosever it is.
+/// Parses the output of `check-novalidate`: the key of a signature that belongs to its text, whichever
+/// principal the key belongs to.
 #[must_use]
 pub(crate) fn key(ran: &Ran) -> Option<Key> {
     good(ran, &format!("{GOOD}with "))
@@ -96,7 +100,8 @@ fn good(ran: &Ran, before: &str) -> Option<Key> {
     })
 }
 
-/// What it complained about, fit for a terminal, without what it says at every failure.
+/// Gives the error messages of ssh-keygen, fit for a terminal, without the message that it prints at every
+/// failure.
 #[must_use]
 pub(crate) fn remarks(ran: &Ran) -> String {
     let lines = text::lines(&ran.stderr);

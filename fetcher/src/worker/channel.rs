@@ -10,7 +10,9 @@ use pp_objects::protocol::{self, HEAD, Kind, MOST_BYTES};
 use tokio_util::codec::{Decoder, LengthDelimitedCodec};
 
 use super::error::WorkerError;
-use crate::process::child::{AbortReason, ChildProcess, Exit, Output};
+use crate::process::child::ChildProcess;
+use crate::process::ending::{AbortReason, Exit};
+use crate::process::start::Output;
 use crate::util::text;
 
 /// What is read ahead of what was asked for: an honest worker sends progress alone meanwhile.

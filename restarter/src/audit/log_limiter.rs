@@ -1,7 +1,8 @@
-//! Keeps the log's volume bounded whatever is sent: records that are like the last one of the same
-//! caller, beyond the caller's share, or beyond what all callers may have, are counted instead of written.
+//! Bounds the volume of the log, whatever callers send. A record is counted instead of written if it equals the
+//! last record of the same caller, if it exceeds the caller's share, or if it exceeds the share of all callers
+//! together.
 //!
-//! Restarts are not among them: what was allowed, done and answered is always written.
+//! Records of restarts do not pass this limiter: that a restart was allowed, done and answered is always written.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -11,34 +12,34 @@ use tokio::time::Instant;
 use crate::monitor::limit::Bucket;
 use crate::policy::Limit;
 
-/// How long records like the last one are only counted.
+/// How long, after a record was written, equal records of the same caller are only counted.
 pub const SAME: Duration = Duration::from_secs(60);
 
-/// Records of one caller that are written at once.
+/// Number of records of one caller that are written at once.
 pub const SHARE: u32 = 30;
 
-/// Records of all callers together that are written at once.
+/// Number of records of all callers together that are written at once.
 pub const ALL: u32 = 120;
 
-/// Time after which one more is written.
+/// Time after which one more record is written, once a share is used up.
 const MORE: Duration = Duration::from_secs(2);
 
-/// Callers remembered by themselves; those beyond are counted together.
+/// Number of callers that have an entry of their own; all others share one entry.
 pub const CALLERS: usize = 256;
 
-/// In place of a uid: callers that are not told apart.
+/// Stands in place of a uid for callers that are not told apart.
 pub const UNTOLD: u32 = u32::MAX;
 
 /// What to do with a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Advice {
-    /// Write it.
+    /// Whether to write the record.
     pub write: bool,
-    /// First say that so many were left out, the last of them being this.
+    /// If present: first write how many records of the caller were left out, and the text of the last of them.
     pub left_out: Option<(u32, String)>,
 }
 
-/// So many records at once, then one more after each [`MORE`].
+/// Creates a bucket that allows `most` records at once, then one more after each [`MORE`].
 fn share(most: u32, now: Instant) -> Bucket {
     let limit = Limit {
         burst: most,
@@ -55,7 +56,7 @@ struct Caller {
     share: Bucket,
 }
 
-/// What was written lately, for each caller.
+/// Decides for each record whether it is written; remembers what was written lately for each caller.
 #[derive(Debug, Default)]
 pub struct LogLimiter {
     callers: HashMap<u32, Caller>,
@@ -63,7 +64,8 @@ pub struct LogLimiter {
 }
 
 impl LogLimiter {
-    /// Asks about a record of `uid` that reads like `record`.
+    /// Decides whether a record about `uid` is written. `record` is the text that is compared with the last
+    /// record.
     pub fn ask(&mut self, uid: u32, record: &str, now: Instant) -> Advice {
         let all = self.all.get_or_insert_with(|| share(ALL, now));
         if self.callers.len() >= CALLERS && !self.callers.contains_key(&uid) {
@@ -79,7 +81,8 @@ impl LogLimiter {
             share: share(SHARE, now),
         });
         let same = caller.last == record && now.duration_since(caller.since) < SAME;
-        // A token of either is taken only where both have one.
+        // A record needs a token of the caller's share and one of the share of all callers; a token is taken
+        // only if both shares have one.
         let none = [&caller.share, &*all]
             .into_iter()
             .any(|share| !share.until_one(now).is_zero());
@@ -102,13 +105,14 @@ impl LogLimiter {
         }
     }
 
-    /// How many callers are remembered.
+    /// Returns the number of callers that are remembered.
     #[must_use]
     pub fn remembered(&self) -> usize {
         self.callers.len()
     }
 
-    /// What is still to be said when the service ends.
+    /// Returns, at the end of the front, the counts that were not written yet: for each caller with records left
+    /// out, the uid, their number, and the text of the last of them.
     pub fn rest(&mut self) -> Vec<(u32, u32, String)> {
         let callers = self
             .callers

@@ -1,17 +1,17 @@
-//! Structured records for the journal, one for each decision and one for each outcome.
+//! Writes structured records to the journal, one for each decision and one for each outcome.
 //!
-//! Every record has `PP_EVENT`; the others are as far as they apply `PP_UID`, `PP_GID`, `PP_PID`,
-//! `PP_UNIT`, `PP_VERB`, `PP_VERDICT`, `PP_REASON`, `PP_ORDER`, `PP_JOB`, `PP_REFUSAL`,
+//! Every record has the field `PP_EVENT`. The other fields are, as far as they apply, `PP_UID`, `PP_GID`,
+//! `PP_PID`, `PP_UNIT`, `PP_VERB`, `PP_VERDICT`, `PP_REASON`, `PP_ORDER`, `PP_JOB`, `PP_REFUSAL`,
 //! `PP_ACTIVE`, `PP_SUB`, `PP_RESULT`, `PP_MAIN_PID`, `PP_DURATION_MS`, `PP_TIMES`. These names are stable.
 //!
 //! | `PP_EVENT` | written by | says |
 //! |---|---|---|
-//! | `decision` | front | who asked for what, and whether it was allowed |
-//! | `outcome` | front | what became of it, as it was answered (or would have been) |
+//! | `decision` | front | which caller asked for what, and whether the request was allowed |
+//! | `outcome` | front | the result of an allowed request, as answered to the caller (or to a caller that has left) |
 //! | `begun` | monitor | what systemd is about to be asked to do |
-//! | `job` | monitor | what came of it |
-//! | `limited` | monitor | a limit was reached; once until it is open again |
-//! | `repeated` | front | how many records were left out, being like the one before or too many |
+//! | `job` | monitor | the result of what systemd was asked to do |
+//! | `limited` | monitor | a unit's limit was reached; written once until the limit allows the unit again |
+//! | `repeated` | front | how many records were left out, as they equal the one before or are too many |
 //! | `policy`, `sandbox`, `start`, `stop` | both | the state of the service |
 
 pub mod log_limiter;
@@ -27,8 +27,8 @@ use tracing_subscriber::util::SubscriberInitExt;
 use crate::pair::{Order, millis};
 use crate::policy::Caller;
 
-/// Opens the journal, before any sandbox is entered. Without a journal (outside of systemd) the
-/// program says so once on its standard error, and goes on.
+/// Opens the journal; to be called before any sandbox is entered. Without a journal (outside of systemd) the
+/// program reports that once on its standard error, and goes on.
 pub fn open() {
     match tracing_journald::layer() {
         Ok(layer) => {
@@ -40,23 +40,24 @@ pub fn open() {
     }
 }
 
-/// Whether records reach a journal.
+/// Returns whether records reach a journal.
 #[must_use]
 pub fn is_open() -> bool {
     tracing::dispatcher::has_been_set()
 }
 
-/// What a request was about, as far as it could be read; safe to write down.
+/// What a request was about, as far as the request could be read. Its text is safe to write to the log.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Subject {
-    /// What was to be done.
+    /// The verb of the request.
     pub verb: Option<Verb>,
-    /// A well-formed name as it is; of anything else its length and its escaped beginning.
+    /// The unit of the request: a well-formed name as it is; of any other text its length and its escaped
+    /// beginning.
     pub unit: Option<String>,
 }
 
 impl Subject {
-    /// Of a request to do `verb` to something called `unit` by the client.
+    /// Creates the subject of a request to do `verb` to `unit`, a name that the client chose.
     #[must_use]
     pub fn new(verb: Verb, unit: &str) -> Self {
         let shown = match UnitName::parse(unit) {
@@ -79,14 +80,15 @@ impl fmt::Display for Subject {
     }
 }
 
-/// The length of some bytes and the first of them, in printable ASCII only.
+/// Returns the length of some bytes and the first of them, in printable ASCII only.
 #[must_use]
 pub fn escaped(bytes: &[u8]) -> String {
     let head = bytes.get(..32).unwrap_or(bytes);
     format!("({} bytes) {}", bytes.len(), head.escape_ascii())
 }
 
-/// A request was allowed or not; `order` is the number its outcome will have.
+/// Records whether a request was allowed. `order` is the number of the order that the request waits for; the
+/// record of its outcome has the same number.
 pub fn decision(
     caller: &Caller,
     subject: &Subject,
@@ -110,7 +112,7 @@ pub fn decision(
     );
 }
 
-/// What was answered to an allowed request.
+/// Records the answer to an allowed request.
 pub fn outcome(caller: &Caller, verb: Verb, unit: &UnitName, order: u64, report: &Report) {
     let Caller { uid, gid, pid, .. } = *caller;
     let said = Said::new(report);
@@ -135,7 +137,8 @@ pub fn outcome(caller: &Caller, verb: Verb, unit: &UnitName, order: u64, report:
     );
 }
 
-/// systemd is about to be asked: what is under way should this process end before the job does.
+/// Records that systemd is about to be asked to carry out an order. If this process ends before the job does,
+/// this record shows what was under way.
 pub fn begun(order: &Order, unit: &UnitName) {
     let (verb, unit) = (order.verb.as_str(), unit.as_str());
     info!(
@@ -147,7 +150,8 @@ pub fn begun(order: &Order, unit: &UnitName) {
     );
 }
 
-/// What systemd did. This record is the monitor's own: a front that was taken over cannot leave it out.
+/// Records what systemd did. The monitor writes this record, so a front that was taken over by an attacker cannot
+/// suppress it.
 pub fn job(order: &Order, unit: &UnitName, report: &Report) {
     let said = Said::new(report);
     let (verb, unit) = (order.verb.as_str(), unit.as_str());
@@ -168,7 +172,7 @@ pub fn job(order: &Order, unit: &UnitName, report: &Report) {
     );
 }
 
-/// A unit's limit was reached.
+/// Records that a unit's limit was reached.
 pub fn limited(order: &Order, unit: &UnitName, wait: Duration) {
     let (verb, unit, wait) = (order.verb.as_str(), unit.as_str(), millis(wait));
     warn!(
@@ -180,7 +184,7 @@ pub fn limited(order: &Order, unit: &UnitName, wait: Duration) {
     );
 }
 
-/// Records about `uid` were left out.
+/// Records that `times` records about `uid` were left out, the text of the last of them being `last`.
 pub fn repeated(uid: u32, times: u32, last: &str) {
     let who = match uid {
         log_limiter::UNTOLD => "callers that are not told apart".to_owned(),
@@ -192,12 +196,12 @@ pub fn repeated(uid: u32, times: u32, last: &str) {
     );
 }
 
-/// Something about the service itself, for the administrator.
+/// Writes a message about the service itself, for the administrator.
 pub fn note(event: &str, message: &str) {
     info!(event, "{message}");
 }
 
-/// Something is wrong with the service itself.
+/// Writes an error message: something is wrong with the service itself.
 pub fn alarm(event: &str, message: &str) {
     error!(event, "{message}");
 }

@@ -24,8 +24,8 @@ The policy is /etc/pp-restarter/policy.d/*.toml, see pp-restarter-policy(5). To 
 const PACE: Duration = Duration::from_secs(2);
 
 /// Least time from the start to the end of a service that ends without an error, as it does whenever the policy
-/// has changed. A user who can cause many changes of `/etc/passwd`, for example, must not make systemd give up
-/// on the socket.
+/// has changed. A user who can have a file such as `/etc/passwd` written again and again must not be able to
+/// make systemd give up on the socket.
 const LEAST: Duration = Duration::from_millis(150);
 
 fn main() -> ExitCode {

@@ -1,4 +1,5 @@
-//! The command line; its help, the man page and the completions all come from here.
+//! The command line of `pp-restart`. Its help, the man page and the completions are all made from the types and
+//! `///` comments of this file, so changing such a comment changes what users read.
 
 use std::path::PathBuf;
 
@@ -52,7 +53,7 @@ Exit status:
   5  no restarter, or one that is not root's
 With several units: the highest of theirs.";
 
-/// The definition of the command line.
+/// Returns the definition of the command line.
 #[must_use]
 pub fn client_command() -> clap::Command {
     Args::command()

@@ -1,4 +1,5 @@
-//! `pp-restart`: asks the restarter, waits, and says what came of it.
+//! The client `pp-restart`: sends requests to the restarter, waits, and prints the results. The constants are
+//! its exit codes.
 
 mod args;
 mod say;
@@ -13,20 +14,20 @@ use args::Args;
 pub use args::client_command;
 use say::Voice;
 
-/// Restarted (or reloaded) and active; or left stopped by a try-restart.
+/// The unit was restarted (or reloaded) and is active; or a try-restart left it stopped.
 pub const OK: u8 = 0;
-/// It did not come back, or nobody knows.
+/// The restart (or reload) did not succeed, or its outcome is unknown.
 pub const NOT_BACK: u8 = 1;
 /// The command line is wrong.
 pub const USAGE: u8 = 2;
-/// Not allowed.
+/// The request is not allowed.
 pub const DENIED: u8 = 3;
-/// Allowed, but not now.
+/// The restarter refused the request for now; it can be sent again later.
 pub const BUSY: u8 = 4;
-/// No restarter, or one that is not root's.
+/// No restarter serves the socket, or the process that serves the socket is not root's.
 pub const NO_RESTARTER: u8 = 5;
 
-/// Runs the command line. With several units the exit code is the highest that one of them gave.
+/// Runs the command line. With several units the exit code is the highest of the codes of the units.
 #[must_use]
 pub fn main() -> ExitCode {
     let args = Args::parse();

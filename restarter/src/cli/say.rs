@@ -10,7 +10,7 @@ use pp_protocol::client::{MOST_GROUPS, groups_beyond_reading};
 use pp_protocol::{ClientError, Grant, Outcome, Report, UnitName, UnitNameError, Verb, explain};
 use serde_json::{Value, json};
 
-// A reader that has left, such as `head`, is no reason to fail.
+// Errors are ignored: a reader that closes the pipe early, such as `head`, is no reason to fail.
 macro_rules! out {
     ($($words:tt)*) => {{ let _ = writeln!(std::io::stdout(), $($words)*); }};
 }
@@ -18,20 +18,20 @@ macro_rules! err {
     ($($words:tt)*) => {{ let _ = writeln!(std::io::stderr(), $($words)*); }};
 }
 
-/// The group that the socket is for.
+/// Returns the name of the group that owns the socket, whose members may connect.
 fn group_of(socket: &Path) -> Option<String> {
     let gid = Gid::from_raw(std::fs::metadata(socket).ok()?.gid());
     Some(Group::from_gid(gid).ok()??.name)
 }
 
-/// Who asks.
+/// Returns the name of the user that runs this client, or the uid if the user has no name.
 fn user() -> String {
     let uid = geteuid();
     let known = User::from_uid(uid).ok().flatten();
     known.map_or_else(|| uid.to_string(), |user| user.name)
 }
 
-/// How the client speaks: to a person, or to a program.
+/// The form of the client's output: text for a person, or JSON for a program.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Voice {
     pub(super) json: bool,
@@ -153,7 +153,8 @@ impl Voice {
     }
 }
 
-/// Says so where the caller's groups are the reason for a denial that is the same for everybody.
+/// Prints an explanation if this login has more supplementary groups than the restarter reads. The restarter
+/// denies such a login, and its denial gives no reason.
 fn many_groups() {
     if let Some(count) = groups_beyond_reading() {
         err!(

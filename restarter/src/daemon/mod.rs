@@ -84,8 +84,8 @@ pub fn monitor() -> Result<Option<String>, Failure> {
         pairs.push(ours);
     }
     let bytes = handover::encode(&policy, refused)?;
-    // Before the sandbox: the runtime, the signal handler and the limits open descriptors, which the sandbox
-    // forbids.
+    // Before the sandbox is entered: the runtime and the signal handler open descriptors in ways that the
+    // sandbox forbids.
     let runtime = runtime()?;
     let _context = runtime.enter();
     let mut terminate = signal(SignalKind::terminate())?;
@@ -98,7 +98,7 @@ pub fn monitor() -> Result<Option<String>, Failure> {
     let status = wrong
         .clone()
         .unwrap_or_else(|| format!("{} units allowed", policy.units.len()));
-    // Without NOTIFY_SOCKET (the program was not started by systemd) this fails, and there is nobody to notify.
+    // Without NOTIFY_SOCKET (the program was not started by systemd) there is nobody to notify.
     let _ = sd_notify::notify(&[NotifyState::Ready, NotifyState::Status(&status)]);
     let stop = async move {
         terminate.recv().await;

@@ -1,7 +1,8 @@
-//! Which orders are under way, and who waits for which. Pure: what to send is handed back.
+//! The orders that are under way, and the requests that wait for each. This file does no input or output: its
+//! functions return the orders to send.
 //!
-//! While a unit is being acted on, everybody else who wants the same joins **one** follow-up
-//! order: it begins after their request arrived, so it does for all of them what they asked for.
+//! While a unit is being acted on, all further requests for the same verb and unit join **one** follow-up
+//! order. That order begins after their arrival, so it does what each of them asks for.
 
 use pp_protocol::{Report, Verb};
 use std::time::Duration;
@@ -9,12 +10,12 @@ use tokio::sync::oneshot;
 
 use crate::pair::{MonitorReply, Order};
 
-/// What became of an order.
+/// The result of an order, for the requests that wait for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
-    /// It was carried out, or tried.
+    /// The order was carried out, or at least tried, with this result.
     Finished(Report),
-    /// The unit's limit allows it after this time.
+    /// The order was not carried out; the caller may ask again after this time.
     Busy(Duration),
 }
 
@@ -24,13 +25,14 @@ pub enum Answer {
 pub struct Ticket {
     /// The number of the order, for the log.
     pub order: u64,
-    /// Comes when the monitor has accepted the order; closed without a value if it refused the order.
+    /// Receives a value when the monitor has accepted the order; closed without a value if the monitor
+    /// refused the order.
     pub accepted: oneshot::Receiver<()>,
-    /// What became of the order.
+    /// Receives the result of the order.
     pub answer: oneshot::Receiver<Answer>,
 }
 
-/// Where the holder of a [`Ticket`] is told.
+/// The sending ends of the channels of one [`Ticket`].
 #[derive(Debug)]
 struct Waiter {
     accepted: Option<oneshot::Sender<()>>,
@@ -46,7 +48,7 @@ struct Batch {
 #[derive(Debug, Default)]
 struct Unit {
     running: Option<Batch>,
-    /// Those that come next, one for each verb.
+    /// The follow-up orders, one for each verb, which are sent after `running` has ended.
     next: [Option<Batch>; Verb::ALL.len()],
 }
 
@@ -58,7 +60,7 @@ pub struct JobQueue {
 }
 
 impl JobQueue {
-    /// For so many units.
+    /// Creates an empty queue for a policy of so many units.
     #[must_use]
     pub fn new(units: usize) -> Self {
         Self {
@@ -67,8 +69,8 @@ impl JobQueue {
         }
     }
 
-    /// Takes a request: the order to send now, if any, and the request's ticket. `None` for a unit
-    /// that is not there.
+    /// Takes a request to do `verb` to the unit with the index `index`. Returns the order to send now, if any,
+    /// and the request's ticket. Returns `None` if there is no such unit.
     pub fn ask(&mut self, index: usize, verb: Verb) -> Option<(Option<Order>, Ticket)> {
         let number = u32::try_from(index).ok()?;
         let unit = self.units.get_mut(index)?;
@@ -109,8 +111,8 @@ impl JobQueue {
         Some((send.filter(|_| running), ticket))
     }
 
-    /// Takes the monitor's reply to an order: tells all who wait for that order, and hands back the
-    /// follow-up order that can be sent now.
+    /// Takes the monitor's reply to an order: passes it on to all requests that wait for that order, and returns
+    /// the follow-up order to send now, if any.
     pub fn take_reply(&mut self, reply: MonitorReply) -> Option<Order> {
         let (id, answer) = match reply {
             MonitorReply::Finished(id, report) => (id, Answer::Finished(report)),
@@ -127,17 +129,17 @@ impl JobQueue {
             .iter_mut()
             .find_map(|unit| unit.running.take_if(is_it).map(|batch| (unit, batch)))?;
         for waiting in batch.waiting {
-            // Whoever has left meanwhile is not told; what was begun was not stopped for it.
+            // A caller that has disconnected meanwhile gets no answer; its order was carried out all the same.
             let _ = waiting.answer.send(answer.clone());
         }
-        // A restart first: a reload after it finds the new process.
+        // A restart comes first, so that a reload after it reaches the new process.
         let order = [Verb::Restart, Verb::TryRestart, Verb::Reload];
         let mut next = order.into_iter();
         unit.running = next.find_map(|verb| unit.next.get_mut(verb as usize)?.take());
         unit.running.as_ref().map(|batch| batch.order)
     }
 
-    /// Tells all who wait for the order of this number that the monitor has accepted it.
+    /// Notifies all requests that wait for the order of this number that the monitor has accepted the order.
     fn tell_accepted(&mut self, id: u64) {
         let running = self
             .units
@@ -150,7 +152,7 @@ impl JobQueue {
         }
     }
 
-    /// Whether no order is under way.
+    /// Returns whether no order is under way.
     #[must_use]
     pub fn is_idle(&self) -> bool {
         self.units.iter().all(|unit| unit.running.is_none())

@@ -1,5 +1,5 @@
-//! The process that faces clients: it accepts, authenticates, decodes, decides and answers, as a
-//! user of its own without any right but its open sockets.
+//! The front: the process that faces clients. It accepts connections, authenticates callers, decodes requests,
+//! decides on them and answers. It runs as a user of its own, without any right but its open sockets.
 
 pub mod job_queue;
 pub mod peer;
@@ -30,24 +30,24 @@ use crate::pair::{IS_CURRENT, LEAVE, MonitorReply, ORDER, REPLY};
 use crate::policy::{Caller, Policy};
 use job_queue::JobQueue;
 
-/// The limits of the front.
+/// The limits of the front on connections and times. The limits of units are the monitor's.
 #[derive(Debug, Clone, Copy)]
 pub struct Settings {
     /// Connections at once, from all callers.
     pub connections: usize,
     /// Connections at once, from one uid.
     pub per_uid: usize,
-    /// Time to send the request.
+    /// Time that a client has to send its request.
     pub request: Duration,
-    /// Time to take the reply.
+    /// Time that a client has to receive the answer.
     pub reply: Duration,
     /// Time without any connection after which the front leaves.
     pub idle: Duration,
 }
 
 impl Settings {
-    /// What the service runs with. It stays until every limit has filled up in any case, so that
-    /// starting anew never gives anybody more than they had.
+    /// Returns the settings of the service. Its idle time is at least the time in which every unit's limit
+    /// fills up, so that a new start of the service never allows a caller more requests than before.
     #[must_use]
     pub fn for_policy(policy: &Policy) -> Self {
         Self {
@@ -60,13 +60,14 @@ impl Settings {
     }
 }
 
-/// After an error of `accept(2)`, such as no descriptor left: long enough not to spin.
+/// The wait after an error of `accept(2)`, such as no descriptor left, so that the front does not retry in a
+/// busy loop.
 const AFTER_ERROR: Duration = Duration::from_millis(100);
 
-/// What all connections share. One thread: nothing here is locked.
+/// The state that all connections share. The front has one thread, so nothing here is locked.
 struct Front {
     policy: Policy,
-    /// The files of the policy were refused: a reason of its own in the log.
+    /// Whether the policy's files were refused: the log then names this as the reason of each denial.
     refused: bool,
     settings: Settings,
     job_queue: RefCell<JobQueue>,
@@ -75,19 +76,21 @@ struct Front {
     open: Cell<usize>,
     log_limiter: RefCell<LogLimiter>,
     drain: Notify,
-    /// A connection has ended, or the last order: what a front that drains waits for.
+    /// Notified when a connection or an order has ended: a front that drains waits for the last of them.
     closed: Notify,
-    /// How often the monitor was asked whether the policy is the one on disk, and how often it has said so.
+    /// `asked`: how often the front asked the monitor whether its policy is the one on disk. `current`: how
+    /// often the monitor replied that it is.
     asked: Cell<u64>,
     current: Cell<u64>,
     answered: Notify,
 }
 
-/// Serves clients until there were none for `settings.idle`, or until the monitor says so. What was
-/// accepted is answered before this returns; what was not stays in the socket's backlog.
+/// Serves clients until there were none for `settings.idle`, or until the monitor tells the front to drain.
+/// Connections that were accepted are answered before this function returns; others stay in the socket's
+/// backlog.
 ///
 /// # Errors
-/// The monitor is gone or said what no monitor says.
+/// The monitor is gone or sent an invalid reply.
 pub async fn serve(
     listener: UnixListener,
     pair: UnixStream,
@@ -143,7 +146,7 @@ pub async fn serve(
     ended
 }
 
-/// Takes the monitor's words; returns only when there will be no more.
+/// Takes the monitor's replies. Returns, with an error, only when the monitor is gone or a reply is invalid.
 async fn listen(front: &Front, mut from: OwnedReadHalf) -> io::Result<()> {
     loop {
         let mut bytes = [0; REPLY];
@@ -166,13 +169,15 @@ async fn listen(front: &Front, mut from: OwnedReadHalf) -> io::Result<()> {
     }
 }
 
-/// Accepts until it is time to go, then waits for what is under way.
+/// Accepts connections until the front is to drain or is idle for long enough, then waits for the connections
+/// and orders under way.
 async fn accept_all(front: &Rc<Front>, listener: &AsyncFd<UnixListener>) {
     let permits = Arc::new(Semaphore::new(front.settings.connections));
     let mut idle_since = Instant::now();
     loop {
         let accepted = async {
-            // Before accept: what we cannot serve stays in the backlog and costs us nothing.
+            // The permit comes before the accept: a connection that cannot be served now stays in the backlog
+            // and costs the front nothing.
             let permit = Arc::clone(&permits).acquire_owned().await;
             (permit, front.accept(listener).await)
         };
@@ -213,13 +218,14 @@ fn start(front: &Rc<Front>, stream: UnixStream, permit: OwnedSemaphorePermit) {
 }
 
 impl Front {
-    /// The next connection. Before it is accepted, the monitor is asked whether the policy has changed on
-    /// disk: a connection that came after the change is left to whoever has read it.
+    /// Accepts the next connection. Before that, asks the monitor whether the policy has changed on disk. A
+    /// connection that came after a change stays in the backlog, for a service that has read the new policy.
     async fn accept(&self, listener: &AsyncFd<UnixListener>) -> io::Result<UnixStream> {
         loop {
             let mut ready = listener.readable().await?;
-            // Readiness is remembered beyond the last connection. Only with one there is the question worth
-            // something: it came before the answer then, and the one that is accepted is no later.
+            // tokio remembers readiness even after the last waiting connection was accepted, so poll(2) checks
+            // that a connection is there. The front must ask the monitor only then: the connection came before
+            // the monitor's reply, so it came before any change of the policy that the reply does not report.
             let mut here = [PollFd::new(listener.get_ref().as_fd(), PollFlags::POLLIN)];
             if poll(&mut here, PollTimeout::ZERO)? == 0 {
                 ready.clear_ready();
@@ -227,18 +233,19 @@ impl Front {
             }
             let _ = self.orders.send(IS_CURRENT);
             self.asked.set(self.asked.get() + 1);
-            // Answers come in order; one to a question that nobody waits for any more says nothing about now.
+            // Replies come in the order of the questions. A reply to an earlier question, whose accept was
+            // abandoned, says nothing about the present policy, so the front waits for the last reply.
             while self.current.get() < self.asked.get() {
                 self.answered.notified().await;
             }
             match ready.try_io(|listener| listener.get_ref().accept()) {
                 Ok(accepted) => {
                     let (stream, _) = accepted?;
-                    // Not std's own way, which is an ioctl: the front's filter has none.
+                    // std's `set_nonblocking` uses ioctl(2), which the front's seccomp filter forbids.
                     fcntl(&stream, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
                     return UnixStream::from_std(stream);
                 }
-                // Whoever was there has left.
+                // The client that was waiting has disconnected.
                 Err(_would_block) => {}
             }
         }
@@ -248,7 +255,8 @@ impl Front {
         self.open.get() == 0 && self.job_queue.borrow().is_idle()
     }
 
-    /// Writes a record about `uid`, unless there are too many like it.
+    /// Writes a record about `uid` by calling `write`, unless the log limiter leaves the record out. `like` is
+    /// the text by which the limiter recognises repeated records.
     fn record(&self, uid: u32, like: &str, write: impl FnOnce()) {
         let advice = self.log_limiter.borrow_mut().ask(uid, like, Instant::now());
         if let Some((times, last)) = advice.left_out {
@@ -259,7 +267,7 @@ impl Front {
         }
     }
 
-    /// Counts a connection of this caller; `None` if it has too many.
+    /// Counts a connection of this caller; returns `None` if the caller has too many.
     fn admit(&self, caller: &Caller) -> Option<Admitted<'_>> {
         let mut per_uid = self.per_uid.borrow_mut();
         let count = per_uid.entry(caller.uid).or_default();
@@ -273,7 +281,7 @@ impl Front {
     }
 }
 
-/// One of the connections that a caller may have at once.
+/// One counted connection of a caller. Dropping it ends the count.
 struct Admitted<'a> {
     front: &'a Front,
     uid: u32,

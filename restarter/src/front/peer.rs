@@ -1,7 +1,7 @@
-//! Who the kernel says is at the other end of a connection.
+//! Authenticates the peer of a connection: asks the kernel for the peer's credentials.
 //!
-//! `SO_PEERCRED` is fixed when the caller connects: effective ids. Supplementary groups are only in
-//! `SO_PEERGROUPS`. Any error is a denial.
+//! `SO_PEERCRED` holds the effective ids that the caller had when it connected. Supplementary groups are only
+//! in `SO_PEERGROUPS`. After any error the caller is denied.
 
 use nix::errno::Errno;
 use nix::sys::socket::sockopt::{GetStruct, PeerCredentials};
@@ -11,24 +11,25 @@ use thiserror::Error;
 
 use crate::policy::Caller;
 
-/// Why nobody knows who the caller is.
+/// Why the caller's credentials are not known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum Unknown {
-    /// The kernel would not say.
+    /// The kernel returned an error.
     #[error("its credentials cannot be read ({0})")]
     Kernel(#[from] Errno),
-    /// More supplementary groups than can be read here.
+    /// The caller is in more than [`MOST`] supplementary groups.
     #[error("it is in more than {MOST} supplementary groups")]
     TooManyGroups,
 }
 
-/// Most supplementary groups of a caller. A member of more is denied; the log says why, and so does the client.
+/// Most supplementary groups of a caller. A caller in more groups is denied. The log names this reason; the
+/// denial does not, but the client finds it out by itself.
 pub const MOST: usize = pp_protocol::client::MOST_GROUPS;
 
-/// The caller's credentials.
+/// Returns the credentials of the peer of `stream`.
 ///
 /// # Errors
-/// [`Unknown`]: the caller is to be denied.
+/// [`Unknown`]: the credentials cannot be read; the caller is to be denied.
 pub fn caller(stream: &impl AsFd) -> Result<Caller, Unknown> {
     let credentials = getsockopt(stream, PeerCredentials)?;
     Ok(Caller {
@@ -39,9 +40,9 @@ pub fn caller(stream: &impl AsFd) -> Result<Caller, Unknown> {
     })
 }
 
-/// Asks with room for 0, 1, 2, … groups. The kernel answers `ERANGE` as long as the room is too
-/// small, so the first answer fills it exactly: nix insists on that, and no buffer of unknown
-/// length has to be handled here.
+/// Returns the peer's supplementary groups. Asks the kernel with a buffer for 0, 1, 2, … groups. The kernel
+/// answers `ERANGE` as long as the buffer is too small, so the first other answer fills the buffer exactly.
+/// nix requires an exact size, and in this way no buffer of unknown length has to be handled here.
 fn groups(stream: &impl AsFd) -> Result<Vec<u32>, Unknown> {
     macro_rules! ask {
         ($($n:literal)*) => { $({

@@ -1,4 +1,5 @@
-//! One connection: authenticate, read one request, decide, order, answer.
+//! Serves one connection: authenticates the caller, reads one request, decides on it, sends the order to the
+//! monitor and answers the caller.
 
 use std::time::Duration;
 
@@ -17,14 +18,14 @@ use crate::audit::{self, Subject};
 use crate::pair::millis;
 use crate::policy::{Caller, Decision, Reason};
 
-/// The whole reply to everybody who may not do what they asked for: the same bytes whether the unit is
-/// listed, listed for others, or does not exist.
+/// The whole answer to every caller who may not do what the request asks for, as a frame. The bytes are the
+/// same whether the unit is listed, listed for others, or does not exist.
 pub const DENIED: [u8; 6] = [0, 0, 0, 2, 1, 0];
 
-/// What a caller with too many connections is told to wait.
+/// The wait that the answer to a caller with too many connections names.
 const TOO_MANY: Duration = Duration::from_secs(1);
 
-/// Why there is no request.
+/// Why no valid request was read from a connection.
 #[derive(Debug, Error)]
 enum Unread {
     #[error("no request within the time for one")]
@@ -37,7 +38,7 @@ enum Unread {
     Codec(#[from] CodecError),
 }
 
-/// Serves one connection to its end. Nothing a client does makes this fail.
+/// Serves one connection to its end. Nothing that a client does makes this function fail.
 pub(super) async fn serve(front: &Front, mut stream: UnixStream) {
     let caller = match peer::caller(&stream) {
         Ok(caller) => caller,
@@ -48,7 +49,8 @@ pub(super) async fn serve(front: &Front, mut stream: UnixStream) {
         }
     };
     if front.policy.people.is_subordinate(caller.uid) {
-        // Before it is counted: such a uid is one of thousands that somebody has, and all are refused.
+        // Before the connection is counted: a user can have thousands of such uids, so a count for each uid
+        // would bound nothing, and all of them are refused anyway.
         let reason = "its uid is in a subordinate range of this host (/etc/subuid)";
         front.record(UNTOLD, reason, || {
             audit::decision(&caller, &Subject::default(), "denied", reason, None);
@@ -108,14 +110,15 @@ async fn act(front: &Front, caller: &Caller, verb: Verb, name: &str, stream: &mu
         Some(_) => "in the policy",
         None => "in the policy, joins the next one",
     };
-    // The monitor says whether the limit lets the order through: a request beyond it is recorded as busy alone.
+    // The monitor knows whether the limit allows the order. For a request that the limit does not allow, the
+    // front writes only the `busy` record below.
     if ticket.accepted.await.is_ok() {
-        // Never left out, whatever was written before: no restart without its record. Sixteen callers at
-        // most share one restart, and those are limited.
+        // Does not pass the log limiter, because no restart may lack its record. The number of these records is
+        // bounded all the same: at most sixteen callers share one restart, and the restarts are limited.
         audit::decision(caller, &subject, "allowed", how, Some(ticket.order));
     }
     let message = match ticket.answer.await {
-        // The monitor is gone, and with it everything: the connection ends without an answer.
+        // The monitor is gone, so the front ends too: the connection ends without an answer.
         Err(_) => return,
         Ok(Answer::Busy(after)) => {
             decided(
@@ -196,7 +199,7 @@ async fn read(stream: &mut UnixStream) -> Result<Request, Unread> {
 async fn reply(front: &Front, stream: &mut UnixStream, replies: &[Reply]) {
     let mut bytes = BytesMut::new();
     for reply in replies {
-        // Every reply fits: a grant's name has at most 255 bytes, a report's words 24.
+        // Every reply fits into a frame: a grant's name has at most 255 bytes, and each text of a report 24.
         let Ok(frame) = codec::encode_reply(reply).and_then(codec::frame) else {
             return;
         };
@@ -206,7 +209,7 @@ async fn reply(front: &Front, stream: &mut UnixStream, replies: &[Reply]) {
 }
 
 async fn answer(front: &Front, stream: &mut UnixStream, bytes: &[u8]) {
-    // Whoever does not take the answer goes without; what was done is in the log.
+    // A caller that does not receive the answer in time loses it; the result of the request is in the log.
     let _ = timeout(front.settings.reply, stream.write_all(bytes)).await;
 }
 

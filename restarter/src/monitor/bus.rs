@@ -1,9 +1,9 @@
-//! systemd, over the system bus. Nothing is executed.
+//! Talks to systemd over the system bus; no program such as `systemctl` is executed.
 //!
-//! One bus connection a request: a kept one fails its first call after the bus was restarted, and
-//! a new one costs a millisecond. The end of the job is listened for *before* the job is asked
-//! for; if the connection ends after that, nobody knows what became of it: the unit's state is
-//! read, and the request is never sent again.
+//! Each request uses a bus connection of its own: a connection that is held open fails its first call after
+//! the bus was restarted, and a new connection costs a millisecond. The monitor subscribes to the end of the
+//! job *before* it requests the job. If the connection ends after that request, the outcome of the job is
+//! unknown: the unit's state is read and reported, and the request is never sent again.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -29,18 +29,20 @@ const REPLY: Duration = Duration::from_secs(25);
 /// How long systemd may take to say whether the host is shutting down.
 const ANSWER: Duration = Duration::from_secs(2);
 
-/// How long the bus may be away, and the unit be starting or stopping, before its state is reported
-/// as it was last seen.
+/// How long, after the end of a job was missed, the monitor tries to read the unit's state: until the bus
+/// answers and the unit is neither starting nor stopping. After this time the state that was read last is
+/// reported.
 const AWAY: Duration = Duration::from_secs(10);
 
-/// `Type=simple` and its kin are started as soon as they are forked: a program that is missing or
-/// exits at once shows itself only a little later, and is worth waiting for.
+/// How long to wait after a successful job before the unit's state is read. systemd considers `Type=simple`
+/// and similar services started as soon as they are forked; a program that is missing or exits at once
+/// shows only a little later.
 const SETTLE: Duration = Duration::from_millis(250);
 
-/// A job that would cancel somebody else's is refused: systemctl(1), `--job-mode=fail`.
+/// The job mode: systemd refuses a job that would cancel another job (systemctl(1), `--job-mode=fail`).
 const MODE: &str = "fail";
 
-/// `SystemState` while the host goes down.
+/// The value of systemd's `SystemState` while the host shuts down.
 const STOPPING: &str = "stopping";
 
 const SYSTEMD: &str = "org.freedesktop.systemd1";
@@ -50,7 +52,7 @@ const UNIT: &str = "org.freedesktop.systemd1.Unit";
 const SERVICE: &str = "org.freedesktop.systemd1.Service";
 const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
 
-/// The systemd of this host.
+/// The systemd of this host, as the [`Manager`] that acts on units.
 #[derive(Debug, Clone, Copy)]
 pub struct Systemd;
 
@@ -64,7 +66,7 @@ impl Manager for Systemd {
                 report.refusal = Some(Refusal::Unreachable);
                 return report;
             }
-            // What became of it is unknown; what the unit is like now can still be told.
+            // The end of the job was not seen, but the unit's present state can still be read and reported.
             let _ = timeout(AWAY, async {
                 while look_anew(unit, &mut report).await.is_err() || report.is_moving() {
                     sleep(Duration::from_millis(250)).await;
@@ -78,7 +80,7 @@ impl Manager for Systemd {
 
     async fn is_shutting_down(&self) -> bool {
         let asked = timeout(ANSWER, async { system_state(&Bus::connect().await?).await });
-        // systemd that does not answer has more urgent work than our jobs.
+        // No answer counts as a shutdown: a systemd that does not answer has more urgent work than these jobs.
         !matches!(asked.await, Ok(Ok(state)) if state != STOPPING)
     }
 }
@@ -88,8 +90,8 @@ async fn system_state(bus: &Bus) -> zbus::Result<String> {
     bus.get(&path, MANAGER, "SystemState").await
 }
 
-/// The whole of it. `report.job` is [`JobResult::Unknown`] from just before the job is asked for
-/// until its end was seen.
+/// Carries out one request: checks the unit, requests the job, waits for its end and reads the unit's state.
+/// `report.job` is [`JobResult::Unknown`] from just before the job is requested until its end was seen.
 async fn run(verb: Verb, unit: &UnitName, report: &mut Report) -> zbus::Result<()> {
     let bus = Bus::connect().await?;
     let path = bus.look(unit, report).await?;
@@ -147,13 +149,14 @@ async fn run(verb: Verb, unit: &UnitName, report: &mut Report) -> zbus::Result<(
     report.job = result;
     bus.look(unit, report).await?;
     if verb == Verb::TryRestart && was_stopping && report.invocation == report.invocation_before {
-        // systemd calls that done: there was nothing to restart.
+        // systemd reports this job as done, because there was nothing to restart: the unit was being stopped.
         (report.job, report.refusal) = (JobResult::None, Some(Refusal::StopUnderWay));
     }
     Ok(())
 }
 
-/// systemd said no: no job was made. Any other error says nothing about that.
+/// Notes in `report` that systemd refused the job, and why, if `error` is systemd's own refusal: then there is
+/// no job. Returns any other error, because it does not tell whether there is a job.
 fn refused(report: &mut Report, error: zbus::Error) -> zbus::Result<()> {
     let zbus::Error::MethodError(name, ..) = &error else {
         return Err(error);
@@ -173,7 +176,7 @@ fn refused(report: &mut Report, error: zbus::Error) -> zbus::Result<()> {
     Ok(())
 }
 
-/// The value of an enum of the protocol that is called like systemd's own word.
+/// Returns the value of a protocol enum such as [`JobResult`] that has the same name as systemd's `word`.
 fn named<T: DeserializeOwned>(word: &str) -> Option<T> {
     let word: StrDeserializer<'_, serde::de::value::Error> = word.into_deserializer();
     T::deserialize(word).ok()
@@ -212,7 +215,7 @@ impl Bus {
         value.try_into().map_err(Into::into)
     }
 
-    /// The signals that say a job of this unit has ended, from now on.
+    /// Subscribes to the signals that report the end of a job of `unit`, and returns them as a stream.
     async fn ends_of_jobs(&self, unit: &UnitName) -> zbus::Result<MessageStream> {
         let rule = MatchRule::builder()
             .msg_type(zbus::message::Type::Signal)
@@ -227,7 +230,7 @@ impl Bus {
         Ok(ends)
     }
 
-    /// Reads what the unit is like now, and where it is on the bus.
+    /// Reads the unit's present state into `report`, and returns the unit's object path on the bus.
     async fn look(&self, unit: &UnitName, report: &mut Report) -> zbus::Result<OwnedObjectPath> {
         let reply = self.manager("LoadUnit", &(unit.as_str(),)).await?;
         let path = &reply.body().deserialize()?;

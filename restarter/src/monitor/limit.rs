@@ -1,4 +1,4 @@
-//! How often a unit may be acted on: a token bucket, kept as the one moment at which it is full.
+//! How often a unit may be acted on: a token bucket, stored as the moment at which it will be full again.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use crate::policy::Limit;
 
-/// One unit's bucket.
+/// The token bucket of one limit. Each request takes one token.
 #[derive(Debug, Clone, Copy)]
 pub struct Bucket {
     limit: Limit,
@@ -14,7 +14,7 @@ pub struct Bucket {
 }
 
 impl Bucket {
-    /// One that is full after `missing`.
+    /// Creates a bucket that is full again after `missing`.
     #[must_use]
     pub fn missing(limit: Limit, now: Instant, missing: Duration) -> Self {
         let full_at = now + missing;
@@ -24,7 +24,7 @@ impl Bucket {
     /// Takes one token.
     ///
     /// # Errors
-    /// There is none; the time after which there is one.
+    /// There is no token. The error is the time after which there is one.
     pub fn take(&mut self, now: Instant) -> Result<(), Duration> {
         let wait = self.until_one(now);
         if !wait.is_zero() {
@@ -34,7 +34,7 @@ impl Bucket {
         Ok(())
     }
 
-    /// How long until there is a token; nothing where there is one.
+    /// Returns the time until there is a token; zero if there is one already.
     #[must_use]
     pub fn until_one(&self, now: Instant) -> Duration {
         let Limit { burst, every } = self.limit;
@@ -42,7 +42,7 @@ impl Bucket {
         self.until_full(now).saturating_sub(most)
     }
 
-    /// How long until it is full.
+    /// Returns the time until the bucket is full; zero if it is full already.
     #[must_use]
     pub fn until_full(&self, now: Instant) -> Duration {
         self.full_at.saturating_duration_since(now)
@@ -72,7 +72,7 @@ mod tests {
     }
 
     proptest! {
-        /// systemd counts 5 starts in 10 s; a limit that the policy accepts never gets there.
+        /// systemd's start limit counts 5 starts in 10 s; a limit that the policy accepts never reaches that.
         #[test]
         fn rule_17_never_more_in_ten_seconds_than_the_policy_says(
             burst in 1u32..5, every in 1u64..20, steps in proptest::collection::vec(0u64..3000, 1..200),

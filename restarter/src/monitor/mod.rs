@@ -1,5 +1,6 @@
-//! The process that stays root, without capabilities. It reads fixed-size orders, holds the limit
-//! of each unit, and has systemd do what the policy knows by index. It reads no client's byte.
+//! The monitor: the process that stays root, without capabilities. It reads fixed-size orders of the front,
+//! enforces the limit of each unit, and asks systemd to act on units, which an order names by their index in
+//! the policy. It never reads a byte of a client.
 
 pub mod bus;
 pub mod fronts;
@@ -24,54 +25,57 @@ use fronts::Fronts;
 use limit::Bucket;
 use stored_limits::StoredLimits;
 
-/// How long jobs are waited for while the host shuts down: systemd cancels or finishes them without us.
+/// How long the monitor waits for jobs while the host shuts down: systemd cancels or finishes them by itself.
 const SHUTDOWN: Duration = Duration::from_secs(2);
 
-/// How often, while the service stops, the host is asked whether it shuts down.
+/// How often, while the service stops, the monitor asks systemd whether the host is shutting down.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// How long a front that is told to drain may take: one job, which the manager of units bounds at 200 s.
+/// How long a front may take to leave after it was told to drain: it waits for one job at most, which
+/// [`bus::Systemd`] bounds at 200 s.
 const DRAIN: Duration = Duration::from_secs(220);
 
-/// How long a front may take for a word of ours.
+/// How long a front may take to receive one reply of the monitor.
 const TAKE: Duration = Duration::from_secs(1);
 
-/// Jobs at once: as many as the front serves connections, so none that is itself ever wants more.
+/// Most jobs at once: as many as the front serves connections, so only a front that was taken over by an
+/// attacker ever wants more.
 const JOBS: usize = 16;
 
-/// What whoever comes while nothing is begun is told to wait.
+/// The wait that the reply names if an order cannot be begun for another reason than its unit's limit.
 const LATER: Duration = Duration::from_secs(1);
 
-/// Whoever can restart units: systemd, or a fake one in tests.
+/// A service manager that can act on units: systemd, or a fake in tests.
 pub trait Manager: Send + Sync + 'static {
-    /// Does `verb` to `unit`, once, and reports what was seen.
+    /// Does `verb` to `unit`, once, and returns how the job ended and the unit's state.
     fn act(&self, verb: Verb, unit: &UnitName) -> impl Future<Output = Report> + Send;
 
-    /// Whether the host is shutting down.
+    /// Returns whether the host is shutting down.
     fn is_shutting_down(&self) -> impl Future<Output = bool> + Send;
 }
 
-/// Whoever notices that the policy has changed on disk.
+/// Notices that the policy has changed on disk since the service has read it.
 pub trait Changes {
-    /// Whether it has.
+    /// Returns whether the policy has changed.
     fn have_come(&self) -> bool;
 
-    /// Waits until it may have.
+    /// Waits until the policy may have changed; [`Self::have_come`] tells whether it has.
     fn come(&self) -> impl Future<Output = ()>;
 }
 
 struct Unit {
     name: UnitName,
     bucket: Bucket,
-    /// What is being done to it, and for which front.
+    /// The order that is being carried out, and the number of the front that sent it.
     running: Option<(u32, Order)>,
-    /// What a front that came after that one's crash wants done next, and which.
+    /// The order to begin after `running`, and the number of the front that sent it. Only used if the front
+    /// that sent `running` has crashed: its successor does not know of that order and may send one.
     next: Option<(u32, Order)>,
-    /// The log knows already that the limit is reached.
+    /// Whether it is already in the log that the limit is reached.
     told: bool,
 }
 
-/// What the monitor serves with.
+/// The state that the monitor needs to serve: the units' limits and the fronts.
 #[derive(Debug)]
 pub struct Service {
     units: Vec<(UnitName, Bucket)>,
@@ -80,7 +84,8 @@ pub struct Service {
 }
 
 impl Service {
-    /// With each unit of `policy` as far from its limit as `missing` says.
+    /// Creates the state for the units of `policy`. For each unit, in the same order, `missing` holds the time
+    /// until its limit is full again.
     #[must_use]
     pub fn new(
         policy: &Policy,
@@ -100,43 +105,26 @@ impl Service {
     }
 }
 
-/// Serves the front until it leaves, and lets what is under way end. A front that crashes is replaced at once, as long as
-/// there is another. When `stop` comes or the policy changes, nothing more is
-/// begun and the front is told to drain; while the host shuts down nothing is waited for long.
+/// Serves the front until it leaves, then waits for the jobs under way. A front that crashes is replaced at
+/// once, as long as another one waits. After `stop` or a change of the policy the monitor begins nothing more
+/// and tells the front to drain; while the host shuts down it waits only briefly for jobs and for the front.
 ///
 /// # Errors
-/// The front said what no front says, does not listen or not leave, or the last one crashed.
+/// The front sent an order that makes no sense, did not receive a reply in time, or did not leave in time; or
+/// the last front crashed.
 pub async fn serve<M: Manager>(
     service: Service,
     manager: Arc<M>,
     stop: impl Future<Output = ()>,
     changes: impl Changes,
 ) -> io::Result<()> {
-    let Service {
-        units,
-        stored_limits,
-        mut fronts,
-    } = service;
-    let unit = |(name, bucket)| Unit {
-        name,
-        bucket,
-        running: None,
-        next: None,
-        told: false,
-    };
-    let mut work = Work {
-        units: units.into_iter().map(unit).collect(),
-        stored_limits,
-        manager: Arc::clone(&manager),
-        jobs: JoinSet::new(),
-        front: 0,
-        draining: false,
-    };
+    let (mut work, mut fronts) = Work::new(service, Arc::clone(&manager));
     let mut pair = fronts.next().await?;
     tokio::pin!(stop);
     let mut stopping = false;
     let mut ended: Option<io::Result<()>> = None;
-    // When the host is next asked whether it shuts down; when jobs are given up; when the front must have left.
+    // `look`: when to ask next whether the host is shutting down. `give_up`: when to stop waiting for jobs.
+    // `leave_by`: when the front must have left.
     let (mut look, mut give_up, mut leave_by) = (None, None, None);
     let (mut buffer, mut have) = ([0; ORDER], 0);
     while ended.is_none() || !work.jobs.is_empty() {
@@ -183,21 +171,17 @@ pub async fn serve<M: Manager>(
                         continue;
                     }
                     have = 0;
-                    if buffer == LEAVE {
-                        ended = Some(Ok(()));
-                        continue;
-                    }
-                    if buffer == IS_CURRENT {
-                        match work.draining || changes.have_come() {
-                            true => work.drain(&mut leave_by),
-                            false => vec![MonitorReply::Current],
+                    match work.receive(&buffer, &changes, &mut leave_by) {
+                        Received::Replies(replies) => replies,
+                        Received::Left => {
+                            ended = Some(Ok(()));
+                            continue;
                         }
-                    } else if let Some(word) = work.take(&buffer) {
-                        word.into_iter().collect()
-                    } else {
-                        let why = "the front sent an order that makes no sense";
-                        ended = Some(Err(io::Error::other(why)));
-                        continue;
+                        Received::Nonsense => {
+                            let why = "the front sent an order that makes no sense";
+                            ended = Some(Err(io::Error::other(why)));
+                            continue;
+                        }
                     }
                 }
                 _ => {
@@ -215,12 +199,13 @@ pub async fn serve<M: Manager>(
     ended.unwrap_or(Ok(()))
 }
 
-/// Says `words` to the front; `false` if it does not take them. A front that reads nothing must not keep records,
-/// other fronts or a stop waiting.
+/// Sends the replies `words` to the front; returns `false` if the front does not receive one in time. A front
+/// that reads nothing must not delay records, other fronts or a stop.
 async fn tell(pair: &mut UnixStream, words: &[MonitorReply]) -> bool {
     for word in words {
         let told = timeout(TAKE, pair.write_all(&word.encode())).await;
-        // One that is gone shows at the next read, after what it has still sent.
+        // Only a time-out counts. If the front is gone, the next read of the pair shows that, after the orders
+        // that the front has still sent.
         if told.is_err() {
             return false;
         }
@@ -235,27 +220,80 @@ async fn until(moment: Option<Instant>) {
     }
 }
 
-/// The units and what is being done to them.
+/// What a message of the front leads to.
+enum Received {
+    /// The monitor sends these replies.
+    Replies(Vec<MonitorReply>),
+    /// The front leaves as intended.
+    Left,
+    /// The service ends with an error: an intact front never sends such a message.
+    Nonsense,
+}
+
+/// The units, and the jobs that are under way for them.
 struct Work<M> {
     units: Vec<Unit>,
     stored_limits: StoredLimits,
     manager: Arc<M>,
     jobs: JoinSet<(u32, Order, Report)>,
-    /// Which front is served, by number.
+    /// The number of the front that is served now.
     front: u32,
-    /// Nothing is begun any more: the front's policy is not the one on disk, or the service is to stop.
+    /// Whether nothing is begun any more: the front's policy is not the one on disk, or the service is to stop.
     draining: bool,
 }
 
 impl<M: Manager> Work<M> {
-    /// From now on nothing is begun, and the front is to leave.
+    /// Returns the work for the units of `service`, with no job under way, and the fronts of `service`.
+    fn new(service: Service, manager: Arc<M>) -> (Self, Fronts) {
+        let unit = |(name, bucket)| Unit {
+            name,
+            bucket,
+            running: None,
+            next: None,
+            told: false,
+        };
+        let work = Self {
+            units: service.units.into_iter().map(unit).collect(),
+            stored_limits: service.stored_limits,
+            manager,
+            jobs: JoinSet::new(),
+            front: 0,
+            draining: false,
+        };
+        (work, service.fronts)
+    }
+
+    /// Takes a message of the front, which is an order, [`IS_CURRENT`] or [`LEAVE`].
+    fn receive(
+        &mut self,
+        message: &[u8; ORDER],
+        changes: &impl Changes,
+        leave_by: &mut Option<Instant>,
+    ) -> Received {
+        if *message == LEAVE {
+            return Received::Left;
+        }
+        if *message == IS_CURRENT {
+            return Received::Replies(match self.draining || changes.have_come() {
+                true => self.drain(leave_by),
+                false => vec![MonitorReply::Current],
+            });
+        }
+        match self.take(message) {
+            Some(reply) => Received::Replies(reply.into_iter().collect()),
+            None => Received::Nonsense,
+        }
+    }
+
+    /// Begins nothing from now on, sets the time by which the front must have left, and returns the reply that
+    /// tells the front to leave.
     fn drain(&mut self, leave_by: &mut Option<Instant>) -> Vec<MonitorReply> {
         self.draining = true;
         leave_by.get_or_insert_with(|| Instant::now() + DRAIN);
         vec![MonitorReply::Drain]
     }
 
-    /// Has another front serve in the place of one that has crashed; what to say to it first.
+    /// Makes another front serve in place of one that has crashed. Returns the first replies to the new front.
     async fn replace(
         &mut self,
         pair: &mut UnixStream,
@@ -274,14 +312,15 @@ impl<M: Manager> Work<M> {
             .collect()
     }
 
-    /// Takes an order: what to say to it at once, if anything. `None` if there is no such unit or verb, or if this
-    /// front has the unit acted on already: one that is itself waits for that.
+    /// Takes an order of the front. Returns the reply to send at once, if any. Returns `None` if there is no such
+    /// unit or verb, or if an earlier order of this front for the unit is still under way: only a front that was
+    /// taken over by an attacker does not wait for the end of that order.
     fn take(&mut self, bytes: &[u8; ORDER]) -> Option<Option<MonitorReply>> {
         let order = Order::decode(bytes)?;
         let unit = self.units.get_mut(usize::try_from(order.unit).ok()?)?;
         match (unit.running, unit.next) {
             (Some((front, _)), _) | (_, Some((front, _))) if front == self.front => None,
-            // For a front that has crashed since.
+            // The order under way is one of a front that has crashed since, so this order waits for its end.
             (Some(_), _) => {
                 unit.next = Some((self.front, order));
                 Some(None)
@@ -290,7 +329,7 @@ impl<M: Manager> Work<M> {
         }
     }
 
-    /// Has systemd carry the order out, or says how long the order must wait.
+    /// Asks systemd to carry the order out, or returns a reply that says how long to wait.
     fn begin(&mut self, order: Order) -> Option<MonitorReply> {
         let index = usize::try_from(order.unit).ok()?;
         let unit = self.units.get_mut(index)?;
@@ -307,7 +346,7 @@ impl<M: Manager> Work<M> {
         if let Err(error) = self.stored_limits.store(index, unit.bucket.until_full(now)) {
             audit::alarm("limits", &format!("{}: {error}", stored_limits::FILE));
         }
-        // Before anything is asked of systemd: whatever becomes of this process, it is written down.
+        // Before systemd is asked: even if this process ends now, the log has a record of the restart.
         audit::begun(&order, &unit.name);
         (unit.running, unit.told) = (Some((self.front, order)), false);
         let (name, manager, front) = (unit.name.clone(), Arc::clone(&self.manager), self.front);
@@ -316,8 +355,8 @@ impl<M: Manager> Work<M> {
         Some(MonitorReply::Accepted(order.id))
     }
 
-    /// Writes down what came of an order. What to say to the front that is served now: its answer, if it was
-    /// that one's order, and what comes of the order that waited for this.
+    /// Logs the result of an order, and begins the order that waited for its end. Returns the replies to the
+    /// front that is served now: the result, if this front sent the order, and the reply to the order that waited.
     fn finished(&mut self, front: u32, order: Order, report: Report) -> Vec<MonitorReply> {
         let mut words = Vec::new();
         let index = usize::try_from(order.unit).ok();
@@ -330,21 +369,22 @@ impl<M: Manager> Work<M> {
         if front == self.front {
             words.push(MonitorReply::Finished(order.id, report));
         }
-        // Nobody waits any more for what a front that has crashed since had asked for.
+        // An order of a front that has crashed since is dropped, as its callers do not wait any more.
         let next = next.filter(|(front, _)| *front == self.front);
         words.extend(next.and_then(|(_, next)| self.begin(next)));
         words
     }
 
-    /// Only root can stop the service, and whoever does means to begin anew.
+    /// Resets the stored limit of every unit. This happens on a stop of the service: only root can stop it, and
+    /// then wants a fresh start.
     fn forget_limits(&self) {
         for index in 0..self.units.len() {
-            // What cannot be written now holds on for a while longer.
+            // If this cannot be written, the unit's old limit merely holds until it has filled up.
             let _ = self.stored_limits.store(index, Duration::ZERO);
         }
     }
 
-    /// Ends the waiting for jobs whose end nobody will see, with a record and an answer for each.
+    /// Stops waiting for jobs whose end will not be seen. Writes a record and returns a reply for each.
     fn give_up(&mut self) -> Vec<MonitorReply> {
         self.jobs = JoinSet::new();
         let mut words = Vec::new();

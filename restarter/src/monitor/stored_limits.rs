@@ -1,9 +1,9 @@
-//! The limits' file: how full each unit's limit is, so that neither a crash nor a new policy gives anybody
-//! more than they had.
+//! The file of stored limits: how full each unit's limit is. It outlives the service, so that neither a crash
+//! nor a new policy allows callers more requests than before.
 //!
-//! One line a unit: the moment at which its limit is full again, in milliseconds of CLOCK_BOOTTIME as twenty
-//! digits, a blank, the unit's name. The file is opened and laid out once, at start; later only the digits
-//! are written over.
+//! Each line is about one unit: the moment at which its limit is full again, in milliseconds of
+//! CLOCK_BOOTTIME as twenty digits, then a blank and the unit's name. The file is opened and laid out once, at
+//! start; later only the digits are overwritten in place.
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -18,34 +18,37 @@ use pp_protocol::UnitName;
 use crate::pair::millis;
 use crate::policy::{Limit, Policy};
 
-/// Where it lies: beside the socket, in a directory of root's that a boot empties.
+/// The path of the file: beside the restarter's socket, in a directory that belongs to root and that is empty
+/// after a boot.
 pub const FILE: &str = "/run/pp-restarter/limits";
 
-/// Largest file read, in bytes: ten thousand units.
+/// Most bytes of the file that are read: enough for ten thousand units.
 const LARGEST: u64 = 4 * 1024 * 1024;
 
-/// Most units kept that the policy does not have.
+/// Most lines that are kept for units that are not in the policy.
 const MOST_GONE: usize = 1000;
 
-/// Digits of a number.
+/// Number of digits of the moment at the beginning of each line.
 const DIGITS: usize = 20;
 
-/// The open file.
+/// The open file of stored limits.
 #[derive(Debug, Default)]
 pub struct StoredLimits {
     file: Option<File>,
-    /// Where each unit's digits begin, by the unit's index.
+    /// The offset in the file at which each unit's digits begin, by the unit's index in the policy.
     places: Vec<u64>,
 }
 
 impl StoredLimits {
-    /// Opens the file at `path` for the units of `policy`. Also says how long each is from being full.
+    /// Opens the file at `path` and lays it out for the units of `policy`. Also returns, for each unit, the time
+    /// until its limit is full again.
     ///
     /// # Errors
     /// The file cannot be opened or written.
     pub fn open(path: &Path, policy: &Policy) -> io::Result<(Self, Vec<Duration>)> {
         let mut file = open(path).or_else(|_| {
-            // What is there is no file that can be used: only root can have put it there.
+            // What is at this path cannot be used, such as a symbolic link. Only root can have put it there,
+            // so it may be removed.
             std::fs::remove_file(path)?;
             open(path)
         })?;
@@ -62,13 +65,14 @@ impl StoredLimits {
         };
         for unit in &policy.units {
             let left = old.remove(&unit.name).unwrap_or_default();
-            // A policy that is kinder now counts at once.
+            // If the policy's limit for the unit fills up faster than before, that counts at once.
             let left = left.min(unit.limit.refill());
             places.push(text.len() as u64);
             text.push_str(&line(&unit.name, left));
             missing.push(left);
         }
-        // Of units that a mistake has taken out of the policy, say: they may be back in a minute.
+        // Lines of units that are not in the policy are kept: a mistake in a file may have taken the units out
+        // of it for a minute.
         for (name, left) in old.into_iter().take(MOST_GONE) {
             text.push_str(&line(&name, left));
         }
@@ -78,10 +82,10 @@ impl StoredLimits {
         Ok((Self { file, places }, missing))
     }
 
-    /// Writes down that the unit's limit is full again after `missing`.
+    /// Stores that the limit of the unit with the index `unit` is full again after `missing`.
     ///
     /// # Errors
-    /// What the kernel says.
+    /// The file cannot be written.
     pub fn store(&self, unit: usize, missing: Duration) -> io::Result<()> {
         let (Some(file), Some(place)) = (&self.file, self.places.get(unit)) else {
             return Ok(());
@@ -100,7 +104,8 @@ fn open(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-/// A line's unit and how long it is from being full, if it is no nonsense and not full yet.
+/// Reads one line. Returns its unit and the time until the unit's limit is full, or `None` if the line is
+/// malformed or the limit is full already.
 fn read(line: &str, now: u64) -> Option<(UnitName, Duration)> {
     let (digits, name) = line.split_once(' ')?;
     let left = Duration::from_millis(digits.parse::<u64>().ok()?.checked_sub(now)?);
@@ -112,7 +117,7 @@ fn number(value: u64) -> String {
     format!("{value:0DIGITS$}")
 }
 
-/// Milliseconds since the host's start, sleep included.
+/// Returns the milliseconds since the host's start, including the time that it was suspended.
 fn now() -> u64 {
     let time = clock_gettime(ClockId::CLOCK_BOOTTIME).map(Duration::from);
     millis(time.unwrap_or_default())
@@ -150,7 +155,7 @@ mod tests {
             "{missing:?}"
         );
         assert_eq!(missing[1..], [Duration::ZERO; 2]);
-        // A policy without it, for a moment, does not empty it either.
+        // A policy that lacks the unit for a moment does not reset the unit's limit either.
         StoredLimits::open(&path, &Policy::default()).unwrap();
         let (_, missing) = StoredLimits::open(&path, &again).unwrap();
         assert!(missing[0].as_millis() > 28_000, "{missing:?}");

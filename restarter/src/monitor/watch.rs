@@ -1,6 +1,6 @@
-//! Notices that the policy, or what it rests on, has changed on disk. The service then leaves in order, and
-//! the next request starts it with what is there now: nobody has to remember a command, and no client's
-//! word leads to it.
+//! Notices, by inotify, that the policy's files or the host's lists of users and groups have changed on disk.
+//! The service then finishes what is under way and exits, and the next request starts it with the new files.
+//! So no administrator has to remember a reload command, and no client can trigger a reload.
 
 use std::cell::OnceCell;
 use std::ffi::OsStr;
@@ -13,30 +13,31 @@ use tokio::io::unix::AsyncFd;
 
 use super::Changes;
 
-/// Names that count in each directory; none: every name does.
+/// The watched directories, and the names in each whose changes count. With an empty list, every name counts.
 const PLACES: [(&str, &[&str]); 3] = [
     ("/etc", &["passwd", "group", "subuid", "pp-restarter"]),
     ("/etc/pp-restarter", &["policy.d"]),
     ("/etc/pp-restarter/policy.d", &[]),
 ];
 
-/// An armed watch. Armed before the policy is read, so that no change falls between.
+/// An armed watch. It is armed before the policy is read, so that no change goes unnoticed in between.
 #[derive(Debug)]
 pub struct Watch {
     inotify: Inotify,
-    /// The same, for the event loop.
+    /// A duplicate of the inotify descriptor, registered with the event loop.
     ready: OnceCell<AsyncFd<OwnedFd>>,
     places: Vec<(WatchDescriptor, &'static [&'static str])>,
 }
 
 impl Watch {
-    /// Arms it. A directory that is not there is seen to come by the one above it.
+    /// Arms the watch. If a directory does not exist yet, the watch of its parent directory notices when it is
+    /// created.
     ///
     /// # Errors
-    /// The kernel has no watch left.
+    /// The kernel has no inotify instance or watch left.
     pub fn arm() -> nix::Result<Self> {
         let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?;
-        // Not IN_MODIFY: a file counts when whoever writes it has closed it.
+        // Not IN_MODIFY: a change of a file counts only when the writer has closed the file.
         let events = AddWatchFlags::IN_CLOSE_WRITE
             | AddWatchFlags::IN_MOVE
             | AddWatchFlags::IN_CREATE
@@ -49,7 +50,7 @@ impl Watch {
             match inotify.add_watch(Path::new(directory), events) {
                 Ok(watch) => places.push((watch, names)),
                 Err(Errno::ENOSPC) => return Err(Errno::ENOSPC),
-                // Not there, or no directory: loading says so.
+                // The directory does not exist or is no directory: loading the policy reports that.
                 Err(_) => {}
             }
         }
@@ -61,13 +62,13 @@ impl Watch {
         })
     }
 
-    /// Whether a change of `name` in a watched directory counts. An event that is of no known directory says that
-    /// some were lost.
+    /// Returns whether a change of `name` in a watched directory counts. An event of an unknown directory
+    /// counts too: the kernel sends it when events were lost.
     fn counts(&self, watch: WatchDescriptor, name: Option<&OsStr>) -> bool {
         let Some((_, names)) = self.places.iter().find(|(known, _)| *known == watch) else {
             return true;
         };
-        // Without a name it is of the directory itself: its owner or mode.
+        // An event without a name is about the directory itself, such as its owner or mode.
         name.is_none_or(|name| names.is_empty() || names.iter().any(|known| name == *known))
     }
 }
@@ -100,12 +101,14 @@ impl Changes for Watch {
             let _ = self.ready.set(ready);
         }
         match self.ready.get() {
-            // What is read by `have_come` now is all there is: the next event makes it ready again.
+            // The readiness can be cleared before `have_come` reads the events: that call reads all of them, and
+            // the next event makes the descriptor ready again.
             Some(ready) => match ready.readable().await {
                 Ok(mut guard) => guard.clear_ready(),
                 Err(_) => std::future::pending().await,
             },
-            // Then it is asked before each connection, and that must do.
+            // The descriptor could not be registered. The front's question before each connection still finds
+            // every change.
             None => std::future::pending().await,
         }
     }

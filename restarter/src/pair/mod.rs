@@ -50,7 +50,8 @@ pub enum MonitorReply {
     Finished(u64, Report),
     /// The order is within the unit's limit and is being carried out; [`Self::Finished`] follows.
     Accepted(u64),
-    /// The order was not carried out: the unit's limit allows it after this time.
+    /// The order was not carried out, because of the unit's limit or because the monitor begins nothing now.
+    /// The caller may ask again after this time.
     Busy(u64, Duration),
     /// The front is to accept no more connections, finish what is under way, then exit.
     Drain,
@@ -106,7 +107,7 @@ impl MonitorReply {
     }
 }
 
-/// Returns a time in whole milliseconds, rounded up, so that a short time never becomes zero.
+/// Returns a time in whole milliseconds, rounded up so that a short wait does not become none.
 #[must_use]
 pub fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_micros().div_ceil(1000)).unwrap_or(u64::MAX)

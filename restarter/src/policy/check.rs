@@ -1,4 +1,4 @@
-//! `pp-restarter --check`: what a policy allows, in words, for an administrator.
+//! `pp-restarter --check`: describes what a policy allows, for an administrator.
 
 use std::fmt::Write;
 
@@ -7,7 +7,8 @@ use pp_protocol::Verb;
 
 use super::{Policy, Who};
 
-/// One line for each thing that is allowed to somebody, and what each verb of them includes.
+/// Returns one line for each grant of the policy, and then one line for each verb that is granted, which says
+/// what the verb includes.
 #[must_use]
 pub fn describe(policy: &Policy) -> String {
     let mut out = String::new();
@@ -35,7 +36,7 @@ pub fn describe(policy: &Policy) -> String {
     out
 }
 
-/// What a verb has systemd do beside the unit itself: systemctl(1) and systemd.unit(5).
+/// Returns what systemd does to other units because of a verb, and when: systemctl(1) and systemd.unit(5).
 fn includes(verb: Verb) -> &'static str {
     match verb {
         Verb::Restart => {

@@ -1,4 +1,4 @@
-//! The policy's files, opened so that nobody but root can have written what is read.
+//! Reads the policy's files. They are opened in a way that ensures that nobody but root can have written them.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -9,33 +9,33 @@ use super::names::Names;
 use super::parse::{self, Problem};
 use super::{Policy, Unit, Who};
 
-/// Where the daemon's policy lies.
+/// The directory of the service's policy files.
 pub const DIRECTORY: &str = "/etc/pp-restarter/policy.d";
 
-/// Where passwd(5) and subuid(5) lie.
+/// The directory of passwd(5) and subuid(5).
 pub const ACCOUNTS: &str = "/etc";
 
 /// Largest policy file, in bytes.
 pub const MAX_FILE: u64 = 64 * 1024;
 
-/// Largest list of users or ranges, in bytes: a hundred thousand lines.
+/// Largest passwd(5) or subuid(5) that is read, in bytes: room for a hundred thousand lines.
 const MAX_ACCOUNTS: u64 = 8 * 1024 * 1024;
 
-/// A policy and what is odd about its directory.
+/// A loaded policy, and what is wrong or odd about its files.
 #[derive(Debug, Default)]
 pub struct Loaded {
-    /// What is allowed.
+    /// The policy that the valid files make up.
     pub policy: Policy,
-    /// Files with a mistake in them. Nothing of such a file counts; the others hold.
+    /// The first mistake of each file that has one. Such a file is left out whole; the other files hold.
     pub left_out: Vec<Problem>,
-    /// For the administrator to read.
+    /// Sentences for the administrator to read.
     pub warnings: Vec<String>,
 }
 
-/// Where everything lies, and who must own it.
+/// The directories that are read, and the owner that they and their files must have.
 #[derive(Debug, Clone)]
 pub struct Places {
-    /// Whom the files must belong to.
+    /// The owner that the files must have.
     pub trust: Trust,
     /// The directory of policy files.
     pub policy: PathBuf,
@@ -44,7 +44,7 @@ pub struct Places {
 }
 
 impl Places {
-    /// Root's, with the policy in `directory`.
+    /// Returns the host's places, which must belong to root, with the policy in `directory`.
     #[must_use]
     pub fn with_policy(directory: &Path) -> Self {
         Self {
@@ -55,11 +55,11 @@ impl Places {
     }
 }
 
-/// Reads every `[a-z0-9_-]+.toml` of the policy's directory, in the order of their names, and what the
-/// host's files say of callers. A directory that does not exist allows nothing.
+/// Loads the policy: reads every file `[a-z0-9_-]+.toml` of the policy's directory, in the order of the names,
+/// and the host's passwd(5) and subuid(5). If the policy's directory does not exist, nothing is allowed.
 ///
 /// # Errors
-/// A [`Refused`] directory or list of accounts; nothing is allowed then.
+/// [`Refused`]: a directory, passwd(5) or subuid(5) cannot be trusted or read; nothing is allowed then.
 pub fn load(places: &Places, names: &dyn Names) -> Result<Loaded, Refused> {
     let mut loaded = Loaded::default();
     let shown = places.policy.display();
@@ -79,7 +79,8 @@ pub fn load(places: &Places, names: &dyn Names) -> Result<Loaded, Refused> {
             loaded.warnings.push(warning);
             continue;
         }
-        // A file is taken whole or not at all: what it had allowed before its mistake goes with it.
+        // A file counts whole or not at all: entries before its mistake must not count either, so the file is
+        // added to a copy of the policy.
         let mut with = loaded.policy.clone();
         let added = read(&directory, &name, &path)
             .and_then(|text| parse::add(&mut with, &path, &text, names));

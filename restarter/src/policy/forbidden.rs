@@ -1,8 +1,8 @@
-//! Units that no policy can allow: restarting them cuts off the host, or the restarter itself.
+//! Units that no policy can allow, because restarting them cuts off the host, or the restarter itself.
 
 use pp_protocol::UnitName;
 
-/// Whole names, without `.service` and without the instance.
+/// Names that are forbidden if the whole name matches, without `.service` and without the instance.
 const NAMES: &[&str] = &[
     "NetworkManager",
     "dbus",
@@ -27,7 +27,8 @@ const NAMES: &[&str] = &[
     "wpa_supplicant",
 ];
 
-/// Beginnings: systemd's own services and the bus aliases of such services, and ours.
+/// Beginnings of forbidden names: systemd's own services, their aliases on the bus, and the services of this
+/// project.
 const PREFIXES: &[&str] = &[
     "dbus-org.",
     "initrd-",
@@ -37,7 +38,7 @@ const PREFIXES: &[&str] = &[
     "systemd-",
 ];
 
-/// Whether a policy that lists `unit` is refused.
+/// Returns whether `unit` is forbidden: a policy file that lists it has a mistake.
 #[must_use]
 pub fn is_forbidden(unit: &UnitName) -> bool {
     let name = unit.as_str();

@@ -1,7 +1,8 @@
-//! Who may do what to which unit. Pure: no file, no name service, no clock.
+//! The policy: who may do what to which unit. The code in this file uses no file, no name service and no clock.
 //!
-//! [`parse`] reads the text of one file, [`files`] the files themselves, [`names`] turns names
-//! into ids, [`people`] says who counts as a caller, and [`check`] prints the result for an administrator.
+//! [`files`] reads the files, [`parse`] the text of one file, [`names`] turns names into ids, [`forbidden`]
+//! lists units that are never allowed, [`people`] says who counts as a caller, and [`check`] describes the
+//! result for an administrator.
 
 pub mod check;
 pub mod files;
@@ -17,67 +18,68 @@ use pp_protocol::{UnitName, Verb};
 /// How often a unit may be acted on: `burst` times at once, then once more after each `every`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limit {
-    /// Requests taken at once.
+    /// Number of orders accepted at once.
     pub burst: u32,
-    /// Time after which one more is taken.
+    /// Time after which one more order is accepted.
     pub every: Duration,
 }
 
 impl Limit {
-    /// What a unit gets whose policy says nothing: tighter than systemd's own start limit
+    /// The limit of a unit for which the policy names none. It is tighter than systemd's own start limit
     /// (`DefaultStartLimitBurst=5` in `DefaultStartLimitIntervalSec=10s`), which counts manual
-    /// restarts too and leaves the unit *stopped* when it is hit.
+    /// restarts too and leaves the unit *stopped* when it is reached.
     pub const DEFAULT: Self = Self {
         burst: 3,
         every: Duration::from_secs(15),
     };
 
-    /// Longest time that a used-up limit may need to fill up.
+    /// Longest time that a used-up limit may need to fill up; a policy file cannot set a longer one.
     pub const LONGEST: Duration = Duration::from_secs(3600);
 
-    /// How long it takes a used-up limit to fill up.
+    /// Returns the time in which a used-up limit fills up.
     #[must_use]
     pub fn refill(&self) -> Duration {
         self.every.saturating_mul(self.burst)
     }
 
-    /// Most restarts in any ten seconds.
+    /// Returns the largest number of orders that the limit allows in any ten seconds.
     #[must_use]
     pub fn in_ten_seconds(&self) -> u128 {
         u128::from(self.burst) + 10_000 / self.every.as_millis().max(1)
     }
 }
 
-/// Somebody the policy speaks of, by number.
+/// A user or group to whom the policy allows something, by id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Who {
     /// A user id.
     User(u32),
-    /// A group id, held as supplementary group, or as effective one by whom it is the primary group of.
+    /// A group id. It stands for callers that have the group as a supplementary group, and for callers that
+    /// have it as their effective group and whose primary group it is in the user database.
     Group(u32),
 }
 
 /// One unit of the policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unit {
-    /// Its name, to the letter.
+    /// The unit's exact name.
     pub name: UnitName,
-    /// How often it may be acted on, all callers and verbs together.
+    /// How often the unit may be acted on, all callers and verbs together.
     pub limit: Limit,
-    /// Who may do what to it.
+    /// Who may do what to the unit.
     pub grants: Vec<(Verb, Who)>,
 }
 
-/// Everything that is allowed. What is not in it is not.
+/// Everything that is allowed. Whatever is not in the policy is denied.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Policy {
-    /// The units, in the order that both processes number them by.
+    /// The units. A unit's index in this list is its number in messages between the front and the monitor.
     pub units: Vec<Unit>,
-    /// Who counts as a caller.
+    /// Which uids count as callers, and which primary groups they have.
     pub people: people::People,
 }
 
-/// Who is asking, as the kernel says.
+/// The credentials of a caller, as the kernel reports them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
     /// Effective user id.
@@ -90,13 +92,13 @@ pub struct Caller {
     pub pid: i32,
 }
 
-/// What the policy says to one request.
+/// The decision of the policy on one request.
 #[must_use]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decision {
-    /// Allowed; the unit's number.
+    /// Allowed, with the index of the unit in [`Policy::units`].
     Allowed(usize),
-    /// Not allowed; why is for the log alone, the caller is not told.
+    /// Not allowed. The reason is for the log only; the caller does not learn it.
     Denied(Reason),
 }
 
@@ -107,12 +109,12 @@ pub enum Reason {
     NotListed,
     /// The unit is listed, for others or for another verb.
     NotGranted,
-    /// The caller's uid is in a subordinate range: no user of this host.
+    /// The caller's uid is in a subordinate range, so it is not that of a user of this host.
     NoUser,
 }
 
 impl Policy {
-    /// Judges one request. Names are compared byte by byte.
+    /// Decides on one request. Names of units are compared byte by byte.
     pub fn decide(&self, caller: &Caller, verb: Verb, name: &str) -> Decision {
         if self.people.is_subordinate(caller.uid) {
             return Decision::Denied(Reason::NoUser);
@@ -128,8 +130,8 @@ impl Policy {
         }
     }
 
-    /// Whether `caller` may do `verb` to `unit`. The effective gid alone proves nothing: a setgid copy of a
-    /// client, made while its maker was in the group, gives it to whoever runs the copy.
+    /// Returns whether `caller` may do `verb` to `unit`. The effective gid alone proves nothing: a user who was
+    /// once in a group can have made a setgid copy of a client, which gives the group to everyone who runs it.
     #[must_use]
     pub fn grants(&self, unit: &Unit, caller: &Caller, verb: Verb) -> bool {
         let Caller { uid, gid, .. } = *caller;
@@ -143,7 +145,7 @@ impl Policy {
         granted.any(|(_, who)| holds(who))
     }
 
-    /// The time after which all limits are full again, whatever was asked before.
+    /// Returns the time after which the limits of all units are full again in any case.
     #[must_use]
     pub fn longest_refill(&self) -> Duration {
         let refills = self.units.iter().map(|unit| unit.limit.refill());
@@ -152,7 +154,7 @@ impl Policy {
 }
 
 impl Unit {
-    /// Whether nobody may do anything to it.
+    /// Returns whether nobody may do anything to the unit.
     #[must_use]
     pub fn is_nobodys(&self) -> bool {
         self.grants.is_empty()

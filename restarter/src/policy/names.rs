@@ -1,19 +1,19 @@
-//! Names of users and groups, turned into ids once, when the policy is loaded.
+//! Turns the names of users and groups into ids, once, when the policy is loaded.
 
 use nix::unistd::{Group, User};
 
-/// Where names are looked up.
+/// A name service, which looks up the names of users and groups.
 pub trait Names {
-    /// The id of a user, or `None` if there is no such user.
+    /// Returns the id of a user, or `None` if there is no such user.
     ///
     /// # Errors
-    /// What the name service said, if it could not answer.
+    /// The error of the name service, if it could not answer.
     fn uid(&self, name: &str) -> nix::Result<Option<u32>>;
 
-    /// The id of a group, or `None` if there is no such group.
+    /// Returns the id of a group, or `None` if there is no such group.
     ///
     /// # Errors
-    /// What the name service said, if it could not answer.
+    /// The error of the name service, if it could not answer.
     fn gid(&self, name: &str) -> nix::Result<Option<u32>>;
 }
 
@@ -31,8 +31,8 @@ impl Names for System {
     }
 }
 
-/// Ids that mean nobody in particular: the kernel's overflow id, which stands for every id that
-/// has no number here, its 16-bit forerunner, and -1.
+/// Returns whether `id` stands for no particular user or group. Such ids are the kernel's overflow id, which
+/// replaces every id that has no number in this user namespace, its 16-bit forerunner, and -1.
 #[must_use]
 pub fn is_nobody(id: u32) -> bool {
     matches!(id, 65_534 | 65_535 | u32::MAX)

@@ -1,4 +1,4 @@
-//! One policy file's text, turned into entries of a [`Policy`], or into one exact complaint.
+//! Turns the text of one policy file into entries of a [`Policy`], or into one exact [`Problem`].
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -14,22 +14,23 @@ use toml::de::{DeTable, DeValue};
 use super::names::{Names, is_nobody};
 use super::{Limit, Policy, Unit, Who, forbidden};
 
-/// What is wrong with a policy: where, what, and what would be right.
+/// A mistake in a policy file: where it is, what is wrong, and how to correct it.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{}{}: {what}: {help}", path.display(), at.map(|(line, column)| format!(":{line}:{column}")).unwrap_or_default())]
 pub struct Problem {
-    /// The file or directory.
+    /// The file or directory with the mistake.
     pub path: PathBuf,
-    /// Line and column, both from 1, where it lies within the text; columns count characters.
+    /// Line and column of the mistake, both counted from 1, if it lies within the text; columns count
+    /// characters.
     pub at: Option<(usize, usize)>,
     /// What is wrong.
     pub what: String,
-    /// What would be right.
+    /// How an administrator corrects the mistake.
     pub help: String,
 }
 
 impl Problem {
-    /// About a whole file.
+    /// Creates a problem of a whole file.
     pub(super) fn of(path: &Path, what: &str, help: &str) -> Self {
         Self {
             path: path.to_owned(),
@@ -52,10 +53,10 @@ impl From<Refused> for Problem {
     }
 }
 
-/// Adds what one file allows to `policy`.
+/// Adds to `policy` what the file at `path`, whose content is `text`, allows.
 ///
 /// # Errors
-/// The first [`Problem`] of the file; `policy` is of no use then.
+/// The first [`Problem`] of the file. `policy` may hold a part of the file's entries then and must not be used.
 pub fn add(policy: &mut Policy, path: &Path, text: &str, names: &dyn Names) -> Result<(), Problem> {
     let file = File { path, text, names };
     let document = DeTable::parse(text).map_err(|error| {
@@ -76,6 +77,13 @@ pub fn add(policy: &mut Policy, path: &Path, text: &str, names: &dyn Names) -> R
 }
 
 type Text = Spanned<String>;
+
+/// What one `[[allow]]` entry allows for each of its units. Each part has its position in the text.
+struct Grants {
+    verbs: Vec<(Verb, Range<usize>)>,
+    who: Vec<(Who, Range<usize>)>,
+    limit: Option<(Limit, Range<usize>)>,
+}
 
 struct File<'a> {
     path: &'a Path,
@@ -144,55 +152,66 @@ impl File<'_> {
         if verbs.is_empty() {
             verbs.push((Verb::Restart, span));
         }
-        for (name, at) in &units {
-            let index = match policy.units.iter().position(|unit| unit.name == *name) {
-                Some(index) => index,
-                None => {
-                    policy.units.push(Unit {
-                        name: name.clone(),
-                        limit: limit.as_ref().map_or(Limit::DEFAULT, |(limit, _)| *limit),
-                        grants: Vec::new(),
-                    });
-                    policy.units.len() - 1
+        let grants = Grants { verbs, who, limit };
+        units
+            .into_iter()
+            .try_for_each(|(name, at)| self.grant(policy, name, &at, &grants))
+    }
+
+    /// Adds to `policy` what an entry allows for one of its units. `at` is the position of the unit's name.
+    fn grant(
+        &self,
+        policy: &mut Policy,
+        name: UnitName,
+        at: &Range<usize>,
+        grants: &Grants,
+    ) -> Result<(), Problem> {
+        let Grants { verbs, who, limit } = grants;
+        let of_entry = limit.as_ref().map_or(Limit::DEFAULT, |(limit, _)| *limit);
+        let place = policy.units.iter().position(|unit| unit.name == name);
+        if place.is_none() {
+            policy.units.push(Unit {
+                name: name.clone(),
+                limit: of_entry,
+                grants: Vec::new(),
+            });
+        }
+        let place = place.unwrap_or(policy.units.len().saturating_sub(1));
+        let Some(unit) = policy.units.get_mut(place) else {
+            return Ok(());
+        };
+        if unit.limit != of_entry {
+            return Err(self.problem(
+                at.clone(),
+                format!("{name} has another limit in another entry"),
+                "a unit has one limit: give both entries the same",
+            ));
+        }
+        for (verb, _) in verbs {
+            for (who, at) in who {
+                if unit.grants.contains(&(*verb, *who)) {
+                    let what = format!("{} of {name} is allowed to them already", verb.as_str());
+                    return Err(self.problem(at.clone(), what, "remove the repetition"));
                 }
-            };
-            let Some(unit) = policy.units.get_mut(index) else {
-                continue;
-            };
-            if unit.limit != limit.as_ref().map_or(Limit::DEFAULT, |(limit, _)| *limit) {
-                let what = format!("{name} has another limit in another entry");
-                return Err(self.problem(
-                    at.clone(),
-                    what,
-                    "a unit has one limit: give both entries the same",
-                ));
+                unit.grants.push((*verb, *who));
             }
-            for (verb, _) in &verbs {
-                for (who, at) in &who {
-                    if unit.grants.contains(&(*verb, *who)) {
-                        let what =
-                            format!("{} of {name} is allowed to them already", verb.as_str());
-                        return Err(self.problem(at.clone(), what, "remove the repetition"));
-                    }
-                    unit.grants.push((*verb, *who));
-                }
-            }
-            if let (true, Some((limit, at))) =
-                (verbs.iter().any(|(verb, _)| *verb != Verb::Reload), &limit)
-                && limit.in_ten_seconds() > 4
-            {
+        }
+        let starts = verbs.iter().any(|(verb, _)| *verb != Verb::Reload);
+        match limit {
+            Some((limit, at)) if starts && limit.in_ten_seconds() > 4 => {
                 let what = format!(
                     "this allows {} restarts in ten seconds",
                     limit.in_ten_seconds()
                 );
                 let help = "systemd stops a unit that is started more than 5 times in ten seconds: allow 4 at most";
-                return Err(self.problem(at.clone(), what, help));
+                Err(self.problem(at.clone(), what, help))
             }
+            _ => Ok(()),
         }
-        Ok(())
     }
 
-    /// Every string of a list, each turned into what it means; `empty` says if the list may be.
+    /// Reads a list of strings. Returns what `read` makes of each string, with its position in the text. `empty`
+    /// says whether the list may be empty.
     fn each<T: PartialEq>(
         &self,
         value: &Spanned<DeValue<'_>>,
@@ -316,7 +335,7 @@ impl File<'_> {
     }
 }
 
-/// A time such as `15s`, `2m` or `1h`, from one second to one hour.
+/// Parses a time such as `15s`, `2m` or `1h`, from one second to one hour.
 fn duration(text: &str) -> Option<Duration> {
     let unit = text.chars().next_back()?;
     let seconds = match unit {

@@ -1,42 +1,43 @@
-//! What this host's files say of callers: whose uid is nobody's own, and whose primary group is which.
-//! Pure: the texts come from [`super::files`].
+//! What passwd(5) and subuid(5) say about callers: which uids belong to no user of their own, and which user
+//! has which primary group. This file reads no files itself: the texts come from [`super::files`].
 
 use std::fmt::Write;
 
-/// A range of uids that `/etc/subuid` gives somebody for their user namespaces.
+/// A range of subordinate uids, which `/etc/subuid` gives to a user for user namespaces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Range {
-    /// The first.
+    /// The first uid of the range.
     pub first: u32,
-    /// The last.
+    /// The last uid of the range.
     pub last: u32,
 }
 
-/// What is known of callers beside their credentials.
+/// What is known of callers besides their credentials.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct People {
-    /// Uids that stand for somebody else: whoever has a subordinate range could otherwise be 65,536
-    /// callers at once.
+    /// The ranges of subordinate uids. Callers with such a uid are refused: a user with a range could otherwise
+    /// pose as 65,536 different callers.
     pub subordinate: Vec<Range>,
-    /// Uid and gid of every user whose primary group is one that the policy names.
+    /// The uid and the primary gid of every user whose primary group is one that the policy names.
     pub primary: Vec<(u32, u32)>,
 }
 
 impl People {
-    /// Whether `uid` is in a subordinate range, so no user of this host.
+    /// Returns whether `uid` is in a subordinate range, and so does not stand for a user of this host.
     #[must_use]
     pub fn is_subordinate(&self, uid: u32) -> bool {
         let holds = |range: &Range| (range.first..=range.last).contains(&uid);
         self.subordinate.iter().any(holds)
     }
 
-    /// Whether the user database gives `uid` this primary group.
+    /// Returns whether `gid` is the primary group of `uid` in passwd(5), and a group that the policy names.
     #[must_use]
     pub fn is_primary(&self, uid: u32, gid: u32) -> bool {
         self.primary.contains(&(uid, gid))
     }
 
-    /// Reads subuid(5): `NAME:FIRST:COUNT`. A line that newuidmap(1) could not use is passed over, as it does.
+    /// Reads the text of subuid(5): lines `NAME:FIRST:COUNT`. Skips lines that newuidmap(1) skips too because it
+    /// cannot use them.
     pub fn read_subordinate(&mut self, text: &str) {
         for line in text.lines() {
             let mut fields = line.trim().splitn(3, ':').skip(1);
@@ -52,8 +53,8 @@ impl People {
         }
     }
 
-    /// Reads passwd(5) for the users whose primary group is one of `groups`. Hands back a sentence for
-    /// each user whose uid lies in a subordinate range: they are refused.
+    /// Reads the text of passwd(5) for the users whose primary group is one of `groups`. Returns a warning for
+    /// each user whose uid lies in a subordinate range, because such a user is refused.
     pub fn read_users(&mut self, text: &str, groups: &[u32]) -> Vec<String> {
         let mut odd = Vec::new();
         for line in text.lines() {
@@ -80,7 +81,8 @@ impl People {
     }
 }
 
-/// A number as newuidmap(1) reads one: strtoul(3) with base 0, so octal after a 0 and hexadecimal after 0x.
+/// Parses a number as newuidmap(1) does: by strtoul(3) with base 0, so octal after a 0 and hexadecimal after
+/// 0x.
 fn number(text: &str) -> Option<u64> {
     let text = text.strip_prefix('+').unwrap_or(text);
     let lower = text.to_ascii_lowercase();

@@ -7,7 +7,7 @@ use super::names::Names;
 use super::parse::{self, Problem};
 use super::*;
 
-/// A name service that knows what a test says.
+/// A fake name service that knows only the names that a test gives it.
 struct Fake(HashMap<&'static str, u32>);
 
 impl Fake {
@@ -42,7 +42,7 @@ fn parsed(text: &str) -> Result<Policy, Problem> {
     Ok(policy)
 }
 
-/// As after a login: the effective group is among the supplementary ones.
+/// Returns a caller as after a login: the effective group is among the supplementary groups too.
 fn caller(uid: u32, gid: u32, groups: &[u32]) -> Caller {
     Caller {
         groups: [groups, &[gid]].concat(),
@@ -50,7 +50,7 @@ fn caller(uid: u32, gid: u32, groups: &[u32]) -> Caller {
     }
 }
 
-/// Whose only group is the effective one.
+/// Returns a caller whose only group is the effective group.
 fn effective(uid: u32, gid: u32) -> Caller {
     Caller {
         uid,
@@ -92,7 +92,7 @@ fn the_policy_of_the_design_means_what_it_says() {
 fn rule_39_an_effective_group_counts_only_as_the_users_primary_one() {
     let mut policy = parsed(TODO).unwrap();
     let unit = "gunicorn.todo_django.service";
-    // The setgid copy of a client: the group is effective and nothing else.
+    // The caller runs a setgid copy of a client: the group is the effective group, but not a supplementary group.
     let copy = effective(1000, 997);
     let decide = |policy: &Policy, who: &Caller| policy.decide(who, Verb::Restart, unit);
     assert_eq!(decide(&policy, &copy), Decision::Denied(Reason::NotGranted));

@@ -1,10 +1,10 @@
-//! The journal: one record for everything that happens, with fields that do not change.
+//! Output to the journal: one record for each event, with stable field names.
 //!
-//! Every record has `PP_EVENT` (`begins`, `step`, `note` or `ended`) and `PP_APP`; the others as far
-//! as they apply: `PP_PHASE`, `PP_REVISION` (all its digits), `PP_RELEASE`, `PP_OUTCOME`,
-//! `PP_ATTEMPT`, `PP_DURATION_MS`. `MESSAGE` is the sentence that a terminal shows.
+//! Every record has `PP_EVENT` (`begins`, `step`, `note` or `ended`) and `PP_APP`; the other fields if they
+//! apply: `PP_PHASE`, `PP_REVISION` (all its digits), `PP_RELEASE`, `PP_OUTCOME`, `PP_ATTEMPT`,
+//! `PP_DURATION_MS`. `MESSAGE` is the sentence that a terminal shows.
 //!
-//! `PRIORITY`: `err` what failed or went back, `debug` a pass with nothing to do, else `info`.
+//! `PRIORITY`: `err` for a failure or a way back, `debug` for a pass with nothing to do, otherwise `info`.
 
 use std::os::fd::AsFd;
 use std::time::Duration;
@@ -23,12 +23,12 @@ use crate::revision::Revision;
 use crate::state::Attempt;
 use crate::util::duration::human;
 
-/// The journal that our standard output goes to.
+/// The journal that this process's standard output is connected to.
 #[derive(Debug, Clone)]
 pub(crate) struct Journald(Dispatch);
 
 impl Journald {
-    /// The journal, if standard output is connected to it and its socket can be reached.
+    /// Opens the journal, if standard output is connected to it and its socket can be reached.
     #[must_use]
     pub(crate) fn connected() -> Option<Self> {
         if !stdout_is_journal() {
@@ -43,7 +43,8 @@ impl Journald {
                 debug: Priority::Debug,
                 ..PriorityMappings::new()
             });
-        // Not for the whole process: what libraries have to say is not part of what we promise.
+        // The layer is not set for the whole process: messages of libraries are not part of the promised
+        // records.
         Some(Self(tracing_subscriber::registry().with(layer).into()))
     }
 
@@ -55,8 +56,8 @@ impl Journald {
     }
 }
 
-/// Whether standard output is connected to the journal. A program that a service starts inherits the
-/// variable, whatever its output is connected to.
+/// Whether standard output is connected to the journal. The variable alone does not prove it: a program that
+/// a service starts inherits it, whatever the program's output is connected to.
 pub(super) fn stdout_is_journal() -> bool {
     let Ok(named) = std::env::var("JOURNAL_STREAM") else {
         return false;
@@ -72,13 +73,13 @@ fn is_stream(named: &str, device: u64, inode: u64) -> bool {
     })
 }
 
-/// One app's records.
+/// Writes the records of one app's pass.
 pub(super) struct Recorder {
     journal: Dispatch,
     revision: Option<Revision>,
 }
 
-/// What a record says.
+/// The contents of a record.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Record<'a> {
     event: &'static str,
@@ -92,7 +93,7 @@ struct Record<'a> {
     message: String,
 }
 
-/// How much a record matters.
+/// The priority of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Weight {
     Error,
@@ -189,7 +190,7 @@ impl Voice for Recorder {
     }
 }
 
-/// The record of a pass's end.
+/// Makes the record of the end of a pass.
 fn end<'a>(app: &'a str, ended: &'a Ended) -> (Weight, Record<'a>) {
     let attempt: Option<&Attempt> = match ended {
         Ok(Pass::Completed(Verdict::Attempted(ended))) => Some(&ended.attempt),

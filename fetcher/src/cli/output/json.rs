@@ -1,4 +1,4 @@
-//! What `poll --json` prints: one object a line.
+//! The output of `poll --json`: one JSON object a line.
 
 use std::time::Duration;
 
@@ -21,13 +21,13 @@ struct Line<'a> {
 #[derive(Serialize)]
 #[serde(tag = "result", rename_all = "kebab-case")]
 enum Result<'a> {
-    /// Another pass is at work.
+    /// Another pass over the app is running.
     Busy,
-    /// The live revision is what is followed.
+    /// The followed revision is live already.
     Nothing { revision: &'a Revision },
-    /// What is followed is quarantined.
+    /// The followed revision is quarantined.
     Held { quarantine: &'a Quarantine },
-    /// `current` leads elsewhere than to what was deployed.
+    /// `current` points at another release than the one that was deployed.
     Switched { live: &'a Release, current: &'a str },
     /// The app is paused.
     Paused { pause: &'a Pause },
@@ -35,7 +35,7 @@ enum Result<'a> {
     Waiting { trouble: &'a Trouble },
     /// An attempt was made.
     Attempted { attempt: &'a EndedAttempt },
-    /// Nothing could be attempted.
+    /// The pass failed before an attempt could begin.
     Error { error: String },
 }
 
@@ -49,26 +49,26 @@ struct Would<'a> {
 #[derive(Serialize)]
 #[serde(tag = "would", rename_all = "kebab-case")]
 enum Foretold<'a> {
-    /// Another pass is at work.
+    /// Another pass over the app is running.
     Busy,
-    /// An attempt was cut short.
+    /// An attempt that was cut short would be resumed.
     GoOn { revision: &'a Revision },
-    /// A way back has failed.
+    /// The way back of an earlier attempt has failed, and would be tried again.
     GoBack { revision: &'a Revision },
-    /// Nothing, and why: the same objects as those of a pass.
+    /// Nothing would be done; `why` is the same object as that of a pass.
     DoNothing {
         #[serde(flatten)]
         why: Result<'a>,
     },
-    /// It would be deployed.
+    /// The revision would be deployed.
     Deploy {
         revision: &'a Revision,
         live: Option<&'a Revision>,
         remarks: &'a [String],
     },
-    /// It would be tried, and could not be deployed.
+    /// The revision would be tried, and could not be deployed.
     Fail { revision: &'a Revision, why: String },
-    /// The forge cannot be asked.
+    /// The pass would fail before an attempt could begin, for example because the forge does not answer.
     Error { error: String },
 }
 
@@ -96,7 +96,7 @@ fn line(app: &str, ended: &Ended) -> String {
     written(&Line { app, result })
 }
 
-/// One app's line of a dry run.
+/// Prints one app's line of a dry run.
 pub(crate) fn foretold(app: &str, foreseen: &std::result::Result<Pass<Foreseen>, Error>) {
     let would = match foreseen {
         Ok(Pass::Busy) => Foretold::Busy,
@@ -131,11 +131,11 @@ pub(crate) fn foretold(app: &str, foreseen: &std::result::Result<Pass<Foreseen>,
 }
 
 fn written(line: &impl Serialize) -> String {
-    // Only strings and numbers: this cannot fail.
+    // The line has only strings and numbers, so serializing it cannot fail.
     serde_json::to_string(line).unwrap_or_default()
 }
 
-/// Says nothing until the end, and then all of it in one line.
+/// Reports nothing until the pass has ended, and then all of it in one line.
 pub(super) struct Json;
 
 impl Reporter for Json {

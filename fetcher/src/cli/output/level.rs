@@ -1,4 +1,4 @@
-//! How much is said of a pass.
+//! How much of a pass is reported.
 
 use clap::{ArgAction, Args};
 
@@ -7,14 +7,14 @@ use crate::deploy::Verdict;
 use crate::pass::Pass;
 use crate::state::Outcome;
 
-/// How much is said of a pass.
+/// How much of a pass is reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Level {
-    /// Everything: also why nothing was deployed, in a line.
+    /// Everything is reported: also, in one line, why nothing was deployed.
     All,
-    /// Deploys and failures; nothing where nothing was done.
+    /// Deploys and failures are reported; a pass that has done nothing is not.
     Deploys,
-    /// Failures.
+    /// Only failures are reported.
     Failures,
 }
 
@@ -37,13 +37,13 @@ impl From<Quiet> for Level {
 }
 
 impl Level {
-    /// Whether the steps of a deploy are told as they end.
+    /// Whether the steps of a deploy are reported as they end.
     #[must_use]
     pub(crate) fn tells_steps(self) -> bool {
         self != Self::Failures
     }
 
-    /// Whether what a pass came to is told.
+    /// Whether the result of a pass is reported.
     #[must_use]
     pub(crate) fn tells(self, ended: &Ended) -> bool {
         match self {
@@ -54,7 +54,7 @@ impl Level {
     }
 }
 
-/// Whether a pass went well: the app is as it should be, as far as this pass can tell.
+/// Whether a pass went well: the app is as it should be, as far as the pass can find out.
 #[must_use]
 pub(crate) fn well(ended: &Ended) -> bool {
     match ended {

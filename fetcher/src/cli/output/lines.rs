@@ -1,4 +1,4 @@
-//! One line for everything that happens: for a log file, a pipe, a terminal that only types.
+//! One line for each event: for a log file, a pipe, or a terminal without cursor movement.
 
 use std::io::IsTerminal;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::deploy::{Reporter, Step};
 use crate::revision::Revision;
 use crate::util::duration::human;
 
-/// Writes one line for everything that happens.
+/// Writes one line for each event.
 #[derive(Debug, Clone)]
 pub(crate) struct Lines {
     stamped: bool,
@@ -21,7 +21,8 @@ pub(crate) struct Lines {
 }
 
 impl Lines {
-    /// Lines for standard output: with the time where nobody else adds it.
+    /// Makes the writer for standard output. Lines begin with the time, unless the output is a terminal or
+    /// the journal, which adds the time itself.
     #[must_use]
     pub(crate) fn stdout() -> Self {
         Self {

@@ -1,11 +1,11 @@
-//! What a pass says, and to whom: a terminal, a log file, the journal, a program.
+//! The output of a pass, in the form that suits its reader: a terminal, a log file, the journal, a program.
 //!
-//! - [`level`]: how much is said. [`words`]: the sentences, the same wherever they go.
-//! - [`style`]: colour and marks. [`lines`]: a line for everything; [`terminal`]: the same, with
-//!   what is under way below it; [`journald`]: records with fields; [`json`]: one object an app.
+//! - [`level`]: how much is reported. [`words`]: the sentences, the same in every form of output.
+//! - [`style`]: colours and marks. [`lines`]: one line for each event; [`terminal`]: the same, with the
+//!   running steps below; [`journald`]: records with fields; [`json`]: one object for each app.
 //!
-//! What is worth keeping goes to standard output, so that `>>log` and `| tee` keep all of it. What
-//! is drawn while a step is under way goes to standard error and leaves no trace.
+//! Lines that are worth keeping go to standard output, so that `>>log` and `| tee` store all of them. The
+//! display of a running step goes to standard error and leaves no trace.
 
 pub(crate) mod journald;
 pub(crate) mod json;
@@ -29,16 +29,16 @@ use lines::Lines;
 use style::Look;
 use terminal::Screen;
 
-/// What a pass came to.
+/// The result of a pass.
 pub(crate) type Ended = Result<Pass<Verdict>, Error>;
 
-/// Who is told of one app's pass: what happens meanwhile, and what it came to.
+/// A reporter of one app's pass: of the events while it runs, and of its result.
 pub(crate) trait Voice: Reporter {
-    /// The pass is over.
+    /// Reports the result of the pass, which has ended.
     fn ended(&mut self, app: &str, ended: &Ended);
 }
 
-/// Where a pass is told; shared by the apps that are worked on at the same time.
+/// The place that passes are reported to; shared by the apps that are polled at the same time.
 #[derive(Debug)]
 pub(crate) struct Output {
     to: To,
@@ -54,7 +54,7 @@ enum To {
 }
 
 impl Output {
-    /// Chosen by what standard output is connected to.
+    /// Chooses the form by what standard output is connected to.
     #[must_use]
     pub(crate) fn choose(level: Level) -> Self {
         let to = if let Some(journal) = Journald::connected() {
@@ -67,7 +67,7 @@ impl Output {
         Self { to, level }
     }
 
-    /// One JSON object a line, for programs.
+    /// Chooses one JSON object a line, for programs.
     #[must_use]
     pub(crate) fn json(level: Level) -> Self {
         Self {
@@ -76,7 +76,7 @@ impl Output {
         }
     }
 
-    /// The voice for one app's pass.
+    /// Makes the reporter of one app's pass.
     #[must_use]
     pub(crate) fn voice(&self) -> Box<dyn Voice + '_> {
         let inner: Box<dyn Voice> = match &self.to {
@@ -92,7 +92,7 @@ impl Output {
     }
 }
 
-/// A voice that leaves out what its level does not want.
+/// A reporter that leaves out everything that its level does not include.
 struct Hushed {
     inner: Box<dyn Voice>,
     level: Level,
@@ -134,8 +134,8 @@ impl Voice for Hushed {
     }
 }
 
-/// Writes to standard output, made fit for a person. A reader that has seen enough (`| head`) must not end a
-/// deploy, nor make us complain.
+/// Writes a text to standard output, cleaned for a person. Errors are ignored: a reader that has closed the
+/// pipe (`| head`) must neither end a deploy nor cause a complaint.
 pub(crate) fn say(text: &str) {
     let text = shown::fit(text, Look::stdout().has_colour());
     let mut stdout = std::io::stdout().lock();
@@ -144,12 +144,12 @@ pub(crate) fn say(text: &str) {
         .and_then(|()| stdout.flush());
 }
 
-/// Writes JSON to standard output.
+/// Writes JSON to standard output, cleaned for a person.
 pub(crate) fn say_json(text: &str) {
     say(&shown::json(text));
 }
 
-/// Whether both outputs are a terminal that can do more than type.
+/// Whether both outputs are a terminal on which the cursor can be moved.
 fn on_a_screen() -> bool {
     let dumb = std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
     !dumb && std::io::stdout().is_terminal() && std::io::stderr().is_terminal()

@@ -1,4 +1,4 @@
-//! Colour and marks: green is good, red has failed, yellow holds something back.
+//! Colours and marks: green for a good result, red for a failure, yellow for something that is held back.
 
 use std::io::stdout;
 
@@ -6,29 +6,30 @@ use anstream::{AutoStream, ColorChoice};
 
 use crate::shown::{Colour, mark};
 
-/// What a word means for whoever reads it.
+/// The meaning of a word, which selects its colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tone {
-    /// Nothing in particular.
+    /// No particular meaning; no colour.
     Plain,
-    /// As it should be.
+    /// A good result.
     Good,
-    /// Held back, paused, gone back: somebody may want to look.
+    /// Something is held back, paused, or went back: a person may want to look.
     Held,
-    /// Failed.
+    /// A failure.
     Bad,
 }
 
-/// How text is shown to this reader.
+/// How text is shown: with or without colour, with or without Unicode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Look {
     colour: bool,
-    /// More than ASCII can be shown.
+    /// Whether more than ASCII can be shown.
     pub unicode: bool,
 }
 
 impl Look {
-    /// As standard output, `--color`, `NO_COLOR`, `CLICOLOR`, `CLICOLOR_FORCE` and the locale have it.
+    /// Reads from `--color`, `NO_COLOR`, `CLICOLOR`, `CLICOLOR_FORCE`, the locale and standard output how
+    /// text is shown.
     #[must_use]
     pub(crate) fn stdout() -> Self {
         Self {
@@ -37,13 +38,13 @@ impl Look {
         }
     }
 
-    /// Whether there is colour.
+    /// Whether text is shown in colour.
     #[must_use]
     pub(crate) fn has_colour(self) -> bool {
         self.colour
     }
 
-    /// `text` in the colour of `tone`, as [`crate::shown::fit`] shows it.
+    /// Gives `text` in the colour of `tone`, in the form that [`crate::shown::fit`] expects.
     #[must_use]
     pub(crate) fn paint(self, tone: Tone, text: &str) -> String {
         let colour = match tone {
@@ -58,7 +59,7 @@ impl Look {
         format!("{}{text}{}", mark(colour), mark(Colour::Off))
     }
 
-    /// The mark of a step that has ended.
+    /// Gives the mark of an ended step.
     #[must_use]
     pub(crate) fn mark(self, well: bool) -> String {
         match (well, self.unicode) {
@@ -70,7 +71,7 @@ impl Look {
     }
 }
 
-/// Whether the locale's characters are Unicode: the first of these that is set decides.
+/// Whether the locale's characters are Unicode: the first of these variables that is set decides.
 fn unicode(variable: impl Fn(&str) -> Option<String>) -> bool {
     let set = |name| variable(name).filter(|value| !value.is_empty());
     let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(set);
@@ -80,7 +81,7 @@ fn unicode(variable: impl Fn(&str) -> Option<String>) -> bool {
 
 #[cfg(test)]
 impl Look {
-    /// Text alone.
+    /// Shows text without colour.
     pub(crate) fn plain() -> Self {
         Self {
             colour: false,

@@ -1,7 +1,7 @@
-//! A terminal: ended steps as lines, and below them what is under way, one line an app.
+//! Output to a terminal: ended steps as lines, and below them one line for each app with its running step.
 //!
-//! Nothing is switched on that would have to be switched off again (no hidden cursor, no other
-//! screen): a program that is killed leaves a line behind and nothing else.
+//! No mode of the terminal is set that would have to be reset (no hidden cursor, no other screen): a program
+//! that is killed leaves at most a line behind.
 
 use std::fmt;
 use std::time::Duration;
@@ -16,10 +16,10 @@ use crate::revision::Revision;
 use crate::util::duration::human;
 use crate::util::text;
 
-/// How often what is under way is drawn when nothing comes of it.
+/// How often the running step is drawn again while there is no progress to show.
 const BEAT: Duration = Duration::from_millis(100);
 
-/// The terminal, shared by the apps that are worked on.
+/// The terminal, shared by the apps that are polled at the same time.
 pub(crate) struct Screen {
     all: MultiProgress,
     look: Look,
@@ -38,7 +38,7 @@ impl Screen {
         on_a_screen()
     }
 
-    /// Lines to standard output, what is under way to standard error.
+    /// Makes the screen: lines go to standard output, running steps to standard error.
     #[must_use]
     pub(crate) fn new(look: Look) -> Self {
         Self {
@@ -57,12 +57,12 @@ impl Screen {
     }
 }
 
-/// One app's lines, and its line of what is under way.
+/// One app's lines, and the line with its running step.
 pub(super) struct Live {
     all: MultiProgress,
     look: Look,
     bar: Option<ProgressBar>,
-    /// The bar knows how much there is in all.
+    /// Whether the bar already shows a total.
     counted: bool,
 }
 
@@ -87,7 +87,7 @@ impl Live {
         } else {
             ("-\\|/ ", "=>-")
         };
-        // A template that does not hold together is a mistake of ours, which costs a bar, not a deploy.
+        // An invalid template is a mistake in this program, which must cost the bar only, not the deploy.
         ProgressStyle::with_template(&format!("{{prefix}}: {{spinner}} {rest}"))
             .unwrap_or_else(|_| ProgressStyle::default_spinner())
             .tick_chars(ticks)

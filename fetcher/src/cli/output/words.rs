@@ -1,4 +1,4 @@
-//! The sentences about a pass, the same wherever they go.
+//! The sentences about a pass, the same in every form of output.
 
 use super::Ended;
 use super::style::{Look, Tone};
@@ -10,7 +10,7 @@ use crate::state::{EndedAttempt, Outcome, Pause, Release};
 use crate::util::duration::human;
 use crate::util::text;
 
-/// A sentence, perhaps of several lines, whose first words say how it is meant.
+/// A sentence, possibly of several lines; its first words are shown in the colour of its tone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Sentence {
     tone: Tone,
@@ -27,20 +27,20 @@ impl Sentence {
         }
     }
 
-    /// As text.
+    /// Gives the sentence as plain text.
     #[must_use]
     pub(crate) fn text(&self) -> String {
         format!("{}{}", self.head, self.rest)
     }
 
-    /// As it is shown to this reader.
+    /// Gives the sentence in the colours of `look`.
     #[must_use]
     pub(crate) fn shown(&self, look: Look) -> String {
         format!("{}{}", look.paint(self.tone, &self.head), self.rest)
     }
 }
 
-/// What a pass came to, or why it came to nothing.
+/// Describes the result of a pass, or why it failed.
 #[must_use]
 pub(crate) fn ended(app: &str, ended: &Ended) -> Sentence {
     match ended {
@@ -52,7 +52,7 @@ pub(crate) fn ended(app: &str, ended: &Ended) -> Sentence {
 
 const BUSY: &str = "another pass is at work, left to it";
 
-/// The word for what a pass came to, as programs read it.
+/// Gives the word for the result of a pass, for programs.
 #[must_use]
 pub(crate) fn outcome(ended: &Ended) -> &'static str {
     match ended {
@@ -67,7 +67,7 @@ pub(crate) fn outcome(ended: &Ended) -> &'static str {
     }
 }
 
-/// What a pass came to, in a line or a few.
+/// Describes the verdict of a pass, in one or a few lines.
 #[must_use]
 pub(crate) fn told(app: &str, verdict: &Verdict) -> Sentence {
     match verdict {
@@ -100,7 +100,7 @@ pub(crate) fn told(app: &str, verdict: &Verdict) -> Sentence {
     }
 }
 
-/// What a pass would do, in a line or a few.
+/// Describes what a pass would do, in one or a few lines.
 #[must_use]
 pub(crate) fn foreseen(app: &str, foreseen: &Foreseen) -> String {
     match foreseen {
@@ -148,7 +148,7 @@ pub(crate) fn foreseen(app: &str, foreseen: &Foreseen) -> String {
     }
 }
 
-/// What becomes of a shared path.
+/// Describes what the next deploy does with a shared path.
 fn kept(will: &Will) -> String {
     let path = will.path.display();
     match (will.directory, will.kept) {
@@ -163,7 +163,7 @@ fn kept(will: &Will) -> String {
     }
 }
 
-/// `current` was switched by hand.
+/// Describes that `current` was switched by hand.
 #[must_use]
 pub(crate) fn switched(app: &str, live: &Release, current: &str) -> Sentence {
     Sentence::new(
@@ -178,7 +178,7 @@ pub(crate) fn switched(app: &str, live: &Release, current: &str) -> Sentence {
     )
 }
 
-/// A pause, in a line.
+/// Describes a pause, in one line.
 #[must_use]
 pub(crate) fn paused(app: &str, pause: &Pause) -> Sentence {
     let until = pause.until.map_or_else(
@@ -188,7 +188,7 @@ pub(crate) fn paused(app: &str, pause: &Pause) -> Sentence {
     Sentence::new(
         Tone::Held,
         "paused",
-        // In one line: whoever can write the state must not add to what is said.
+        // In one line: a user who can write the state must not be able to add lines to the output.
         format!(": {} ({until})", text::line(pause.reason.as_bytes())),
     )
 }
@@ -232,7 +232,7 @@ fn attempted(ended: &EndedAttempt) -> Sentence {
     Sentence::new(tone(ended.outcome), head, format!(": {rest}"))
 }
 
-/// How an outcome is meant.
+/// Gives the tone of an outcome.
 #[must_use]
 pub(crate) fn tone(outcome: Outcome) -> Tone {
     match outcome {
@@ -242,7 +242,7 @@ pub(crate) fn tone(outcome: Outcome) -> Tone {
     }
 }
 
-/// The first line of a text of several.
+/// Gives the first line of a text.
 #[must_use]
 pub(crate) fn first_line(text: &str) -> &str {
     text.lines().next().unwrap_or_default()

@@ -16,7 +16,7 @@ use super::error::HttpsError;
 use super::token::Token;
 use super::{HttpsOptions, failure, redirect};
 use crate::http::{Connection, RequestBody};
-use crate::process::child::AbortReason;
+use crate::process::ending::AbortReason;
 use crate::stop::stop_requested;
 use crate::util::text;
 

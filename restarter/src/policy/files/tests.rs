@@ -4,7 +4,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use super::super::names::System;
 use super::*;
 
-/// A policy directory in a temporary one, whose owner is whoever runs the test.
+/// A policy directory inside a temporary directory. The trusted owner is the user that runs the test.
 struct Host {
     top: tempfile::TempDir,
 }
@@ -52,7 +52,7 @@ impl Host {
         load(&self.places(nix::unistd::geteuid().as_raw()), &System)
     }
 
-    /// Why the directory, or the only file with a mistake in it, does not count.
+    /// Returns why the policy directory was refused, or why its only file with a mistake was left out.
     fn refusal(&self) -> String {
         match self.load() {
             Err(refused) => refused.to_string(),
