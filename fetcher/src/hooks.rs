@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::deploy::build::Facts;
 use crate::deploy::{Deployment, Journal};
-use crate::process::{Ended, Script};
+use crate::process::{Script, ScriptEnd};
 use crate::state::{EndedAttempt, Outcome};
 use crate::util::duration::human;
 
@@ -48,14 +48,14 @@ pub(crate) fn tell(deployment: &Deployment<'_>, ended: &EndedAttempt, journal: &
         log: &deployment.dir.log(attempt.number),
     };
     let how = match script.run() {
-        Ok(Ended::Well) => return,
-        Ok(Ended::Exit(code)) => format!("ended with exit code {code}"),
-        Ok(Ended::Signal(signal)) => format!("was ended by signal {signal}"),
-        Ok(Ended::TimedOut) => format!(
+        Ok(ScriptEnd::Well) => return,
+        Ok(ScriptEnd::Exit(code)) => format!("ended with exit code {code}"),
+        Ok(ScriptEnd::Signal(signal)) => format!("was ended by signal {signal}"),
+        Ok(ScriptEnd::TimedOut) => format!(
             "was ended after {} (hooks.timeout)",
             human(app.hooks.timeout)
         ),
-        Ok(Ended::Stopped) => "was ended, as pp-fetcher was told to stop".to_owned(),
+        Ok(ScriptEnd::Stopped) => "was ended, as pp-fetcher was told to stop".to_owned(),
         Err(error) => format!("was not run: {error}"),
     };
     journal.note(&format!(

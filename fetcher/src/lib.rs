@@ -11,13 +11,13 @@
 //! - [`health`]: whether the app is well. [`state`]: what is remembered. [`hooks`]: who is told.
 //! - [`hostkey`]: host keys shown and pinned by hand. [`account`]: whose apps they are, and becoming that user.
 //! - [`http`]: one connection, for the probe and for git over https.
-//! - [`shown`]: what of any text may reach a person. [`util`]: text, durations, patterns.
+//! - [`sanitize`]: what of any text may reach a person. [`util`]: text, durations, patterns.
 //! - [`service`]: every app at its interval. [`stop`]: what a signal leads to.
 //!
 //! What is public is the program itself, its command line for the man pages, and what other programs may read
 //! of an app: where its releases are, and its state.
 
-// What a person sees goes through `shown`, which leaves out what acts on a terminal.
+// What a person sees goes through `sanitize`, which leaves out what acts on a terminal.
 #![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
 
 mod account;
@@ -37,8 +37,8 @@ mod process;
 mod release;
 mod repository;
 mod revision;
+mod sanitize;
 mod service;
-mod shown;
 mod space;
 mod state;
 mod stop;
@@ -54,11 +54,12 @@ mod inside;
 use std::process::ExitCode;
 
 pub use cli::command;
+pub use crash::WITHIN_STEPS;
 pub use deploy::Step;
 pub use release::Layout;
 pub use state::{
-    AcceptedRewrite, Attempt, EndedAttempt, History, IllBefore, Outcome, PassedOver, Pause,
-    PhaseTime, Quarantine, Release, State, StateDir, StateError, Trouble,
+    AcceptedRewrite, Attempt, EndedAttempt, FailedPolls, History, IllBefore, Outcome, PassedOver,
+    Pause, PhaseTime, Quarantine, Release, State, StateDir, StateError,
 };
 
 /// The program: what its command line says, or the supervisor of a script.

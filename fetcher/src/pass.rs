@@ -8,14 +8,14 @@ use thiserror::Error;
 
 use crate::config::App;
 use crate::deploy::deployment::PassError;
-use crate::deploy::dry_run::{Foreseen, foresee};
+use crate::deploy::dry_run::{DryRun, foresee};
 use crate::deploy::rollback::{NoWayBack, choose};
 use crate::deploy::{Deployment, Failure, Journal, Reporter, Trigger, Verdict, pipeline};
 use crate::health::SystemHost;
 use crate::hooks;
 use crate::release::Layout;
 use crate::repository::Repository;
-use crate::state::{Locked, State, StateDir, StateError};
+use crate::state::{LockAttempt, State, StateDir, StateError};
 
 /// What came of it.
 #[derive(Debug)]
@@ -58,7 +58,7 @@ pub(crate) fn change<T>(
 ) -> Result<Pass<Result<T, String>>, Error> {
     let dir = StateDir::new(state, &app.name);
     dir.create()?;
-    let Locked::Held(_lock) = dir.lock()? else {
+    let LockAttempt::Held(_lock) = dir.lock()? else {
         return Ok(Pass::Busy);
     };
     let mut state = dir.load()?;
@@ -77,7 +77,7 @@ fn with_lock<T>(
 ) -> Result<Pass<T>, Error> {
     let dir = StateDir::new(state, &app.name);
     dir.create()?;
-    let Locked::Held(_lock) = dir.lock()? else {
+    let LockAttempt::Held(_lock) = dir.lock()? else {
         return Ok(Pass::Busy);
     };
     with_drivers(app, dir, work).map(Pass::Completed)
@@ -108,10 +108,10 @@ fn with_drivers<T>(
 ///
 /// # Errors
 /// The forge or the restarter cannot be asked, or the state not be read.
-pub(crate) fn dry_run(app: &App, state: &Path) -> Result<Pass<Foreseen>, Error> {
+pub(crate) fn dry_run(app: &App, state: &Path) -> Result<Pass<DryRun>, Error> {
     let dir = StateDir::new(state, &app.name);
     let _lock = match dir.lock_if_there()? {
-        Some(Locked::Busy) => return Ok(Pass::Busy),
+        Some(LockAttempt::Busy) => return Ok(Pass::Busy),
         held => held,
     };
     let foreseen = with_drivers(app, dir, |deployment| Ok(foresee(deployment)?));

@@ -16,25 +16,25 @@ use crate::config::settings::{Fetch, Follow};
 use crate::config::submodule::Submodule;
 use crate::config::tree::TreeRules;
 use crate::config::{App, Ssh};
-use crate::deploy::source::{Found, Listing, Source, SourceError};
+use crate::deploy::source::{FollowedRevision, Listing, Source, SourceError};
 use crate::git::listing::{ListedRevision, tag_of};
 use crate::git::{
-    HttpsOptions, Remote, RemoteError, RemoteOptions, RepositoryUrl, SshOptions, Wanted,
+    HttpsOptions, RefSelector, Remote, RemoteError, RemoteOptions, RepositoryUrl, SshOptions,
 };
 use crate::revision::Revision;
-use crate::shown::complain;
+use crate::sanitize::print_error;
 use crate::state::PassedOver;
 use crate::util::text;
-use crate::worker::error::Trouble;
+use crate::worker::error::FailureKind;
 use crate::worker::{self, Client, WorkerError, mirror};
 use fault::{advised, classified, environment_failure};
-use listing::Polled;
+use listing::RemoteListing;
 
 /// One app's repository.
 pub(crate) struct Repository {
     app: String,
     url: RepositoryUrl,
-    wanted: Wanted,
+    wanted: RefSelector,
     options: RemoteOptions,
     fetch_limits: Fetch,
     submodules: Vec<Submodule>,
@@ -51,9 +51,9 @@ impl Repository {
             app: app.name.clone(),
             url: app.repository.clone(),
             wanted: match &app.follow {
-                Follow::Branch(name) => Wanted::Branch(name.clone()),
-                Follow::Tag(pattern) => Wanted::TagGlob(pattern.clone()),
-                Follow::Ref(name) => Wanted::Ref(name.clone()),
+                Follow::Branch(name) => RefSelector::Branch(name.clone()),
+                Follow::Tag(pattern) => RefSelector::TagGlob(pattern.clone()),
+                Follow::Ref(name) => RefSelector::Ref(name.clone()),
             },
             options: remote_options(&app.ssh, &app.https, &app.fetch),
             fetch_limits: app.fetch.clone(),
@@ -77,13 +77,13 @@ impl Repository {
         mirror::provide(&self.mirror)?;
         let worker = match Client::start(&self.worker, &self.mirror) {
             Err(WorkerError::Refused {
-                trouble: Trouble::Broken,
+                trouble: FailureKind::Broken,
                 why,
                 ..
             }) => {
                 let aside = mirror::set_aside(&self.mirror)?;
                 let aside = aside.display();
-                complain(&format!(
+                print_error(&format!(
                     "{}: {why}; that was done, the damaged one is {aside}",
                     self.app
                 ));
@@ -105,7 +105,7 @@ impl Repository {
 fn say_what_is_lacking(worker: &Client) {
     static ONCE: Once = Once::new();
     if let Some(lacking) = worker.lacking() {
-        ONCE.call_once(|| complain(lacking));
+        ONCE.call_once(|| print_error(lacking));
     }
 }
 
@@ -153,13 +153,13 @@ impl Source for Repository {
             .wanted
             .resolve_without(&listed, &passed)
             .map_err(|why| SourceError::environment(format!("{}: {why}", self.url)))?;
-        let is_tag = matches!(self.wanted, Wanted::TagGlob(_));
-        let found = Found {
+        let is_tag = matches!(self.wanted, RefSelector::TagGlob(_));
+        let found = FollowedRevision {
             revision: listed_revision.commit,
             tag: is_tag.then(|| text::line(tag_of(&listed_revision.reference).as_bytes())),
             unordered: self.wanted.unordered(&listed),
         };
-        Ok(Box::new(Polled {
+        Ok(Box::new(RemoteListing {
             repository: self,
             remote,
             listed: listed_revision,

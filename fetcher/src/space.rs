@@ -11,14 +11,14 @@ use thiserror::Error;
 use crate::mounts::{self, Mount};
 
 /// The room that stays free in addition to what is needed: the app that is serving writes to the same disk.
-const RESERVE: Need = Need {
+const RESERVE: SpaceNeed = SpaceNeed {
     bytes: 32 << 20,
     inodes: 256,
 };
 
 /// The room that is needed for the files that are about to be written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Need {
+pub(crate) struct SpaceNeed {
     /// Bytes of content.
     pub bytes: u64,
     /// Files, links and directories.
@@ -63,7 +63,7 @@ pub(crate) enum NoRoom {
 /// # Errors
 /// [`NoRoom`]. If the file system gives no figures, the check passes; the later write shows whether there is
 /// room.
-pub(crate) fn check(path: &Path, need: Need) -> Result<(), NoRoom> {
+pub(crate) fn check(path: &Path, need: SpaceNeed) -> Result<(), NoRoom> {
     let Ok(stat) = statvfs(path) else {
         return Ok(());
     };
@@ -126,7 +126,7 @@ pub(crate) fn read_only(path: &Path) -> Option<String> {
     }
     let shown = path.display();
     let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    Some(if for_us_alone(&mounts::all(), &real) {
+    Some(if is_read_only_mount_point(&mounts::all(), &real) {
         format!(
             "{shown} is read-only in here: the unit of this service lets it write to its ReadWritePaths= alone\n  \
              as root: systemctl edit pp-fetcher, there [Service] and ReadWritePaths={shown}, then systemctl restart \
@@ -143,7 +143,7 @@ pub(crate) fn read_only(path: &Path) -> Option<String> {
 
 /// Whether the mount that `path` is on is read-only while its file system is not. Of two mounts at one point
 /// the later one is in effect.
-fn for_us_alone(mounts: &[Mount], path: &Path) -> bool {
+fn is_read_only_mount_point(mounts: &[Mount], path: &Path) -> bool {
     let above = mounts.iter().filter(|mount| path.starts_with(&mount.point));
     let closest = above.max_by_key(|mount| mount.point.as_os_str().len());
     closest.is_some_and(|mount| mount.read_only_here)
@@ -152,7 +152,7 @@ fn for_us_alone(mounts: &[Mount], path: &Path) -> bool {
 /// Gives the error if there is less room on the disk of `path` than the reserve that always stays free.
 #[must_use]
 pub(crate) fn is_full(path: &Path) -> Option<NoRoom> {
-    check(path, Need::default()).err()
+    check(path, SpaceNeed::default()).err()
 }
 
 #[cfg(test)]
@@ -162,10 +162,10 @@ mod tests {
     #[test]
     fn rule_32_what_does_not_fit_is_told_with_figures() {
         let here = std::env::temp_dir();
-        assert!(check(&here, Need::default()).is_ok());
+        assert!(check(&here, SpaceNeed::default()).is_ok());
         let vast = check(
             &here,
-            Need {
+            SpaceNeed {
                 bytes: u64::MAX,
                 inodes: 0,
             },
@@ -179,7 +179,7 @@ mod tests {
         if statvfs(&here).unwrap().files() > 0 {
             let many = check(
                 &here,
-                Need {
+                SpaceNeed {
                     bytes: 0,
                     inodes: u64::MAX,
                 },

@@ -1,4 +1,4 @@
-//! Rule 28: SIGKILL between any two steps, in a first deploy, an update, a deploy that is taken back,
+//! Rule 28: SIGKILL around every step of `Step::ALL` and inside of steps, in a first deploy, an update, a deploy that is taken back,
 //! a build that fails and a rollback. At each point `current` resolves to one whole release that was
 //! good or is being tried; the next polls bring the app to where it would have been without.
 //!
@@ -16,48 +16,22 @@ mod site;
 use std::os::unix::process::ExitStatusExt;
 use std::thread;
 
+use pp_fetcher::Step;
 use site::{Site, invariants};
 
-/// Every place at which the program can be killed. That none is missing, and that each is reached
-/// in some scenario, is a test of its own below.
-const POINTS: [&str; 35] = [
-    "before-poll",
-    "after-poll",
-    "before-fetch",
-    "after-fetch",
-    "before-verify",
-    "after-verify",
-    "before-checkout",
-    "before-release",
-    "after-checkout",
-    "before-shared",
-    "after-shared",
-    "before-build",
-    "after-build",
-    "before-switch",
-    "before-rename",
-    "after-rename",
-    "after-switch",
-    "before-restart",
-    "after-restart",
-    "before-probe",
-    "after-probe",
-    "before-back-switch",
-    "after-back-switch",
-    "before-back-restart",
-    "after-back-restart",
-    "before-back-probe",
-    "after-back-probe",
-    "before-state",
-    "after-state",
-    "after-history",
-    "during-removal",
-    // The second and third time that the state is written or the link renamed.
-    "2*before-state",
-    "2*after-state",
-    "2*before-rename",
-    "2*after-rename",
-];
+/// Every point at which the program can be killed: around each step of the pipeline, at the points inside of
+/// steps, and at the second time that the state is written or the link renamed.
+fn points() -> Vec<String> {
+    let around = Step::ALL
+        .iter()
+        .flat_map(|step| ["before", "after"].map(|when| format!("{when}-{step}")));
+    let within = pp_fetcher::WITHIN_STEPS.iter().map(ToString::to_string);
+    let again = pp_fetcher::WITHIN_STEPS
+        .iter()
+        .filter(|point| point.ends_with("-state") || point.ends_with("-rename"))
+        .map(|point| format!("2*{point}"));
+    around.chain(within).chain(again).collect()
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Scenario {
@@ -190,10 +164,8 @@ fn rule_28_killed_at_every_point_of_every_scenario_it_converges() {
     let reached: Vec<_> = thread::scope(|scope| {
         let row = |scenario| {
             let case = Case::new(scenario);
-            let reached: Vec<_> = POINTS
-                .into_iter()
-                .filter(|point| case.killed_at(point))
-                .collect();
+            let mut reached = points();
+            reached.retain(|point| case.killed_at(point));
             println!(
                 "{scenario:?}: {} points: {}",
                 reached.len(),
@@ -210,9 +182,7 @@ fn rule_28_killed_at_every_point_of_every_scenario_it_converges() {
             .collect()
     });
     println!("{} cells", reached.len());
-    let never: Vec<_> = POINTS
-        .iter()
-        .filter(|point| !reached.contains(point))
-        .collect();
+    let mut never = points();
+    never.retain(|point| !reached.contains(point));
     assert!(never.is_empty(), "never killed at {never:?}");
 }

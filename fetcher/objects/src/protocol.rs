@@ -118,12 +118,12 @@ pub enum Answer {
     Done,
     /// The request could not be carried out: what kind of reason, the reason in words, and the number of the
     /// kernel's error where that is the reason.
-    Failed(Trouble, String, Option<i32>),
+    Failed(FailureKind, String, Option<i32>),
 }
 
 /// Why a request could not be carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Trouble {
+pub enum FailureKind {
     /// The mirror is damaged: it may be set aside and begun anew.
     Broken,
     /// The pack is refused.

@@ -79,14 +79,14 @@ pub(crate) enum NoAccount {
 
 /// The directories of a user's configuration and state.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Places {
+pub(crate) struct UserDirectories {
     /// The directory of the configuration.
     pub config: PathBuf,
     /// The directory of the state of all apps.
     pub state: PathBuf,
 }
 
-impl Places {
+impl UserDirectories {
     /// Gives the directories of `user`: the user's own if there is a directory of that name in [`USERS`],
     /// otherwise those of the host.
     #[must_use]

@@ -64,7 +64,7 @@ pub(super) fn check(
             continue;
         }
         if let Some(filter) = filters.of(path) {
-            let path = name::shown(path);
+            let path = name::display_path(path);
             return Err(CheckoutError::Filter { path, filter });
         }
     }

@@ -13,7 +13,7 @@ pub(crate) const LONGEST: u64 = 4095;
 pub(crate) fn check_free(target: &[u8]) -> Result<(), Refusal> {
     if target.is_empty() || target.len() as u64 > LONGEST || target.contains(&0) {
         return Err(Refusal::Link {
-            target: name::shown(target),
+            target: name::display_path(target),
         });
     }
     Ok(())
@@ -29,7 +29,7 @@ pub(crate) fn check_free(target: &[u8]) -> Result<(), Refusal> {
 /// [`Refusal::Link`] with the target.
 pub(crate) fn check(target: &[u8], depth: usize) -> Result<(), Refusal> {
     let refused = || Refusal::Link {
-        target: name::shown(target),
+        target: name::display_path(target),
     };
     let long = target.len() as u64 > LONGEST;
     if long || target.is_empty() || target.starts_with(b"/") || target.contains(&0) {

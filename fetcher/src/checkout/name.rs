@@ -49,7 +49,7 @@ fn is_hfs_dot_git(name: &[u8]) -> bool {
 
 /// A path or a link's target, fit for a terminal: what is not to be printed is escaped.
 #[must_use]
-pub(crate) fn shown(path: &[u8]) -> String {
+pub(crate) fn display_path(path: &[u8]) -> String {
     let mut out = String::new();
     for c in String::from_utf8_lossy(path).chars().take(SHOWN) {
         if c == '\'' || c == '"' {
@@ -120,6 +120,6 @@ mod tests {
 
     #[test]
     fn rule_19_a_path_is_shown_without_control_characters() {
-        assert_eq!(shown(b"a\x1b[31m\n/it's"), "a\\u{1b}[31m\\n/it's");
+        assert_eq!(display_path(b"a\x1b[31m\n/it's"), "a\\u{1b}[31m\\n/it's");
     }
 }

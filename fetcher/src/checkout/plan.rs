@@ -13,7 +13,7 @@ use pp_objects::{Kind, ObjectId, commit};
 
 use super::error::{CheckoutError, Refusal};
 use super::{Budget, CheckedOut, link, name};
-use crate::space::Need;
+use crate::space::SpaceNeed;
 use crate::worker::Objects;
 
 /// Longest path below the release in bytes: room for the release's own path up to `PATH_MAX`.
@@ -64,9 +64,9 @@ impl Plan {
 
     /// What it takes on disk, wherever the content comes from: a copy takes as much. Each file ends in a block
     /// that it does not fill, half of it on average.
-    pub(super) fn need(&self) -> Need {
+    pub(super) fn need(&self) -> SpaceNeed {
         let inodes = self.entries();
-        Need {
+        SpaceNeed {
             bytes: self.bytes.saturating_add(inodes.saturating_mul(2048)),
             inodes,
         }
@@ -294,7 +294,7 @@ impl Planner<'_> {
 
 pub(super) fn refused(path: &Path, why: Refusal) -> CheckoutError {
     CheckoutError::Refused {
-        path: name::shown(path.as_os_str().as_bytes()),
+        path: name::display_path(path.as_os_str().as_bytes()),
         why,
     }
 }
@@ -302,7 +302,7 @@ pub(super) fn refused(path: &Path, why: Refusal) -> CheckoutError {
 /// An object that is what its name says, and yet none that git writes.
 fn malformed(path: &Path, id: ObjectId, kind: &'static str) -> CheckoutError {
     CheckoutError::Malformed {
-        path: name::shown(path.as_os_str().as_bytes()),
+        path: name::display_path(path.as_os_str().as_bytes()),
         id,
         kind,
     }

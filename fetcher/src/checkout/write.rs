@@ -57,9 +57,9 @@ pub(super) fn write(
     progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<u64, CheckoutError> {
     make_directories(plan, target)?;
-    let meter = Meter {
+    let meter = ProgressMeter {
         of: plan.files.len() as u64,
-        told: Mutex::new(Told {
+        told: Mutex::new(MeterState {
             files: 0,
             last: None,
             tick: progress,
@@ -99,18 +99,18 @@ fn make_directories(plan: &Plan, target: Target<'_>) -> Result<(), CheckoutError
 }
 
 /// How many files are written, told now and then.
-struct Meter<'a> {
+struct ProgressMeter<'a> {
     of: u64,
-    told: Mutex<Told<'a>>,
+    told: Mutex<MeterState<'a>>,
 }
 
-struct Told<'a> {
+struct MeterState<'a> {
     files: u64,
     last: Option<Instant>,
     tick: &'a mut (dyn FnMut(Progress) + Send),
 }
 
-impl Meter<'_> {
+impl ProgressMeter<'_> {
     fn count(&self) {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         told.files += 1;
@@ -125,12 +125,12 @@ impl Meter<'_> {
 
 /// What goes wrong in one of several threads, the first of it.
 #[derive(Default)]
-struct Trouble {
+struct FirstError {
     stop: AtomicBool,
     first: Mutex<Option<CheckoutError>>,
 }
 
-impl Trouble {
+impl FirstError {
     fn report(&self, error: CheckoutError) {
         self.stop.store(true, Ordering::Relaxed);
         let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
@@ -171,10 +171,10 @@ fn copy_from_live(
     live: &Live,
     plan: &Plan,
     target: Target<'_>,
-    meter: &Meter<'_>,
+    meter: &ProgressMeter<'_>,
 ) -> Result<Vec<usize>, CheckoutError> {
     let next = AtomicUsize::new(0);
-    let trouble = Trouble::default();
+    let trouble = FirstError::default();
     let missing = Mutex::new(Vec::new());
     let copy_batches = || -> Result<(), CheckoutError> {
         let mut copier = Copier::new(live);
@@ -273,14 +273,14 @@ fn write_objects(
     places: &[usize],
     plan: &Plan,
     target: Target<'_>,
-    meter: &Meter<'_>,
+    meter: &ProgressMeter<'_>,
 ) -> Result<(), CheckoutError> {
     let wanted: Vec<&PlannedFile> = places.iter().filter_map(|n| plan.files.get(*n)).collect();
     if wanted.is_empty() {
         return Ok(());
     }
     let ids: Vec<ObjectId> = wanted.iter().map(|file| file.id).collect();
-    let trouble = Trouble::default();
+    let trouble = FirstError::default();
     let handed_over = std::thread::scope(|scope| {
         let mut writers: Vec<Writer> = Vec::new();
         for _ in 0..threads(wanted.len()) {

@@ -8,8 +8,8 @@ use anstream::ColorChoice;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use super::help;
-use super::output::level::Quiet;
-use crate::account::{self, Places};
+use super::output::level::QuietOption;
+use crate::account::{self, UserDirectories};
 use crate::deploy::Trigger;
 
 /// Deploys what is pushed: polls git, builds a release, switches to it, and goes back by itself
@@ -86,9 +86,9 @@ impl Arguments {
         words
     }
 
-    fn places(&self) -> Places {
+    fn places(&self) -> UserDirectories {
         let user = self.user.clone().or_else(account::own_name);
-        Places::of(user.as_deref())
+        UserDirectories::of(user.as_deref())
     }
 
     /// When there is colour.
@@ -133,7 +133,7 @@ pub(crate) enum Command {
     Poll(Poll),
     /// The service: every app at its interval
     #[command(after_long_help = help::RUN)]
-    Run(Quiet),
+    Run(QuietOption),
     /// What is live, since when, what is being done, and what is held back
     ///
     /// Exit status: 0 every app is as it should be, or is held, paused or new; 1 one is failing, stuck or
@@ -272,7 +272,7 @@ pub(crate) struct Poll {
     pub json: bool,
     #[command(flatten)]
     #[allow(missing_docs, reason = "a comment here would replace that of `poll`")]
-    pub quiet: Quiet,
+    pub quiet: QuietOption,
 }
 
 impl Poll {

@@ -3,9 +3,9 @@
 use jiff::Timestamp;
 
 use super::args::Arguments;
-use super::output::level::{Level, well};
+use super::output::level::{Level, is_well};
 use super::output::words::paused;
-use super::output::{Output, complain, say};
+use super::output::{Output, print_error, say};
 use super::{FAILED, OK, USAGE, one_app};
 use crate::config::App;
 use crate::pass::{self, Error, Pass};
@@ -22,8 +22,8 @@ pub(crate) fn rollback(arguments: &Arguments, app: &str, release: Option<&str>) 
         if matches!(ended, Ok(Pass::Busy)) {
             return busy(app);
         }
-        voice.ended(&app.name, &ended);
-        u8::from(!well(&ended))
+        voice.report_result(&app.name, &ended);
+        u8::from(!is_well(&ended))
     })
 }
 
@@ -60,7 +60,7 @@ pub(crate) fn pause(arguments: &Arguments, app: &str, reason: &str, until: Optio
     let until = match until.map(|text| moment(text, since)).transpose() {
         Ok(until) => until,
         Err(why) => {
-            complain(&format!("--until: {why}"));
+            print_error(&format!("--until: {why}"));
             return USAGE;
         }
     };
@@ -110,12 +110,12 @@ fn report(app: &App, changed: Result<Pass<Result<String, String>>, Error>) -> u8
             OK
         }
         Ok(Pass::Completed(Err(why))) => {
-            complain(&format!("{}: {why}", app.name));
+            print_error(&format!("{}: {why}", app.name));
             USAGE
         }
         Ok(Pass::Busy) => busy(app),
         Err(error) => {
-            complain(&format!("{}: {error}", app.name));
+            print_error(&format!("{}: {error}", app.name));
             FAILED
         }
     }
@@ -124,7 +124,7 @@ fn report(app: &App, changed: Result<Pass<Result<String, String>>, Error>) -> u8
 /// Reports that another pass holds the app's lock. This is a failure: the command was not carried out and
 /// must be repeated.
 fn busy(app: &App) -> u8 {
-    complain(&format!(
+    print_error(&format!(
         "a pass over {} is at work: try again when it is done",
         app.name
     ));

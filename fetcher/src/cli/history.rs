@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use super::args::Arguments;
-use super::output::style::Look;
-use super::output::{complain, say, say_json, words};
+use super::output::style::TextStyle;
+use super::output::{print_error, say, say_json, words};
 use super::status::SCHEMA;
 use super::{FAILED, OK, one_app};
 use crate::state::{EndedAttempt, StateDir};
@@ -26,7 +26,7 @@ pub(crate) fn history(arguments: &Arguments, app: &str, json: bool) -> u8 {
     let attempts = match StateDir::new(&arguments.state(), app).history().read() {
         Ok(attempts) => attempts,
         Err(error) => {
-            complain(&format!("the history of {app} cannot be read: {error}"));
+            print_error(&format!("the history of {app} cannot be read: {error}"));
             return FAILED;
         }
     };
@@ -41,13 +41,16 @@ pub(crate) fn history(arguments: &Arguments, app: &str, json: bool) -> u8 {
     } else if attempts.is_empty() {
         say(&format!("{app}: no attempt yet\n"));
     } else {
-        let look = Look::stdout();
-        say(&attempts.iter().map(|a| told(a, look)).collect::<String>());
+        let look = TextStyle::stdout();
+        say(&attempts
+            .iter()
+            .map(|a| format_attempt(a, look))
+            .collect::<String>());
     }
     OK
 }
 
-fn told(ended: &EndedAttempt, look: Look) -> String {
+fn format_attempt(ended: &EndedAttempt, look: TextStyle) -> String {
     let attempt = &ended.attempt;
     let phases: Vec<_> = attempt
         .phases

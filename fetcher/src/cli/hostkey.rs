@@ -8,17 +8,17 @@ use serde::{Deserialize, Serialize};
 
 use super::args::Arguments;
 use super::control::on;
-use super::output::{ask, complain, say, say_json};
+use super::output::{print_error, print_prompt, say, say_json};
 use super::{FAILED, OK, USAGE};
 use crate::config::App;
 use crate::hostkey::{
-    Change, HostKeyError, Marker, Offered, Pinned, Place, Survey, survey, trusted,
+    Change, HostKeyError, Marker, Offered, PinTarget, Pinned, Survey, survey, trusted,
 };
 
 /// The output of `hostkey show --machine` for a server. `hostkey pin` as root reads it, because root itself
 /// neither asks the server nor runs a program.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Seen {
+pub(super) struct OfferedKeys {
     pub(super) host: String,
     pub(super) port: u16,
     pub(super) name: String,
@@ -27,7 +27,7 @@ pub(super) struct Seen {
 
 /// The reader of the output of `hostkey show`.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum For {
+pub(super) enum Audience {
     /// The person who has typed the command.
     Person,
     /// `hostkey pin` as root: JSON on standard output, and the text in addition if a person is to compare
@@ -39,7 +39,12 @@ pub(super) enum For {
 }
 
 /// `pp-fetcher hostkey show APP [--submodule …]`.
-pub(super) fn show(arguments: &Arguments, app: &str, submodule: Option<&Path>, how: For) -> u8 {
+pub(super) fn show(
+    arguments: &Arguments,
+    app: &str,
+    submodule: Option<&Path>,
+    how: Audience,
+) -> u8 {
     on(arguments, app, |app| {
         let app = &match meant(app, submodule) {
             Ok(app) => app,
@@ -48,7 +53,7 @@ pub(super) fn show(arguments: &Arguments, app: &str, submodule: Option<&Path>, h
         if arguments.by_root
             && let Err(why) = trusted::check(&app.ssh)
         {
-            complain(&format!("{}: {why}", app.name));
+            print_error(&format!("{}: {why}", app.name));
             return USAGE;
         }
         let survey = match survey(app) {
@@ -56,19 +61,19 @@ pub(super) fn show(arguments: &Arguments, app: &str, submodule: Option<&Path>, h
             Err(error) => return failed(app, &error),
         };
         match how {
-            For::Person => {
-                say(&told(app, &survey));
+            Audience::Person => {
+                say(&format_survey(app, &survey));
                 return u8::from(!is_pinned(&survey));
             }
-            For::Root { told: true } => ask(&told(app, &survey)),
-            For::Root { told: false } => {}
+            Audience::Root { told: true } => print_prompt(&format_survey(app, &survey)),
+            Audience::Root { told: false } => {}
         }
         match survey.offered {
             Ok(offered) => {
-                let Place {
+                let PinTarget {
                     host, port, name, ..
                 } = survey.place;
-                let seen = Seen {
+                let seen = OfferedKeys {
                     host,
                     port,
                     name,
@@ -92,7 +97,7 @@ pub(super) fn meant(app: &App, submodule: Option<&Path>) -> Result<App, u8> {
                 .iter()
                 .map(|one| one.path.display().to_string())
                 .collect();
-            complain(&format!(
+            print_error(&format!(
                 "{}: no submodule {} is configured (configured: {})",
                 app.name,
                 path.display(),
@@ -143,7 +148,7 @@ pub(crate) fn pin(
 }
 
 /// Describes the change to the file of pinned keys.
-pub(super) fn pinned(app: &str, fingerprint: &str, place: &Place, change: &Change) -> String {
+pub(super) fn pinned(app: &str, fingerprint: &str, place: &PinTarget, change: &Change) -> String {
     let (file, name) = (place.file.display(), &place.name);
     let replaced = match change {
         Change::None => return format!("{app}: {fingerprint} is pinned in {file} already\n"),
@@ -167,32 +172,34 @@ fn confirm(app: &App, survey: &Survey) -> Result<String, u8> {
     if let Err(error) = &survey.offered {
         return Err(failed(app, error));
     }
-    ask(&told(app, survey));
+    print_prompt(&format_survey(app, survey));
     typed(&app.name)
 }
 
 /// Reads the fingerprint that a person types on the terminal.
 pub(super) fn typed(app: &str) -> Result<String, u8> {
     if !std::io::stdin().is_terminal() {
-        complain(&format!(
+        print_error(&format!(
             "{app}: nothing was pinned: say which key, as the forge publishes it, with --fingerprint SHA256:\u{2026}"
         ));
         return Err(USAGE);
     }
-    ask("Type the fingerprint that the forge publishes to pin it (compare it there, not here): ");
+    print_prompt(
+        "Type the fingerprint that the forge publishes to pin it (compare it there, not here): ",
+    );
     let mut typed = String::new();
     let read = std::io::stdin().lock().read_line(&mut typed);
     match (read, typed.trim()) {
         (Ok(_), typed) if !typed.is_empty() => Ok(typed.to_owned()),
         _ => {
-            complain(&format!("{app}: nothing was pinned"));
+            print_error(&format!("{app}: nothing was pinned"));
             Err(FAILED)
         }
     }
 }
 
 fn failed(app: &App, error: &HostKeyError) -> u8 {
-    complain(&format!("{}: {error}", app.name));
+    print_error(&format!("{}: {error}", app.name));
     FAILED
 }
 
@@ -210,7 +217,7 @@ fn pins<'a>(survey: &'a Survey, key: &'a Offered) -> impl Iterator<Item = &'a Pi
     survey.pinned.iter().filter(of_it)
 }
 
-fn told(app: &App, survey: &Survey) -> String {
+fn format_survey(app: &App, survey: &Survey) -> String {
     let place = &survey.place;
     let mut text = format!(
         "{}: {} is {} port {}, known as {}; pinned keys are looked for in {}\n",

@@ -3,9 +3,9 @@
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 
 use super::args::Arguments;
-use super::output::{complain, say};
+use super::output::{print_error, say};
 use super::{FAILED, OK, one_app};
-use crate::shown;
+use crate::sanitize;
 use crate::state::StateDir;
 use crate::util::text;
 
@@ -32,7 +32,7 @@ pub(crate) fn logs(arguments: &Arguments, app: &str, number: Option<u64>) -> u8 
     };
     let shown = dir.output(number, MOST).and_then(|(log, before)| {
         if before > 0 {
-            complain(&format!(
+            print_error(&format!(
                 "the first {before} bytes of this log are not shown"
             ));
         }
@@ -41,7 +41,7 @@ pub(crate) fn logs(arguments: &Arguments, app: &str, number: Option<u64>) -> u8 
     match shown {
         Ok(()) => OK,
         Err(e) if e.kind() == io::ErrorKind::NotFound => {
-            complain(&format!(
+            print_error(&format!(
                 "attempt {number} of {app} has no output\n  \
                  `pp-fetcher history {app}` shows the attempts"
             ));
@@ -50,7 +50,7 @@ pub(crate) fn logs(arguments: &Arguments, app: &str, number: Option<u64>) -> u8 
         // The reader has closed the pipe, such as `| head`: that is no error.
         Err(e) if e.kind() == io::ErrorKind::BrokenPipe => OK,
         Err(error) => {
-            complain(&format!("{}: {error}", dir.log(number).display()));
+            print_error(&format!("{}: {error}", dir.log(number).display()));
             FAILED
         }
     }
@@ -70,6 +70,6 @@ fn show(log: impl Read) -> io::Result<()> {
         if read == 0 {
             return out.flush();
         }
-        writeln!(out, "{}", shown::fit(&text::kept(&line), false))?;
+        writeln!(out, "{}", sanitize::sanitize(&text::kept(&line), false))?;
     }
 }

@@ -22,7 +22,7 @@ pub use args::command;
 use args::{Arguments, Command, Hostkey};
 use clap::Parser;
 use nix::unistd::{Uid, geteuid};
-use output::complain;
+use output::print_error;
 
 use crate::account::{self, become_user, keep};
 use crate::config::{self, App, Config};
@@ -41,7 +41,7 @@ pub(crate) fn main() -> ExitCode {
     let (words, by_root) = match become_user::from_arguments(std::env::args_os().collect()) {
         Ok(found) => found,
         Err(why) => {
-            complain(&format!("{why}; nothing was done"));
+            print_error(&format!("{why}; nothing was done"));
             return ExitCode::from(USAGE);
         }
     };
@@ -63,7 +63,7 @@ fn as_root(arguments: &Arguments, words: Vec<OsString>) -> ExitCode {
     let account = match account {
         Ok(account) => account,
         Err(error) => {
-            complain(&error.to_string());
+            print_error(&error.to_string());
             return ExitCode::from(USAGE);
         }
     };
@@ -74,7 +74,7 @@ fn as_root(arguments: &Arguments, words: Vec<OsString>) -> ExitCode {
         submodule,
     }) = &arguments.command
     {
-        let asked = pin_as_root::Asked {
+        let asked = pin_as_root::PinArguments {
             app,
             fingerprint: fingerprint.as_deref(),
             submodule: submodule.as_deref(),
@@ -89,7 +89,7 @@ fn as_root(arguments: &Arguments, words: Vec<OsString>) -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             let name = &account.name;
-            complain(&format!(
+            print_error(&format!(
                 "cannot start as {name}: {error}; nothing was done"
             ));
             ExitCode::from(FAILED)
@@ -110,7 +110,7 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(mask));
     arguments.color().apply();
     if let Some(Err(error)) = arguments.user.as_deref().map(account::check_named) {
-        complain(&error.to_string());
+        print_error(&error.to_string());
         return ExitCode::from(USAGE);
     }
     let code = match &arguments.command {
@@ -121,7 +121,7 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
             let words: Vec<_> = words
                 .map(|word| word.to_string_lossy().into_owned())
                 .collect();
-            complain(&format!(
+            print_error(&format!(
                 "this runs build scripts, so only as the user of the apps, {user}: nothing was done\n  \
                  as root: pp-fetcher {0}\n  with sudo: sudo -u {user} pp-fetcher {0}",
                 words.join(" ")
@@ -145,8 +145,8 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
             silent,
         }) => {
             let how = match (machine, silent) {
-                (false, _) => hostkey::For::Person,
-                (true, told) => hostkey::For::Root { told: !told },
+                (false, _) => hostkey::Audience::Person,
+                (true, told) => hostkey::Audience::Root { told: !told },
             };
             hostkey::show(arguments, app, submodule.as_deref(), how)
         }
@@ -175,13 +175,13 @@ fn somebody_elses(state: &Path) -> Option<String> {
 /// Mistakes in the files of single apps are only printed; the other apps are used all the same.
 fn load(directory: &Path, names: &[String]) -> Result<Config, u8> {
     let config = config::load(directory).map_err(|error| {
-        complain(&format!("{error}"));
+        print_error(&format!("{error}"));
         USAGE
     })?;
-    config.ignored.iter().for_each(|note| complain(note));
+    config.ignored.iter().for_each(|note| print_error(note));
     config
         .broken_of(names)
-        .for_each(|error| complain(&format!("{error}")));
+        .for_each(|error| print_error(&format!("{error}")));
     Ok(config)
 }
 
@@ -193,7 +193,7 @@ fn select(config: Config, names: &[String]) -> Result<Vec<App>, u8> {
     if let Some(name) = unknown {
         let named = std::slice::from_ref(name);
         if config.broken_of(named).next().is_some() {
-            complain(&format!(
+            print_error(&format!(
                 "nothing was done for {name}: its file has the mistake above"
             ));
             return Err(USAGE);
@@ -210,7 +210,7 @@ fn select(config: Config, names: &[String]) -> Result<Vec<App>, u8> {
         } else {
             known.join(", ")
         };
-        complain(&format!(
+        print_error(&format!(
             "no app `{name}` is configured (configured: {known})"
         ));
         return Err(USAGE);

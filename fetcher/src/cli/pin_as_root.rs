@@ -10,13 +10,13 @@ use std::path::Path;
 use pp_trusted::{Directory, Trust};
 
 use super::args::Arguments;
-use super::hostkey::{Seen, meant, pinned, typed};
-use super::output::{complain, say};
+use super::hostkey::{OfferedKeys, meant, pinned, typed};
+use super::output::{print_error, say};
 use super::{FAILED, OK, USAGE};
 use crate::account::{Account, keep};
 use crate::config::{self, App};
 use crate::git::RepositoryUrl;
-use crate::hostkey::{HostKeyError, Offered, Place, decide, known, refuse_revoked, trusted};
+use crate::hostkey::{HostKeyError, Offered, PinTarget, decide, known, refuse_revoked, trusted};
 
 /// The directory below which root writes; nowhere else.
 const BELOW: &str = "/etc";
@@ -25,14 +25,14 @@ const BELOW: &str = "/etc";
 const REVOKED: [&str; 2] = ["/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2"];
 
 /// The arguments of `hostkey pin`.
-pub(super) struct Asked<'a> {
+pub(super) struct PinArguments<'a> {
     pub(super) app: &'a str,
     pub(super) fingerprint: Option<&'a str>,
     pub(super) submodule: Option<&'a Path>,
 }
 
 /// Pins the key of the app's server, as root. Gives the exit code.
-pub(super) fn pin(arguments: &Arguments, account: &Account, asked: &Asked<'_>) -> u8 {
+pub(super) fn pin(arguments: &Arguments, account: &Account, asked: &PinArguments<'_>) -> u8 {
     let app = match app(arguments, asked) {
         Ok(app) => app,
         Err(code) => return code,
@@ -44,7 +44,7 @@ pub(super) fn pin(arguments: &Arguments, account: &Account, asked: &Asked<'_>) -
         }
         Err((code, why)) => {
             if !why.is_empty() {
-                complain(&format!("{}: {why}", asked.app));
+                print_error(&format!("{}: {why}", asked.app));
             }
             code
         }
@@ -52,9 +52,9 @@ pub(super) fn pin(arguments: &Arguments, account: &Account, asked: &Asked<'_>) -
 }
 
 /// Reads the app's configuration, from files that only root can write.
-fn app(arguments: &Arguments, asked: &Asked<'_>) -> Result<App, u8> {
+fn app(arguments: &Arguments, asked: &PinArguments<'_>) -> Result<App, u8> {
     let told = |why: String| {
-        complain(&format!(
+        print_error(&format!(
             "{why}\n  root reads a configuration that only root can write; for another, run this as the user of the apps"
         ));
         USAGE
@@ -70,11 +70,11 @@ fn app(arguments: &Arguments, asked: &Asked<'_>) -> Result<App, u8> {
     let app = match config::one(&common, &apps, &directory, asked.app) {
         Ok(Some(app)) => app,
         Ok(None) => {
-            complain(&format!("no app `{}` is configured", asked.app));
+            print_error(&format!("no app `{}` is configured", asked.app));
             return Err(USAGE);
         }
         Err(error) => {
-            complain(&error.to_string());
+            print_error(&error.to_string());
             return Err(USAGE);
         }
     };
@@ -84,7 +84,7 @@ fn app(arguments: &Arguments, asked: &Asked<'_>) -> Result<App, u8> {
 fn try_pin(
     arguments: &Arguments,
     account: &Account,
-    asked: &Asked<'_>,
+    asked: &PinArguments<'_>,
     app: &App,
 ) -> Result<String, (u8, String)> {
     trusted::check(&app.ssh).map_err(|why| (USAGE, why))?;
@@ -112,7 +112,7 @@ fn try_pin(
         None => typed(asked.app).map_err(|code| (code, String::new()))?,
     };
     let proven = |offered: &Offered| offered.proven(&seen.name);
-    let place = Place {
+    let place = PinTarget {
         host: seen.host.clone(),
         port: seen.port,
         name: seen.name.clone(),
@@ -179,7 +179,11 @@ fn servers(app: &App) -> Result<Vec<String>, String> {
 
 /// Runs the process that becomes `account`, and gives what it has found out about the server. It also shows
 /// this to the person, unless the fingerprint is already named.
-fn seen(arguments: &Arguments, account: &Account, asked: &Asked<'_>) -> Result<Seen, (u8, String)> {
+fn seen(
+    arguments: &Arguments,
+    account: &Account,
+    asked: &PinArguments<'_>,
+) -> Result<OfferedKeys, (u8, String)> {
     let mut words = arguments.for_another();
     words.extend(["hostkey", "show", asked.app, "--machine"].map(OsString::from));
     if let Some(submodule) = asked.submodule {

@@ -5,13 +5,13 @@ use std::sync::Mutex;
 use std::thread;
 
 use super::args::{Arguments, Poll};
-use super::output::level::{Level, well};
+use super::output::level::{Level, is_well};
 use super::output::lines::Lines;
-use super::output::{Output, complain, json, say, words};
+use super::output::{Output, json, print_error, say, words};
 use super::{FAILED, OK, USAGE, load, select};
 use crate::config::App;
 use crate::deploy::Trigger;
-use crate::deploy::dry_run::Foreseen;
+use crate::deploy::dry_run::DryRun;
 use crate::pass::{self, Pass, pass};
 use crate::stop;
 
@@ -27,7 +27,7 @@ pub(crate) fn poll(arguments: &Arguments, options: &Poll) -> u8 {
     };
     if let Err(error) = stop::listen() {
         // Ctrl-C then ends the process at once; the next poll resumes or undoes the attempt.
-        complain(&format!("signals cannot be received: {error}"));
+        print_error(&format!("signals cannot be received: {error}"));
     }
     let broken = config.broken_of(&options.apps).next().is_some();
     let apps = match select(config, &options.apps) {
@@ -81,15 +81,15 @@ fn passes(apps: &[App], arguments: &Arguments, options: &Poll) -> bool {
 pub(super) fn one(app: &App, arguments: &Arguments, trigger: Trigger, output: &Output) -> bool {
     let mut voice = output.voice();
     let ended = pass(app, &arguments.state(), trigger, &mut *voice);
-    voice.ended(&app.name, &ended);
-    well(&ended)
+    voice.report_result(&app.name, &ended);
+    is_well(&ended)
 }
 
 fn dry_run(app: &App, arguments: &Arguments, json: bool) -> bool {
     let foreseen = pass::dry_run(app, &arguments.state());
     let would_fail = match &foreseen {
-        Ok(Pass::Completed(Foreseen::Deploy { obstacle, .. })) => obstacle.is_some(),
-        Ok(Pass::Completed(Foreseen::GoBack(_))) | Err(_) => true,
+        Ok(Pass::Completed(DryRun::Deploy { obstacle, .. })) => obstacle.is_some(),
+        Ok(Pass::Completed(DryRun::GoBack(_))) | Err(_) => true,
         Ok(_) => false,
     };
     if json {

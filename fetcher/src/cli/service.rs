@@ -1,8 +1,8 @@
 //! `pp-fetcher run`: the command that runs the service.
 
 use super::args::Arguments;
-use super::output::level::Quiet;
-use super::output::{Output, complain};
+use super::output::level::QuietOption;
+use super::output::{Output, print_error};
 use super::{FAILED, OK, load, poll};
 use crate::config::Config;
 use crate::deploy::Trigger;
@@ -10,7 +10,7 @@ use crate::release::place;
 use crate::service;
 
 /// Runs the service until a signal stops it. Gives the exit code.
-pub(crate) fn run(arguments: &Arguments, quiet: Quiet) -> u8 {
+pub(crate) fn run(arguments: &Arguments, quiet: QuietOption) -> u8 {
     let config = match load(&arguments.config(), &[]) {
         Ok(config) => config,
         Err(code) => return code,
@@ -23,7 +23,7 @@ pub(crate) fn run(arguments: &Arguments, quiet: Quiet) -> u8 {
     }) {
         Ok(()) => OK,
         Err(error) => {
-            complain(&format!("signals cannot be received: {error}"));
+            print_error(&format!("signals cannot be received: {error}"));
             FAILED
         }
     }
@@ -37,7 +37,7 @@ fn look(config: &Config) {
         let root = place::look(&app.deploy.root).err();
         let environment = place::look_at_environment(&app.deploy.env);
         for why in root.into_iter().chain(environment) {
-            complain(&format!("{}: {why}", app.name));
+            print_error(&format!("{}: {why}", app.name));
         }
     }
 }

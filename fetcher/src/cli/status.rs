@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::args::Arguments;
-use super::output::style::{Look, Tone};
+use super::output::style::{TextStyle, Tone};
 use super::output::words::{self, first_line};
 use super::output::{say, say_json};
 use super::table::{Cell, Table};
@@ -16,7 +16,7 @@ use crate::config::App;
 use crate::release::Layout;
 use crate::release::leftover::Leftover;
 use crate::state::{
-    EndedAttempt, Outcome, Pause, Quarantine, Release, State, StateDir, Trouble, UnderWay,
+    EndedAttempt, FailedPolls, Outcome, Pause, Quarantine, Release, State, StateDir, UnderWay,
 };
 use crate::util::duration::human;
 use crate::util::text;
@@ -31,7 +31,7 @@ struct Status {
     state: Condition,
     live: Option<Release>,
     quarantined: Vec<Quarantine>,
-    trouble: Option<Trouble>,
+    trouble: Option<FailedPolls>,
     paused: Option<Pause>,
     last: Option<EndedAttempt>,
     /// The release that `current` points at.
@@ -99,7 +99,7 @@ pub(crate) fn status(arguments: &Arguments, app: Option<&str>, json: bool) -> u8
         let text = serde_json::to_string_pretty(&document).unwrap_or_default();
         say_json(&format!("{text}\n"));
     } else {
-        say(&table(&all, Timestamp::now(), Look::stdout()));
+        say(&table(&all, Timestamp::now(), TextStyle::stdout()));
     }
     if broken {
         USAGE
@@ -217,7 +217,7 @@ impl Condition {
     }
 }
 
-fn table(all: &[Status], now: Timestamp, look: Look) -> String {
+fn table(all: &[Status], now: Timestamp, look: TextStyle) -> String {
     let mut table = Table::new(["APP", "STATE", "LIVE", "SINCE", "LAST ATTEMPT"]);
     let mut notes = String::new();
     for status in all {
@@ -255,7 +255,7 @@ fn table(all: &[Status], now: Timestamp, look: Look) -> String {
     if all.is_empty() {
         return "no app is configured\n".to_owned();
     }
-    format!("{}{notes}", table.shown(look))
+    format!("{}{notes}", table.render(look))
 }
 
 /// Gives the lines below the table for one app: what is being done, why the app is not as it should be, and
@@ -271,7 +271,7 @@ fn note(status: &Status, now: Timestamp) -> String {
             now_done.what
         ));
     }
-    if let Some((why, more)) = told(status, now) {
+    if let Some((why, more)) = describe_status(status, now) {
         text.push_str(&format!("\n{app}: {why}\n  {more}\n"));
     }
     if let Some(removal) = &status.removal {
@@ -281,7 +281,7 @@ fn note(status: &Status, now: Timestamp) -> String {
 }
 
 /// Explains why an app is not as it should be, and which command helps; `None` if all is well.
-fn told(status: &Status, now: Timestamp) -> Option<(String, String)> {
+fn describe_status(status: &Status, now: Timestamp) -> Option<(String, String)> {
     let app = &status.app;
     let last = status.last.as_ref().and_then(|last| last.reason.as_deref());
     let history = format!("`pp-fetcher history {app}` shows every attempt");

@@ -1,6 +1,6 @@
 //! Tables for a terminal: each column is as wide as its longest text.
 
-use super::output::style::{Look, Tone};
+use super::output::style::{TextStyle, Tone};
 
 /// A table of text; its first row is the headings.
 pub(super) struct Table<const N: usize> {
@@ -46,7 +46,7 @@ impl<const N: usize> Table<N> {
     }
 
     /// Gives the lines of the table, in colour if `look` has colour.
-    pub(super) fn shown(&self, look: Look) -> String {
+    pub(super) fn render(&self, look: TextStyle) -> String {
         let mut widths = [0; N];
         for row in &self.rows {
             for (width, cell) in widths.iter_mut().zip(row) {
@@ -83,7 +83,7 @@ mod tests {
         table.row(["todo_django", ""].map(Cell::from));
         table.row(["b", "ok"].map(Cell::from));
         assert_eq!(
-            table.shown(Look::plain()),
+            table.render(TextStyle::plain()),
             "APP          X\ntodo_django\nb            ok\n"
         );
     }

@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::expect::Expect;
 use super::size::Size;
-use crate::util::duration::Span;
+use crate::util::duration::HumanDuration;
 
 /// The contents of one configuration file.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -27,7 +27,7 @@ pub(crate) struct Fragment {
     #[serde(rename = "ref")]
     pub reference: Option<String>,
     /// The time between two polls by the service (`pp-fetcher run`).
-    pub interval: Option<Span>,
+    pub interval: Option<HumanDuration>,
     /// The table `[ssh]`.
     #[serde(default)]
     pub ssh: Ssh,
@@ -114,7 +114,7 @@ pub(crate) struct Https {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Fetch {
     /// The longest time from opening the connection to the last byte.
-    pub timeout: Option<Span>,
+    pub timeout: Option<HumanDuration>,
     /// The most data that the server may send.
     pub limit: Option<Size>,
 }
@@ -154,7 +154,7 @@ pub(crate) struct Deploy {
     /// The build script: a path inside the release, or an absolute path.
     pub build: Option<PathBuf>,
     /// The time after which the build script is ended.
-    pub build_timeout: Option<Span>,
+    pub build_timeout: Option<HumanDuration>,
     /// How many good releases stay on disk.
     pub keep: Option<usize>,
     /// Environment variables of the build script.
@@ -186,11 +186,11 @@ pub(crate) struct Health {
     /// The HTTP statuses that mean that the app is healthy.
     pub expect: Option<Expect>,
     /// How long the app may take to become healthy.
-    pub within: Option<Span>,
+    pub within: Option<HumanDuration>,
     /// How long the app must then stay healthy.
-    pub steady: Option<Span>,
+    pub steady: Option<HumanDuration>,
     /// How long one request of the probe may take.
-    pub timeout: Option<Span>,
+    pub timeout: Option<HumanDuration>,
 }
 
 /// The table `[hooks]`: programs that are run after an attempt has ended.
@@ -202,7 +202,7 @@ pub(crate) struct Hooks {
     /// The program to run after an attempt that did not end well.
     pub failed: Option<PathBuf>,
     /// The time after which either program is ended.
-    pub timeout: Option<Span>,
+    pub timeout: Option<HumanDuration>,
 }
 
 /// Makes `over` for a table whose keys are all optional: what is not written comes from the defaults.

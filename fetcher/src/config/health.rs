@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::expect::Expect;
 use super::fragment;
 use crate::health::HealthUrl;
-use crate::util::duration::{Span, human};
+use crate::util::duration::{HumanDuration, human};
 
 /// Default of `health.within`: how long an app may take to become healthy.
 const WITHIN: Duration = Duration::from_secs(30);
@@ -52,7 +52,9 @@ pub(crate) struct Health {
 /// A sentence that names the wrong key.
 pub(crate) fn health(written: fragment::Health) -> Result<Health, String> {
     let url = written.url.as_deref().map(HealthUrl::parse).transpose();
-    let or = |span: Option<Span>, default| span.map_or(default, |Span(duration)| duration);
+    let or = |span: Option<HumanDuration>, default| {
+        span.map_or(default, |HumanDuration(duration)| duration)
+    };
     let within = or(written.within, WITHIN);
     // By default half of `within`, so that a request that is never answered leaves time for a second one.
     let timeout = or(written.timeout, within / 2);

@@ -16,7 +16,7 @@ use super::ssh::Ssh;
 use super::submodule::{self, Submodule};
 use super::tree::{self, TreeRules};
 use crate::git::{HttpsOptions, RepositoryUrl};
-use crate::util::duration::Span;
+use crate::util::duration::HumanDuration;
 
 /// One configured app.
 #[derive(Debug, Clone)]
@@ -197,8 +197,10 @@ impl App {
 }
 
 /// What is written, or so many seconds.
-fn or(span: Option<Span>, default: u64) -> Duration {
-    span.map_or(Duration::from_secs(default), |Span(duration)| duration)
+fn or(span: Option<HumanDuration>, default: u64) -> Duration {
+    span.map_or(Duration::from_secs(default), |HumanDuration(duration)| {
+        duration
+    })
 }
 
 /// `[deploy]`, checked.

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::deployment::{Deployment, PassError};
 use super::failure::{Failure, FailureClass};
 use crate::revision::Revision;
-use crate::state::{StateError, Trouble};
+use crate::state::{FailedPolls, StateError};
 use crate::stop::stop_requested;
 
 /// Longest time between two tries, unless the app's own interval is longer.
@@ -24,7 +24,7 @@ pub(crate) enum Trigger {
     Forced,
 }
 
-impl Trouble {
+impl FailedPolls {
     /// When a scheduled pass tries again: after the second failure in a row twice the interval, then
     /// four times, at most an hour. A tenth is let off, so that a clock like cron's does not miss
     /// its turn by a moment.
@@ -44,9 +44,9 @@ impl Trouble {
 }
 
 /// The trouble that a scheduled pass waits out now.
-pub(super) fn waits_out(deployment: &Deployment<'_>) -> Option<Trouble> {
+pub(super) fn waits_out(deployment: &Deployment<'_>) -> Option<FailedPolls> {
     let now = (deployment.clock)();
-    let waits = |t: &Trouble| {
+    let waits = |t: &FailedPolls| {
         let same = t
             .configuration
             .as_ref()
@@ -65,7 +65,7 @@ fn count(deployment: &mut Deployment<'_>, failure: &Failure) {
     let now = (deployment.clock)();
     let before = deployment.state.trouble.take();
     let (since, count) = before.map_or((now, 0), |t| (t.since, t.count));
-    deployment.state.trouble = Some(Trouble {
+    deployment.state.trouble = Some(FailedPolls {
         reason: failure.to_string(),
         since,
         last: now,
@@ -124,7 +124,7 @@ mod tests {
     fn waits_double_and_end_at_an_hour() {
         let minutes = |count, interval: u64| {
             let zero = Timestamp::UNIX_EPOCH;
-            let trouble = Trouble {
+            let trouble = FailedPolls {
                 reason: String::new(),
                 since: zero,
                 last: zero,

@@ -10,7 +10,7 @@ use super::journal::Progress;
 use super::step::Step;
 use crate::config::App;
 use crate::process::environment::{self, Environment};
-use crate::process::{Ended, RunError, Script};
+use crate::process::{RunError, Script, ScriptEnd};
 use crate::release::Layout;
 use crate::revision::Revision;
 use crate::space;
@@ -90,29 +90,29 @@ pub(crate) fn build(
             what.push_str(&format!("\n  the disk is full: {full}"));
             return Err(Failure::environment(Step::Build, what));
         }
-        match in_the_unit(log, &facts.app.name) {
-            Some(Barred::ReadOnly(advice)) => {
+        match find_sandbox_denial(log, &facts.app.name) {
+            Some(SandboxDenial::ReadOnly(advice)) => {
                 what.push_str(&advice);
                 return Err(Failure::environment(Step::Build, what));
             }
-            Some(Barred::Privilege(advice)) => what.push_str(&advice),
+            Some(SandboxDenial::Privilege(advice)) => what.push_str(&advice),
             None => {}
         }
         Err(Failure::revision(Step::Build, what))
     };
     match run.run_telling(&mut |line| tick(Progress::Build(line))) {
-        Ok(Ended::Well) => Ok(()),
-        Ok(Ended::Exit(code)) => fail(format!("ended with exit code {code}")),
-        Ok(Ended::Signal(9)) => fail(
+        Ok(ScriptEnd::Well) => Ok(()),
+        Ok(ScriptEnd::Exit(code)) => fail(format!("ended with exit code {code}")),
+        Ok(ScriptEnd::Signal(9)) => fail(
             "was ended by signal 9 (whether the kernel did that because memory was short, journalctl -k -g 'out of memory' shows)"
                 .to_owned(),
         ),
-        Ok(Ended::Signal(signal)) => fail(format!("was ended by signal {signal}")),
-        Ok(Ended::TimedOut) => fail(format!(
+        Ok(ScriptEnd::Signal(signal)) => fail(format!("was ended by signal {signal}")),
+        Ok(ScriptEnd::TimedOut) => fail(format!(
             "was ended after {} (build_timeout)",
             duration::human(timeout)
         )),
-        Ok(Ended::Stopped) => Err(Failure::stopped(Step::Build)),
+        Ok(ScriptEnd::Stopped) => Err(Failure::stopped(Step::Build)),
         Err(RunError::Program(error)) => Err(Failure::revision(
             Step::Build,
             format!("{} cannot be run: {error}\n  {}", program.display(), first_line(&program)),
@@ -188,7 +188,7 @@ fn first_line(program: &Path) -> String {
 }
 
 /// What the unit that we run in keeps a build from.
-enum Barred {
+enum SandboxDenial {
     /// A directory, as it is not among the unit's ReadWritePaths.
     ReadOnly(String),
     /// More rights than we have.
@@ -197,7 +197,7 @@ enum Barred {
 
 /// Whether a build that failed says in its last lines that it ran into the unit's sandbox: what works by
 /// hand need not work in there.
-fn in_the_unit(log: &Path, app: &str) -> Option<Barred> {
+fn find_sandbox_denial(log: &Path, app: &str) -> Option<SandboxDenial> {
     if !space::in_a_unit() {
         return None;
     }
@@ -207,14 +207,14 @@ fn in_the_unit(log: &Path, app: &str) -> Option<Barred> {
         lines.find_map(|line| text::line(line).contains(needle).then(|| text::line(line)))
     };
     if let Some(line) = said("Read-only file system") {
-        return Some(Barred::ReadOnly(format!(
+        return Some(SandboxDenial::ReadOnly(format!(
             "\n  it ran in a unit that lets it write to its ReadWritePaths= alone ({line})\n  as root: systemctl edit \
              pp-fetcher, there [Service] and ReadWritePaths= with that directory, then systemctl restart pp-fetcher; the \
              revision is not held back, and `pp-fetcher poll {app}` tries it at once"
         )));
     }
     let line = said("no new privileges").or_else(|| said("Operation not permitted"))?;
-    Some(Barred::Privilege(format!(
+    Some(SandboxDenial::Privilege(format!(
         "\n  it ran in a unit without any privilege ({line}): sudo does not work in there, nor chown to another user; \
          pp-fetcher restarts what [restart] says, and the rest is for root to do once\n  see BUILD SCRIPT in \
          pp-fetcher.toml(5)"

@@ -7,12 +7,12 @@ use super::backoff::{self, Trigger, no_trouble, waits_out};
 use super::deployment::{Deployment, PassError, Verdict};
 use super::failure::{Failure, FailureClass};
 use super::journal::{Beginning, Journal};
-use super::look::{self, Looked};
+use super::look::{self, HostReport};
 use super::previous;
-use super::source::{Candidate, Commit, Found, Listing, SourceError};
+use super::source::{Candidate, Commit, FollowedRevision, Listing, SourceError};
 use super::step::Step;
 use super::tidy::tidy;
-use crate::release::prune::Failed;
+use crate::release::prune::KeptFailure;
 use crate::revision::Revision;
 use crate::state::record::keep_last;
 use crate::state::{Attempt, Release, StateError};
@@ -36,8 +36,8 @@ pub(super) enum Search<'a> {
 
 /// A revision to deploy.
 pub(super) struct New<'a> {
-    pub(super) found: Found,
-    pub(super) looked: Looked,
+    pub(super) found: FollowedRevision,
+    pub(super) looked: HostReport,
     /// The revision in the mirror, or why it is not accepted.
     pub(super) fetched: Result<Box<dyn Candidate + 'a>, Failure>,
 }
@@ -70,7 +70,7 @@ pub(super) fn find<'a>(
         let looked = journal.step(Step::Look, || look::look(deployment));
         let looked = looked.or_else(|failure| backoff::trouble(deployment, failure))?;
         // What a process still used last time may go now; room is made before it is needed.
-        tidy(deployment, Failed::Latest, journal);
+        tidy(deployment, KeptFailure::Latest, journal);
         // 2. fetch
         let found = listing.found().clone();
         let fetched = journal.step_telling(Step::Fetch, |tick| listing.fetch(tick));
@@ -149,7 +149,7 @@ pub(super) fn begin(
 /// Tells what was seen beforehand and stands against nothing.
 fn tell(
     deployment: &Deployment<'_>,
-    looked: &Looked,
+    looked: &HostReport,
     revision: &Revision,
     journal: &mut Journal<'_>,
 ) {
@@ -226,7 +226,7 @@ fn pass_over(
 /// Names the tags that match and cannot be ordered: once, not at each poll.
 fn tell_unordered(
     deployment: &mut Deployment<'_>,
-    found: &Found,
+    found: &FollowedRevision,
     journal: &mut Journal<'_>,
 ) -> Result<(), StateError> {
     if deployment.state.unordered.len() >= MOST_TOLD {

@@ -9,7 +9,7 @@ use super::source::Candidate;
 use super::step::Step;
 use crate::crash;
 use crate::release::Layout;
-use crate::release::prune::Failed;
+use crate::release::prune::KeptFailure;
 use crate::space;
 use crate::state::Attempt;
 
@@ -31,7 +31,7 @@ pub(super) fn check_out(
     let keep = deployment.app.deploy.keep;
     let pruned = deployment
         .layout
-        .prune(&mut deployment.state, keep, Failed::None);
+        .prune(&mut deployment.state, keep, KeptFailure::None);
     if pruned.gone.is_empty() {
         return first;
     }

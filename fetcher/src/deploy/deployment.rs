@@ -13,7 +13,7 @@ use crate::health::Host;
 use crate::release::Layout;
 use crate::revision::Revision;
 use crate::state::{
-    Attempt, EndedAttempt, Pause, Quarantine, Release, State, StateDir, StateError, Trouble,
+    Attempt, EndedAttempt, FailedPolls, Pause, Quarantine, Release, State, StateDir, StateError,
 };
 
 /// One app with everything a pass over it needs. Made under the app's lock.
@@ -74,7 +74,7 @@ pub(crate) enum Verdict {
     /// Somebody paused the app; the forge was not asked.
     Paused(Pause),
     /// The last polls failed; the forge was not asked again yet.
-    Waiting(Trouble),
+    Waiting(FailedPolls),
     /// An attempt was made.
     Attempted(Box<EndedAttempt>),
 }

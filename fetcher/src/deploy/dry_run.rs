@@ -3,14 +3,14 @@
 use super::candidate::nothing_to_do;
 use super::deployment::{Deployment, Verdict};
 use super::failure::Failure;
-use super::look::{self, Looked};
+use super::look::{self, HostReport};
 use super::step::Step;
-use crate::release::shared::Will;
+use crate::release::shared::SharedPathPlan;
 use crate::revision::Revision;
 
 /// What a pass would come to, as far as one listing tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Foreseen {
+pub(crate) enum DryRun {
     /// It would go on with an attempt that was cut short.
     GoOn(Revision),
     /// It would not deploy anything.
@@ -24,9 +24,9 @@ pub(crate) enum Foreseen {
         /// What would stop it before anything is switched.
         obstacle: Option<Failure>,
         /// What was seen of the host.
-        looked: Looked,
+        looked: HostReport,
         /// What would become of each shared path.
-        shared: Vec<Will>,
+        shared: Vec<SharedPathPlan>,
     },
     /// It would go on with a way back that has failed.
     GoBack(Revision),
@@ -36,29 +36,29 @@ pub(crate) enum Foreseen {
 ///
 /// # Errors
 /// The forge cannot be asked.
-pub(crate) fn foresee(deployment: &Deployment<'_>) -> Result<Foreseen, Failure> {
+pub(crate) fn foresee(deployment: &Deployment<'_>) -> Result<DryRun, Failure> {
     if let Some(trying) = &deployment.state.trying {
-        return Ok(Foreseen::GoOn(trying.revision));
+        return Ok(DryRun::GoOn(trying.revision));
     }
     let stuck = deployment.state.stuck.as_ref().map(|stuck| stuck.revision);
     if let Some(pause) = deployment.pause() {
-        let nothing = Foreseen::Nothing(Verdict::Paused(pause));
-        return Ok(stuck.map_or(nothing, Foreseen::GoBack));
+        let nothing = DryRun::Nothing(Verdict::Paused(pause));
+        return Ok(stuck.map_or(nothing, DryRun::GoBack));
     }
     let polled = deployment.source.poll(&deployment.state.passed_over);
     if let (Err(_), Some(stuck)) = (&polled, &stuck) {
-        return Ok(Foreseen::GoBack(*stuck));
+        return Ok(DryRun::GoBack(*stuck));
     }
     let revision = polled.map_err(|e| e.during(Step::Poll))?.found().revision;
     if let Some(verdict) = nothing_to_do(deployment, &revision) {
-        return Ok(stuck.map_or(Foreseen::Nothing(verdict), Foreseen::GoBack));
+        return Ok(stuck.map_or(DryRun::Nothing(verdict), DryRun::GoBack));
     }
     let live = deployment.state.live.as_ref().map(|live| live.revision);
     let (looked, obstacle) = match look::look(deployment) {
         Ok(looked) => (looked, None),
-        Err(obstacle) => (Looked::default(), Some(obstacle)),
+        Err(obstacle) => (HostReport::default(), Some(obstacle)),
     };
-    Ok(Foreseen::Deploy {
+    Ok(DryRun::Deploy {
         revision,
         live,
         obstacle,

@@ -9,13 +9,13 @@ use super::journal::Journal;
 use super::previous::was_made_before;
 use super::step::Step;
 use super::tidy::tidy;
-use crate::release::prune::Failed;
+use crate::release::prune::KeptFailure;
 use crate::space;
 use crate::state::open;
 use crate::state::{Attempt, IllBefore, Outcome, Release, StateError};
 
 /// The release is live and well.
-pub(super) fn good(
+pub(super) fn record_good(
     deployment: &mut Deployment<'_>,
     attempt: Attempt,
     journal: &mut Journal<'_>,
@@ -37,18 +37,18 @@ pub(super) fn good(
 }
 
 /// Ends an attempt whose release was never begun.
-pub(super) fn without_release(
+pub(super) fn end_without_release(
     deployment: &mut Deployment<'_>,
     mut attempt: Attempt,
     failure: &Failure,
     journal: &mut Journal<'_>,
 ) -> Result<Verdict, StateError> {
     attempt.release.clear();
-    failed(deployment, attempt, failure, journal)
+    record_failure(deployment, attempt, failure, journal)
 }
 
 /// Ends an attempt that has switched nothing, or whose switch somebody has changed.
-pub(super) fn failed(
+pub(super) fn record_failure(
     deployment: &mut Deployment<'_>,
     attempt: Attempt,
     failure: &Failure,
@@ -95,7 +95,11 @@ pub(super) fn keep_for_inspection(
 }
 
 /// How the failure of a new release stands beside what was wrong before it.
-pub(super) fn compare(deployment: &Deployment<'_>, failure: &Failure, ill: &IllBefore) -> String {
+pub(super) fn compare_failures(
+    deployment: &Deployment<'_>,
+    failure: &Failure,
+    ill: &IllBefore,
+) -> String {
     let file = deployment.app.path.display();
     if failure.key.as_ref() == Some(&ill.key) {
         format!(
@@ -114,7 +118,7 @@ pub(super) fn compare(deployment: &Deployment<'_>, failure: &Failure, ill: &IllB
 }
 
 /// What to do where nothing good ever was live.
-pub(super) fn no_way_back(deployment: &Deployment<'_>, attempt: &Attempt) -> String {
+pub(super) fn explain_no_way_back(deployment: &Deployment<'_>, attempt: &Attempt) -> String {
     let app = &deployment.app.name;
     let held = deployment.state.quarantine_of(&attempt.revision).is_some();
     if held {
@@ -132,7 +136,7 @@ pub(super) fn no_way_back(deployment: &Deployment<'_>, attempt: &Attempt) -> Str
 }
 
 /// Why neither the new release nor the one before it is well, and what happens next.
-pub(super) fn stuck(
+pub(super) fn describe_stuck(
     deployment: &Deployment<'_>,
     reason: &str,
     before: &str,
@@ -175,8 +179,8 @@ pub(super) fn conclude(
         return Err(error);
     }
     let failed = match ended.attempt.release() {
-        Some(name) if outcome != Outcome::Good => Failed::This(name),
-        _ => Failed::Latest,
+        Some(name) if outcome != Outcome::Good => KeptFailure::This(name),
+        _ => KeptFailure::Latest,
     };
     tidy(deployment, failed, journal);
     Ok(Verdict::Attempted(Box::new(ended)))

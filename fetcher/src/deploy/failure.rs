@@ -3,7 +3,7 @@
 use thiserror::Error;
 
 use super::step::Step;
-use crate::health::{Cause, Illness};
+use crate::health::{Cause, HealthFailure};
 use crate::state::Outcome;
 
 /// Who has to change something before it can go better.
@@ -67,7 +67,7 @@ impl Failure {
 
     /// The app is not well. What no revision can mend is not the revision's fault.
     #[must_use]
-    pub(crate) fn not_well(step: Step, illness: Illness) -> Self {
+    pub(crate) fn not_well(step: Step, illness: HealthFailure) -> Self {
         let failure = match illness.cause {
             Cause::App => Self::revision(step, illness.what),
             Cause::Setup => Self::environment(step, illness.what),

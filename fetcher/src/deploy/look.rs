@@ -10,13 +10,13 @@ use super::failure::Failure;
 use super::previous::way_back_to;
 use super::restart::check_permitted;
 use super::step::Step;
-use crate::health::probe::{glance, settings};
+use crate::health::probe::{probe_once, settings};
 use crate::release::place;
 use crate::state::IllBefore;
 
 /// What a look has shown that stands against nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Looked {
+pub(crate) struct HostReport {
     /// What is not as it should be, a line each.
     pub remarks: Vec<String>,
     /// What is wrong with what serves now.
@@ -27,7 +27,7 @@ pub(crate) struct Looked {
 ///
 /// # Errors
 /// What would make any revision fail, with its mend.
-pub(super) fn look(deployment: &Deployment<'_>) -> Result<Looked, Failure> {
+pub(super) fn look(deployment: &Deployment<'_>) -> Result<HostReport, Failure> {
     let fail = |what: String| Failure::environment(Step::Look, what);
     deployment
         .layout
@@ -42,7 +42,7 @@ pub(super) fn look(deployment: &Deployment<'_>) -> Result<Looked, Failure> {
         .map(|name| deployment.layout.release(name));
     check_permitted(deployment.restarter, deployment.host, deployment.app)?;
     settings(deployment.host, deployment.app, release.as_deref()).map_err(fail)?;
-    Ok(Looked {
+    Ok(HostReport {
         remarks,
         ill_before: look_at_live(deployment, release.as_deref()),
     })
@@ -83,7 +83,7 @@ fn look_at_live(deployment: &Deployment<'_>, release: Option<&Path>) -> Option<I
         let key = "stuck".to_owned();
         return Some(IllBefore { what, key });
     }
-    let illness = glance(deployment.host, deployment.app, release?)?;
+    let illness = probe_once(deployment.host, deployment.app, release?)?;
     let what = illness.what.lines().next().unwrap_or_default().to_owned();
     let key = illness.key;
     Some(IllBefore { what, key })

@@ -59,7 +59,7 @@ fn deploy(
     let mut attempt = candidate::begin(deployment, &new, journal);
     let mut fetched = match new.fetched {
         Ok(fetched) => fetched,
-        Err(failure) => return end::without_release(deployment, attempt, &failure, journal),
+        Err(failure) => return end::end_without_release(deployment, attempt, &failure, journal),
     };
     // 3. verify
     let accepted = journal.step(Step::Verify, || {
@@ -67,7 +67,7 @@ fn deploy(
     });
     match accepted {
         Ok(accepted) => accepted.note(journal, &mut attempt),
-        Err(failure) => return end::without_release(deployment, attempt, &failure, journal),
+        Err(failure) => return end::end_without_release(deployment, attempt, &failure, journal),
     }
     if let Some(tag) = &attempt.tag {
         deployment.state.saw_tag(tag, &attempt.revision);
@@ -165,7 +165,7 @@ fn settle(
     journal: &mut Journal<'_>,
 ) -> Result<Verdict, StateError> {
     let failure = match ended {
-        Ok(()) => return end::good(deployment, attempt, journal),
+        Ok(()) => return end::record_good(deployment, attempt, journal),
         Err(failure) => failure,
     };
     if failure.step.is_after_switch() && switch::has_left(deployment, &attempt) {
@@ -180,10 +180,10 @@ fn settle(
         } else {
             end::keep_for_inspection(deployment, &attempt, failure)
         };
-        return end::failed(deployment, attempt, &failure, journal);
+        return end::record_failure(deployment, attempt, &failure, journal);
     }
     end::discard(deployment, &mut attempt);
-    end::failed(deployment, attempt, &failure, journal)
+    end::record_failure(deployment, attempt, &failure, journal)
 }
 
 /// Leaves a release that is not well. The reason is written down before anything is touched,
@@ -198,7 +198,7 @@ fn go_back(
     if let Some(ill) = &attempt.ill_before {
         // Whatever it is, this revision has not brought it: it is tried again, later and later.
         failure.class = FailureClass::Environment;
-        let compared = end::compare(deployment, &failure, ill);
+        let compared = end::compare_failures(deployment, &failure, ill);
         failure.what.push_str(&compared);
     }
     backoff::hold_against(deployment, &attempt.revision, &failure);
@@ -218,7 +218,10 @@ fn finish_going_back(
 ) -> Result<Verdict, StateError> {
     let reason = attempt.going_back.clone().unwrap_or_default();
     let Some(before) = attempt.previous_release.clone() else {
-        let reason = format!("{reason}\n  {}", end::no_way_back(deployment, &attempt));
+        let reason = format!(
+            "{reason}\n  {}",
+            end::explain_no_way_back(deployment, &attempt)
+        );
         deployment.state.trying = None;
         return end::conclude(deployment, attempt, Outcome::Stuck, Some(reason), journal);
     };
@@ -240,7 +243,7 @@ fn finish_going_back(
             end::conclude(deployment, attempt, outcome, Some(reason), journal)
         }
         Err(worse) => {
-            let reason = end::stuck(deployment, &reason, &before, &worse);
+            let reason = end::describe_stuck(deployment, &reason, &before, &worse);
             // Its steps are those up to the way back: every poll that goes on adds its own to them, and
             // the next one starts from the same.
             deployment.state.stuck = Some(attempt.clone());

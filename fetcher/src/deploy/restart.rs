@@ -51,7 +51,7 @@ impl Restarter for Client {
 fn orders<'a>(app: &'a App, grants: &[Grant]) -> impl Iterator<Item = (Verb, &'a UnitName)> {
     let restarts = app.restart.iter().map(|unit| {
         let only_if_running =
-            !granted(grants, Verb::Restart, unit) && granted(grants, Verb::TryRestart, unit);
+            !is_granted(grants, Verb::Restart, unit) && is_granted(grants, Verb::TryRestart, unit);
         match only_if_running {
             true => (Verb::TryRestart, unit),
             false => (Verb::Restart, unit),
@@ -60,7 +60,7 @@ fn orders<'a>(app: &'a App, grants: &[Grant]) -> impl Iterator<Item = (Verb, &'a
     restarts.chain(app.reload.iter().map(|unit| (Verb::Reload, unit)))
 }
 
-fn granted(grants: &[Grant], verb: Verb, unit: &UnitName) -> bool {
+fn is_granted(grants: &[Grant], verb: Verb, unit: &UnitName) -> bool {
     let is = |grant: &Grant| grant.unit == unit.as_str() && grant.verb == verb;
     grants.iter().any(is)
 }
@@ -84,7 +84,7 @@ pub(crate) fn check_permitted(
         return Ok(());
     }
     let grants = restarter.grants().map_err(|e| fail(unreachable(&e)))?;
-    match orders(app, &grants).find(|(verb, unit)| !granted(&grants, *verb, unit)) {
+    match orders(app, &grants).find(|(verb, unit)| !is_granted(&grants, *verb, unit)) {
         None => {
             let stopped = |(verb, unit): &(Verb, &UnitName)| {
                 let seen = host.unit(unit).ok();
@@ -127,7 +127,7 @@ pub(crate) fn restart_all(
         false => Vec::new(),
     };
     for (verb, unit) in orders(app, &grants) {
-        let answer = patiently(restarter, host, verb, unit, note);
+        let answer = retry_while_refused(restarter, host, verb, unit, note);
         if matches!(&answer, Ok(Answer::Finished(report)) if has_done_its_work(host, unit, report))
         {
             continue;
@@ -149,7 +149,7 @@ fn has_done_its_work(host: &dyn Host, unit: &UnitName, report: &Report) -> bool 
     ended && is_oneshot()
 }
 
-fn patiently(
+fn retry_while_refused(
     restarter: &dyn Restarter,
     host: &dyn Host,
     verb: Verb,
@@ -182,12 +182,13 @@ fn read(
     match answer {
         Ok(Answer::Finished(report)) => match report.outcome(verb) {
             Outcome::Restarted | Outcome::Reloaded => Ok(None),
-            Outcome::Unknown => Ok(Some(told(unit, verb, &report))),
-            Outcome::Refused => environment(told(unit, verb, &report)),
+            Outcome::Unknown => Ok(Some(describe_report(unit, verb, &report))),
+            Outcome::Refused => environment(describe_report(unit, verb, &report)),
             Outcome::NotRunning if report.left_stopped(verb) => environment(only_what_runs(unit)),
-            Outcome::NotRunning | Outcome::Failed => {
-                Err(Failure::revision(step, told(unit, verb, &report)))
-            }
+            Outcome::NotRunning | Outcome::Failed => Err(Failure::revision(
+                step,
+                describe_report(unit, verb, &report),
+            )),
         },
         Ok(Answer::Denied) => {
             // It was allowed before the switch: the policy has changed since.
@@ -230,7 +231,7 @@ fn unreachable(error: &ClientError) -> String {
     format!("{error}\n  `systemctl status pp-restarter.socket` shows whether it is there")
 }
 
-fn told(unit: &UnitName, verb: Verb, report: &Report) -> String {
+fn describe_report(unit: &UnitName, verb: Verb, report: &Report) -> String {
     let Explanation { summary, advice } = explain(unit.as_str(), verb, report);
     std::iter::once(summary)
         .chain(advice)

@@ -30,7 +30,7 @@ pub(crate) trait Source {
 /// What a listing has shown, with the conversation that it came from.
 pub(crate) trait Listing<'a> {
     /// What is followed points at this now.
-    fn found(&self) -> &Found;
+    fn found(&self) -> &FollowedRevision;
 
     /// Brings what was found into the mirror, and tells `tick` how far it has come.
     ///
@@ -77,7 +77,7 @@ pub(crate) trait Candidate {
 
 /// What a listing has shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Found {
+pub(crate) struct FollowedRevision {
     /// What is followed points at this.
     pub revision: Revision,
     /// The tag it was found as, without `refs/tags/`, where tags are followed.

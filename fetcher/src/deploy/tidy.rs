@@ -2,10 +2,14 @@
 
 use super::deployment::Deployment;
 use super::journal::Journal;
-use crate::release::prune::Failed;
+use crate::release::prune::KeptFailure;
 
 /// Removes and forgets the releases that need not stay. Nothing depends on it.
-pub(super) fn tidy(deployment: &mut Deployment<'_>, failed: Failed<'_>, journal: &mut Journal<'_>) {
+pub(super) fn tidy(
+    deployment: &mut Deployment<'_>,
+    failed: KeptFailure<'_>,
+    journal: &mut Journal<'_>,
+) {
     let remembered = deployment.state.earlier.len();
     let on_disk = deployment.layout.on_disk();
     if deployment

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use super::deployment::Deployment;
 use super::failure::{Failure, FailureClass};
 use super::journal::Journal;
-use super::source::{Candidate, Found, SourceError};
+use super::source::{Candidate, FollowedRevision, SourceError};
 use super::step::Step;
 use crate::config::settings::Follow;
 use crate::git::version::Version;
@@ -43,7 +43,7 @@ pub(super) fn verify(
     deployment: &Deployment<'_>,
     candidate: &mut dyn Candidate,
     attempt: &Attempt,
-    found: &Found,
+    found: &FollowedRevision,
 ) -> Result<Accepted, Failure> {
     let signed_by = signer(deployment, candidate)?;
     let rewritten = match leaves_the_line(deployment, candidate, attempt, found)? {
@@ -63,7 +63,7 @@ fn leaves_the_line(
     deployment: &Deployment<'_>,
     candidate: &mut dyn Candidate,
     attempt: &Attempt,
-    found: &Found,
+    found: &FollowedRevision,
 ) -> Result<Option<String>, Failure> {
     if !deployment.app.fast_forward_only {
         return Ok(None);

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::util::text;
 use thiserror::Error;
 
 use super::failure::HostKey;
@@ -118,7 +119,7 @@ pub(crate) enum RemoteError {
         remote: String,
     },
     /// The deadline passed. Everything was killed.
-    #[error("{remote}: not finished within {} s, everything that was started for it has been ended{}; a slow network or a large repository wants a longer `timeout` under [fetch] of the app's file", deadline.as_secs_f64(), heard(said))]
+    #[error("{remote}: not finished within {} s, everything that was started for it has been ended{}; a slow network or a large repository wants a longer `timeout` under [fetch] of the app's file", deadline.as_secs_f64(), text::in_parentheses(said))]
     TimedOut {
         /// The address.
         remote: String,
@@ -174,7 +175,10 @@ pub(crate) enum RemoteError {
         said: String,
     },
     /// What came is not the git protocol.
-    #[error("{remote}: the answer is not the git protocol: {what}{}", heard(said))]
+    #[error(
+        "{remote}: the answer is not the git protocol: {what}{}",
+        text::in_parentheses(said)
+    )]
     Protocol {
         /// The address.
         remote: String,
@@ -191,14 +195,6 @@ pub(crate) enum RemoteError {
         /// What libgit2 says.
         why: String,
     },
-}
-
-fn heard(said: &str) -> String {
-    if said.is_empty() {
-        String::new()
-    } else {
-        format!(" ({said})")
-    }
 }
 
 fn changed(remote: &str, key: &HostKey) -> String {

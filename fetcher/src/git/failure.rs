@@ -48,16 +48,16 @@ pub(crate) struct HostKey {
 /// Reads what a transport said and how it ended. `ssh` is false for git on this machine.
 #[must_use]
 pub(crate) fn classify(ssh: bool, stderr: &[u8], code: Option<i32>) -> Failure {
-    let said = Said::new(stderr);
+    let said = TransportOutput::new(stderr);
     let of_ssh = ssh && code == Some(SSH_FAILED);
     let failure = if of_ssh { said.by_ssh() } else { None };
     failure.unwrap_or_else(|| said.by_git(of_ssh))
 }
 
 /// What a transport said, line by line.
-struct Said(Vec<String>);
+struct TransportOutput(Vec<String>);
 
-impl Said {
+impl TransportOutput {
     fn new(stderr: &[u8]) -> Self {
         Self(text::lines(stderr))
     }

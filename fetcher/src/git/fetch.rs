@@ -1,7 +1,7 @@
 //! One revision with all it needs, from the remote into the mirror, which the worker has open.
 
 use pp_objects::ObjectId;
-use pp_objects::protocol::{Progress, Trouble};
+use pp_objects::protocol::{FailureKind, Progress};
 use thiserror::Error;
 
 use super::error::RemoteError;
@@ -95,7 +95,7 @@ impl Remote {
         let remote = self.ends.remote.clone();
         match error {
             FetchError::Worker(WorkerError::Refused {
-                trouble: Trouble::Pack,
+                trouble: FailureKind::Pack,
                 why,
                 ..
             }) => {

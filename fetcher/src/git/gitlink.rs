@@ -6,7 +6,7 @@ use std::path::Path;
 use pp_objects::tree::{DIRECTORY, Entry, GITLINK, tree};
 use pp_objects::{Kind, ObjectId, commit};
 
-use crate::worker::error::Trouble;
+use crate::worker::error::FailureKind;
 use crate::worker::{Client, WorkerError};
 
 /// The commit that `revision` wants at `path`, if a submodule is there. The path may lead through
@@ -20,7 +20,7 @@ pub(crate) fn commit_at(
     path: &Path,
 ) -> Result<Option<ObjectId>, WorkerError> {
     let malformed = || WorkerError::Refused {
-        trouble: Trouble::Other,
+        trouble: FailureKind::Other,
         why: format!("{} is no tree as git writes them", path.display()),
         errno: None,
     };

@@ -13,7 +13,7 @@ const NAMES_SHOWN: usize = 8;
 
 /// What an app follows.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Wanted {
+pub(crate) enum RefSelector {
     /// The tip of a branch, named without `refs/heads/`.
     Branch(String),
     /// The tag with the highest version among those the pattern matches (`*`, `?`), named without
@@ -26,7 +26,7 @@ pub(crate) enum Wanted {
 
 /// The refs of a remote that were asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Listed {
+pub(crate) struct ListedRefs {
     /// Those that the wanted one may be.
     pub refs: Vec<RemoteRef>,
     /// Where there are none: what else the remote has, as far as it was told.
@@ -82,7 +82,7 @@ pub(crate) enum Unresolved {
     },
 }
 
-impl Wanted {
+impl RefSelector {
     /// What every ref that may be meant begins with, for the server to choose by.
     #[must_use]
     pub(crate) fn prefix(&self) -> String {
@@ -110,7 +110,7 @@ impl Wanted {
     /// [`Unresolved`] says why there is none.
     pub(crate) fn resolve_without(
         &self,
-        listed: &Listed,
+        listed: &ListedRefs,
         passed_over: &dyn Fn(&ListedRevision) -> bool,
     ) -> Result<ListedRevision, Unresolved> {
         let mut refs = listed.refs.iter().filter(|r| self.may_mean(&r.name));
@@ -137,7 +137,7 @@ impl Wanted {
 
     /// The tags that match and are no versions, in the order of their names.
     #[must_use]
-    pub(crate) fn unordered(&self, listed: &Listed) -> Vec<String> {
+    pub(crate) fn unordered(&self, listed: &ListedRefs) -> Vec<String> {
         let Self::TagGlob(pattern) = self else {
             return Vec::new();
         };
@@ -151,7 +151,7 @@ impl Wanted {
         names
     }
 
-    fn missing(&self, listed: &Listed) -> Unresolved {
+    fn missing(&self, listed: &ListedRefs) -> Unresolved {
         match self {
             Self::Ref(reference) => Unresolved::NoRef {
                 reference: reference.clone(),

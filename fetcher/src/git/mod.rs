@@ -34,7 +34,7 @@ pub(crate) mod wire;
 
 pub(crate) use error::RemoteError;
 pub(crate) use https::HttpsOptions;
-pub(crate) use listing::Wanted;
+pub(crate) use listing::RefSelector;
 pub(crate) use options::RemoteOptions;
 pub(crate) use remote::Remote;
 pub(crate) use ssh::SshOptions;

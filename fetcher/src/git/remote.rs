@@ -3,7 +3,7 @@
 use super::error::RemoteError;
 use super::failure::{Failure, classify};
 use super::https::{Https, HttpsError};
-use super::listing::{Listed, Wanted};
+use super::listing::{ListedRefs, RefSelector};
 use super::options::RemoteOptions;
 use super::pipe::Pipe;
 use super::transport::Transport;
@@ -17,11 +17,11 @@ use crate::util::text;
 pub(crate) struct Remote {
     pub(super) wire: Wire<Transport>,
     pub(super) greeting: Greeting,
-    pub(super) ends: Ends,
+    pub(super) ends: Endpoints,
 }
 
 /// Both ends of a conversation, for its error messages.
-pub(super) struct Ends {
+pub(super) struct Endpoints {
     /// The address as it may be shown.
     pub(super) remote: String,
     pub(super) options: RemoteOptions,
@@ -37,7 +37,7 @@ impl Remote {
         url: &RepositoryUrl,
         options: &RemoteOptions,
     ) -> Result<Self, RemoteError> {
-        let ends = Ends {
+        let ends = Endpoints {
             remote: url.to_string(),
             options: options.clone(),
             ssh: matches!(url, RepositoryUrl::Ssh { .. }),
@@ -59,7 +59,7 @@ impl Remote {
     ///
     /// # Errors
     /// [`RemoteError`].
-    pub(crate) fn list(&mut self, wanted: &Wanted) -> Result<Listed, RemoteError> {
+    pub(crate) fn list(&mut self, wanted: &RefSelector) -> Result<ListedRefs, RemoteError> {
         let prefix = wanted.prefix();
         let (mut refs, mut others) = match self.greeting.version {
             wire::Version::V2 => (self.refs(&[&prefix])?, Vec::new()),
@@ -74,7 +74,7 @@ impl Remote {
             // Only for the message: a branch that is gone was perhaps renamed.
             others = self.refs(&["HEAD", "refs/heads/", "refs/tags/"])?;
         }
-        Ok(Listed { refs, others })
+        Ok(ListedRefs { refs, others })
     }
 
     /// Which protocol the server speaks.
@@ -103,7 +103,7 @@ impl Remote {
     }
 }
 
-impl Ends {
+impl Endpoints {
     /// Starts the transport.
     fn open(&self, url: &RepositoryUrl) -> Result<Transport, RemoteError> {
         let options = &self.options;
@@ -167,7 +167,7 @@ impl Ends {
                 },
                 Some(AbortReason::Stopped) => RemoteError::Stopped { remote },
                 None => match transport {
-                    Transport::Pipe(pipe) => self.ended(pipe, &error),
+                    Transport::Pipe(pipe) => self.explain_end(pipe, &error),
                     Transport::Https(https) => match https.failure() {
                         Some(error) => self.https(error),
                         None => self.early(&error, String::new()),
@@ -178,7 +178,7 @@ impl Ends {
     }
 
     /// The process ended by itself, too early.
-    fn ended(&self, pipe: &mut Pipe, error: &std::io::Error) -> RemoteError {
+    fn explain_end(&self, pipe: &mut Pipe, error: &std::io::Error) -> RemoteError {
         let words = pipe.last_words();
         let remote = self.remote.clone();
         let said = said(&words.stderr);

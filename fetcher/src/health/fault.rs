@@ -25,7 +25,7 @@ pub(super) struct Fault {
 
 /// Why an app is not well.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Illness {
+pub(crate) struct HealthFailure {
     /// What is wrong, and what to do.
     pub what: String,
     /// The same for the same fault of two releases.
@@ -71,9 +71,9 @@ impl Fault {
     }
 
     /// As it is told, with `when` it was seen.
-    pub(super) fn illness(&self, when: &str) -> Illness {
+    pub(super) fn illness(&self, when: &str) -> HealthFailure {
         let mend = self.mend.iter().map(|mend| format!("\n  {mend}"));
-        Illness {
+        HealthFailure {
             what: format!("{}{when}{}", self.what, mend.collect::<String>()),
             key: self.key.clone(),
             cause: self.cause,

@@ -13,7 +13,7 @@ use super::url::Target;
 
 /// A process that answers in the app's place.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Stranger {
+pub(crate) struct ForeignHolder {
     /// Its id.
     pub pid: u32,
     /// Its command line.
@@ -23,7 +23,7 @@ pub(crate) struct Stranger {
 /// The process of our user that holds the socket behind `target` without being one of `own`; none if
 /// one of `own` holds it too, or if nobody can be seen to.
 #[must_use]
-pub(crate) fn stranger(target: &Target, own: &BTreeSet<u32>) -> Option<Stranger> {
+pub(crate) fn stranger(target: &Target, own: &BTreeSet<u32>) -> Option<ForeignHolder> {
     let sockets = match target {
         Target::Tcp(authority) => tcp(authority),
         Target::Unix(path) => unix(&read("/proc/net/unix"), path),
@@ -54,7 +54,7 @@ pub(crate) fn stranger(target: &Target, own: &BTreeSet<u32>) -> Option<Stranger>
         stranger.get_or_insert(pid);
     }
     let pid = stranger?;
-    Some(Stranger {
+    Some(ForeignHolder {
         pid,
         command: command(pid),
     })

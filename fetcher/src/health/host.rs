@@ -9,7 +9,7 @@ use pp_protocol::UnitName;
 use tokio::task::JoinHandle;
 
 use super::answer::Answer;
-use super::holder::{self, Stranger};
+use super::holder::{self, ForeignHolder};
 use super::http::{self, Question};
 use super::unit::{ProcessSeen, UnitSeen};
 use super::units::Systemd;
@@ -31,7 +31,7 @@ pub(crate) trait Host {
     fn forget(&self);
 
     /// A process of our user that answers at `url` and is none of `own`.
-    fn stranger(&self, url: &HealthUrl, own: &BTreeSet<u32>) -> Option<Stranger>;
+    fn stranger(&self, url: &HealthUrl, own: &BTreeSet<u32>) -> Option<ForeignHolder>;
 
     /// Time since some fixed moment; never goes back.
     fn now(&self) -> Duration;
@@ -107,7 +107,7 @@ impl Host for SystemHost {
         }
     }
 
-    fn stranger(&self, url: &HealthUrl, own: &BTreeSet<u32>) -> Option<Stranger> {
+    fn stranger(&self, url: &HealthUrl, own: &BTreeSet<u32>) -> Option<ForeignHolder> {
         holder::stranger(&url.to, own)
     }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::answer::Answer;
 use super::fault::Fault;
 use super::hint::hint;
-use super::holder::Stranger;
+use super::holder::ForeignHolder;
 use super::unit::{ProcessSeen, UnitSeen};
 use crate::config::health::Health;
 use crate::util::duration::human;
@@ -129,7 +129,7 @@ fn place(expected: &Expected<'_>, unit: &UnitSeen) -> Option<Fault> {
     let old = unit.cwd.iter().filter(|cwd| is_old(cwd)).map(main).next();
     let old = old.or_else(|| unit.processes.iter().find(|p| is_old(&p.cwd)).cloned());
     if let Some(process) = old {
-        return Some(from_another(expected, name, &process));
+        return Some(fault_from_other_release(expected, name, &process));
     }
     let cwd = unit.cwd.as_ref()?;
     let here = |cwd: &PathBuf| cwd.starts_with(expected.release);
@@ -151,7 +151,7 @@ fn place(expected: &Expected<'_>, unit: &UnitSeen) -> Option<Fault> {
     Some(fault.of_the_setup().mend(unit.advice(expected.current)))
 }
 
-fn from_another(expected: &Expected<'_>, name: &str, process: &ProcessSeen) -> Fault {
+fn fault_from_other_release(expected: &Expected<'_>, name: &str, process: &ProcessSeen) -> Fault {
     let release = process.cwd.strip_prefix(expected.releases).ok();
     let release = release.and_then(|below| below.components().next());
     let release = release.map_or_else(String::new, |r| {
@@ -205,7 +205,7 @@ pub(super) fn answer(expected: &Expected<'_>, answer: Option<&Answer>) -> Option
 }
 
 /// What is wrong with who answers.
-pub(super) fn stranger(expected: &Expected<'_>, stranger: Option<&Stranger>) -> Option<Fault> {
+pub(super) fn stranger(expected: &Expected<'_>, stranger: Option<&ForeignHolder>) -> Option<Fault> {
     let stranger = stranger?;
     let url = expected.health.url.as_ref()?;
     let fault = Fault::passing(

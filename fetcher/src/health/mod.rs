@@ -21,6 +21,6 @@ pub(crate) mod units;
 pub(crate) mod url;
 pub(crate) mod watch;
 
-pub(crate) use fault::{Cause, Illness};
+pub(crate) use fault::{Cause, HealthFailure};
 pub(crate) use host::{Host, SystemHost};
 pub(crate) use url::HealthUrl;

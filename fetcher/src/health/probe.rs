@@ -7,11 +7,11 @@ use std::time::Duration;
 use pp_protocol::UnitName;
 
 use super::answer::Answer;
-use super::fault::{Cause, Illness};
+use super::fault::{Cause, HealthFailure};
 use super::host::Host;
 use super::http::Question;
 use super::judge::Expected;
-use super::unit::Use;
+use super::unit::UnitUse;
 use super::watch::{Observation, Verdict, Watch};
 use crate::config::App;
 
@@ -33,12 +33,12 @@ const BETWEEN: Duration = Duration::from_secs(1);
 ///
 /// # Errors
 /// Why it is not.
-pub(crate) fn probe(host: &dyn Host, app: &App, release: &Path) -> Result<(), Illness> {
+pub(crate) fn probe(host: &dyn Host, app: &App, release: &Path) -> Result<(), HealthFailure> {
     if units(app).next().is_none() && app.health.url.is_none() {
         // There is nothing to look at, and so nothing to wait for.
         return Ok(());
     }
-    let places = Places::of(app, release);
+    let places = ReleaseDirectories::of(app, release);
     let mut watch = Watch::new(places.expected(app));
     let began = host.now();
     host.forget();
@@ -53,7 +53,7 @@ pub(crate) fn probe(host: &dyn Host, app: &App, release: &Path) -> Result<(), Il
             // systemd not answering says nothing about the app: look again, but not for ever.
             Err(what) if elapsed >= BLIND_FOR.max(app.health.within) => {
                 let (key, cause) = ("blind".to_owned(), Cause::Setup);
-                break Err(Illness { what, key, cause });
+                break Err(HealthFailure { what, key, cause });
             }
             Err(_) => {}
         }
@@ -66,8 +66,8 @@ pub(crate) fn probe(host: &dyn Host, app: &App, release: &Path) -> Result<(), Il
 }
 
 /// A few looks at `app`, which is to run from `release`: why it is not well, if it is not.
-pub(crate) fn glance(host: &dyn Host, app: &App, release: &Path) -> Option<Illness> {
-    let places = Places::of(app, release);
+pub(crate) fn probe_once(host: &dyn Host, app: &App, release: &Path) -> Option<HealthFailure> {
+    let places = ReleaseDirectories::of(app, release);
     let watch = Watch::new(places.expected(app));
     let began = host.now();
     for n in 1.. {
@@ -92,7 +92,7 @@ pub(crate) fn settings(host: &dyn Host, app: &App, live: Option<&Path>) -> Resul
     let current = app.deploy.root.join("current");
     let live = live.and_then(|live| live.canonicalize().ok());
     for unit in units(app) {
-        let used = Use {
+        let used = UnitUse {
             current: &current,
             only_reloaded: !app.restart.contains(unit),
             elsewhere: app.elsewhere.contains(unit),
@@ -113,13 +113,13 @@ fn units(app: &App) -> impl Iterator<Item = &UnitName> {
 }
 
 /// The directories of the judgement, as the kernel names them.
-struct Places {
+struct ReleaseDirectories {
     release: PathBuf,
     releases: PathBuf,
     current: PathBuf,
 }
 
-impl Places {
+impl ReleaseDirectories {
     fn of(app: &App, release: &Path) -> Self {
         let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
         Self {
@@ -143,7 +143,7 @@ impl Places {
 }
 
 /// With the command that shows what the app itself has to say.
-fn advised(app: &App, mut illness: Illness) -> Illness {
+fn advised(app: &App, mut illness: HealthFailure) -> HealthFailure {
     let units: Vec<_> = units(app).map(|unit| format!("-u {unit}")).collect();
     if !units.is_empty() && illness.cause == Cause::App {
         let units = units.join(" ");

@@ -22,7 +22,7 @@ pub(crate) struct UnitSeen {
     /// `InvocationID`.
     pub invocation: Vec<u8>,
     /// What its file says.
-    pub setup: Setup,
+    pub setup: UnitDefinition,
     /// Where its main process works; `None` where that cannot be seen.
     pub cwd: Option<PathBuf>,
     /// Its processes that can be seen: those of our own user.
@@ -31,7 +31,7 @@ pub(crate) struct UnitSeen {
 
 /// What a unit's file says, as systemd has read it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Setup {
+pub(crate) struct UnitDefinition {
     /// `LoadState`: loaded, not-found, masked, bad-setting, error.
     pub load: String,
     /// What was wrong when it was loaded.
@@ -61,7 +61,7 @@ pub(crate) struct ProcessSeen {
 
 /// How one app uses a unit.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Use<'a> {
+pub(crate) struct UnitUse<'a> {
     /// The link `current`.
     pub current: &'a Path,
     /// It is reloaded and never restarted.
@@ -76,7 +76,7 @@ impl UnitSeen {
     /// What of its settings, which no new revision changes, cannot lead to a good deploy: a
     /// sentence with its mend.
     #[must_use]
-    pub(crate) fn obstacle(&self, used: &Use<'_>) -> Option<String> {
+    pub(crate) fn obstacle(&self, used: &UnitUse<'_>) -> Option<String> {
         let (name, setup) = (&self.name, &self.setup);
         match setup.load.as_str() {
             "not-found" => {
@@ -127,7 +127,7 @@ impl UnitSeen {
     }
 
     /// A `WorkingDirectory=` that no release can come to stand in.
-    fn wrong_directory(&self, used: &Use<'_>) -> Option<String> {
+    fn wrong_directory(&self, used: &UnitUse<'_>) -> Option<String> {
         let directory = plain(&self.setup.directory);
         if used.elsewhere || directory.is_empty() || self.starts_through(used.current) {
             return None;
@@ -193,21 +193,21 @@ mod tests {
         UnitSeen {
             name: "todo.service".into(),
             active: "active".into(),
-            setup: Setup {
+            setup: UnitDefinition {
                 load: "loaded".into(),
                 kind: "simple".into(),
                 can_reload: true,
                 directory: CURRENT.into(),
-                ..Setup::default()
+                ..UnitDefinition::default()
             },
             ..UnitSeen::default()
         }
     }
 
-    fn obstacle(change: impl FnOnce(&mut UnitSeen, &mut Use<'_>)) -> String {
+    fn obstacle(change: impl FnOnce(&mut UnitSeen, &mut UnitUse<'_>)) -> String {
         let (mut unit, mut used) = (
             unit(),
-            Use {
+            UnitUse {
                 current: Path::new(CURRENT),
                 only_reloaded: false,
                 elsewhere: false,
@@ -234,7 +234,7 @@ mod tests {
 
     #[test]
     fn each_wrong_setting_is_told_with_its_mend() {
-        type Change = fn(&mut UnitSeen, &mut Use<'_>);
+        type Change = fn(&mut UnitSeen, &mut UnitUse<'_>);
         let cases: [(Change, &str); 9] = [
             (|u, _| u.setup.load = "not-found".into(), "knows no unit"),
             (|u, _| u.setup.load = "masked".into(), "systemctl unmask"),

@@ -7,7 +7,7 @@ use pp_protocol::UnitName;
 use tokio::time::timeout;
 use zbus::{Connection, OwnedObjectPath, OwnedVariant};
 
-use super::unit::{Setup, UnitSeen};
+use super::unit::{UnitDefinition, UnitSeen};
 
 const SYSTEMD: &str = "org.freedesktop.systemd1";
 const ROOT: &str = "/org/freedesktop/systemd1";
@@ -94,7 +94,7 @@ impl Systemd {
             main_pid: service.take("MainPID")?,
             restarts: service.take("NRestarts")?,
             invocation: unit.take("InvocationID")?,
-            setup: Setup {
+            setup: UnitDefinition {
                 load: unit.take("LoadState")?,
                 load_error,
                 kind: service.take("Type")?,

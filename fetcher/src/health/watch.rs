@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::answer::Answer;
-use super::fault::{Fault, Illness};
-use super::holder::Stranger;
+use super::fault::{Fault, HealthFailure};
+use super::holder::ForeignHolder;
 use super::judge::{self, Expected};
 use super::unit::UnitSeen;
 use crate::util::duration::human;
@@ -22,7 +22,7 @@ pub(crate) struct Observation {
     /// What the health URL answered; `None` if none is configured.
     pub answer: Option<Answer>,
     /// A process of our user, none of the units', that answers there.
-    pub stranger: Option<Stranger>,
+    pub stranger: Option<ForeignHolder>,
 }
 
 /// A watch over one app after a restart.
@@ -32,7 +32,7 @@ pub(crate) struct Watch<'a> {
     well_since: Option<Duration>,
     first: BTreeMap<String, UnitSeen>,
     /// Who answered in the app's place, at any time: it may be why a unit could not begin.
-    stranger: Option<Stranger>,
+    stranger: Option<ForeignHolder>,
 }
 
 /// What an observation decides.
@@ -43,7 +43,7 @@ pub(crate) enum Verdict {
     /// Look again.
     Wait,
     /// Not well.
-    NotWell(Illness),
+    NotWell(HealthFailure),
 }
 
 impl<'a> Watch<'a> {
@@ -101,10 +101,10 @@ impl<'a> Watch<'a> {
     }
 
     /// A unit that ends while another process answers in its place has found its address in use.
-    fn beside_a_stranger(&self, illness: Illness) -> Illness {
+    fn beside_a_stranger(&self, illness: HealthFailure) -> HealthFailure {
         let other = judge::stranger(&self.expected, self.stranger.as_ref());
         match other.map(|fault| fault.illness("")) {
-            Some(other) if other.key != illness.key => Illness {
+            Some(other) if other.key != illness.key => HealthFailure {
                 what: format!("{}\n  {}", illness.what, other.what),
                 ..other
             },
@@ -114,7 +114,7 @@ impl<'a> Watch<'a> {
 
     /// What one observation shows by itself.
     #[must_use]
-    pub(crate) fn at_once(&self, seen: &Observation) -> Option<Illness> {
+    pub(crate) fn at_once(&self, seen: &Observation) -> Option<HealthFailure> {
         self.fault(seen).map(|fault| fault.illness(""))
     }
 

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use super::*;
 use crate::config::health::Health;
 use crate::health::Cause;
-use crate::health::unit::{ProcessSeen, Setup};
+use crate::health::unit::{ProcessSeen, UnitDefinition};
 
 const RELEASE: &str = "/srv/todo/releases/2";
 
@@ -20,9 +20,9 @@ fn unit() -> UnitSeen {
         main_pid: 100,
         restarts: 0,
         invocation: vec![1],
-        setup: Setup {
+        setup: UnitDefinition {
             kind: "simple".into(),
-            ..Setup::default()
+            ..UnitDefinition::default()
         },
         cwd: Some(RELEASE.into()),
         processes: Vec::new(),
@@ -272,9 +272,9 @@ fn a_reload_that_does_nothing_is_told_with_the_list_the_unit_belongs_to() {
 fn a_daemon_that_goes_to_the_root_is_judged_by_how_it_was_started() {
     let at_root = |directory: &str| UnitSeen {
         cwd: Some("/".into()),
-        setup: Setup {
+        setup: UnitDefinition {
             directory: directory.into(),
-            ..Setup::default()
+            ..UnitDefinition::default()
         },
         ..unit()
     };
@@ -300,9 +300,9 @@ fn a_unit_that_has_done_its_work_is_well_and_one_that_ended_is_not() {
         result: result.into(),
         main_pid: 0,
         cwd: None,
-        setup: Setup {
+        setup: UnitDefinition {
             kind: kind.into(),
-            ..Setup::default()
+            ..UnitDefinition::default()
         },
         ..unit()
     };
@@ -322,9 +322,9 @@ fn a_unit_that_has_done_its_work_is_well_and_one_that_ended_is_not() {
 fn a_main_process_that_hands_over_begins_its_steady_time_anew() {
     let forking = |pid| UnitSeen {
         main_pid: pid,
-        setup: Setup {
+        setup: UnitDefinition {
             kind: "forking".into(),
-            ..Setup::default()
+            ..UnitDefinition::default()
         },
         ..unit()
     };
@@ -353,7 +353,7 @@ fn a_main_process_that_hands_over_begins_its_steady_time_anew() {
 
 #[test]
 fn an_answer_that_comes_from_a_stranger_is_none_of_the_app() {
-    let stranger = Stranger {
+    let stranger = ForeignHolder {
         pid: 4711,
         command: "python3 -m http.server".into(),
     };

@@ -25,7 +25,7 @@ use std::fs;
 pub(crate) use error::HostKeyError;
 pub(crate) use offer::Offered;
 pub(crate) use pinned::{Marker, Pinned};
-pub(crate) use place::Place;
+pub(crate) use place::PinTarget;
 
 use crate::config::App;
 use crate::git::RepositoryUrl;
@@ -35,7 +35,7 @@ use crate::repository::ssh_options;
 #[derive(Debug)]
 pub(crate) struct Survey {
     /// The server as ssh resolves it.
-    pub place: Place,
+    pub place: PinTarget,
     /// The host keys that the server offers, or why they could not be found out.
     pub offered: Result<Vec<Offered>, HostKeyError>,
     /// The host keys that are pinned for the server, in any file that ssh looks into.
@@ -123,7 +123,7 @@ impl Survey {
 /// # Errors
 /// The server does not offer the key, the key is revoked, or a line to replace holds for other servers too.
 pub(crate) fn decide(
-    place: &Place,
+    place: &PinTarget,
     offered: Vec<Offered>,
     text: &[u8],
     fingerprint: &str,

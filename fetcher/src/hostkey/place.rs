@@ -28,7 +28,7 @@ pub(crate) struct Target<'a> {
 
 /// A server as ssh connects to it and looks up its key.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct PinTarget {
     /// The host name or address that ssh connects to.
     pub host: String,
     /// The port that ssh connects to.
@@ -45,7 +45,7 @@ pub(crate) struct Place {
 ///
 /// # Errors
 /// ssh cannot be run, or its output lacks the server's address.
-pub(crate) fn resolve(ssh: &SshOptions, target: Target<'_>) -> Result<Place, HostKeyError> {
+pub(crate) fn resolve(ssh: &SshOptions, target: Target<'_>) -> Result<PinTarget, HostKeyError> {
     let command = ssh.towards(&["-G"], target.user, target.host, target.port)?;
     let ran = ask(&command, b"", DEADLINE)?;
     let place = read(
@@ -62,7 +62,7 @@ pub(crate) fn resolve(ssh: &SshOptions, target: Target<'_>) -> Result<Place, Hos
 
 /// Parses the output of `ssh -G`: a line for each option. In that output a path with a blank looks like two
 /// paths, so a configured file is taken from the configuration instead.
-fn read(printed: &str, configured: Option<&Path>) -> Option<Place> {
+fn read(printed: &str, configured: Option<&Path>) -> Option<PinTarget> {
     let value = |name: &str| {
         let mut options = printed.lines().filter_map(|line| line.split_once(' '));
         let found = options.find(|(option, _)| option.eq_ignore_ascii_case(name));
@@ -91,7 +91,7 @@ fn read(printed: &str, configured: Option<&Path>) -> Option<Place> {
     }
     let file = others.remove(0);
     others.extend(paths("globalknownhostsfile"));
-    Some(Place {
+    Some(PinTarget {
         host,
         port,
         name,

@@ -15,7 +15,7 @@ const ANSWER: u64 = 256 * 1024;
 
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Ran {
+pub(crate) struct CommandOutput {
     /// Its exit code.
     pub code: i32,
     /// What it wrote.
@@ -61,7 +61,11 @@ pub(crate) enum AskError {
 ///
 /// # Errors
 /// [`AskError`]; any exit code is an answer, an end by a signal is none.
-pub(crate) fn ask(command: &Command, input: &[u8], deadline: Duration) -> Result<Ran, AskError> {
+pub(crate) fn ask(
+    command: &Command,
+    input: &[u8],
+    deadline: Duration,
+) -> Result<CommandOutput, AskError> {
     let program = || PathBuf::from(command.get_program());
     let unclear = |why: String| AskError::Unclear {
         program: program(),
@@ -109,7 +113,7 @@ pub(crate) fn ask(command: &Command, input: &[u8], deadline: Duration) -> Result
             ));
         }
     };
-    Ok(Ran {
+    Ok(CommandOutput {
         code,
         stdout: stdout.to_vec(),
         stderr: words.stderr,

@@ -17,4 +17,4 @@ pub(crate) mod script_supervisor;
 pub(crate) mod start;
 pub(crate) mod tied;
 
-pub(crate) use script::{Ended, RunError, Script};
+pub(crate) use script::{RunError, Script, ScriptEnd};

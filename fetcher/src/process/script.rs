@@ -42,7 +42,7 @@ pub(crate) struct Script<'a> {
 
 /// How it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ended {
+pub(crate) enum ScriptEnd {
     /// By itself, with success.
     Well,
     /// By itself, with this exit code.
@@ -79,7 +79,7 @@ impl Script<'_> {
     ///
     /// # Errors
     /// The script could not be started, or its log not be written.
-    pub(crate) fn run(&self) -> Result<Ended, RunError> {
+    pub(crate) fn run(&self) -> Result<ScriptEnd, RunError> {
         self.run_telling(&mut |_| ())
     }
 
@@ -88,7 +88,7 @@ impl Script<'_> {
     ///
     /// # Errors
     /// As [`Self::run`].
-    pub(crate) fn run_telling(&self, tell: &mut dyn FnMut(String)) -> Result<Ended, RunError> {
+    pub(crate) fn run_telling(&self, tell: &mut dyn FnMut(String)) -> Result<ScriptEnd, RunError> {
         let log = open::append(self.log).map_err(|source| RunError::Log {
             path: self.log.to_owned(),
             source,
@@ -102,7 +102,7 @@ impl Script<'_> {
         let mut running = Running {
             child: child.map_err(RunError::Program)?,
             supervisor,
-            log: Log {
+            log: ScriptLog {
                 file: log,
                 room: LOG_LIMIT,
                 left_out: 0,
@@ -119,8 +119,8 @@ impl Script<'_> {
         running.copy_late_output();
         running.log.close();
         match (aborted, exit) {
-            (Some(AbortReason::Stopped), _) => Ok(Ended::Stopped),
-            (Some(_), _) => Ok(Ended::TimedOut),
+            (Some(AbortReason::Stopped), _) => Ok(ScriptEnd::Stopped),
+            (Some(_), _) => Ok(ScriptEnd::TimedOut),
             (None, exit) => {
                 let exit = match running.supervisor {
                     Some(ours) => script_supervisor::read_report(ours, exit?),
@@ -137,7 +137,7 @@ struct Running {
     child: ChildProcess,
     /// Our end of the socket to the process in between.
     supervisor: Option<UnixStream>,
-    log: Log,
+    log: ScriptLog,
 }
 
 impl Running {
@@ -183,13 +183,13 @@ impl Running {
 }
 
 /// The log of a run, of which no more than [`LOG_LIMIT`] is kept.
-struct Log {
+struct ScriptLog {
     file: File,
     room: u64,
     left_out: u64,
 }
 
-impl Log {
+impl ScriptLog {
     fn add(&mut self, bytes: &[u8]) {
         let room = usize::try_from(self.room).unwrap_or(usize::MAX);
         let (kept, rest) = bytes.split_at_checked(room).unwrap_or((bytes, &[]));
@@ -210,7 +210,7 @@ impl Log {
     }
 }
 
-impl From<Exit> for Ended {
+impl From<Exit> for ScriptEnd {
     fn from(exit: Exit) -> Self {
         match exit {
             Exit::Code(0) => Self::Well,
@@ -225,7 +225,7 @@ mod tests {
     use super::*;
     use std::time::Instant;
 
-    fn run(body: &str, timeout: Duration) -> (Ended, String) {
+    fn run(body: &str, timeout: Duration) -> (ScriptEnd, String) {
         use std::os::unix::fs::PermissionsExt;
         let dir = tempfile::tempdir().unwrap();
         let program = dir.path().join("script");
@@ -249,9 +249,9 @@ mod tests {
     #[test]
     fn output_of_both_kinds_is_kept_and_the_end_is_told() {
         let (ended, log) = run("echo out; echo err >&2", LONG);
-        assert_eq!((ended, log.as_str()), (Ended::Well, "out\nerr\n"));
-        assert_eq!(run("exit 3", LONG).0, Ended::Exit(3));
-        assert_eq!(run("kill -9 $$", LONG).0, Ended::Signal(9));
+        assert_eq!((ended, log.as_str()), (ScriptEnd::Well, "out\nerr\n"));
+        assert_eq!(run("exit 3", LONG).0, ScriptEnd::Exit(3));
+        assert_eq!(run("kill -9 $$", LONG).0, ScriptEnd::Signal(9));
     }
 
     #[test]
@@ -272,21 +272,21 @@ mod tests {
     fn a_script_that_hangs_and_ignores_sigterm_ends_with_all_it_started() {
         let body = "trap '' TERM; sleep 300 & echo $!; while :; do sleep 1; done";
         let (ended, log) = run(body, Duration::from_millis(300));
-        assert_eq!(ended, Ended::TimedOut);
+        assert_eq!(ended, ScriptEnd::TimedOut);
         assert!(!alive(&log), "its child lives on: {log}");
     }
 
     #[test]
     fn what_a_script_leaves_in_the_background_is_ended_with_it() {
         let (ended, log) = run("sleep 300 & echo $!", LONG);
-        assert_eq!(ended, Ended::Well);
+        assert_eq!(ended, ScriptEnd::Well);
         assert!(!alive(&log), "its child lives on: {log}");
     }
 
     #[test]
     fn endless_output_is_cut_and_does_not_stop_the_script() {
         let (ended, log) = run("head -c 50000000 /dev/zero; exit 4", LONG);
-        assert_eq!(ended, Ended::Exit(4));
+        assert_eq!(ended, ScriptEnd::Exit(4));
         assert!(log.len() < 17 * 1024 * 1024 && log.ends_with("bytes]\n"));
     }
 

@@ -9,7 +9,7 @@ use crate::state::State;
 
 /// Which failed release stays on disk, so that a person can look into it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Failed<'a> {
+pub enum KeptFailure<'a> {
     /// The latest failed release on disk.
     Latest,
     /// The release of this name, which has just failed.
@@ -36,7 +36,7 @@ pub(crate) fn superfluous(
     current: Option<&str>,
     on_disk: &[String],
     keep: usize,
-    failed: Failed<'_>,
+    failed: KeptFailure<'_>,
 ) -> Vec<String> {
     let good = || state.live.iter().chain(&state.earlier);
     let mut stays: BTreeSet<&str> = good().take(keep).map(|k| k.name.as_str()).collect();
@@ -50,9 +50,9 @@ pub(crate) fn superfluous(
     let failures = failures.filter(|name| !ever_good.contains(name));
     match failed {
         // The latest name is the latest release: names begin with the time.
-        Failed::Latest => stays.extend(failures.max()),
-        Failed::This(name) => stays.extend(failures.filter(|other| *other == name)),
-        Failed::None => {}
+        KeptFailure::Latest => stays.extend(failures.max()),
+        KeptFailure::This(name) => stays.extend(failures.filter(|other| *other == name)),
+        KeptFailure::None => {}
     }
     on_disk
         .iter()
@@ -75,7 +75,7 @@ impl Layout {
 
     /// Removes superfluous releases from the disk and from `state`; a release that a process uses stays for
     /// now. An error here is left to the next pruning: it never fails a deploy.
-    pub fn prune(&self, state: &mut State, keep: usize, failed: Failed<'_>) -> Pruned {
+    pub fn prune(&self, state: &mut State, keep: usize, failed: KeptFailure<'_>) -> Pruned {
         let mut pruned = Pruned::default();
         // Why `current` cannot be read is reported by the attempt itself.
         let Ok(current) = self.current() else {
@@ -138,22 +138,22 @@ mod tests {
             ..State::default()
         };
         let disk = names(&["01", "02", "03", "04", "05", "06", "07"]);
-        let gone = superfluous(&state, Some("05"), &disk, 2, Failed::Latest);
+        let gone = superfluous(&state, Some("05"), &disk, 2, KeptFailure::Latest);
         assert_eq!(
             gone,
             names(&["01", "02", "04", "06"]),
             "03, 05 are good, 07 failed last"
         );
         // A clock that was set back: the last failed release does not have the latest name.
-        let gone = superfluous(&state, Some("05"), &disk, 2, Failed::This("04"));
+        let gone = superfluous(&state, Some("05"), &disk, 2, KeptFailure::This("04"));
         assert_eq!(gone, names(&["01", "02", "06", "07"]));
-        let gone = superfluous(&state, Some("05"), &disk, 3, Failed::This("03"));
+        let gone = superfluous(&state, Some("05"), &disk, 3, KeptFailure::This("03"));
         assert_eq!(
             gone,
             names(&["02", "04", "06", "07"]),
             "03 did not fail at first"
         );
-        let gone = superfluous(&state, Some("05"), &disk, 3, Failed::None);
+        let gone = superfluous(&state, Some("05"), &disk, 3, KeptFailure::None);
         assert_eq!(gone, names(&["02", "04", "06", "07"]));
     }
 
@@ -185,7 +185,7 @@ mod tests {
         };
         let disk = names(&["01", "02", "03", "04"]);
         for state in [tried, stuck] {
-            let gone = superfluous(&state, Some("03"), &disk, 2, Failed::None);
+            let gone = superfluous(&state, Some("03"), &disk, 2, KeptFailure::None);
             assert_eq!(gone, names(&["01"]), "{state:?}");
         }
     }
@@ -210,13 +210,13 @@ mod tests {
         layout.switch("03").unwrap();
         state.earlier = vec![good("02"), good("01")];
         assert_eq!(
-            layout.prune(&mut state, 1, Failed::Latest).gone,
+            layout.prune(&mut state, 1, KeptFailure::Latest).gone,
             names(&["02"])
         );
         worker.kill().unwrap();
         worker.wait().unwrap();
         assert_eq!(
-            layout.prune(&mut state, 1, Failed::Latest).gone,
+            layout.prune(&mut state, 1, KeptFailure::Latest).gone,
             names(&["01"])
         );
         assert_eq!(state.earlier, []);

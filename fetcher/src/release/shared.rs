@@ -26,7 +26,7 @@ pub enum SharedError {
 
 /// What the next deploy does with a shared path.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Will {
+pub struct SharedPathPlan {
     /// The path as it is written in the configuration.
     pub path: PathBuf,
     /// Whether the path is a directory; otherwise it is a file.
@@ -61,10 +61,10 @@ impl Layout {
 
     /// Foresees what the next deploy does with each shared path, as far as `shared/` shows it.
     #[must_use]
-    pub fn will_share(&self, paths: &[SharedPath]) -> Vec<Will> {
+    pub fn will_share(&self, paths: &[SharedPath]) -> Vec<SharedPathPlan> {
         let will = |shared: &SharedPath| {
             let kept = fs::metadata(self.shared().join(&shared.path)).ok();
-            Will {
+            SharedPathPlan {
                 path: shared.path.clone(),
                 directory: kept.as_ref().map_or(shared.directory, fs::Metadata::is_dir),
                 kept: kept.is_some(),

@@ -2,14 +2,14 @@
 
 use super::ssh_files;
 use crate::checkout::CheckoutError;
-use crate::deploy::source::{Found, SourceError};
+use crate::deploy::source::{FollowedRevision, SourceError};
 use crate::git::fetch::FetchError;
 use crate::git::listing::ListedRevision;
 use crate::git::{RemoteError, SshOptions};
 use crate::state::PassedOver;
 use crate::util::text;
 use crate::worker::WorkerError;
-use crate::worker::error::Trouble;
+use crate::worker::error::FailureKind;
 
 /// What is to be done about a host key is done by a command of ours; why a key is refused can be
 /// told by looking at it.
@@ -26,10 +26,14 @@ pub(super) fn advised(error: &RemoteError, app: &str, ssh: &SshOptions) -> Sourc
 }
 
 /// A tag that stands for a file or a directory is passed over; anything else that does is an error.
-pub(super) fn no_commit(error: FetchError, found: &Found, listed: &ListedRevision) -> SourceError {
+pub(super) fn no_commit(
+    error: FetchError,
+    found: &FollowedRevision,
+    listed: &ListedRevision,
+) -> SourceError {
     let kind = match error {
         FetchError::Worker(WorkerError::Refused {
-            trouble: Trouble::NoCommit,
+            trouble: FailureKind::NoCommit,
             why,
             ..
         }) => why,

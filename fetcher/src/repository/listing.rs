@@ -8,28 +8,28 @@ use super::fault::{classified, environment_failure, no_commit};
 use super::fetched::Fetched;
 use super::{Repository, submodules};
 use crate::deploy::Progress;
-use crate::deploy::source::{Candidate, Commit, Found, Listing, SourceError};
+use crate::deploy::source::{Candidate, Commit, FollowedRevision, Listing, SourceError};
 use crate::git::Remote;
 use crate::git::fetch::{FetchError, LAST};
 use crate::git::listing::ListedRevision;
-use crate::space::{self, Need};
+use crate::space::{self, SpaceNeed};
 use crate::util::text;
-use crate::worker::error::Trouble;
+use crate::worker::error::FailureKind;
 use crate::worker::{Client, WorkerError};
 
 /// Most tags that stand for tags.
 const MOST_TAGS: usize = 16;
 
 /// A listing, and the conversation that it came from.
-pub(super) struct Polled<'a> {
+pub(super) struct RemoteListing<'a> {
     pub(super) repository: &'a Repository,
     pub(super) remote: Remote,
     pub(super) listed: ListedRevision,
-    pub(super) found: Found,
+    pub(super) found: FollowedRevision,
 }
 
-impl<'a> Listing<'a> for Polled<'a> {
-    fn found(&self) -> &Found {
+impl<'a> Listing<'a> for RemoteListing<'a> {
+    fn found(&self) -> &FollowedRevision {
         &self.found
     }
 
@@ -40,7 +40,7 @@ impl<'a> Listing<'a> for Polled<'a> {
         let repository = self.repository;
         // How large the pack is, nobody says beforehand; without the reserve it is not begun.
         let disk = repository.mirror.parent().unwrap_or(Path::new("."));
-        space::check(disk, Need::default()).map_err(environment_failure)?;
+        space::check(disk, SpaceNeed::default()).map_err(environment_failure)?;
         let mut worker = repository.open().map_err(classified)?;
         let received = self.receive(&mut worker, tick);
         let (tag, raw) = received.map_err(|error| no_commit(error, &self.found, &self.listed))?;
@@ -62,7 +62,7 @@ impl<'a> Listing<'a> for Polled<'a> {
     }
 }
 
-impl Polled<'_> {
+impl RemoteListing<'_> {
     /// Fetches, and proves what came by the names that the listing gave: the tag object it was found as, if it
     /// was one, and the commit.
     fn receive(
@@ -79,7 +79,7 @@ impl Polled<'_> {
             });
         })?;
         let elsewhere = || WorkerError::Refused {
-            trouble: Trouble::Other,
+            trouble: FailureKind::Other,
             why: format!(
                 "the tag {} does not point at the commit that was listed",
                 text::line(listed.reference.as_bytes())

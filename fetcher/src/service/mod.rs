@@ -1,9 +1,9 @@
 //! `pp-fetcher run`: polls every app at its interval, until a signal stops it.
 //!
-//! - [`rest`]: waiting between two polls, which a signal can end.
+//! - [`sleeper`]: waiting between two polls, which a signal can end.
 //! - [`watchdog`]: reports to systemd whether any pass hangs.
 
-pub(crate) mod rest;
+pub(crate) mod sleeper;
 pub(crate) mod watchdog;
 
 use std::hash::{BuildHasher, RandomState};
@@ -16,7 +16,7 @@ use signal_hook::iterator::Signals;
 
 use crate::config::{App, Config};
 use crate::stop;
-use rest::Rest;
+use sleeper::Sleeper;
 use watchdog::Watchdog;
 
 /// Longest time from the start of the service to the first poll of each app.
@@ -48,7 +48,7 @@ pub(crate) fn run(
 
 /// Serves the apps until the next signal has come and every running pass has ended. Gives the signal.
 fn until_signal(apps: &[App], signals: &mut Signals, poll: &(impl Fn(&App) + Sync)) -> i32 {
-    let (rest, watchdog, all_ended) = (Rest::default(), Watchdog::default(), Rest::default());
+    let (rest, watchdog, all_ended) = (Sleeper::default(), Watchdog::default(), Sleeper::default());
     thread::scope(|scope| {
         if let Some(every) = sd_notify::watchdog_enabled() {
             let (watchdog, all_ended) = (&watchdog, &all_ended);
@@ -72,7 +72,7 @@ fn until_signal(apps: &[App], signals: &mut Signals, poll: &(impl Fn(&App) + Syn
 }
 
 /// Serves one app, in a thread of its own: a long build of another app does not delay its polls.
-fn serve(app: &App, rest: &Rest, watchdog: &Watchdog, poll: &impl Fn(&App)) {
+fn serve(app: &App, rest: &Sleeper, watchdog: &Watchdog, poll: &impl Fn(&App)) {
     let mut wait = share_of(FIRST_WITHIN);
     while !rest.ends_within(wait) {
         watchdog.during(app, || poll(app));

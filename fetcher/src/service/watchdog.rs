@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use sd_notify::NotifyState;
 
-use super::rest::Rest;
+use super::sleeper::Sleeper;
 use crate::config::App;
 
 /// What a pass may take in addition to its scripts, fetches and probes: restarts of the new and the previous
@@ -33,15 +33,15 @@ impl Watchdog {
 
     /// Notifies systemd at the interval `every` that no pass hangs, as long as that is so, until `rest` is
     /// ended.
-    pub(crate) fn ping(&self, rest: &Rest, every: Duration) {
+    pub(crate) fn ping(&self, rest: &Sleeper, every: Duration) {
         while !rest.ends_within(every) {
-            if self.well(Instant::now()) {
+            if self.is_alive(Instant::now()) {
                 let _ = sd_notify::notify(&[NotifyState::Watchdog]);
             }
         }
     }
 
-    fn well(&self, now: Instant) -> bool {
+    fn is_alive(&self, now: Instant) -> bool {
         self.passes().values().all(|by| now < *by)
     }
 
@@ -77,9 +77,9 @@ mod tests {
         let watchdog = Watchdog::default();
         watchdog.during(&app, || {
             let now = Instant::now();
-            assert!(watchdog.well(now + BESIDE));
-            assert!(!watchdog.well(now + BESIDE + Duration::from_secs(3600)));
+            assert!(watchdog.is_alive(now + BESIDE));
+            assert!(!watchdog.is_alive(now + BESIDE + Duration::from_secs(3600)));
         });
-        assert!(watchdog.well(Instant::now() + Duration::from_secs(360_000)));
+        assert!(watchdog.is_alive(Instant::now() + Duration::from_secs(360_000)));
     }
 }

@@ -17,7 +17,7 @@ pub struct Lock {
 
 /// The result of trying to take a lock.
 #[derive(Debug)]
-pub enum Locked {
+pub enum LockAttempt {
     /// This process holds the lock now.
     Held(Lock),
     /// Another process holds the lock: it is working on this app.
@@ -28,7 +28,7 @@ pub enum Locked {
 ///
 /// # Errors
 /// The lock file cannot be opened.
-pub(crate) fn try_lock(base: &Path, below: &Path) -> std::io::Result<Locked> {
+pub(crate) fn try_lock(base: &Path, below: &Path) -> std::io::Result<LockAttempt> {
     lock(open::open(base, below, OFlag::O_CREAT | OFlag::O_WRONLY)?)
 }
 
@@ -37,7 +37,7 @@ pub(crate) fn try_lock(base: &Path, below: &Path) -> std::io::Result<Locked> {
 ///
 /// # Errors
 /// The lock file cannot be opened.
-pub(super) fn try_lock_if_there(base: &Path, below: &Path) -> std::io::Result<Option<Locked>> {
+pub(super) fn try_lock_if_there(base: &Path, below: &Path) -> std::io::Result<Option<LockAttempt>> {
     match open::open(base, below, OFlag::O_WRONLY) {
         Ok(file) => lock(file).map(Some),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
@@ -45,10 +45,10 @@ pub(super) fn try_lock_if_there(base: &Path, below: &Path) -> std::io::Result<Op
     }
 }
 
-fn lock(file: File) -> std::io::Result<Locked> {
+fn lock(file: File) -> std::io::Result<LockAttempt> {
     match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-        Ok(held) => Ok(Locked::Held(Lock { _held: held })),
-        Err((_, Errno::EWOULDBLOCK)) => Ok(Locked::Busy),
+        Ok(held) => Ok(LockAttempt::Held(Lock { _held: held })),
+        Err((_, Errno::EWOULDBLOCK)) => Ok(LockAttempt::Busy),
         Err((_, errno)) => Err(errno.into()),
     }
 }
@@ -61,14 +61,17 @@ mod tests {
     fn rule_30_the_second_one_is_told_and_the_lock_dies_with_its_holder() {
         let dir = tempfile::tempdir().unwrap();
         let path = Path::new("lock");
-        let Locked::Held(first) = try_lock(dir.path(), path).unwrap() else {
+        let LockAttempt::Held(first) = try_lock(dir.path(), path).unwrap() else {
             panic!("nobody has it")
         };
-        assert!(matches!(try_lock(dir.path(), path).unwrap(), Locked::Busy));
+        assert!(matches!(
+            try_lock(dir.path(), path).unwrap(),
+            LockAttempt::Busy
+        ));
         drop(first);
         assert!(matches!(
             try_lock(dir.path(), path).unwrap(),
-            Locked::Held(_)
+            LockAttempt::Held(_)
         ));
     }
 }

@@ -18,8 +18,8 @@ pub(crate) mod under_way;
 
 pub use attempt::{Attempt, EndedAttempt, IllBefore, PhaseTime};
 pub use history::History;
-pub(crate) use lock::Locked;
+pub(crate) use lock::LockAttempt;
 pub use outcome::Outcome;
-pub use record::{AcceptedRewrite, PassedOver, Pause, Quarantine, Release, State, Trouble};
+pub use record::{AcceptedRewrite, FailedPolls, PassedOver, Pause, Quarantine, Release, State};
 pub use store::{StateDir, StateError};
 pub(crate) use under_way::UnderWay;

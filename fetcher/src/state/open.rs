@@ -39,7 +39,7 @@ pub(crate) fn open(base: &Path, below: &Path, flags: OFlag) -> io::Result<File> 
             true => (safe | flags, Mode::from_bits_truncate(FILE)),
             false => (way, Mode::empty()),
         };
-        let opened = openat(&directory, name, flags, mode).map_err(told)?;
+        let opened = openat(&directory, name, flags, mode).map_err(explain_errno)?;
         if last {
             let file = File::from(opened);
             return match file.metadata()?.is_file() {
@@ -106,7 +106,7 @@ fn parts(path: &Path) -> io::Result<(&Path, &Path)> {
         .ok_or_else(|| no_file("is no file of the state"))
 }
 
-fn told(error: Errno) -> io::Error {
+fn explain_errno(error: Errno) -> io::Error {
     match error {
         Errno::ELOOP | Errno::ENOTDIR => {
             no_file("is or lies behind a symbolic link, which pp-fetcher makes none of")

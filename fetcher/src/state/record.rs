@@ -28,7 +28,7 @@ pub struct State {
     /// Revisions that are not tried again by themselves, the latest last.
     pub quarantined: Vec<Quarantine>,
     /// The failure of the last polls, if they failed before an attempt could begin, and how often in a row.
-    pub trouble: Option<Trouble>,
+    pub trouble: Option<FailedPolls>,
     /// The pause of the app: while it holds, nothing new is deployed.
     #[serde(default)]
     pub paused: Option<Pause>,
@@ -121,7 +121,7 @@ pub struct Quarantine {
 
 /// A failure that no revision is to blame for, such as an error of the forge or of the host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Trouble {
+pub struct FailedPolls {
     /// The error of the last poll.
     pub reason: String,
     /// When the first of these polls failed.

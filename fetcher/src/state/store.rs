@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 
 use super::history::History;
-use super::lock::{self, Locked};
+use super::lock::{self, LockAttempt};
 use super::record::{SCHEMA, State};
 use super::under_way::Place;
 use super::{attempt, modes, open};
@@ -147,7 +147,7 @@ impl StateDir {
     ///
     /// # Errors
     /// [`StateError::Io`] if the lock file cannot be opened.
-    pub fn lock(&self) -> Result<Locked, StateError> {
+    pub fn lock(&self) -> Result<LockAttempt, StateError> {
         let path = self.path.join("lock");
         lock::try_lock(&self.base, &self.below("lock"))
             .map_err(|source| StateError::Io { path, source })
@@ -157,7 +157,7 @@ impl StateDir {
     ///
     /// # Errors
     /// [`StateError::Io`] if the lock file cannot be opened.
-    pub(crate) fn lock_if_there(&self) -> Result<Option<Locked>, StateError> {
+    pub(crate) fn lock_if_there(&self) -> Result<Option<LockAttempt>, StateError> {
         let path = self.path.join("lock");
         lock::try_lock_if_there(&self.base, &self.below("lock"))
             .map_err(|source| StateError::Io { path, source })

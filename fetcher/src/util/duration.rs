@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, de};
 
 /// A duration read from a configuration file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Span(pub Duration);
+pub(crate) struct HumanDuration(pub Duration);
 
 /// Longest duration taken: a year. More is a slip of the keyboard.
 const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
@@ -62,18 +62,18 @@ pub(crate) fn human(duration: Duration) -> String {
     }
 }
 
-impl<'de> Deserialize<'de> for Span {
+impl<'de> Deserialize<'de> for HumanDuration {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Visitor;
         impl de::Visitor<'_> for Visitor {
-            type Value = Span;
+            type Value = HumanDuration;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a duration in quotes, such as \"90s\" or \"5m\"")
             }
 
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Span, E> {
-                parse(text).map(Span).map_err(E::custom)
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<HumanDuration, E> {
+                parse(text).map(HumanDuration).map_err(E::custom)
             }
         }
         deserializer.deserialize_str(Visitor)

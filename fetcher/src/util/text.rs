@@ -20,6 +20,16 @@ pub(crate) fn line(bytes: &[u8]) -> String {
     out
 }
 
+/// What a program said, in parentheses behind a blank, for the end of a sentence; nothing if it said nothing.
+#[must_use]
+pub(crate) fn in_parentheses(said: &str) -> String {
+    if said.is_empty() {
+        String::new()
+    } else {
+        format!(" ({said})")
+    }
+}
+
 /// The non-empty lines of `bytes`, each made fit by [`line()`].
 #[must_use]
 pub(crate) fn lines(bytes: &[u8]) -> Vec<String> {

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::util::text;
 use thiserror::Error;
 
 use crate::deploy::FailureClass;
@@ -59,7 +60,7 @@ pub(crate) enum VerifyError {
         "{what} is signed with the key {key}, and {} does not let that key sign now{}\n  \
          add its line there if it may (see ALLOWED SIGNERS in ssh-keygen(1)), or sign with a key \
          that is in it",
-        file.display(), heard(said)
+        file.display(), text::in_parentheses(said)
     )]
     Unknown {
         /// The commit or tag.
@@ -130,13 +131,5 @@ impl VerifyError {
                 FailureClass::Environment
             }
         }
-    }
-}
-
-fn heard(said: &str) -> String {
-    if said.is_empty() {
-        String::new()
-    } else {
-        format!(" ({said})")
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tempfile::NamedTempFile;
 
 use super::error::VerifyError;
-use crate::process::ask::{Ran, ask};
+use crate::process::ask::{CommandOutput, ask};
 
 /// How ssh-keygen is run.
 #[derive(Debug, Clone)]
@@ -32,7 +32,7 @@ impl Default for Keygen {
 }
 
 /// A signature that ssh-keygen is asked about.
-pub(crate) struct Asked<'a> {
+pub(crate) struct SignatureCheck<'a> {
     keygen: &'a Keygen,
     payload: &'a [u8],
     /// The signature in a temporary file, because ssh-keygen reads it from a file only. The file is private,
@@ -49,11 +49,11 @@ impl Keygen {
         &'a self,
         signature: &[u8],
         payload: &'a [u8],
-    ) -> Result<Asked<'a>, VerifyError> {
+    ) -> Result<SignatureCheck<'a>, VerifyError> {
         let unclear = |error: std::io::Error| VerifyError::NoRoom(error);
         let mut file = NamedTempFile::new().map_err(unclear)?;
         file.write_all(signature).map_err(unclear)?;
-        Ok(Asked {
+        Ok(SignatureCheck {
             keygen: self,
             payload,
             signature: file,
@@ -61,13 +61,13 @@ impl Keygen {
     }
 }
 
-impl Asked<'_> {
+impl SignatureCheck<'_> {
     /// Runs `find-principals`: which principals the file of allowed signers gives for the key of this
     /// signature.
     ///
     /// # Errors
     /// ssh-keygen gave no answer.
-    pub(crate) fn principals(&self, allowed: &Path) -> Result<Ran, VerifyError> {
+    pub(crate) fn principals(&self, allowed: &Path) -> Result<CommandOutput, VerifyError> {
         let words = ["find-principals", "-f"].map(OsStr::new);
         self.run(&[&words[..], &[allowed.as_os_str()]].concat(), b"")
     }
@@ -76,7 +76,11 @@ impl Asked<'_> {
     ///
     /// # Errors
     /// ssh-keygen gave no answer.
-    pub(crate) fn signed_by(&self, principal: &str, allowed: &Path) -> Result<Ran, VerifyError> {
+    pub(crate) fn signed_by(
+        &self,
+        principal: &str,
+        allowed: &Path,
+    ) -> Result<CommandOutput, VerifyError> {
         let words = ["verify", "-n", "git", "-I", principal, "-f"].map(OsStr::new);
         let words = [&words[..], &[allowed.as_os_str()]].concat();
         self.run(&words, self.payload)
@@ -87,12 +91,12 @@ impl Asked<'_> {
     ///
     /// # Errors
     /// ssh-keygen gave no answer.
-    pub(crate) fn whoever(&self) -> Result<Ran, VerifyError> {
+    pub(crate) fn check_by_any_key(&self) -> Result<CommandOutput, VerifyError> {
         let words = ["check-novalidate", "-n", "git"].map(OsStr::new);
         self.run(&words, self.payload)
     }
 
-    fn run(&self, words: &[&OsStr], input: &[u8]) -> Result<Ran, VerifyError> {
+    fn run(&self, words: &[&OsStr], input: &[u8]) -> Result<CommandOutput, VerifyError> {
         let mut command = Command::new(&self.keygen.program);
         command.arg("-Y").args(words);
         command.arg("-s").arg(self.signature.path());

@@ -8,13 +8,13 @@
 //!   commit.
 //! - [`keygen`]: OpenSSH is run to check the signature. Principals, namespaces, validity and certificate
 //!   authorities follow its own rules, in a file that `ssh-keygen(1)` calls allowed signers.
-//! - [`said`]: the parser of its output, with real texts of OpenSSH as fixtures.
+//! - [`keygen_output`]: the parser of its output, with real texts of OpenSSH as fixtures.
 //! - [`error`]: why a revision is not accepted. Every result but a good signature is an error.
 
 pub(crate) mod error;
 pub(crate) mod keygen;
+pub(crate) mod keygen_output;
 pub(crate) mod object;
-pub(crate) mod said;
 
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
@@ -22,10 +22,10 @@ use std::path::Path;
 
 pub(crate) use error::VerifyError;
 pub(crate) use keygen::Keygen;
+pub(crate) use keygen_output::Signer;
 pub(crate) use object::SignedObject;
-pub(crate) use said::Signer;
 
-use said::{Doubt, Key};
+use keygen_output::{Key, SignatureFault};
 
 /// Most principals of one key that are tried. If the file of allowed signers has more for the key, the first
 /// ones are tried.
@@ -48,29 +48,29 @@ pub(crate) fn check(
     usable(allowed)?;
     let asked = keygen.ask(signature, &object.payload)?;
     let found = asked.principals(allowed)?;
-    let principals = said::principals(&found);
+    let principals = keygen_output::principals(&found);
     if principals.is_empty() {
-        let intact = asked.whoever()?;
-        return Err(match said::key(&intact) {
+        let intact = asked.check_by_any_key()?;
+        return Err(match keygen_output::key(&intact) {
             Some(Key { kind, fingerprint }) => VerifyError::Unknown {
                 what: what(),
                 key: format!("{kind} {fingerprint}"),
                 file: allowed.to_owned(),
-                said: said::remarks(&found),
+                said: keygen_output::remarks(&found),
             },
             None => VerifyError::Bad {
                 what: what(),
-                said: said::remarks(&intact),
+                said: keygen_output::remarks(&intact),
             },
         });
     }
     let mut doubts = Vec::new();
     for principal in principals.into_iter().take(MOST_PRINCIPALS) {
         let verified = asked.signed_by(&principal, allowed)?;
-        match said::signer(&verified, &principal) {
+        match keygen_output::signer(&verified, &principal) {
             Ok(signer) => return Ok(signer),
-            Err(Doubt::Bad(said)) => return Err(VerifyError::Bad { what: what(), said }),
-            Err(Doubt::NotAllowed(why)) => doubts.push(format!("{principal}: {why}")),
+            Err(SignatureFault::Bad(said)) => return Err(VerifyError::Bad { what: what(), said }),
+            Err(SignatureFault::NotAllowed(why)) => doubts.push(format!("{principal}: {why}")),
         }
     }
     Err(VerifyError::NotAllowed {

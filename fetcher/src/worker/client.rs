@@ -65,7 +65,7 @@ impl Client {
     /// Starts `program` as the worker for the mirror at `mirror`.
     ///
     /// # Errors
-    /// [`WorkerError::Refused`] with [`Trouble::Broken`](super::error::Trouble::Broken) if the mirror is damaged.
+    /// [`WorkerError::Refused`] with [`FailureKind::Broken`](super::error::FailureKind::Broken) if the mirror is damaged.
     pub(crate) fn start(program: &Path, mirror: &Path) -> Result<Self, WorkerError> {
         let mut client = Self {
             channel: Channel::start(program, mirror, OPENING)?,
@@ -173,7 +173,7 @@ impl Client {
         self.channel.begin(task);
         let frame = protocol::json(Kind::Json, request);
         let mut frames = frame.map_err(|error| WorkerError::Refused {
-            trouble: protocol::Trouble::Other,
+            trouble: protocol::FailureKind::Other,
             why: error.to_string(),
             errno: None,
         })?;

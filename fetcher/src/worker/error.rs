@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::util::text;
 use thiserror::Error;
 
 use crate::space;
@@ -32,7 +33,7 @@ pub(crate) enum WorkerError {
     /// The worker is gone.
     #[error(
         "the git worker {how} while {doing}{}; what it worked on is as it was, or is made anew\n  {advice}",
-        heard(said)
+        text::in_parentheses(said)
     )]
     Ended {
         /// How it ended.
@@ -45,7 +46,7 @@ pub(crate) enum WorkerError {
         advice: &'static str,
     },
     /// The worker did not finish.
-    #[error("the git worker had not finished {doing} after {} s and was ended{}\n  a slow disk, or a very large repository; the next poll tries again", time.as_secs(), heard(said))]
+    #[error("the git worker had not finished {doing} after {} s and was ended{}\n  a slow disk, or a very large repository; the next poll tries again", time.as_secs(), text::in_parentheses(said))]
     TimedOut {
         /// What it had been asked.
         doing: &'static str,
@@ -80,7 +81,7 @@ pub(crate) enum WorkerError {
     #[error("{why}{}", disk(*errno))]
     Refused {
         /// What kind of reason that is.
-        trouble: Trouble,
+        trouble: FailureKind,
         /// In words.
         why: String,
         /// The kernel's error, where that is the reason.
@@ -98,19 +99,11 @@ pub(crate) enum WorkerError {
     },
 }
 
-pub(crate) use pp_objects::protocol::Trouble;
+pub(crate) use pp_objects::protocol::FailureKind;
 
 /// What a lie may mean.
 const SUSPICION: &str = "either the disk or the memory of this host is bad, or what the forge sent has taken the worker \
     over: it is contained, and nothing of what it did is used; look at who can push before the next poll tries again";
-
-fn heard(said: &str) -> String {
-    if said.is_empty() {
-        String::new()
-    } else {
-        format!(" ({said})")
-    }
-}
 
 /// What to do about an error of the disk.
 fn disk(errno: Option<i32>) -> &'static str {

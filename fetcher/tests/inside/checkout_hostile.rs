@@ -7,12 +7,12 @@ use super::support;
 use super::support::check_out;
 use crate::checkout::error::Refusal;
 use crate::checkout::{Budget, CheckedOut, CheckoutError};
-use crate::git::{Remote, RemoteOptions, Wanted};
+use crate::git::{RefSelector, Remote, RemoteOptions};
 use pp_objects::ObjectId;
 
 /// Fetches the commit and checks it out, as a deploy does.
 fn deploy(forge: &Forge, commit: ObjectId, budget: &Budget) -> Result<CheckedOut, CheckoutError> {
-    let wanted = Wanted::Branch("main".into());
+    let wanted = RefSelector::Branch("main".into());
     let mirror = forge.mirror();
     let mut remote = Remote::connect(&forge.url(), &RemoteOptions::default()).unwrap();
     let revision = wanted.resolve(&remote.list(&wanted).unwrap()).unwrap();

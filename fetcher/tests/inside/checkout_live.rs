@@ -11,7 +11,7 @@ use super::support;
 use super::support::Mirror;
 use super::support::check_out;
 use crate::checkout::{Budget, CheckedOut, CheckoutError};
-use crate::git::{Remote, RemoteOptions, Wanted};
+use crate::git::{RefSelector, Remote, RemoteOptions};
 use pp_objects::ObjectId;
 use proptest::prelude::*;
 
@@ -96,7 +96,7 @@ impl Deployed {
 }
 
 fn fetch(forge: &Forge) -> (Mirror, ObjectId) {
-    let wanted = Wanted::Branch("main".into());
+    let wanted = RefSelector::Branch("main".into());
     let mirror = forge.mirror();
     let mut remote = Remote::connect(&forge.url(), &RemoteOptions::default()).unwrap();
     let revision = wanted.resolve(&remote.list(&wanted).unwrap()).unwrap();

@@ -10,7 +10,7 @@ use super::support;
 use super::support::Mirror;
 use super::support::check_out;
 use crate::checkout::{Budget, CheckedOut, CheckoutError};
-use crate::git::{Remote, RemoteOptions, Wanted};
+use crate::git::{RefSelector, Remote, RemoteOptions};
 use nix::sys::statvfs::statvfs;
 use pp_objects::ObjectId;
 
@@ -43,7 +43,7 @@ impl Small {
         // One of the files again: Forge::commit writes one.
         let seven = String::from_utf8(vec![7; 100_000]).unwrap();
         forge.commit("d0/f0", &seven, "a tree");
-        let wanted = Wanted::Branch("main".into());
+        let wanted = RefSelector::Branch("main".into());
         let mirror = forge.mirror();
         let mut remote = Remote::connect(&forge.url(), &RemoteOptions::default()).unwrap();
         let revision = wanted.resolve(&remote.list(&wanted).unwrap()).unwrap();

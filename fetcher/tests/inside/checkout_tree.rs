@@ -10,11 +10,11 @@ use super::support;
 use super::support::Mirror;
 use super::support::check_out;
 use crate::checkout::{Budget, CheckedOut, CheckoutError};
-use crate::git::{Remote, RemoteOptions, Wanted};
+use crate::git::{RefSelector, Remote, RemoteOptions};
 use pp_objects::ObjectId;
 
 fn fetched(forge: &Forge) -> (Mirror, ObjectId) {
-    let wanted = Wanted::Branch("main".into());
+    let wanted = RefSelector::Branch("main".into());
     let mirror = forge.mirror();
     let mut remote = Remote::connect(&forge.url(), &RemoteOptions::default()).unwrap();
     let revision = wanted.resolve(&remote.list(&wanted).unwrap()).unwrap();

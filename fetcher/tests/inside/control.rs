@@ -2,7 +2,7 @@
 
 use super::world::{Version, World, good};
 use crate::deploy::Verdict;
-use crate::deploy::dry_run::Foreseen;
+use crate::deploy::dry_run::DryRun;
 use crate::deploy::rollback::NoWayBack;
 use crate::state::{Outcome, Pause};
 use jiff::Timestamp;
@@ -123,20 +123,20 @@ fn what_a_pass_would_do_is_told_and_not_done() {
     let one = world.push('1', good());
     world.attempt();
     let before = world.state();
-    assert_eq!(world.foresee(), Foreseen::Nothing(Verdict::Nothing(one)));
+    assert_eq!(world.foresee(), DryRun::Nothing(Verdict::Nothing(one)));
     let two = world.push('2', good());
-    let would = Foreseen::Deploy {
+    let would = DryRun::Deploy {
         revision: two,
         live: Some(one),
         obstacle: None,
-        looked: crate::deploy::look::Looked::default(),
+        looked: crate::deploy::look::HostReport::default(),
         shared: Vec::new(),
     };
     assert_eq!(world.foresee(), would);
     world.permitted.set(false);
     assert!(matches!(
         world.foresee(),
-        Foreseen::Deploy {
+        DryRun::Deploy {
             obstacle: Some(_),
             ..
         }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::world::{Version, World, good};
 use crate::deploy::Verdict;
-use crate::deploy::dry_run::Foreseen;
-use crate::health::holder::Stranger;
+use crate::deploy::dry_run::DryRun;
+use crate::health::holder::ForeignHolder;
 use crate::state::Outcome;
 
 fn answering(status: u16) -> Version {
@@ -143,7 +143,7 @@ fn what_is_wrong_with_a_units_settings_is_found_before_anything_is_fetched() {
         let two = world.push('2', good());
         world.unit.replace(change);
         match world.foresee() {
-            Foreseen::Deploy {
+            DryRun::Deploy {
                 obstacle: Some(why),
                 ..
             } => {
@@ -174,7 +174,7 @@ fn a_stranger_at_the_health_url_is_not_the_revisions_fault() {
     world.push('1', good());
     world.attempt();
     let two = world.push('2', good());
-    world.stranger.replace(Some(Stranger {
+    world.stranger.replace(Some(ForeignHolder {
         pid: 4711,
         command: "python3 -m http.server".into(),
     }));

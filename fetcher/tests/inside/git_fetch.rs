@@ -6,19 +6,19 @@ use super::support::Mirror;
 use crate::git::fetch::{FetchError, Fetched};
 use crate::git::listing::ListedRevision;
 use crate::git::listing::Unresolved;
-use crate::git::{Remote, RemoteError, RemoteOptions, Wanted};
+use crate::git::{RefSelector, Remote, RemoteError, RemoteOptions};
 use pp_objects::{Kind, ObjectId};
 
-fn main_branch() -> Wanted {
-    Wanted::Branch("main".into())
+fn main_branch() -> RefSelector {
+    RefSelector::Branch("main".into())
 }
 
-fn resolve(forge: &Forge, wanted: &Wanted) -> Result<ListedRevision, Unresolved> {
+fn resolve(forge: &Forge, wanted: &RefSelector) -> Result<ListedRevision, Unresolved> {
     let mut remote = Remote::connect(&forge.url(), &RemoteOptions::default()).unwrap();
     wanted.resolve(&remote.list(wanted).unwrap())
 }
 
-fn fetch(forge: &Forge, mirror: &Mirror, wanted: &Wanted) -> Result<Fetched, FetchError> {
+fn fetch(forge: &Forge, mirror: &Mirror, wanted: &RefSelector) -> Result<Fetched, FetchError> {
     let mut remote = Remote::connect(&forge.url(), &RemoteOptions::default())?;
     let revision = wanted.resolve(&remote.list(wanted)?).unwrap();
     support::fetch(&mut remote, mirror, &revision, &mut |_| {})
@@ -107,18 +107,18 @@ fn tags_resolve_to_the_highest_release_and_to_its_commit() {
     for tag in ["v1.10.0", "v2.0.0-rc.1", "vnext", "w9.0.0"] {
         forge.git(&["tag", "-a", "-m", tag, tag]);
     }
-    let highest = resolve(&forge, &Wanted::TagGlob("v*".into())).unwrap();
+    let highest = resolve(&forge, &RefSelector::TagGlob("v*".into())).unwrap();
     assert_eq!(
         (highest.reference.as_str(), highest.commit),
         ("refs/tags/v1.10.0", tip)
     );
     assert_ne!(highest.id, tip, "the tag object itself, for its signature");
-    let nine = resolve(&forge, &Wanted::TagGlob("v1.9*".into())).unwrap();
+    let nine = resolve(&forge, &RefSelector::TagGlob("v1.9*".into())).unwrap();
     assert_eq!(nine.commit.to_string(), first);
-    let candidate = resolve(&forge, &Wanted::TagGlob("v*-rc*".into())).unwrap();
+    let candidate = resolve(&forge, &RefSelector::TagGlob("v*-rc*".into())).unwrap();
     assert_eq!(candidate.reference, "refs/tags/v2.0.0-rc.1");
     let mirror = forge.mirror();
-    let fetched = fetch(&forge, &mirror, &Wanted::TagGlob("v*".into())).unwrap();
+    let fetched = fetch(&forge, &mirror, &RefSelector::TagGlob("v*".into())).unwrap();
     assert_eq!(fetched.commit, tip);
     assert!(mirror.contains(highest.id), "the tag object came along");
 }
@@ -137,15 +137,15 @@ fn what_is_not_there_is_said_clearly() {
         gone.to_string(),
         "there is no branch \"main\" (there are: trunk; its default is trunk): was it renamed or deleted?"
     );
-    let no_tag = resolve(&forge, &Wanted::TagGlob("v*".into())).unwrap_err();
+    let no_tag = resolve(&forge, &RefSelector::TagGlob("v*".into())).unwrap_err();
     assert!(matches!(no_tag, Unresolved::NoTag { .. }), "{no_tag}");
     forge.git(&["tag", "vanilla"]);
-    let no_version = resolve(&forge, &Wanted::TagGlob("v*".into())).unwrap_err();
+    let no_version = resolve(&forge, &RefSelector::TagGlob("v*".into())).unwrap_err();
     assert!(
         no_version.to_string().contains("there is vanilla"),
         "{no_version}"
     );
-    let no_ref = resolve(&forge, &Wanted::Ref("refs/x/y".into())).unwrap_err();
+    let no_ref = resolve(&forge, &RefSelector::Ref("refs/x/y".into())).unwrap_err();
     assert!(matches!(no_ref, Unresolved::NoRef { .. }), "{no_ref}");
 }
 

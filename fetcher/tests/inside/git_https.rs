@@ -12,7 +12,7 @@ use super::support;
 use super::support::Mirror;
 use crate::git::fetch::{FetchError, Fetched};
 use crate::git::wire::Version;
-use crate::git::{Remote, RemoteError, RemoteOptions, Wanted};
+use crate::git::{RefSelector, Remote, RemoteError, RemoteOptions};
 
 fn connect(url: &str, options: &RemoteOptions) -> Result<Remote, RemoteError> {
     Remote::connect(&url.parse().unwrap(), options)
@@ -23,7 +23,7 @@ fn refused(url: &str, options: &RemoteOptions) -> RemoteError {
 }
 
 fn fetch(url: &str, options: &RemoteOptions, mirror: &Mirror) -> Result<Fetched, FetchError> {
-    let wanted = Wanted::Branch("main".into());
+    let wanted = RefSelector::Branch("main".into());
     let mut remote = connect(url, options)?;
     let revision = wanted.resolve(&remote.list(&wanted)?).unwrap();
     support::fetch(&mut remote, mirror, &revision, &mut |_| {})
@@ -108,7 +108,7 @@ fn a_request_that_a_kept_connection_ends_on_is_sent_once_more_and_not_twice() {
             backend(&root, request, stream)
         });
         let mut remote = connect(&server.url("/repo"), &server.options()).unwrap();
-        let listed = remote.list(&Wanted::Branch("main".into()));
+        let listed = remote.list(&RefSelector::Branch("main".into()));
         match listed {
             Ok(_) => assert_eq!(silent, 1),
             Err(error) => assert_eq!((silent, error.reason()), (9, "unreachable"), "{error}"),
@@ -137,7 +137,7 @@ fn a_server_that_speaks_only_version_0_is_listed_and_fetched_from() {
     }
     let mut remote = connect(&url, &server.options()).unwrap();
     assert_eq!(remote.version(), Version::V0);
-    let tags = Wanted::TagGlob("v*".into());
+    let tags = RefSelector::TagGlob("v*".into());
     let tag = tags.resolve(&remote.list(&tags).unwrap()).unwrap();
     assert_ne!(tag.id, tag.commit, "peeled by the advertisement");
 }
@@ -146,7 +146,7 @@ fn a_server_that_speaks_only_version_0_is_listed_and_fetched_from() {
 fn a_repository_with_nothing_in_it_and_a_branch_that_is_gone_are_told_apart() {
     let forge = Forge::empty();
     let server = Server::serving(forge.dir.path().to_owned());
-    let gone = Wanted::Branch("gone".into());
+    let gone = RefSelector::Branch("gone".into());
     let why = || {
         let mut remote = connect(&server.url("/repo"), &server.options()).unwrap();
         let listed = remote.list(&gone).unwrap();
@@ -383,7 +383,9 @@ fn a_request_that_is_redirected_is_not_repeated_elsewhere() {
         reply(stream, "307 x", "Location: /other/git-upload-pack\r\n", b"")
     });
     let mut remote = connect(&server.url("/repo"), &server.options()).unwrap();
-    let error = remote.list(&Wanted::Branch("main".into())).unwrap_err();
+    let error = remote
+        .list(&RefSelector::Branch("main".into()))
+        .unwrap_err();
     assert_eq!(error.reason(), "server-error", "{error}");
     assert!(
         server

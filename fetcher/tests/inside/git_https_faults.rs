@@ -13,7 +13,7 @@ use super::support;
 use super::support::Mirror;
 use crate::git::fetch::FetchError;
 use crate::git::https::Proxy;
-use crate::git::{Remote, RemoteError, RemoteOptions, Wanted};
+use crate::git::{RefSelector, Remote, RemoteError, RemoteOptions};
 
 const SOON: Duration = Duration::from_millis(1_000);
 
@@ -21,7 +21,7 @@ const SOON: Duration = Duration::from_millis(1_000);
 const GREETING: &[u8] = b"000eversion 2\n000cls-refs\n000afetch\n0000";
 
 fn fetch(url: &str, options: &RemoteOptions, mirror: &Mirror) -> Result<(), FetchError> {
-    let wanted = Wanted::Branch("main".into());
+    let wanted = RefSelector::Branch("main".into());
     let mut remote = Remote::connect(&url.parse().unwrap(), options)?;
     let revision = wanted.resolve(&remote.list(&wanted)?).unwrap();
     support::fetch(&mut remote, mirror, &revision, &mut |_| {}).map(drop)

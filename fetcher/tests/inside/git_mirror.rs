@@ -7,13 +7,13 @@ use super::git_support::Forge;
 use super::git_support::built_worker;
 use super::support;
 use super::support::Mirror;
-use crate::git::{Remote, RemoteOptions, Wanted};
-use crate::worker::error::Trouble;
+use crate::git::{RefSelector, Remote, RemoteOptions};
+use crate::worker::error::FailureKind;
 use crate::worker::{Client, WorkerError, mirror};
 use pp_objects::{Kind, ObjectId};
 
 fn fetch(forge: &Forge, mirror: &Mirror) -> ObjectId {
-    let wanted = Wanted::Branch("main".into());
+    let wanted = RefSelector::Branch("main".into());
     let mut remote = Remote::connect(&forge.url(), &RemoteOptions::default()).unwrap();
     let revision = wanted.resolve(&remote.list(&wanted).unwrap()).unwrap();
     support::fetch(&mut remote, mirror, &revision, &mut |_| {})
@@ -118,7 +118,7 @@ fn rule_31_a_damaged_mirror_is_seen_set_aside_and_made_anew() {
             matches!(
                 error,
                 WorkerError::Refused {
-                    trouble: Trouble::Broken,
+                    trouble: FailureKind::Broken,
                     ..
                 }
             ),

@@ -9,7 +9,7 @@ use super::support::Mirror;
 use super::support::fake_ssh;
 use crate::git::fetch::{FetchError, Fetched};
 use crate::git::wire::{self, Greeting, Wire};
-use crate::git::{Remote, Wanted};
+use crate::git::{RefSelector, Remote};
 use pp_objects::ObjectId;
 use proptest::prelude::*;
 
@@ -51,7 +51,7 @@ fn fetch(forge: &Forge, mirror: &Mirror, answers: &[u8]) -> Result<Fetched, Fetc
         forge.dir.path(),
         &format!("cat '{}'; exec cat >/dev/null", file.display()),
     );
-    let wanted = Wanted::Branch("main".into());
+    let wanted = RefSelector::Branch("main".into());
     let mut remote = Remote::connect(&"forge:x".parse().unwrap(), &options)?;
     let revision = wanted.resolve(&remote.list(&wanted)?).unwrap();
     support::fetch(&mut remote, mirror, &revision, &mut |_| {})
@@ -176,7 +176,7 @@ fn a_connection_that_ends_in_the_middle_of_a_pack_is_no_pack() {
     for at in (0..whole.len() - 1).step_by(11) {
         fs::write(&file, &whole[..at]).unwrap();
         let options = fake_ssh(forge.dir.path(), &format!("cat '{}'", file.display()));
-        let wanted = Wanted::Branch("main".into());
+        let wanted = RefSelector::Branch("main".into());
         let fetched = Remote::connect(&"forge:x".parse().unwrap(), &options)
             .map_err(FetchError::from)
             .and_then(|mut remote| {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::git_support::{Forge, group_members, nothing_left};
 use super::support;
 use super::support::fake_ssh;
-use crate::git::{Remote, RemoteError, RemoteOptions, RepositoryUrl, Wanted};
+use crate::git::{RefSelector, Remote, RemoteError, RemoteOptions, RepositoryUrl};
 
 /// Connects through a fake ssh that writes its group's number into `group`, and says how it ended.
 fn ends(body: &str) -> (RemoteError, Duration) {
@@ -27,7 +27,7 @@ fn ends(body: &str) -> (RemoteError, Duration) {
 fn list(options: &RemoteOptions) -> Result<(), RemoteError> {
     let url: RepositoryUrl = "forge:x.git".parse().unwrap();
     let mut remote = Remote::connect(&url, options)?;
-    remote.list(&Wanted::Branch("main".into()))?;
+    remote.list(&RefSelector::Branch("main".into()))?;
     Ok(())
 }
 
@@ -286,7 +286,7 @@ fn a_server_that_speaks_only_version_0_is_listed_and_fetched_from() {
     let url: RepositoryUrl = "forge:x.git".parse().unwrap();
     let mirror = forge.mirror();
     for round in 0..3 {
-        let wanted = Wanted::Branch("main".into());
+        let wanted = RefSelector::Branch("main".into());
         let mut remote = Remote::connect(&url, &options).unwrap();
         let revision = wanted.resolve(&remote.list(&wanted).unwrap()).unwrap();
         let fetched = support::fetch(&mut remote, &mirror, &revision, &mut |_| {}).unwrap();
@@ -294,11 +294,11 @@ fn a_server_that_speaks_only_version_0_is_listed_and_fetched_from() {
         assert_eq!(fetched.objects, 3, "round {round}: only what is new");
         forge.commit("app.py", &format!("print({round})\n"), "next");
     }
-    let wanted = Wanted::TagGlob("v*".into());
+    let wanted = RefSelector::TagGlob("v*".into());
     let mut remote = Remote::connect(&url, &options).unwrap();
     let tag = wanted.resolve(&remote.list(&wanted).unwrap()).unwrap();
     assert_ne!(tag.id, tag.commit, "peeled by the advertisement");
-    let gone = Wanted::Branch("gone".into());
+    let gone = RefSelector::Branch("gone".into());
     let mut remote = Remote::connect(&url, &options).unwrap();
     let error = gone.resolve(&remote.list(&gone).unwrap()).unwrap_err();
     assert!(error.to_string().contains("there are: main"), "{error}");

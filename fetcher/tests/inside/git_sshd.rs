@@ -7,7 +7,7 @@ use super::git_support::sshd::Sshd;
 use super::git_support::{Forge, nothing_left};
 use super::support;
 use crate::git::wire::Version;
-use crate::git::{Remote, RemoteError, Wanted};
+use crate::git::{RefSelector, Remote, RemoteError};
 
 #[test]
 fn a_deploy_key_an_alias_and_a_pinned_host_key_fetch_a_branch_in_version_2() {
@@ -15,7 +15,7 @@ fn a_deploy_key_an_alias_and_a_pinned_host_key_fetch_a_branch_in_version_2() {
     let forge = Forge::new();
     let tip = forge.commit("b", "b\n", "two");
     let url = sshd.url(&forge.repo());
-    let wanted = Wanted::Branch("main".into());
+    let wanted = RefSelector::Branch("main".into());
     let mut remote = Remote::connect(&url, &sshd.options()).unwrap();
     assert_eq!(
         remote.version(),

@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 use super::git_support::agent::Agent;
 use super::git_support::sshd::{Sshd, keygen};
 use super::git_support::{Forge, group_members, nothing_left};
-use crate::git::{Remote, RemoteError, RemoteOptions, RepositoryUrl, Wanted};
+use crate::git::{RefSelector, Remote, RemoteError, RemoteOptions, RepositoryUrl};
 
 /// Connects, lists main, and gives its commit.
 fn tip(url: &RepositoryUrl, options: &RemoteOptions) -> Result<String, RemoteError> {
-    let wanted = Wanted::Branch("main".into());
+    let wanted = RefSelector::Branch("main".into());
     let mut remote = Remote::connect(url, options)?;
     let listed = remote.list(&wanted)?;
     Ok(wanted.resolve(&listed).unwrap().commit.to_string())
@@ -243,7 +243,7 @@ fn a_forge_behind_a_jump_host_is_reached_and_nothing_is_left_of_either_ssh() {
     let group = remote.process_group();
     let members = group_members(group);
     assert!(members.len() >= 2, "both are of the group: {members:?}");
-    remote.list(&Wanted::Branch("main".into())).unwrap();
+    remote.list(&RefSelector::Branch("main".into())).unwrap();
     drop(remote);
     nothing_left(group);
     assert!(jump.log().contains("Accepted publickey"), "{}", jump.log());

@@ -9,7 +9,7 @@ fn told(world: &World) -> String {
     match world.try_pass() {
         Ok(verdict) => format!(
             "{}\n\n",
-            words::ended("todo", &Ok(Pass::Completed(verdict))).text()
+            words::format_result("todo", &Ok(Pass::Completed(verdict))).text()
         ),
         Err(error) => format!("failed: {error}\n\n"),
     }

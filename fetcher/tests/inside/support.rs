@@ -14,11 +14,11 @@ use crate::config::App;
 use crate::deploy::source::{Source, SourceError};
 use crate::git::fetch::{FetchError, Fetched, LAST};
 use crate::git::https::HttpsError;
-use crate::git::listing::{Listed, ListedRevision, Unresolved};
-use crate::git::{Remote, RemoteError, RemoteOptions, RepositoryUrl, Wanted, descent};
+use crate::git::listing::{ListedRefs, ListedRevision, Unresolved};
+use crate::git::{RefSelector, Remote, RemoteError, RemoteOptions, RepositoryUrl, descent};
 use crate::repository::Repository;
 use crate::state::{Attempt, EndedAttempt};
-use crate::worker::error::Trouble;
+use crate::worker::error::FailureKind;
 use crate::worker::{Client, WorkerError, mirror};
 
 /// A mirror, opened by a worker of its own for each question.
@@ -90,9 +90,9 @@ pub fn check_out_telling(
     checkout::check_out(&mut worker, commit, live, into, budget, tick)
 }
 
-impl Wanted {
+impl RefSelector {
     /// The revision meant, where no tag is passed over.
-    pub fn resolve(&self, listed: &Listed) -> Result<ListedRevision, Unresolved> {
+    pub fn resolve(&self, listed: &ListedRefs) -> Result<ListedRevision, Unresolved> {
         self.resolve_without(listed, &|_| false)
     }
 }
@@ -214,7 +214,7 @@ impl FetchError {
         match self {
             Self::Remote(error) => error.reason(),
             Self::Worker(WorkerError::Refused {
-                trouble: Trouble::NoCommit,
+                trouble: FailureKind::NoCommit,
                 ..
             }) => "no-commit",
             Self::Worker(_) => "mirror",

@@ -9,18 +9,18 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::config::App;
-use crate::deploy::dry_run::{Foreseen, foresee};
+use crate::deploy::dry_run::{DryRun, foresee};
 use crate::deploy::restart::Restarter;
 use crate::deploy::rollback::{NoWayBack, choose};
-use crate::deploy::source::{Candidate, Commit, Found, Listing, Source, SourceError};
+use crate::deploy::source::{Candidate, Commit, FollowedRevision, Listing, Source, SourceError};
 use crate::deploy::{Deployment, Journal, Progress, Reporter, Step, Trigger, Verdict, pipeline};
-use crate::health::holder::Stranger;
+use crate::health::holder::ForeignHolder;
 use crate::health::http::Question;
-use crate::health::unit::{Setup, UnitSeen};
+use crate::health::unit::{UnitDefinition, UnitSeen};
 use crate::health::{self, HealthUrl, Host};
 use crate::release::Layout;
 use crate::revision::Revision;
-use crate::state::{EndedAttempt, Locked, PassedOver, State, StateDir};
+use crate::state::{EndedAttempt, LockAttempt, PassedOver, State, StateDir};
 use jiff::Timestamp;
 use pp_protocol::{ActiveState, Answer, ClientError, Grant, JobResult, Report, UnitName, Verb};
 
@@ -76,7 +76,7 @@ pub struct World {
     pub older: RefCell<Vec<Revision>>,
     /// What is seen of the unit in place of what a sound one shows.
     pub unit: RefCell<fn(&mut UnitSeen)>,
-    pub stranger: RefCell<Option<Stranger>>,
+    pub stranger: RefCell<Option<ForeignHolder>>,
     /// What was worth a line.
     pub notes: Arc<Mutex<Vec<String>>>,
     /// The live release that the last checkout was shown.
@@ -147,7 +147,7 @@ impl World {
     fn process<T>(&self, work: impl FnOnce(&mut Deployment<'_>, &mut Journal<'_>) -> T) -> T {
         let dir = self.dir();
         dir.create().unwrap();
-        let Locked::Held(_lock) = dir.lock().unwrap() else {
+        let LockAttempt::Held(_lock) = dir.lock().unwrap() else {
             panic!("nobody else is here")
         };
         let source = Forge(self);
@@ -184,7 +184,7 @@ impl World {
     }
 
     /// What a pass would do.
-    pub fn foresee(&self) -> Foreseen {
+    pub fn foresee(&self) -> DryRun {
         self.process(|d, _| foresee(d).unwrap())
     }
 
@@ -255,7 +255,7 @@ impl Reporter for Notes {
 
 struct Forge<'w>(&'w World);
 
-struct Listed<'w>(&'w World, Found);
+struct ListedRefs<'w>(&'w World, FollowedRevision);
 
 struct Fetched<'w>(&'w World, Revision, Commit);
 
@@ -265,12 +265,12 @@ impl Source for Forge<'_> {
         let remote = *self.0.remote.borrow();
         let revision =
             remote.ok_or_else(|| SourceError::environment("forge: connection refused"))?;
-        let found = Found {
+        let found = FollowedRevision {
             revision,
             tag: self.0.tag.borrow().clone(),
             unordered: self.0.unordered.borrow().clone(),
         };
-        Ok(Box::new(Listed(self.0, found)))
+        Ok(Box::new(ListedRefs(self.0, found)))
     }
 
     fn keep(&self, _: &Revision) -> Result<(), SourceError> {
@@ -278,8 +278,8 @@ impl Source for Forge<'_> {
     }
 }
 
-impl<'w> Listing<'w> for Listed<'w> {
-    fn found(&self) -> &Found {
+impl<'w> Listing<'w> for ListedRefs<'w> {
+    fn found(&self) -> &FollowedRevision {
         &self.1
     }
 
@@ -392,12 +392,12 @@ impl Host for World {
         let current = self.layout().current_link();
         let mut seen = UnitSeen {
             name: name.to_string(),
-            setup: Setup {
+            setup: UnitDefinition {
                 load: "loaded".into(),
                 kind: "notify".into(),
                 can_reload: true,
                 directory: current.display().to_string(),
-                ..Setup::default()
+                ..UnitDefinition::default()
             },
             active: if crashed { "failed" } else { "active" }.into(),
             sub: "running".into(),
@@ -422,7 +422,11 @@ impl Host for World {
 
     fn forget(&self) {}
 
-    fn stranger(&self, _: &HealthUrl, _: &std::collections::BTreeSet<u32>) -> Option<Stranger> {
+    fn stranger(
+        &self,
+        _: &HealthUrl,
+        _: &std::collections::BTreeSet<u32>,
+    ) -> Option<ForeignHolder> {
         self.stranger.borrow().clone()
     }
 

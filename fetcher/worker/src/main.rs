@@ -39,7 +39,7 @@ fn main() -> ExitCode {
         return selftest::main(&arguments.skip(1).collect::<Vec<_>>());
     }
     let (Some(mirror), None) = (arguments.next().map(PathBuf::from), arguments.next()) else {
-        complain("this is for pp-fetcher itself to run");
+        print_error("this is for pp-fetcher itself to run");
         return ExitCode::from(2);
     };
     // The mirror is the state's, for its user alone to write.
@@ -47,20 +47,20 @@ fn main() -> ExitCode {
     let lacking = match sandbox::enter(&mirror) {
         Ok(lacking) => lacking,
         Err(error) => {
-            complain(&format!("nothing was looked at: {error}"));
+            print_error(&format!("nothing was looked at: {error}"));
             return ExitCode::from(3);
         }
     };
     match serve::Worker::new().run(&mirror, lacking) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            complain(&error.to_string());
+            print_error(&error.to_string());
             ExitCode::FAILURE
         }
     }
 }
 
 /// Says something to the parent, which hears standard error too.
-fn complain(what: &str) {
+fn print_error(what: &str) {
     let _ = writeln!(std::io::stderr(), "{what}");
 }

@@ -4,7 +4,7 @@ use std::io::{self, Stdout, Write};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use pp_objects::protocol::{self, Answer, Kind, MOST_TEXT, Progress, Trouble};
+use pp_objects::protocol::{self, Answer, FailureKind, Kind, MOST_TEXT, Progress};
 
 use crate::mirror::MirrorError;
 
@@ -12,7 +12,7 @@ use crate::mirror::MirrorError;
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// An answer that is a failure.
-pub(crate) struct Refusal(Trouble, String, Option<i32>);
+pub(crate) struct Refusal(FailureKind, String, Option<i32>);
 
 impl Refusal {
     /// The answer that says so.
@@ -23,12 +23,12 @@ impl Refusal {
 
     /// The pack is refused.
     pub(crate) fn pack(why: String) -> Self {
-        Self(Trouble::Pack, why, None)
+        Self(FailureKind::Pack, why, None)
     }
 
     /// Anything else.
     pub(crate) fn other(why: impl Into<String>) -> Self {
-        Self(Trouble::Other, why.into(), None)
+        Self(FailureKind::Other, why.into(), None)
     }
 }
 
@@ -36,11 +36,11 @@ impl From<MirrorError> for Refusal {
     fn from(error: MirrorError) -> Self {
         let (trouble, errno) = match &error {
             MirrorError::NoCommit { kind } => {
-                return Self(Trouble::NoCommit, (*kind).to_owned(), None);
+                return Self(FailureKind::NoCommit, (*kind).to_owned(), None);
             }
-            MirrorError::Broken { .. } => (Trouble::Broken, None),
-            MirrorError::Io { source, .. } => (Trouble::Other, source.raw_os_error()),
-            MirrorError::Object { .. } => (Trouble::Other, None),
+            MirrorError::Broken { .. } => (FailureKind::Broken, None),
+            MirrorError::Io { source, .. } => (FailureKind::Other, source.raw_os_error()),
+            MirrorError::Object { .. } => (FailureKind::Other, None),
         };
         Self(trouble, error.to_string(), errno)
     }

@@ -115,7 +115,7 @@ pub fn decision(
 /// Records the answer to an allowed request.
 pub fn outcome(caller: &Caller, verb: Verb, unit: &UnitName, order: u64, report: &Report) {
     let Caller { uid, gid, pid, .. } = *caller;
-    let said = Said::new(report);
+    let said = ReportText::new(report);
     let (verb, unit) = (verb.as_str(), unit.as_str());
     info!(
         event = "outcome",
@@ -153,7 +153,7 @@ pub fn begun(order: &Order, unit: &UnitName) {
 /// Records what systemd did. The monitor writes this record, so a front that was taken over by an attacker cannot
 /// suppress it.
 pub fn job(order: &Order, unit: &UnitName, report: &Report) {
-    let said = Said::new(report);
+    let said = ReportText::new(report);
     let (verb, unit) = (order.verb.as_str(), unit.as_str());
     info!(
         event = "job",
@@ -206,14 +206,14 @@ pub fn alarm(event: &str, message: &str) {
     error!(event, "{message}");
 }
 
-struct Said {
+struct ReportText {
     job: String,
     refusal: Option<String>,
     active: String,
     words: String,
 }
 
-impl Said {
+impl ReportText {
     fn new(report: &Report) -> Self {
         let job = format!("{:?}", report.job).to_lowercase();
         let refusal = report

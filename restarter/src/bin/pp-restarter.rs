@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use pp_restarter::policy::files::{self, Places};
+use pp_restarter::policy::files::{self, PolicyDirectories};
 use pp_restarter::policy::{check, names};
 use pp_restarter::{audit, daemon};
 
@@ -91,7 +91,7 @@ fn usage() -> ExitCode {
 /// 1: the service would refuse the policy, or leave out a file of it.
 fn checked(directory: PathBuf) -> ExitCode {
     let directory = std::path::absolute(&directory).unwrap_or(directory);
-    match files::load(&Places::with_policy(&directory), &names::System) {
+    match files::load(&PolicyDirectories::with_policy(&directory), &names::System) {
         Ok(loaded) => {
             loaded
                 .warnings

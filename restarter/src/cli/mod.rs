@@ -12,7 +12,7 @@ use pp_protocol::{Answer, Client, ClientError, Outcome, UnitName, Verb};
 
 use args::Args;
 pub use args::client_command;
-use say::Voice;
+use say::OutputFormat;
 
 /// The unit was restarted (or reloaded) and is active; or a try-restart left it stopped.
 pub const OK: u8 = 0;
@@ -31,7 +31,7 @@ pub const NO_RESTARTER: u8 = 5;
 #[must_use]
 pub fn main() -> ExitCode {
     let args = Args::parse();
-    let voice = Voice { json: args.json };
+    let voice = OutputFormat { json: args.json };
     let client = Client::at(&args.socket).timeout(Duration::from_secs(args.timeout));
     ExitCode::from(if args.list {
         list(&client, voice)
@@ -40,7 +40,7 @@ pub fn main() -> ExitCode {
     })
 }
 
-fn list(client: &Client, voice: Voice) -> u8 {
+fn list(client: &Client, voice: OutputFormat) -> u8 {
     match client.list() {
         Ok(grants) => {
             voice.grants(&grants);
@@ -53,7 +53,7 @@ fn list(client: &Client, voice: Voice) -> u8 {
     }
 }
 
-fn act(client: &Client, voice: Voice, args: &Args) -> u8 {
+fn act(client: &Client, voice: OutputFormat, args: &Args) -> u8 {
     let verb = match (args.reload, args.try_restart) {
         (true, _) => Verb::Reload,
         (false, true) => Verb::TryRestart,
@@ -80,7 +80,7 @@ fn act(client: &Client, voice: Voice, args: &Args) -> u8 {
     worst
 }
 
-fn one(client: &Client, voice: Voice, verb: Verb, unit: &UnitName) -> u8 {
+fn one(client: &Client, voice: OutputFormat, verb: Verb, unit: &UnitName) -> u8 {
     match client.act(verb, unit) {
         Ok(Answer::Denied) => {
             voice.denied(verb, unit);

@@ -33,11 +33,11 @@ fn user() -> String {
 
 /// The form of the client's output: text for a person, or JSON for a program.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Voice {
+pub(super) struct OutputFormat {
     pub(super) json: bool,
 }
 
-impl Voice {
+impl OutputFormat {
     pub(super) fn grants(self, grants: &[Grant]) {
         for grant in grants {
             if self.json {

@@ -36,7 +36,7 @@ use crate::monitor::fronts::Fronts;
 use crate::monitor::stored_limits::{self, StoredLimits};
 use crate::monitor::watch::Watch;
 use crate::pair::handover;
-use crate::policy::files::{self, Loaded, Places};
+use crate::policy::files::{self, Loaded, PolicyDirectories};
 use crate::policy::{Policy, names};
 use crate::{audit, front, monitor, sandbox};
 
@@ -63,7 +63,7 @@ pub fn monitor() -> Result<Option<String>, Failure> {
     let watch = Watch::arm().map_err(|error| {
         format!("changes of the policy cannot be seen ({error}): is fs.inotify.max_user_instances used up?")
     })?;
-    let places = Places::with_policy(Path::new(files::DIRECTORY));
+    let places = PolicyDirectories::with_policy(Path::new(files::DIRECTORY));
     let loaded = files::load(&places, &names::System);
     audit::open();
     let (policy, refused, wrong) = read(loaded);

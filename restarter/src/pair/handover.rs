@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use pp_protocol::{UnitName, Verb};
 
-use super::{In, Out, VERBS, millis};
+use super::{FrameReader, FrameWriter, VERBS, millis};
 use crate::policy::people::{People, Range};
 use crate::policy::{Limit, Policy, Unit, Who};
 
@@ -19,7 +19,7 @@ const MAX: u32 = 4 * 1024 * 1024;
 /// # Errors
 /// The policy is longer than a handover can be, which is more than any host needs.
 pub fn encode(policy: &Policy, refused: bool) -> io::Result<Vec<u8>> {
-    let mut out = Out(vec![u8::from(refused)]);
+    let mut out = FrameWriter(vec![u8::from(refused)]);
     let People {
         subordinate,
         primary,
@@ -49,7 +49,10 @@ pub fn encode(policy: &Policy, refused: bool) -> io::Result<Vec<u8>> {
     Ok([&size[..], &out.0].concat())
 }
 
-fn pairs(out: &mut Out, pairs: impl ExactSizeIterator<Item = (u32, u32)>) -> io::Result<()> {
+fn pairs(
+    out: &mut FrameWriter,
+    pairs: impl ExactSizeIterator<Item = (u32, u32)>,
+) -> io::Result<()> {
     out.put(&length(pairs.len())?);
     for (one, other) in pairs {
         out.put(&one.to_le_bytes());
@@ -58,7 +61,7 @@ fn pairs(out: &mut Out, pairs: impl ExactSizeIterator<Item = (u32, u32)>) -> io:
     Ok(())
 }
 
-fn taken_pairs(rest: &mut In<'_>) -> Option<Vec<(u32, u32)>> {
+fn taken_pairs(rest: &mut FrameReader<'_>) -> Option<Vec<(u32, u32)>> {
     let count = u32::from_le_bytes(rest.take()?);
     let mut pair = || {
         let one = u32::from_le_bytes(rest.take()?);
@@ -82,7 +85,7 @@ pub fn receive(mut from: impl Read) -> io::Result<(Policy, bool)> {
 }
 
 fn decode(bytes: &[u8]) -> Option<(Policy, bool)> {
-    let mut rest = In(bytes);
+    let mut rest = FrameReader(bytes);
     let refused = rest.take()? == [1];
     let mut policy = Policy::default();
     let ranges = taken_pairs(&mut rest)?.into_iter();

@@ -63,7 +63,7 @@ impl Order {
     /// Decodes an order; returns `None` if the verb's number is not that of a verb.
     #[must_use]
     pub fn decode(bytes: &[u8; ORDER]) -> Option<Self> {
-        let mut rest = In(bytes);
+        let mut rest = FrameReader(bytes);
         Some(Self {
             id: u64::from_le_bytes(rest.take()?),
             unit: u32::from_le_bytes(rest.take()?),
@@ -76,7 +76,7 @@ impl MonitorReply {
     /// Encodes the reply as bytes.
     #[must_use]
     pub fn encode(&self) -> [u8; REPLY] {
-        let mut out = Out(Vec::with_capacity(REPLY));
+        let mut out = FrameWriter(Vec::with_capacity(REPLY));
         match self {
             Self::Drain => out.put(&[0]),
             Self::Current => out.put(&[3]),
@@ -113,9 +113,9 @@ pub fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_micros().div_ceil(1000)).unwrap_or(u64::MAX)
 }
 
-struct Out(Vec<u8>);
+struct FrameWriter(Vec<u8>);
 
-impl Out {
+impl FrameWriter {
     fn put(&mut self, bytes: &[u8]) {
         self.0.extend_from_slice(bytes);
     }
@@ -134,9 +134,9 @@ impl Out {
     }
 }
 
-struct In<'a>(&'a [u8]);
+struct FrameReader<'a>(&'a [u8]);
 
-impl In<'_> {
+impl FrameReader<'_> {
     fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
         let (first, rest) = self.0.split_first_chunk::<N>()?;
         self.0 = rest;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use pp_protocol::{ActiveState, JobResult, Refusal, Report};
 
-use super::{In, MonitorReply, ORDER, Order, Out, REPLY, STATE};
+use super::{FrameReader, FrameWriter, MonitorReply, ORDER, Order, REPLY, STATE};
 
 // Each list is in the order of its enum's variants, whose numbers are the bytes sent. In `REFUSALS` the number 0
 // means that there is no refusal, so that the variants' numbers are one higher.
@@ -47,7 +47,7 @@ impl Order {
     /// Encodes the order as bytes.
     #[must_use]
     pub fn encode(&self) -> [u8; ORDER] {
-        let mut out = Out(Vec::with_capacity(ORDER));
+        let mut out = FrameWriter(Vec::with_capacity(ORDER));
         out.put(&self.id.to_le_bytes());
         out.put(&self.unit.to_le_bytes());
         out.put(&[self.verb as u8]);
@@ -59,7 +59,7 @@ impl MonitorReply {
     /// Decodes a reply of the monitor; returns `None` if the bytes are not a valid reply.
     #[must_use]
     pub fn decode(bytes: &[u8; REPLY]) -> Option<Self> {
-        let mut rest = In(bytes);
+        let mut rest = FrameReader(bytes);
         let [kind] = rest.take()?;
         match kind {
             0 => return Some(Self::Drain),
@@ -90,7 +90,7 @@ impl MonitorReply {
     }
 }
 
-impl In<'_> {
+impl FrameReader<'_> {
     fn word(&mut self) -> Option<String> {
         let field: [u8; STATE] = self.take()?;
         let text: Vec<u8> = field.into_iter().take_while(|b| *b != 0).collect();

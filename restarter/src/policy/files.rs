@@ -34,7 +34,7 @@ pub struct Loaded {
 
 /// The directories that are read, and the owner that they and their files must have.
 #[derive(Debug, Clone)]
-pub struct Places {
+pub struct PolicyDirectories {
     /// The owner that the files must have.
     pub trust: Trust,
     /// The directory of policy files.
@@ -43,7 +43,7 @@ pub struct Places {
     pub accounts: PathBuf,
 }
 
-impl Places {
+impl PolicyDirectories {
     /// Returns the host's places, which must belong to root, with the policy in `directory`.
     #[must_use]
     pub fn with_policy(directory: &Path) -> Self {
@@ -60,7 +60,7 @@ impl Places {
 ///
 /// # Errors
 /// [`Refused`]: a directory, passwd(5) or subuid(5) cannot be trusted or read; nothing is allowed then.
-pub fn load(places: &Places, names: &dyn Names) -> Result<Loaded, Refused> {
+pub fn load(places: &PolicyDirectories, names: &dyn Names) -> Result<Loaded, Refused> {
     let mut loaded = Loaded::default();
     let shown = places.policy.display();
     let Some(directory) = Directory::open(&places.trust, &places.policy)? else {
@@ -97,7 +97,7 @@ pub fn load(places: &Places, names: &dyn Names) -> Result<Loaded, Refused> {
     Ok(loaded)
 }
 
-fn accounts(places: &Places, loaded: &mut Loaded) -> Result<(), Refused> {
+fn accounts(places: &PolicyDirectories, loaded: &mut Loaded) -> Result<(), Refused> {
     let Some(directory) = Directory::open(&places.trust, &places.accounts)? else {
         return Ok(());
     };

@@ -2,7 +2,7 @@
 
 use landlock::{ABI, Access, AccessFs, AccessNet, Ruleset, RulesetAttr, RulesetStatus, Scope};
 
-use super::Failed;
+use super::SandboxError;
 
 /// The newest Landlock ABI whose rights are restricted. Older kernels enforce those rights that they know.
 const NEWEST: ABI = ABI::V6;
@@ -11,8 +11,8 @@ const NEWEST: ABI = ABI::V6;
 /// enforce, if there is anything.
 ///
 /// # Errors
-/// [`Failed`]: the kernel supports Landlock, but the process could not be restricted.
-pub fn none() -> Result<Option<String>, Failed> {
+/// [`SandboxError`]: the kernel supports Landlock, but the process could not be restricted.
+pub fn none() -> Result<Option<String>, SandboxError> {
     let what = "Landlock cannot be entered";
     let status = Ruleset::default()
         .handle_access(AccessFs::from_all(NEWEST))
@@ -20,7 +20,7 @@ pub fn none() -> Result<Option<String>, Failed> {
         .and_then(|rules| rules.scope(Scope::from_all(NEWEST)))
         .and_then(Ruleset::create)
         .and_then(landlock::RulesetCreated::restrict_self)
-        .map_err(Failed::at(what))?;
+        .map_err(SandboxError::at(what))?;
     Ok(match status.ruleset {
         RulesetStatus::FullyEnforced => None,
         RulesetStatus::PartiallyEnforced => Some(

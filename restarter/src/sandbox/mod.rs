@@ -20,15 +20,15 @@ use thiserror::Error;
 /// The error that a right could not be given up. The process must not serve anybody then.
 #[derive(Debug, Error)]
 #[error("{what}: {why}")]
-pub struct Failed {
+pub struct SandboxError {
     /// The step that failed.
     what: &'static str,
     /// Why the step failed, mostly the text of an error.
     why: String,
 }
 
-impl Failed {
-    /// Returns a function for `map_err`, which makes an error of the step `what` into a [`Failed`].
+impl SandboxError {
+    /// Returns a function for `map_err`, which makes an error of the step `what` into a [`SandboxError`].
     fn at<E: ToString>(what: &'static str) -> impl FnOnce(E) -> Self {
         move |why| Self {
             what,
@@ -41,8 +41,8 @@ impl Failed {
 /// what the kernel cannot enforce, if there is anything.
 ///
 /// # Errors
-/// [`Failed`]: a right could not be given up; nobody may be served.
-pub fn front() -> Result<Option<String>, Failed> {
+/// [`SandboxError`]: a right could not be given up; nobody may be served.
+pub fn front() -> Result<Option<String>, SandboxError> {
     privileges::assert_unprivileged()?;
     privileges::give_up()?;
     let lacking = files::none()?;
@@ -53,8 +53,8 @@ pub fn front() -> Result<Option<String>, Failed> {
 /// Contains the monitor, after it has started the front.
 ///
 /// # Errors
-/// [`Failed`]: a right could not be given up; nobody may be served.
-pub fn monitor() -> Result<(), Failed> {
+/// [`SandboxError`]: a right could not be given up; nobody may be served.
+pub fn monitor() -> Result<(), SandboxError> {
     privileges::give_up()?;
     syscalls::monitor()
 }

@@ -4,37 +4,37 @@ use caps::CapSet;
 use nix::sys::prctl;
 use nix::unistd::{getgroups, getresgid, getresuid, setgroups};
 
-use super::Failed;
+use super::SandboxError;
 
 /// Prepares the monitor, as root, before it starts the front: empties the bounding set, so that no
 /// capability can be regained by executing a program, and drops all supplementary groups. The front inherits
 /// both.
 ///
 /// # Errors
-/// [`Failed`]: a capability or the groups could not be dropped.
-pub fn prepare() -> Result<(), Failed> {
+/// [`SandboxError`]: a capability or the groups could not be dropped.
+pub fn prepare() -> Result<(), SandboxError> {
     for capability in caps::all() {
         // A capability that this kernel does not know cannot be dropped, and need not be.
         if caps::has_cap(None, CapSet::Bounding, capability).unwrap_or(false) {
             let what = "a capability cannot be dropped from the bounding set";
-            caps::drop(None, CapSet::Bounding, capability).map_err(Failed::at(what))?;
+            caps::drop(None, CapSet::Bounding, capability).map_err(SandboxError::at(what))?;
         }
     }
-    setgroups(&[]).map_err(Failed::at("supplementary groups cannot be dropped"))
+    setgroups(&[]).map_err(SandboxError::at("supplementary groups cannot be dropped"))
 }
 
 /// Makes sure that no user or group id of this process is root's and that the process is in no group but its
 /// own.
 ///
 /// # Errors
-/// [`Failed`]: one of the ids is root's or differs from the others, or there is another group.
-pub fn assert_unprivileged() -> Result<(), Failed> {
+/// [`SandboxError`]: one of the ids is root's or differs from the others, or there is another group.
+pub fn assert_unprivileged() -> Result<(), SandboxError> {
     let what = "the front is privileged";
     let (uid, gid) = (
-        getresuid().map_err(Failed::at(what))?,
-        getresgid().map_err(Failed::at(what))?,
+        getresuid().map_err(SandboxError::at(what))?,
+        getresgid().map_err(SandboxError::at(what))?,
     );
-    let groups = getgroups().map_err(Failed::at(what))?;
+    let groups = getgroups().map_err(SandboxError::at(what))?;
     let ids = [uid.real, uid.effective, uid.saved].map(|id| id.as_raw());
     let gids = [gid.real, gid.effective, gid.saved].map(|id| id.as_raw());
     let one = |ids: [u32; 3]| ids.iter().all(|id| *id != 0 && Some(id) == ids.first());
@@ -43,7 +43,7 @@ pub fn assert_unprivileged() -> Result<(), Failed> {
     if one(ids) && one(gids) && !foreign {
         Ok(())
     } else {
-        Err(Failed::at(what)(format!(
+        Err(SandboxError::at(what)(format!(
             "uids {ids:?}, gids {gids:?}, groups {groups:?}"
         )))
     }
@@ -53,12 +53,12 @@ pub fn assert_unprivileged() -> Result<(), Failed> {
 /// process's memory.
 ///
 /// # Errors
-/// [`Failed`]: a right could not be given up.
-pub fn give_up() -> Result<(), Failed> {
+/// [`SandboxError`]: a right could not be given up.
+pub fn give_up() -> Result<(), SandboxError> {
     let what = "capabilities cannot be dropped";
-    caps::clear(None, CapSet::Ambient).map_err(Failed::at(what))?;
+    caps::clear(None, CapSet::Ambient).map_err(SandboxError::at(what))?;
     for set in [CapSet::Effective, CapSet::Permitted, CapSet::Inheritable] {
-        caps::clear(None, set).map_err(Failed::at(what))?;
+        caps::clear(None, set).map_err(SandboxError::at(what))?;
     }
     for set in [
         CapSet::Effective,
@@ -67,11 +67,13 @@ pub fn give_up() -> Result<(), Failed> {
         CapSet::Bounding,
         CapSet::Ambient,
     ] {
-        let left = caps::read(None, set).map_err(Failed::at(what))?;
+        let left = caps::read(None, set).map_err(SandboxError::at(what))?;
         if !left.is_empty() {
-            return Err(Failed::at(what)(format!("{set:?} still has {left:?}")));
+            return Err(SandboxError::at(what)(format!(
+                "{set:?} still has {left:?}"
+            )));
         }
     }
-    prctl::set_no_new_privs().map_err(Failed::at("new privileges cannot be ruled out"))?;
-    prctl::set_dumpable(false).map_err(Failed::at("memory cannot be closed to debuggers"))
+    prctl::set_no_new_privs().map_err(SandboxError::at("new privileges cannot be ruled out"))?;
+    prctl::set_dumpable(false).map_err(SandboxError::at("memory cannot be closed to debuggers"))
 }

@@ -5,7 +5,7 @@ use seccompiler::{
     SeccompRule,
 };
 
-use super::Failed;
+use super::SandboxError;
 
 /// The system calls that an event loop with open sockets, timers and memory needs. They open no file, create
 /// no process or socket, execute no program and send no signal to another process.
@@ -67,20 +67,20 @@ const MONITOR: &[i64] = &[
 /// Applies the front's filter to this process.
 ///
 /// # Errors
-/// [`Failed`]: the filter could not be built or applied.
-pub fn front() -> Result<(), Failed> {
+/// [`SandboxError`]: the filter could not be built or applied.
+pub fn front() -> Result<(), SandboxError> {
     apply(&[LOOP], false)
 }
 
 /// Applies the monitor's filter to this process.
 ///
 /// # Errors
-/// [`Failed`]: the filter could not be built or applied.
-pub fn monitor() -> Result<(), Failed> {
+/// [`SandboxError`]: the filter could not be built or applied.
+pub fn monitor() -> Result<(), SandboxError> {
     apply(&[LOOP, MONITOR], true)
 }
 
-fn apply(lists: &[&[i64]], unix_sockets: bool) -> Result<(), Failed> {
+fn apply(lists: &[&[i64]], unix_sockets: bool) -> Result<(), SandboxError> {
     let what = "seccomp cannot be entered";
     let mut rules: std::collections::BTreeMap<i64, Vec<SeccompRule>> = lists
         .iter()
@@ -101,18 +101,18 @@ fn apply(lists: &[&[i64]], unix_sockets: bool) -> Result<(), Failed> {
     let denied = SeccompAction::Errno(libc::EPERM.unsigned_abs());
     let arch = std::env::consts::ARCH
         .try_into()
-        .map_err(Failed::at(what))?;
+        .map_err(SandboxError::at(what))?;
     let filter = SeccompFilter::new(rules, denied, SeccompAction::Allow, arch);
     let program: BpfProgram = filter
         .and_then(TryInto::try_into)
-        .map_err(Failed::at(what))?;
-    seccompiler::apply_filter(&program).map_err(Failed::at(what))
+        .map_err(SandboxError::at(what))?;
+    seccompiler::apply_filter(&program).map_err(SandboxError::at(what))
 }
 
 const EXECUTABLE: u64 = libc::PROT_EXEC.unsigned_abs() as u64;
 
-fn argument(index: u8, op: SeccompCmpOp, value: u64) -> Result<SeccompRule, Failed> {
+fn argument(index: u8, op: SeccompCmpOp, value: u64) -> Result<SeccompRule, SandboxError> {
     let condition = SeccompCondition::new(index, SeccompCmpArgLen::Dword, op, value);
     let rule = condition.and_then(|condition| SeccompRule::new(vec![condition]));
-    rule.map_err(Failed::at("seccomp cannot be entered"))
+    rule.map_err(SandboxError::at("seccomp cannot be entered"))
 }

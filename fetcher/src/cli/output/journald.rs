@@ -15,8 +15,8 @@ use tracing::{debug, error, info};
 use tracing_journald::{Priority, PriorityMappings};
 use tracing_subscriber::layer::SubscriberExt;
 
-use super::level::well;
-use super::{Ended, Voice, words};
+use super::level::is_well;
+use super::{PassReporter, PassResult, words};
 use crate::deploy::{Reporter, Step, Verdict};
 use crate::pass::Pass;
 use crate::revision::Revision;
@@ -95,14 +95,14 @@ struct Record<'a> {
 
 /// The priority of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Weight {
+enum RecordLevel {
     Error,
     Info,
     Debug,
 }
 
 impl Recorder {
-    fn write(&self, weight: Weight, record: &Record<'_>) {
+    fn write(&self, weight: RecordLevel, record: &Record<'_>) {
         let Record {
             event,
             app,
@@ -132,9 +132,9 @@ impl Recorder {
             };
         }
         with_default(&self.journal, || match weight {
-            Weight::Error => write!(error),
-            Weight::Info => write!(info),
-            Weight::Debug => write!(debug),
+            RecordLevel::Error => write!(error),
+            RecordLevel::Info => write!(info),
+            RecordLevel::Debug => write!(debug),
         });
     }
 
@@ -153,7 +153,7 @@ impl Reporter for Recorder {
             message: format!("{app}: {what}"),
             ..Record::default()
         };
-        self.write(Weight::Info, &record);
+        self.write(RecordLevel::Info, &record);
     }
 
     fn step(&mut self, app: &str, step: Step, took: Duration, well: bool) {
@@ -168,7 +168,14 @@ impl Reporter for Recorder {
             message: format!("{app}: {step}{how}, {}", human(took)),
             ..Record::default()
         };
-        self.write(if well { Weight::Info } else { Weight::Error }, &record);
+        self.write(
+            if well {
+                RecordLevel::Info
+            } else {
+                RecordLevel::Error
+            },
+            &record,
+        );
     }
 
     fn note(&mut self, app: &str, text: &str) {
@@ -179,19 +186,19 @@ impl Reporter for Recorder {
             message: format!("{app}: {text}"),
             ..Record::default()
         };
-        self.write(Weight::Info, &record);
+        self.write(RecordLevel::Info, &record);
     }
 }
 
-impl Voice for Recorder {
-    fn ended(&mut self, app: &str, ended: &Ended) {
+impl PassReporter for Recorder {
+    fn report_result(&mut self, app: &str, ended: &PassResult) {
         let (weight, record) = end(app, ended);
         self.write(weight, &record);
     }
 }
 
 /// Makes the record of the end of a pass.
-fn end<'a>(app: &'a str, ended: &'a Ended) -> (Weight, Record<'a>) {
+fn end<'a>(app: &'a str, ended: &'a PassResult) -> (RecordLevel, Record<'a>) {
     let attempt: Option<&Attempt> = match ended {
         Ok(Pass::Completed(Verdict::Attempted(ended))) => Some(&ended.attempt),
         _ => None,
@@ -201,10 +208,10 @@ fn end<'a>(app: &'a str, ended: &'a Ended) -> (Weight, Record<'a>) {
         Ok(Pass::Completed(Verdict::Held(quarantine))) => Some(&quarantine.revision),
         _ => attempt.map(|attempt| &attempt.revision),
     };
-    let weight = match (well(ended), attempt) {
-        (false, _) => Weight::Error,
-        (true, Some(_)) => Weight::Info,
-        (true, None) => Weight::Debug,
+    let weight = match (is_well(ended), attempt) {
+        (false, _) => RecordLevel::Error,
+        (true, Some(_)) => RecordLevel::Info,
+        (true, None) => RecordLevel::Debug,
     };
     let record = Record {
         event: "ended",
@@ -214,7 +221,7 @@ fn end<'a>(app: &'a str, ended: &'a Ended) -> (Weight, Record<'a>) {
         attempt: attempt.map(|attempt| attempt.number),
         outcome: Some(words::outcome(ended)),
         took: attempt.map(Attempt::total),
-        message: format!("{app}: {}", words::ended(app, ended).text()),
+        message: format!("{app}: {}", words::format_result(app, ended).text()),
         ..Record::default()
     };
     (weight, record)
@@ -246,8 +253,8 @@ mod tests {
             message: "todo: nothing new, 111111111111 is live".to_owned(),
             ..Record::default()
         };
-        assert_eq!((weight, record), (Weight::Debug, wanted));
-        assert_eq!(end("todo", &Ok(Pass::Busy)).0, Weight::Debug);
+        assert_eq!((weight, record), (RecordLevel::Debug, wanted));
+        assert_eq!(end("todo", &Ok(Pass::Busy)).0, RecordLevel::Debug);
     }
 
     #[test]
@@ -261,7 +268,7 @@ mod tests {
         .unwrap();
         let ended = Ok(Pass::Completed(Verdict::Attempted(Box::new(attempt))));
         let (weight, record) = end("todo", &ended);
-        assert_eq!(weight, Weight::Error);
+        assert_eq!(weight, RecordLevel::Error);
         assert_eq!(record.outcome, Some("rolled-back"));
         assert_eq!((record.attempt, record.release), (Some(7), Some("r")));
         assert_eq!(record.took, Some(Duration::from_millis(1500)));

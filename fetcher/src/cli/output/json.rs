@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{Ended, Voice, say_json};
-use crate::deploy::dry_run::Foreseen;
+use super::{PassReporter, PassResult, say_json};
+use crate::deploy::dry_run::DryRun;
 use crate::deploy::{Reporter, Step, Verdict};
 use crate::pass::{Error, Pass};
 use crate::revision::Revision;
-use crate::state::{EndedAttempt, Pause, Quarantine, Release, Trouble};
+use crate::state::{EndedAttempt, FailedPolls, Pause, Quarantine, Release};
 
 #[derive(Serialize)]
 struct Line<'a> {
@@ -32,7 +32,7 @@ enum Result<'a> {
     /// The app is paused.
     Paused { pause: &'a Pause },
     /// The last polls failed, and it is too early to try again.
-    Waiting { trouble: &'a Trouble },
+    Waiting { trouble: &'a FailedPolls },
     /// An attempt was made.
     Attempted { attempt: &'a EndedAttempt },
     /// The pass failed before an attempt could begin.
@@ -40,15 +40,15 @@ enum Result<'a> {
 }
 
 #[derive(Serialize)]
-struct Would<'a> {
+struct DryRunLine<'a> {
     app: &'a str,
     #[serde(flatten)]
-    would: Foretold<'a>,
+    would: DryRunFields<'a>,
 }
 
 #[derive(Serialize)]
 #[serde(tag = "would", rename_all = "kebab-case")]
-enum Foretold<'a> {
+enum DryRunFields<'a> {
     /// Another pass over the app is running.
     Busy,
     /// An attempt that was cut short would be resumed.
@@ -85,7 +85,7 @@ impl<'a> From<&'a Verdict> for Result<'a> {
     }
 }
 
-fn line(app: &str, ended: &Ended) -> String {
+fn line(app: &str, ended: &PassResult) -> String {
     let result = match ended {
         Ok(Pass::Busy) => Result::Busy,
         Ok(Pass::Completed(verdict)) => verdict.into(),
@@ -97,37 +97,37 @@ fn line(app: &str, ended: &Ended) -> String {
 }
 
 /// Prints one app's line of a dry run.
-pub(crate) fn foretold(app: &str, foreseen: &std::result::Result<Pass<Foreseen>, Error>) {
+pub(crate) fn foretold(app: &str, foreseen: &std::result::Result<Pass<DryRun>, Error>) {
     let would = match foreseen {
-        Ok(Pass::Busy) => Foretold::Busy,
-        Ok(Pass::Completed(Foreseen::GoOn(revision))) => Foretold::GoOn { revision },
-        Ok(Pass::Completed(Foreseen::GoBack(revision))) => Foretold::GoBack { revision },
-        Ok(Pass::Completed(Foreseen::Nothing(verdict))) => Foretold::DoNothing {
+        Ok(Pass::Busy) => DryRunFields::Busy,
+        Ok(Pass::Completed(DryRun::GoOn(revision))) => DryRunFields::GoOn { revision },
+        Ok(Pass::Completed(DryRun::GoBack(revision))) => DryRunFields::GoBack { revision },
+        Ok(Pass::Completed(DryRun::Nothing(verdict))) => DryRunFields::DoNothing {
             why: verdict.into(),
         },
-        Ok(Pass::Completed(Foreseen::Deploy {
+        Ok(Pass::Completed(DryRun::Deploy {
             revision,
             obstacle: Some(why),
             ..
-        })) => Foretold::Fail {
+        })) => DryRunFields::Fail {
             revision,
             why: why.to_string(),
         },
-        Ok(Pass::Completed(Foreseen::Deploy {
+        Ok(Pass::Completed(DryRun::Deploy {
             revision,
             live,
             looked,
             ..
-        })) => Foretold::Deploy {
+        })) => DryRunFields::Deploy {
             revision,
             live: live.as_ref(),
             remarks: &looked.remarks,
         },
-        Err(error) => Foretold::Error {
+        Err(error) => DryRunFields::Error {
             error: error.to_string(),
         },
     };
-    say_json(&format!("{}\n", written(&Would { app, would })));
+    say_json(&format!("{}\n", written(&DryRunLine { app, would })));
 }
 
 fn written(line: &impl Serialize) -> String {
@@ -144,8 +144,8 @@ impl Reporter for Json {
     fn note(&mut self, _app: &str, _text: &str) {}
 }
 
-impl Voice for Json {
-    fn ended(&mut self, app: &str, ended: &Ended) {
+impl PassReporter for Json {
+    fn report_result(&mut self, app: &str, ended: &PassResult) {
         say_json(&format!("{}\n", line(app, ended)));
     }
 }

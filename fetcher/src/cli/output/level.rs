@@ -2,7 +2,7 @@
 
 use clap::{ArgAction, Args};
 
-use super::Ended;
+use super::PassResult;
 use crate::deploy::Verdict;
 use crate::pass::Pass;
 use crate::state::Outcome;
@@ -20,14 +20,14 @@ pub(crate) enum Level {
 
 /// `-q`, as often as it is given.
 #[derive(Debug, Clone, Copy, Args)]
-pub(crate) struct Quiet {
+pub(crate) struct QuietOption {
     /// Say nothing where there is nothing to do; given twice, say only what failed
     #[arg(short, long, action = ArgAction::Count)]
     pub quiet: u8,
 }
 
-impl From<Quiet> for Level {
-    fn from(quiet: Quiet) -> Self {
+impl From<QuietOption> for Level {
+    fn from(quiet: QuietOption) -> Self {
         match quiet.quiet {
             0 => Self::All,
             1 => Self::Deploys,
@@ -45,18 +45,18 @@ impl Level {
 
     /// Whether the result of a pass is reported.
     #[must_use]
-    pub(crate) fn tells(self, ended: &Ended) -> bool {
+    pub(crate) fn includes(self, ended: &PassResult) -> bool {
         match self {
             Self::All => true,
-            Self::Deploys => !well(ended) || attempted(ended),
-            Self::Failures => !well(ended),
+            Self::Deploys => !is_well(ended) || attempted(ended),
+            Self::Failures => !is_well(ended),
         }
     }
 }
 
 /// Whether a pass went well: the app is as it should be, as far as the pass can find out.
 #[must_use]
-pub(crate) fn well(ended: &Ended) -> bool {
+pub(crate) fn is_well(ended: &PassResult) -> bool {
     match ended {
         Ok(Pass::Completed(Verdict::Attempted(ended))) => ended.outcome == Outcome::Good,
         Ok(_) => true,
@@ -64,6 +64,6 @@ pub(crate) fn well(ended: &Ended) -> bool {
     }
 }
 
-fn attempted(ended: &Ended) -> bool {
+fn attempted(ended: &PassResult) -> bool {
     matches!(ended, Ok(Pass::Completed(Verdict::Attempted(_))))
 }

@@ -6,9 +6,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::journald::stdout_is_journal;
-use super::style::{Look, Tone};
+use super::style::{TextStyle, Tone};
 use super::words::{self, Sentence};
-use super::{Ended, Voice, say};
+use super::{PassReporter, PassResult, say};
 use crate::deploy::{Reporter, Step};
 use crate::revision::Revision;
 use crate::util::duration::human;
@@ -17,7 +17,7 @@ use crate::util::duration::human;
 #[derive(Debug, Clone)]
 pub(crate) struct Lines {
     stamped: bool,
-    look: Look,
+    look: TextStyle,
 }
 
 impl Lines {
@@ -27,7 +27,7 @@ impl Lines {
     pub(crate) fn stdout() -> Self {
         Self {
             stamped: !std::io::stdout().is_terminal() && !stdout_is_journal(),
-            look: Look::stdout(),
+            look: TextStyle::stdout(),
         }
     }
 
@@ -43,7 +43,7 @@ impl Lines {
 
     /// Writes a sentence about `app`.
     pub(crate) fn sentence(&self, app: &str, sentence: &Sentence) {
-        self.line(app, &sentence.shown(self.look));
+        self.line(app, &sentence.render(self.look));
     }
 }
 
@@ -67,8 +67,8 @@ impl Reporter for Lines {
     }
 }
 
-impl Voice for Lines {
-    fn ended(&mut self, app: &str, ended: &Ended) {
-        self.sentence(app, &words::ended(app, ended));
+impl PassReporter for Lines {
+    fn report_result(&mut self, app: &str, ended: &PassResult) {
+        self.sentence(app, &words::format_result(app, ended));
     }
 }

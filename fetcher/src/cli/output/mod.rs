@@ -21,32 +21,32 @@ use std::time::Duration;
 use crate::deploy::{Progress, Reporter, Step, Verdict};
 use crate::pass::{Error, Pass};
 use crate::revision::Revision;
-use crate::shown;
-pub(super) use crate::shown::{ask, complain};
+use crate::sanitize;
+pub(super) use crate::sanitize::{print_error, print_prompt};
 use journald::Journald;
 use level::Level;
 use lines::Lines;
-use style::Look;
+use style::TextStyle;
 use terminal::Screen;
 
 /// The result of a pass.
-pub(crate) type Ended = Result<Pass<Verdict>, Error>;
+pub(crate) type PassResult = Result<Pass<Verdict>, Error>;
 
 /// A reporter of one app's pass: of the events while it runs, and of its result.
-pub(crate) trait Voice: Reporter {
+pub(crate) trait PassReporter: Reporter {
     /// Reports the result of the pass, which has ended.
-    fn ended(&mut self, app: &str, ended: &Ended);
+    fn report_result(&mut self, app: &str, ended: &PassResult);
 }
 
 /// The place that passes are reported to; shared by the apps that are polled at the same time.
 #[derive(Debug)]
 pub(crate) struct Output {
-    to: To,
+    to: Destination,
     level: Level,
 }
 
 #[derive(Debug)]
-enum To {
+enum Destination {
     Lines(Lines),
     Screen(Screen),
     Journal(Journald),
@@ -58,11 +58,11 @@ impl Output {
     #[must_use]
     pub(crate) fn choose(level: Level) -> Self {
         let to = if let Some(journal) = Journald::connected() {
-            To::Journal(journal)
+            Destination::Journal(journal)
         } else if Screen::possible() {
-            To::Screen(Screen::new(Look::stdout()))
+            Destination::Screen(Screen::new(TextStyle::stdout()))
         } else {
-            To::Lines(Lines::stdout())
+            Destination::Lines(Lines::stdout())
         };
         Self { to, level }
     }
@@ -71,21 +71,21 @@ impl Output {
     #[must_use]
     pub(crate) fn json(level: Level) -> Self {
         Self {
-            to: To::Json,
+            to: Destination::Json,
             level,
         }
     }
 
     /// Makes the reporter of one app's pass.
     #[must_use]
-    pub(crate) fn voice(&self) -> Box<dyn Voice + '_> {
-        let inner: Box<dyn Voice> = match &self.to {
-            To::Lines(lines) => Box::new(lines.clone()),
-            To::Screen(screen) => Box::new(screen.voice()),
-            To::Journal(journal) => Box::new(journal.voice()),
-            To::Json => Box::new(json::Json),
+    pub(crate) fn voice(&self) -> Box<dyn PassReporter + '_> {
+        let inner: Box<dyn PassReporter> = match &self.to {
+            Destination::Lines(lines) => Box::new(lines.clone()),
+            Destination::Screen(screen) => Box::new(screen.voice()),
+            Destination::Journal(journal) => Box::new(journal.voice()),
+            Destination::Json => Box::new(json::Json),
         };
-        Box::new(Hushed {
+        Box::new(LevelFilter {
             inner,
             level: self.level,
         })
@@ -93,12 +93,12 @@ impl Output {
 }
 
 /// A reporter that leaves out everything that its level does not include.
-struct Hushed {
-    inner: Box<dyn Voice>,
+struct LevelFilter {
+    inner: Box<dyn PassReporter>,
     level: Level,
 }
 
-impl Reporter for Hushed {
+impl Reporter for LevelFilter {
     fn begins(&mut self, app: &str, revision: &Revision, what: &str) {
         if self.level.tells_steps() {
             self.inner.begins(app, revision, what);
@@ -126,10 +126,10 @@ impl Reporter for Hushed {
     }
 }
 
-impl Voice for Hushed {
-    fn ended(&mut self, app: &str, ended: &Ended) {
-        if self.level.tells(ended) {
-            self.inner.ended(app, ended);
+impl PassReporter for LevelFilter {
+    fn report_result(&mut self, app: &str, ended: &PassResult) {
+        if self.level.includes(ended) {
+            self.inner.report_result(app, ended);
         }
     }
 }
@@ -137,7 +137,7 @@ impl Voice for Hushed {
 /// Writes a text to standard output, cleaned for a person. Errors are ignored: a reader that has closed the
 /// pipe (`| head`) must neither end a deploy nor cause a complaint.
 pub(crate) fn say(text: &str) {
-    let text = shown::fit(text, Look::stdout().has_colour());
+    let text = sanitize::sanitize(text, TextStyle::stdout().has_colour());
     let mut stdout = std::io::stdout().lock();
     let _ = stdout
         .write_all(text.as_bytes())
@@ -146,7 +146,7 @@ pub(crate) fn say(text: &str) {
 
 /// Writes JSON to standard output, cleaned for a person.
 pub(crate) fn say_json(text: &str) {
-    say(&shown::json(text));
+    say(&sanitize::json(text));
 }
 
 /// Whether both outputs are a terminal on which the cursor can be moved.

@@ -4,7 +4,7 @@ use std::io::stdout;
 
 use anstream::{AutoStream, ColorChoice};
 
-use crate::shown::{Colour, mark};
+use crate::sanitize::{Colour, mark_colour};
 
 /// The meaning of a word, which selects its colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,13 +21,13 @@ pub(crate) enum Tone {
 
 /// How text is shown: with or without colour, with or without Unicode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Look {
+pub(crate) struct TextStyle {
     colour: bool,
     /// Whether more than ASCII can be shown.
     pub unicode: bool,
 }
 
-impl Look {
+impl TextStyle {
     /// Reads from `--color`, `NO_COLOR`, `CLICOLOR`, `CLICOLOR_FORCE`, the locale and standard output how
     /// text is shown.
     #[must_use]
@@ -44,7 +44,7 @@ impl Look {
         self.colour
     }
 
-    /// Gives `text` in the colour of `tone`, in the form that [`crate::shown::fit`] expects.
+    /// Gives `text` in the colour of `tone`, in the form that [`crate::sanitize::sanitize`] expects.
     #[must_use]
     pub(crate) fn paint(self, tone: Tone, text: &str) -> String {
         let colour = match tone {
@@ -56,12 +56,12 @@ impl Look {
         if !self.colour || text.is_empty() {
             return text.to_owned();
         }
-        format!("{}{text}{}", mark(colour), mark(Colour::Off))
+        format!("{}{text}{}", mark_colour(colour), mark_colour(Colour::Off))
     }
 
     /// Gives the mark of an ended step.
     #[must_use]
-    pub(crate) fn mark(self, well: bool) -> String {
+    pub(crate) fn mark_result(self, well: bool) -> String {
         match (well, self.unicode) {
             (true, true) => self.paint(Tone::Good, "\u{2713}"),
             (true, false) => self.paint(Tone::Good, "+"),
@@ -80,7 +80,7 @@ fn unicode(variable: impl Fn(&str) -> Option<String>) -> bool {
 }
 
 #[cfg(test)]
-impl Look {
+impl TextStyle {
     /// Shows text without colour.
     pub(crate) fn plain() -> Self {
         Self {
@@ -109,12 +109,12 @@ mod tests {
 
     #[test]
     fn without_colour_text_stays_as_it_is() {
-        assert_eq!(Look::plain().paint(Tone::Bad, "failed"), "failed");
-        let colour = Look {
+        assert_eq!(TextStyle::plain().paint(Tone::Bad, "failed"), "failed");
+        let colour = TextStyle {
             colour: true,
             unicode: false,
         };
-        let shown = crate::shown::fit(&colour.mark(false), true);
+        let shown = crate::sanitize::sanitize(&colour.mark_result(false), true);
         assert_eq!(shown, "\u{1b}[31mx\u{1b}[0m");
         assert_eq!(colour.paint(Tone::Plain, "x"), "x");
     }

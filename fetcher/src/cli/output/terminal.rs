@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressStyle};
 
-use super::style::Look;
+use super::style::TextStyle;
 use super::words;
-use super::{Ended, Voice, on_a_screen, say};
+use super::{PassReporter, PassResult, on_a_screen, say};
 use crate::deploy::{Progress, Reporter, Step};
 use crate::revision::Revision;
 use crate::util::duration::human;
@@ -22,7 +22,7 @@ const BEAT: Duration = Duration::from_millis(100);
 /// The terminal, shared by the apps that are polled at the same time.
 pub(crate) struct Screen {
     all: MultiProgress,
-    look: Look,
+    look: TextStyle,
 }
 
 impl fmt::Debug for Screen {
@@ -40,7 +40,7 @@ impl Screen {
 
     /// Makes the screen: lines go to standard output, running steps to standard error.
     #[must_use]
-    pub(crate) fn new(look: Look) -> Self {
+    pub(crate) fn new(look: TextStyle) -> Self {
         Self {
             all: MultiProgress::new(),
             look,
@@ -60,7 +60,7 @@ impl Screen {
 /// One app's lines, and the line with its running step.
 pub(super) struct Live {
     all: MultiProgress,
-    look: Look,
+    look: TextStyle,
     bar: Option<ProgressBar>,
     /// Whether the bar already shows a total.
     counted: bool,
@@ -140,7 +140,7 @@ impl Reporter for Live {
 
     fn step(&mut self, app: &str, step: Step, took: Duration, well: bool) {
         self.clear();
-        let mark = self.look.mark(well);
+        let mark = self.look.mark_result(well);
         self.line(app, &format!("{mark} {step:<12} {:>8}", human(took)));
     }
 
@@ -149,10 +149,10 @@ impl Reporter for Live {
     }
 }
 
-impl Voice for Live {
-    fn ended(&mut self, app: &str, ended: &Ended) {
+impl PassReporter for Live {
+    fn report_result(&mut self, app: &str, ended: &PassResult) {
         self.clear();
-        self.line(app, &words::ended(app, ended).shown(self.look));
+        self.line(app, &words::format_result(app, ended).render(self.look));
     }
 }
 

@@ -1,11 +1,11 @@
 //! The sentences about a pass, the same in every form of output.
 
-use super::Ended;
-use super::style::{Look, Tone};
+use super::PassResult;
+use super::style::{TextStyle, Tone};
 use crate::deploy::Verdict;
-use crate::deploy::dry_run::Foreseen;
+use crate::deploy::dry_run::DryRun;
 use crate::pass::Pass;
-use crate::release::shared::Will;
+use crate::release::shared::SharedPathPlan;
 use crate::state::{EndedAttempt, Outcome, Pause, Release};
 use crate::util::duration::human;
 use crate::util::text;
@@ -35,17 +35,17 @@ impl Sentence {
 
     /// Gives the sentence in the colours of `look`.
     #[must_use]
-    pub(crate) fn shown(&self, look: Look) -> String {
+    pub(crate) fn render(&self, look: TextStyle) -> String {
         format!("{}{}", look.paint(self.tone, &self.head), self.rest)
     }
 }
 
 /// Describes the result of a pass, or why it failed.
 #[must_use]
-pub(crate) fn ended(app: &str, ended: &Ended) -> Sentence {
+pub(crate) fn format_result(app: &str, ended: &PassResult) -> Sentence {
     match ended {
         Ok(Pass::Busy) => Sentence::new(Tone::Plain, "", BUSY),
-        Ok(Pass::Completed(verdict)) => told(app, verdict),
+        Ok(Pass::Completed(verdict)) => format_verdict(app, verdict),
         Err(error) => Sentence::new(Tone::Bad, "failed", format!(": {error}")),
     }
 }
@@ -54,7 +54,7 @@ const BUSY: &str = "another pass is at work, left to it";
 
 /// Gives the word for the result of a pass, for programs.
 #[must_use]
-pub(crate) fn outcome(ended: &Ended) -> &'static str {
+pub(crate) fn outcome(ended: &PassResult) -> &'static str {
     match ended {
         Ok(Pass::Busy) => "busy",
         Ok(Pass::Completed(Verdict::Nothing(_))) => "nothing",
@@ -69,7 +69,7 @@ pub(crate) fn outcome(ended: &Ended) -> &'static str {
 
 /// Describes the verdict of a pass, in one or a few lines.
 #[must_use]
-pub(crate) fn told(app: &str, verdict: &Verdict) -> Sentence {
+pub(crate) fn format_verdict(app: &str, verdict: &Verdict) -> Sentence {
     match verdict {
         Verdict::Nothing(revision) => Sentence::new(
             Tone::Plain,
@@ -102,27 +102,29 @@ pub(crate) fn told(app: &str, verdict: &Verdict) -> Sentence {
 
 /// Describes what a pass would do, in one or a few lines.
 #[must_use]
-pub(crate) fn foreseen(app: &str, foreseen: &Foreseen) -> String {
+pub(crate) fn foreseen(app: &str, foreseen: &DryRun) -> String {
     match foreseen {
-        Foreseen::GoOn(revision) => {
+        DryRun::GoOn(revision) => {
             format!(
                 "would go on with the attempt at {} that was cut short",
                 revision.short()
             )
         }
-        Foreseen::GoBack(revision) => format!(
+        DryRun::GoBack(revision) => format!(
             "would go on with the way back from {}, which has failed",
             revision.short()
         ),
-        Foreseen::Nothing(verdict) => format!("would do nothing: {}", told(app, verdict).text()),
-        Foreseen::Deploy {
+        DryRun::Nothing(verdict) => {
+            format!("would do nothing: {}", format_verdict(app, verdict).text())
+        }
+        DryRun::Deploy {
             revision,
             obstacle: Some(why),
             ..
         } => {
             format!("would try {} and fail: {why}", revision.short())
         }
-        Foreseen::Deploy {
+        DryRun::Deploy {
             revision,
             live,
             looked,
@@ -149,7 +151,7 @@ pub(crate) fn foreseen(app: &str, foreseen: &Foreseen) -> String {
 }
 
 /// Describes what the next deploy does with a shared path.
-fn kept(will: &Will) -> String {
+fn kept(will: &SharedPathPlan) -> String {
     let path = will.path.display();
     match (will.directory, will.kept) {
         (true, true) => format!("{path}/, a directory that is there"),

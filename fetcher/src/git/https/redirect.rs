@@ -14,7 +14,7 @@ pub(super) const GREETING: &str = "/info/refs?service=git-upload-pack";
 /// [`HttpsError::Redirected`].
 pub(super) fn followed(base: &str, location: &str) -> Result<String, HttpsError> {
     let refused = || HttpsError::Redirected {
-        to: shown(location),
+        to: display_location(location),
     };
     let origin = origin(base).ok_or_else(refused)?;
     let absolute = if location.starts_with('/') && !location.starts_with("//") {
@@ -67,7 +67,7 @@ fn origin(base: &str) -> Option<&str> {
 }
 
 /// An address as it may be shown: no user, no query, nothing but printable characters.
-fn shown(location: &str) -> String {
+fn display_location(location: &str) -> String {
     let plain = location.split(['?', '#']).next().unwrap_or_default();
     let plain = plain.trim_end_matches("/info/refs");
     let plain = match plain.split_once("://") {
@@ -144,8 +144,10 @@ mod tests {
 
     #[test]
     fn rule_33_what_is_shown_of_a_redirection_has_no_user_and_no_query() {
-        let to = shown("https://me:hunter2@x.example/a.git/info/refs?service=x&token=hunter2");
+        let to = display_location(
+            "https://me:hunter2@x.example/a.git/info/refs?service=x&token=hunter2",
+        );
         assert_eq!(to, "https://x.example/a.git");
-        assert_eq!(shown("/a\x1b[2J#hunter2"), "/a [2J");
+        assert_eq!(display_location("/a\x1b[2J#hunter2"), "/a [2J");
     }
 }

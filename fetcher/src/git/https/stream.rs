@@ -59,7 +59,7 @@ pub(crate) struct Https {
 }
 
 /// Why there is no answer.
-enum Unanswered {
+enum NoAnswer {
     Aborted(AbortReason),
     Failed(HttpsError),
 }
@@ -153,7 +153,7 @@ impl Https {
         method: &Method,
         url: &str,
         body: Bytes,
-    ) -> Result<Response<Incoming>, Unanswered> {
+    ) -> Result<Response<Incoming>, NoAnswer> {
         if let Some(mut connection) = self.connection.take() {
             let request = self.request(method, url, body.clone())?;
             match self.wait(connection.send(request))? {
@@ -167,15 +167,15 @@ impl Https {
         }
         let request = self.request(method, url, body)?;
         let connected = self.wait(self.connector.connect())?;
-        let mut connection = connected.map_err(Unanswered::Failed)?;
+        let mut connection = connected.map_err(NoAnswer::Failed)?;
         let answered = self.wait(connection.send(request))?;
         let response = answered.map_err(|error| self.of_http(&error))?;
         self.connection = Some(connection);
         Ok(response)
     }
 
-    fn of_http(&self, error: &hyper::Error) -> Unanswered {
-        Unanswered::Failed(failure::of_http(error, &self.options))
+    fn of_http(&self, error: &hyper::Error) -> NoAnswer {
+        NoAnswer::Failed(failure::of_http(error, &self.options))
     }
 
     /// A request that says which protocol we want and who we are.
@@ -184,7 +184,7 @@ impl Https {
         method: &Method,
         url: &str,
         body: Bytes,
-    ) -> Result<Request<RequestBody>, Unanswered> {
+    ) -> Result<Request<RequestBody>, NoAnswer> {
         let origin = url
             .find("://")
             .and_then(|at| Some(at + 3 + url.get(at + 3..)?.find('/')?));
@@ -206,25 +206,25 @@ impl Https {
         };
         request.body(RequestBody::new(body)).map_err(|error| {
             let why = text::line(error.to_string().as_bytes());
-            Unanswered::Failed(HttpsError::NotHttp { why })
+            NoAnswer::Failed(HttpsError::NotHttp { why })
         })
     }
 
     /// Waits for `work` until the deadline, or until pp-fetcher is told to stop: a server that stalls must not hold
     /// that up.
-    fn wait<T>(&self, work: impl Future<Output = T>) -> Result<T, Unanswered> {
+    fn wait<T>(&self, work: impl Future<Output = T>) -> Result<T, NoAnswer> {
         let Some(runtime) = &self.runtime else {
-            return Err(Unanswered::Aborted(AbortReason::Stopped));
+            return Err(NoAnswer::Aborted(AbortReason::Stopped));
         };
         runtime.block_on(async {
             let mut work = std::pin::pin!(work);
             loop {
                 let left = self.deadline.saturating_duration_since(Instant::now());
                 if left.is_zero() {
-                    return Err(Unanswered::Aborted(AbortReason::Deadline));
+                    return Err(NoAnswer::Aborted(AbortReason::Deadline));
                 }
                 if stop_requested() {
-                    return Err(Unanswered::Aborted(AbortReason::Stopped));
+                    return Err(NoAnswer::Aborted(AbortReason::Stopped));
                 }
                 tokio::select! {
                     done = &mut work => return Ok(done),
@@ -300,10 +300,10 @@ impl Https {
     }
 
     /// Closes the connection, and keeps why for the message.
-    fn give_up(&mut self, error: Unanswered) -> io::Error {
+    fn give_up(&mut self, error: NoAnswer) -> io::Error {
         match error {
-            Unanswered::Failed(error) => self.fail(error),
-            Unanswered::Aborted(reason) => {
+            NoAnswer::Failed(error) => self.fail(error),
+            NoAnswer::Aborted(reason) => {
                 self.close();
                 self.aborted = Some(reason);
                 match reason {
@@ -363,7 +363,7 @@ impl Read for Https {
         }
         match self.left.checked_sub(count as u64) {
             Some(left) => self.left = left,
-            None => return Err(self.give_up(Unanswered::Aborted(AbortReason::Budget))),
+            None => return Err(self.give_up(NoAnswer::Aborted(AbortReason::Budget))),
         }
         Ok(count)
     }

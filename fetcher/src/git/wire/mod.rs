@@ -63,12 +63,12 @@ pub(crate) enum Packet<'a> {
 const HEAD: usize = 200;
 
 /// A stream whose beginning is kept: what a server says that is none is not said in packets.
-struct Heard<S> {
+struct RecordedStream<S> {
     stream: S,
     head: Vec<u8>,
 }
 
-impl<S: Read> Read for Heard<S> {
+impl<S: Read> Read for RecordedStream<S> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.stream.read(buffer)?;
         let room = HEAD.saturating_sub(self.head.len());
@@ -79,7 +79,7 @@ impl<S: Read> Read for Heard<S> {
 
 /// A stream that carries packets.
 pub(crate) struct Wire<S> {
-    lines: StreamingPeekableIter<BufReader<Heard<S>>>,
+    lines: StreamingPeekableIter<BufReader<RecordedStream<S>>>,
 }
 
 impl<S: Read + Write> Wire<S> {
@@ -89,7 +89,7 @@ impl<S: Read + Write> Wire<S> {
             lines: StreamingPeekableIter::new(
                 BufReader::with_capacity(
                     BUFFER,
-                    Heard {
+                    RecordedStream {
                         stream,
                         head: Vec::new(),
                     },

@@ -10,14 +10,14 @@ use super::history::{links, peel};
 use pp_objects::tree::{DIRECTORY, FILE, LINK, tree};
 
 /// Why a pack does not do.
-pub(super) enum Unfit {
+pub(super) enum PackFault {
     /// What it was to bring is no commit, but something of this kind.
     NoCommit(&'static str),
     /// It is broken, or lacks objects.
     Broken(String),
 }
 
-impl From<git2::Error> for Unfit {
+impl From<git2::Error> for PackFault {
     fn from(error: git2::Error) -> Self {
         Self::Broken(error.message().to_owned())
     }
@@ -35,14 +35,14 @@ pub(super) fn check(
     incoming: &Path,
     id: Oid,
     boundary: &HashSet<Oid>,
-) -> Result<HashSet<Oid>, Unfit> {
+) -> Result<HashSet<Oid>, PackFault> {
     let held = mirror.repository().odb()?;
     let both = Odb::new()?;
     for directory in [&mirror.path().join("objects"), incoming] {
-        let unfit = || Unfit::Broken("the mirror's path is not UTF-8".to_owned());
+        let unfit = || PackFault::Broken("the mirror's path is not UTF-8".to_owned());
         both.add_disk_alternate(directory.to_str().ok_or_else(unfit)?)?;
     }
-    let tip = peel(&both, id)?.map_err(Unfit::NoCommit)?;
+    let tip = peel(&both, id)?.map_err(PackFault::NoCommit)?;
     let ends = history(&both, &held, tip, boundary)?;
     contents(&both, &held, links(&both, tip)?.tree)?;
     Ok(ends)

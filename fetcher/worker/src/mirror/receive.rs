@@ -9,7 +9,7 @@ use std::path::Path;
 
 use git2::{Indexer, Oid};
 
-use super::complete::{self, Unfit};
+use super::complete::{self, PackFault};
 use super::sweep::INCOMING;
 use super::{Mirror, MirrorError, at};
 
@@ -76,8 +76,8 @@ impl Mirror {
         boundary.extend(ends_at);
         let ends = complete::check(self, incoming.path(), id, &boundary);
         let ends = ends.map_err(|unfit| match unfit {
-            Unfit::NoCommit(kind) => PackError::Mirror(MirrorError::NoCommit { kind }),
-            Unfit::Broken(why) => PackError::Refused(why),
+            PackFault::NoCommit(kind) => PackError::Mirror(MirrorError::NoCommit { kind }),
+            PackFault::Broken(why) => PackError::Refused(why),
         })?;
         self.add_boundary(&ends)?;
         self.accept(&packs, &checksum)?;

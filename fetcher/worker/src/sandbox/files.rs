@@ -7,7 +7,7 @@ use landlock::{
     Ruleset, RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetStatus, Scope,
 };
 
-use super::Failed;
+use super::SandboxError;
 
 /// What must be enforced if anything is: with the first version no file could change directories.
 const NEEDED: ABI = ABI::V2;
@@ -21,8 +21,8 @@ const SYSTEM: &str = "/etc/gitconfig";
 /// Forbids every file but those below the mirror. Says what the kernel cannot enforce, if anything.
 ///
 /// # Errors
-/// [`Failed`]: the kernel knows Landlock, and yet it could not be entered.
-pub(crate) fn only(mirror: &Path) -> Result<Option<String>, Failed> {
+/// [`SandboxError`]: the kernel knows Landlock, and yet it could not be entered.
+pub(crate) fn only(mirror: &Path) -> Result<Option<String>, SandboxError> {
     let what = "Landlock cannot be entered";
     let needed = Ruleset::default()
         .set_compatibility(CompatLevel::HardRequirement)
@@ -40,12 +40,12 @@ pub(crate) fn only(mirror: &Path) -> Result<Option<String>, Failed> {
         .and_then(|rules| rules.handle_access(AccessNet::from_all(NEWEST)))
         .and_then(|rules| rules.scope(Scope::from_all(NEWEST)))
         .and_then(Ruleset::create)
-        .map_err(Failed::at(what))?;
+        .map_err(SandboxError::at(what))?;
     rules = allow(rules, mirror, writing())?;
     if Path::new(SYSTEM).exists() {
         rules = allow(rules, Path::new(SYSTEM), AccessFs::ReadFile.into())?;
     }
-    let status = rules.restrict_self().map_err(Failed::at(what))?;
+    let status = rules.restrict_self().map_err(SandboxError::at(what))?;
     Ok(match status.ruleset {
         RulesetStatus::NotEnforced => Some("Landlock was not entered".to_owned()),
         // What newer kernels add (TCP, signals, abstract sockets) seccomp forbids as well.
@@ -71,10 +71,10 @@ fn allow(
     rules: RulesetCreated,
     path: &Path,
     rights: BitFlags<AccessFs>,
-) -> Result<RulesetCreated, Failed> {
+) -> Result<RulesetCreated, SandboxError> {
     let what = "a path of the git worker cannot be opened";
     let at = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
-    let opened = PathFd::new(path).map_err(|e| Failed::at(what)(at(&e)))?;
+    let opened = PathFd::new(path).map_err(|e| SandboxError::at(what)(at(&e)))?;
     // A rule for a file may hold rights of files only.
     let rights = if path.is_dir() {
         rights
@@ -83,5 +83,5 @@ fn allow(
     };
     rules
         .add_rule(PathBeneath::new(opened, rights))
-        .map_err(|e| Failed::at(what)(at(&e)))
+        .map_err(|e| SandboxError::at(what)(at(&e)))
 }

@@ -2,7 +2,7 @@
 
 use nix::sys::resource::{Resource, setrlimit};
 
-use super::Failed;
+use super::SandboxError;
 
 /// A pack is at most 2 GiB; what its deltas need comes on top.
 const FILE: u64 = 4 << 30;
@@ -16,8 +16,8 @@ const DESCRIPTORS: u64 = 1024;
 /// Sets them, for good.
 ///
 /// # Errors
-/// [`Failed`].
-pub(crate) fn set() -> Result<(), Failed> {
+/// [`SandboxError`].
+pub(crate) fn set() -> Result<(), SandboxError> {
     for (resource, most) in [
         (Resource::RLIMIT_CORE, 0),
         (Resource::RLIMIT_FSIZE, FILE),
@@ -25,9 +25,10 @@ pub(crate) fn set() -> Result<(), Failed> {
         (Resource::RLIMIT_NOFILE, DESCRIPTORS),
     ] {
         // A lower one that is set already stays.
-        let (_, hard) = nix::sys::resource::getrlimit(resource).map_err(Failed::at("limits"))?;
+        let (_, hard) =
+            nix::sys::resource::getrlimit(resource).map_err(SandboxError::at("limits"))?;
         let most = most.min(hard);
-        setrlimit(resource, most, most).map_err(Failed::at("a limit cannot be set"))?;
+        setrlimit(resource, most, most).map_err(SandboxError::at("a limit cannot be set"))?;
     }
     Ok(())
 }

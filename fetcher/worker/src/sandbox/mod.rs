@@ -27,12 +27,12 @@ use thiserror::Error;
 /// A right could not be given up. Nothing foreign may be looked at then.
 #[derive(Debug, Error)]
 #[error("{what}: {why}")]
-pub(crate) struct Failed {
+pub(crate) struct SandboxError {
     what: &'static str,
     why: String,
 }
 
-impl Failed {
+impl SandboxError {
     /// For `map_err`.
     fn at<E: ToString>(what: &'static str) -> impl FnOnce(E) -> Self {
         move |why| Self {
@@ -45,8 +45,8 @@ impl Failed {
 /// Contains this process, which must have one thread, to the mirror. Gives what the kernel cannot enforce, if anything.
 ///
 /// # Errors
-/// [`Failed`].
-pub(crate) fn enter(mirror: &Path) -> Result<Option<String>, Failed> {
+/// [`SandboxError`].
+pub(crate) fn enter(mirror: &Path) -> Result<Option<String>, SandboxError> {
     bare()?;
     let lacking = files::only(mirror)?;
     syscalls::only_files()?;
@@ -56,11 +56,11 @@ pub(crate) fn enter(mirror: &Path) -> Result<Option<String>, Failed> {
 /// What needs no kernel's support: no privileges to be had, an end with its parent, limits.
 ///
 /// # Errors
-/// [`Failed`].
-pub(crate) fn bare() -> Result<(), Failed> {
+/// [`SandboxError`].
+pub(crate) fn bare() -> Result<(), SandboxError> {
     // If the parent has died already, its end of the pipe is closed, and the first read ends us.
-    prctl::set_pdeathsig(Signal::SIGKILL).map_err(Failed::at("no end with the parent"))?;
-    prctl::set_no_new_privs().map_err(Failed::at("new privileges cannot be ruled out"))?;
-    prctl::set_dumpable(false).map_err(Failed::at("memory cannot be closed to others"))?;
+    prctl::set_pdeathsig(Signal::SIGKILL).map_err(SandboxError::at("no end with the parent"))?;
+    prctl::set_no_new_privs().map_err(SandboxError::at("new privileges cannot be ruled out"))?;
+    prctl::set_dumpable(false).map_err(SandboxError::at("memory cannot be closed to others"))?;
     limits::set()
 }

@@ -7,7 +7,7 @@ use seccompiler::{
     SeccompRule,
 };
 
-use super::Failed;
+use super::SandboxError;
 
 /// Memory, threads, time, and files by descriptor or name. No socket, no program, no process, no
 /// signal, no namespace, no key, no device.
@@ -120,8 +120,8 @@ const CLONES: [u64; 2] = [0x4004_9409, 0x4020_940d];
 /// Forbids everything but files, memory and threads.
 ///
 /// # Errors
-/// [`Failed`].
-pub(crate) fn only_files() -> Result<(), Failed> {
+/// [`SandboxError`].
+pub(crate) fn only_files() -> Result<(), SandboxError> {
     apply(
         vec![(libc::SYS_clone3, Vec::new())].into_iter().collect(),
         true,
@@ -149,7 +149,7 @@ pub(crate) fn only_files() -> Result<(), Failed> {
 }
 
 /// Two kinds of filter: what is named has no such call (`absent`), or is all that is allowed.
-fn apply(rules: BTreeMap<i64, Vec<SeccompRule>>, absent: bool) -> Result<(), Failed> {
+fn apply(rules: BTreeMap<i64, Vec<SeccompRule>>, absent: bool) -> Result<(), SandboxError> {
     let what = "seccomp cannot be entered";
     let errno = |number: i32| SeccompAction::Errno(number.unsigned_abs());
     let (other, named) = if absent {
@@ -159,22 +159,22 @@ fn apply(rules: BTreeMap<i64, Vec<SeccompRule>>, absent: bool) -> Result<(), Fai
     };
     let arch = std::env::consts::ARCH
         .try_into()
-        .map_err(Failed::at(what))?;
+        .map_err(SandboxError::at(what))?;
     let program: BpfProgram = SeccompFilter::new(rules, other, named, arch)
         .and_then(TryInto::try_into)
-        .map_err(Failed::at(what))?;
-    seccompiler::apply_filter(&program).map_err(Failed::at(what))
+        .map_err(SandboxError::at(what))?;
+    seccompiler::apply_filter(&program).map_err(SandboxError::at(what))
 }
 
 fn masked(mask: u64) -> SeccompCmpOp {
     SeccompCmpOp::MaskedEq(mask)
 }
 
-fn when(index: u8, op: SeccompCmpOp, value: u64) -> Result<SeccompRule, Failed> {
+fn when(index: u8, op: SeccompCmpOp, value: u64) -> Result<SeccompRule, SandboxError> {
     rule(index, SeccompCmpArgLen::Dword, op, value)
 }
 
-fn when_long(index: u8, value: u64) -> Result<SeccompRule, Failed> {
+fn when_long(index: u8, value: u64) -> Result<SeccompRule, SandboxError> {
     rule(index, SeccompCmpArgLen::Qword, SeccompCmpOp::Eq, value)
 }
 
@@ -183,8 +183,8 @@ fn rule(
     length: SeccompCmpArgLen,
     op: SeccompCmpOp,
     value: u64,
-) -> Result<SeccompRule, Failed> {
+) -> Result<SeccompRule, SandboxError> {
     let condition = SeccompCondition::new(index, length, op, value);
     let rule = condition.and_then(|condition| SeccompRule::new(vec![condition]));
-    rule.map_err(Failed::at("seccomp cannot be entered"))
+    rule.map_err(SandboxError::at("seccomp cannot be entered"))
 }

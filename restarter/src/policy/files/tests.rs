@@ -37,8 +37,8 @@ impl Host {
         path
     }
 
-    fn places(&self, owner: u32) -> Places {
-        Places {
+    fn places(&self, owner: u32) -> PolicyDirectories {
+        PolicyDirectories {
             trust: Trust {
                 owner,
                 top: self.top.path().to_owned(),

@@ -2,19 +2,19 @@ use super::*;
 
 const FP: &str = "SHA256:ZDkw+89t/DoqcB3hYzrzB+Ll3mbZT5KMFLTq66IEkFw";
 
-fn ran(code: i32, stdout: &str, stderr: &str) -> Ran {
-    Ran {
+fn ran(code: i32, stdout: &str, stderr: &str) -> CommandOutput {
+    CommandOutput {
         code,
         stdout: stdout.into(),
         stderr: stderr.into(),
     }
 }
 
-fn says(text: &str) -> Ran {
+fn says(text: &str) -> CommandOutput {
     ran(0, &text.replace("FP", FP), "")
 }
 
-fn not(code: i32, stderr: &str) -> Doubt {
+fn not(code: i32, stderr: &str) -> SignatureFault {
     let ran = ran(code, "Could not verify signature.\n", stderr);
     signer(&ran, "alice@x").unwrap_err()
 }
@@ -58,7 +58,7 @@ fn anything_else_is_not_a_good_signature() {
     }
     let said = "Good \"git\" signature for alice@x with ED25519 key FP\n";
     for code in [255, 1] {
-        let lies = Ran { code, ..says(said) };
+        let lies = CommandOutput { code, ..says(said) };
         assert!(signer(&lies, "alice@x").is_err(), "the exit code counts");
     }
 }
@@ -66,11 +66,14 @@ fn anything_else_is_not_a_good_signature() {
 #[test]
 fn a_bad_signature_is_told_from_a_signer_who_may_not() {
     let bad = "Signature verification failed: incorrect signature\n";
-    assert!(matches!(not(255, bad), Doubt::Bad(_)));
+    assert!(matches!(not(255, bad), SignatureFault::Bad(_)));
     let other = "Couldn't verify signature: namespace does not match\n";
-    assert!(matches!(not(255, other), Doubt::Bad(_)));
+    assert!(matches!(not(255, other), SignatureFault::Bad(_)));
     let space = "al:1: key is not permitted for use in signature namespace \"git\"\n";
-    assert_eq!(not(255, space), Doubt::NotAllowed(space.trim().to_owned()));
+    assert_eq!(
+        not(255, space),
+        SignatureFault::NotAllowed(space.trim().to_owned())
+    );
 }
 
 #[test]

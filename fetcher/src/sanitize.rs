@@ -21,7 +21,7 @@ pub(crate) enum Colour {
     Off,
 }
 
-/// For each colour the letter of its mark and the escape sequence that [`fit`] prints for it. A mark contains
+/// For each colour the letter of its mark and the escape sequence that [`sanitize`] prints for it. A mark contains
 /// a value that no other program knows, so that text from elsewhere cannot set colours or change ours.
 const COLOURS: [(Colour, char, &str); 4] = [
     (Colour::Red, 'r', "\u{1b}[31m"),
@@ -30,9 +30,9 @@ const COLOURS: [(Colour, char, &str); 4] = [
     (Colour::Off, 'o', "\u{1b}[0m"),
 ];
 
-/// Gives the mark of a colour, for a text that is passed to [`fit`].
+/// Gives the mark of a colour, for a text that is passed to [`sanitize`].
 #[must_use]
-pub(crate) fn mark(colour: Colour) -> String {
+pub(crate) fn mark_colour(colour: Colour) -> String {
     let letter = COLOURS.iter().find(|(known, ..)| *known == colour);
     let letter = letter.map_or('o', |(_, letter, _)| *letter);
     format!("\u{1b}{}{letter}", secret())
@@ -46,20 +46,20 @@ fn secret() -> &'static str {
 }
 
 /// Writes a complaint to standard error, cleaned for a person.
-pub(crate) fn complain(text: &str) {
-    ask(&format!("pp-fetcher: {text}\n"));
+pub(crate) fn print_error(text: &str) {
+    print_prompt(&format!("pp-fetcher: {text}\n"));
 }
 
 /// Writes a text to standard error, cleaned for a person; without a newline at its end, so that a question
 /// can wait for its answer.
-pub(crate) fn ask(text: &str) {
-    let _ = std::io::stderr().write_all(fit(text, false).as_bytes());
+pub(crate) fn print_prompt(text: &str) {
+    let _ = std::io::stderr().write_all(sanitize(text, false).as_bytes());
 }
 
 /// Cleans `text`. Line ends stay; a tab becomes a blank; other control characters are left out; marks become
 /// colours if `colours` is set.
 #[must_use]
-pub(crate) fn fit(text: &str, colours: bool) -> String {
+pub(crate) fn sanitize(text: &str, colours: bool) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(c) = rest.chars().next() {
@@ -89,7 +89,7 @@ fn marked(text: &str) -> Option<(&'static str, &str)> {
     Some((shown, rest.as_str()))
 }
 
-/// Escapes every character in JSON that [`fit`] would leave out; the JSON keeps its meaning. serde_json does
+/// Escapes every character in JSON that [`sanitize`] would leave out; the JSON keeps its meaning. serde_json does
 /// not escape such characters beyond ASCII.
 #[must_use]
 pub(crate) fn json(text: &str) -> String {
@@ -122,22 +122,26 @@ mod tests {
             ("a\tb\u{a0}c", "a b c"),
             ("safe\u{202e}fdp.exe\u{9b}2J", "safefdp.exe2J"),
         ] {
-            assert_eq!(fit(text, false), shown, "{text:?}");
+            assert_eq!(sanitize(text, false), shown, "{text:?}");
         }
         // A colour in text from elsewhere is not shown, not even if the output has colour.
-        let ours = format!("{}x{}\u{1b}[31my", mark(Colour::Red), mark(Colour::Off));
-        assert_eq!(fit(&ours, true), "\u{1b}[31mx\u{1b}[0m[31my");
-        assert_eq!(fit(&ours, false), "x[31my");
+        let ours = format!(
+            "{}x{}\u{1b}[31my",
+            mark_colour(Colour::Red),
+            mark_colour(Colour::Off)
+        );
+        assert_eq!(sanitize(&ours, true), "\u{1b}[31mx\u{1b}[0m[31my");
+        assert_eq!(sanitize(&ours, false), "x[31my");
     }
 
     proptest! {
         #[test]
         fn rule_36_no_control_character_but_newline_reaches_a_terminal(text in any::<String>(), more in "[\u{0}-\u{9f}\u{2000}-\u{206f}]{0,40}") {
             let all = text + &more;
-            let shown = fit(&all, false);
+            let shown = sanitize(&all, false);
             prop_assert!(!shown.chars().any(|c| c.is_control() && c != '\n'));
             let json_text = serde_json::to_string(&all).unwrap();
-            let shown = fit(&json(&json_text), false);
+            let shown = sanitize(&json(&json_text), false);
             prop_assert!(!shown.chars().any(char::is_control));
             prop_assert_eq!(serde_json::from_str::<String>(&shown).unwrap(), all);
         }

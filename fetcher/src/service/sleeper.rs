@@ -5,12 +5,12 @@ use std::time::Duration;
 
 /// The waiting of all threads; it is ended once, for all of them.
 #[derive(Debug, Default)]
-pub(crate) struct Rest {
+pub(crate) struct Sleeper {
     over: Mutex<bool>,
     changed: Condvar,
 }
 
-impl Rest {
+impl Sleeper {
     /// Ends all waiting, now and from now on.
     pub(crate) fn end(&self) {
         *self.over.lock().unwrap_or_else(PoisonError::into_inner) = true;
@@ -31,7 +31,7 @@ mod tests {
 
     #[test]
     fn waiting_ends_with_its_time_or_with_the_end() {
-        let rest = Rest::default();
+        let rest = Sleeper::default();
         assert!(!rest.ends_within(Duration::from_millis(1)));
         std::thread::scope(|scope| {
             let waiting = scope.spawn(|| rest.ends_within(Duration::from_secs(60)));

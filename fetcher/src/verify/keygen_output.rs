@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::process::ask::Ran;
+use crate::process::ask::CommandOutput;
 use crate::util::text;
 
 /// The signer of a commit or tag.
@@ -26,7 +26,7 @@ pub(crate) struct Key {
 
 /// Why a signature is not accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Doubt {
+pub(crate) enum SignatureFault {
     /// The signature does not belong to the text that it is attached to.
     Bad(String),
     /// The signature may be good, but the principal is not allowed to make it.
@@ -39,7 +39,7 @@ const GOOD: &str = "Good \"git\" signature ";
 /// Parses the output of `find-principals`: the principals that the key belongs to, in the file's order; none
 /// if the command failed.
 #[must_use]
-pub(crate) fn principals(ran: &Ran) -> Vec<String> {
+pub(crate) fn principals(ran: &CommandOutput) -> Vec<String> {
     if ran.code != 0 {
         return Vec::new();
     }
@@ -58,8 +58,8 @@ pub(crate) fn principals(ran: &Ran) -> Vec<String> {
 ///
 /// # Errors
 /// Why the signature is not accepted.
-pub(crate) fn signer(ran: &Ran, principal: &str) -> Result<Signer, Doubt> {
-    match good(ran, &format!("{GOOD}for {principal} with ")) {
+pub(crate) fn signer(ran: &CommandOutput, principal: &str) -> Result<Signer, SignatureFault> {
+    match parse_good_line(ran, &format!("{GOOD}for {principal} with ")) {
         Some(key) => Ok(Signer {
             principal: principal.to_owned(),
             key,
@@ -72,9 +72,9 @@ pub(crate) fn signer(ran: &Ran, principal: &str) -> Result<Signer, Doubt> {
                 "invalid format",
             ];
             Err(if bad.iter().any(|text| said.contains(text)) {
-                Doubt::Bad(said)
+                SignatureFault::Bad(said)
             } else {
-                Doubt::NotAllowed(said)
+                SignatureFault::NotAllowed(said)
             })
         }
     }
@@ -83,11 +83,11 @@ pub(crate) fn signer(ran: &Ran, principal: &str) -> Result<Signer, Doubt> {
 /// Parses the output of `check-novalidate`: the key of a signature that belongs to its text, whichever
 /// principal the key belongs to.
 #[must_use]
-pub(crate) fn key(ran: &Ran) -> Option<Key> {
-    good(ran, &format!("{GOOD}with "))
+pub(crate) fn key(ran: &CommandOutput) -> Option<Key> {
+    parse_good_line(ran, &format!("{GOOD}with "))
 }
 
-fn good(ran: &Ran, before: &str) -> Option<Key> {
+fn parse_good_line(ran: &CommandOutput, before: &str) -> Option<Key> {
     let said = std::str::from_utf8(&ran.stdout).ok()?;
     let mut lines = said.lines();
     let (kind, fingerprint) = lines.next()?.strip_prefix(before)?.split_once(" key ")?;
@@ -103,7 +103,7 @@ fn good(ran: &Ran, before: &str) -> Option<Key> {
 /// Gives the error messages of ssh-keygen, fit for a terminal, without the message that it prints at every
 /// failure.
 #[must_use]
-pub(crate) fn remarks(ran: &Ran) -> String {
+pub(crate) fn remarks(ran: &CommandOutput) -> String {
     let lines = text::lines(&ran.stderr);
     let telling = lines
         .into_iter()
@@ -125,5 +125,5 @@ impl fmt::Display for Signer {
 }
 
 #[cfg(test)]
-#[path = "said_tests.rs"]
+#[path = "keygen_output_tests.rs"]
 mod tests;
