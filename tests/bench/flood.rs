@@ -19,6 +19,10 @@ const SUDO: usize = 500;
 const UNIT: &str =
     "[Unit]\nStartLimitIntervalSec=0\n[Service]\nType=exec\nExecStart=/bin/sleep infinity\n";
 
+#[allow(
+    clippy::too_many_lines,
+    reason = "one measurement from its beginning to its end"
+)]
 pub(crate) fn measure(host: &Host, rounds: usize, record: &mut Record) -> Result<()> {
     let lab = host.lab();
     lab.write(

@@ -67,6 +67,10 @@ fn pin(lab: &Lab) -> Result<Output> {
     )
 }
 
+#[allow(
+    clippy::too_many_lines,
+    reason = "one attack after another, on one host"
+)]
 fn rule_35_root_pins_only_what_root_alone_can_write(host: &Host) -> Result<()> {
     let lab = host.lab();
     let known = "/etc/pp-fetcher/known_hosts";

@@ -111,6 +111,10 @@ fn serves(lab: &Lab, port: u16, text: &str) -> Result<()> {
     })
 }
 
+#[allow(
+    clippy::too_many_lines,
+    reason = "one attack after another, on one host"
+)]
 fn rule_43_two_users_deploy_side_by_side_and_cannot_touch_each_other(host: &Host) -> Result<()> {
     let lab = host.lab();
     two_users(host)?;

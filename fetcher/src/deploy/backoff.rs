@@ -44,7 +44,7 @@ impl FailedPolls {
 }
 
 /// The trouble that a scheduled pass waits out now.
-pub(super) fn waits_out(deployment: &Deployment<'_>) -> Option<FailedPolls> {
+pub(super) fn pending_wait(deployment: &Deployment<'_>) -> Option<FailedPolls> {
     let now = (deployment.clock)();
     let waits = |t: &FailedPolls| {
         let same = t
@@ -75,7 +75,7 @@ fn count(deployment: &mut Deployment<'_>, failure: &Failure) {
 }
 
 /// Counts a failure before any attempt could begin, and ends the pass with it.
-pub(super) fn trouble<T>(
+pub(super) fn end_poll_with<T>(
     deployment: &mut Deployment<'_>,
     mut failure: Failure,
 ) -> Result<T, PassError> {
@@ -89,7 +89,7 @@ pub(super) fn trouble<T>(
 }
 
 /// Forgets the trouble of earlier passes. A no-op writes nothing to disk.
-pub(super) fn no_trouble(deployment: &mut Deployment<'_>) -> Result<(), StateError> {
+pub(super) fn forget_failed_polls(deployment: &mut Deployment<'_>) -> Result<(), StateError> {
     match deployment.state.trouble.take() {
         Some(_) => deployment.save(),
         None => Ok(()),

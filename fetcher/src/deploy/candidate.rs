@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::fs;
 
-use super::backoff::{self, Trigger, no_trouble, waits_out};
+use super::backoff::{self, Trigger, forget_failed_polls, pending_wait};
 use super::deployment::{Deployment, PassError, Verdict};
 use super::failure::{Failure, FailureClass};
 use super::journal::{Beginning, Journal};
@@ -55,7 +55,7 @@ pub(super) fn find<'a>(
     if let Some(pause) = deployment.pause().filter(|_| !forced) {
         return Ok(Search::Nothing(Verdict::Paused(pause)));
     }
-    if let Some(trouble) = waits_out(deployment).filter(|_| trigger == Trigger::Scheduled) {
+    if let Some(trouble) = pending_wait(deployment).filter(|_| trigger == Trigger::Scheduled) {
         return Ok(Search::Nothing(Verdict::Waiting(trouble)));
     }
     for _ in 0..MOST_PASSED_OVER {
@@ -64,11 +64,11 @@ pub(super) fn find<'a>(
         tell_unordered(deployment, listing.found(), journal)?;
         let nothing = nothing_to_do(deployment, &listing.found().revision);
         if let Some(verdict) = nothing.filter(|_| !forced) {
-            no_trouble(deployment)?;
+            forget_failed_polls(deployment)?;
             return Ok(Search::Nothing(verdict));
         }
         let looked = journal.step(Step::Look, || look::look(deployment));
-        let looked = looked.or_else(|failure| backoff::trouble(deployment, failure))?;
+        let looked = looked.or_else(|failure| backoff::end_poll_with(deployment, failure))?;
         // What a process still used last time may go now; room is made before it is needed.
         tidy(deployment, KeptFailure::Latest, journal);
         // 2. fetch
@@ -83,7 +83,7 @@ pub(super) fn find<'a>(
         };
         return match fetched {
             Err(failure) if failure.class == FailureClass::Environment => {
-                backoff::trouble(deployment, failure)
+                backoff::end_poll_with(deployment, failure)
             }
             fetched => Ok(Search::New(Box::new(New {
                 found,
@@ -96,7 +96,7 @@ pub(super) fn find<'a>(
     let what = format!(
         "{MOST_PASSED_OVER} tags in a row stand for no commit: let `tag` in {file} match fewer"
     );
-    backoff::trouble(deployment, Failure::environment(Step::Fetch, what))
+    backoff::end_poll_with(deployment, Failure::environment(Step::Fetch, what))
 }
 
 fn poll<'a>(
@@ -107,7 +107,7 @@ fn poll<'a>(
     let polled = journal.step(Step::Poll, || source.poll(&deployment.state.passed_over));
     match polled {
         Ok(listing) => Ok(listing),
-        Err(error) => backoff::trouble(deployment, error.during(Step::Poll)),
+        Err(error) => backoff::end_poll_with(deployment, error.during(Step::Poll)),
     }
 }
 

@@ -183,6 +183,7 @@ fn rule_3_names_that_are_nobodys_are_refused_at_load() {
     }
 }
 
+#[allow(clippy::too_many_lines, reason = "a table of mistakes, not steps")]
 #[test]
 fn rule_9_every_mistake_is_refused_with_its_place_and_what_would_be_right() {
     let entry = |line: &str| {
