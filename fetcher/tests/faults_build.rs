@@ -138,10 +138,7 @@ fn fault_build_cannot_be_started() {
         "#!/nowhere/sh\nexit 0\n",
     )
     .unwrap();
-    site.git(&["-C", "work", "add", "-A"]);
-    site.git(&["-C", "work", "update-index", "--chmod=+x", "build"]);
-    site.git(&["-C", "work", "commit", "-q", "-m", "wrong first line"]);
-    site.git(&["-C", "work", "push", "-q", "../todo.git", "HEAD:main"]);
+    site.home.push(&[], "wrong first line");
     site.poll().ended(1).has(&[
         "cannot be run: No such file",
         "names /nowhere/sh, which is not on this host",

@@ -28,8 +28,7 @@ struct Polled {
 impl Host {
     fn new(hooks: &str) -> Self {
         let host = Self(Home::new());
-        host.git(&["init", "-q", "--bare", "-b", "main", "todo.git"]);
-        host.git(&["init", "-q", "-b", "main", "work"]);
+        host.0.make_repository();
         host.configure(hooks);
         host
     }
@@ -51,23 +50,10 @@ impl Host {
         );
     }
 
-    fn git(&self, arguments: &[&str]) {
-        let mut git = self.0.command("git");
-        git.args(["-c", "user.name=Ada", "-c", "user.email=ada@example.org"]);
-        let output = git.args(arguments).output().unwrap();
-        assert!(output.status.success(), "{output:?}");
-    }
-
     /// Pushes a version whose build ends with `code`.
     fn push(&self, name: &str, code: u8) {
         let build = format!("#!/bin/sh\nexit {code}\n");
-        for (file, text) in [("name", name), ("build", &build)] {
-            fs::write(self.at("work").join(file), text).unwrap();
-        }
-        self.git(&["-C", "work", "add", "-A"]);
-        self.git(&["-C", "work", "update-index", "--chmod=+x", "build"]);
-        self.git(&["-C", "work", "commit", "-q", "-m", name]);
-        self.git(&["-C", "work", "push", "-q", "../todo.git", "HEAD:main"]);
+        self.0.push(&[("name", name), ("build", &build)], name);
     }
 
     /// Writes a hook from another process, as one that this one has open for writing while another

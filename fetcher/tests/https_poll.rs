@@ -36,8 +36,6 @@ fn rule_33_a_push_is_deployed_over_https_and_the_token_stays_in_its_file() {
     let forge = Forge::new();
     let build = "#!/bin/sh\nenv\ntr '\\0' '\\n' <\"/proc/$PPID/cmdline\"\n";
     forge.commit("build.sh", build, "a build that looks around");
-    forge.git(&["update-index", "--chmod=+x", "build.sh"]);
-    forge.git(&["commit", "-q", "-m", "it runs"]);
     let root = forge.dir.path().to_owned();
     let server = Server::start(move |request, stream| {
         if request.header("authorization").is_none() {

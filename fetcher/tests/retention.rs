@@ -30,28 +30,14 @@ impl Host {
             "repository = \"file://{at}/todo.git\"\n[deploy]\nroot = \"{at}/root\"\nkeep = 2\n{more}\n"
         );
         host.home.app("todo", &text);
-        host.git(&["init", "-q", "--bare", "-b", "main", "todo.git"]);
-        host.git(&["init", "-q", "-b", "main", "work"]);
+        host.home.make_repository();
         host
-    }
-
-    fn git(&self, arguments: &[&str]) {
-        let mut git = self.home.command("git");
-        git.args(["-c", "user.name=Ada", "-c", "user.email=ada@example.org"]);
-        let output = git.args(arguments).output().unwrap();
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{said}");
     }
 
     /// Pushes a version whose build script is this.
     fn push(&self, name: &str, build: &str) {
-        let work = self.home.path().join("work");
-        fs::write(work.join("name"), name).unwrap();
-        fs::write(work.join("build"), format!("#!/bin/sh\n{build}\n")).unwrap();
-        self.git(&["-C", "work", "add", "-A"]);
-        self.git(&["-C", "work", "update-index", "--chmod=+x", "build"]);
-        self.git(&["-C", "work", "commit", "-q", "-m", name]);
-        self.git(&["-C", "work", "push", "-q", "../todo.git", "HEAD:main"]);
+        let build = format!("#!/bin/sh\n{build}\n");
+        self.home.push(&[("name", name), ("build", &build)], name);
     }
 
     fn run(&self, arguments: &[&str]) -> Said {

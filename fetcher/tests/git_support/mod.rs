@@ -9,16 +9,18 @@
 pub mod agent;
 pub mod built;
 pub mod https;
+mod repository;
 pub mod sshd;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 #[allow(unused_imports, reason = "not every suite starts a worker")]
 pub use built::built_worker;
 use pp_objects::ObjectId;
+use repository::{run_git, write_files};
 use tempfile::TempDir;
 
 /// A repository to fetch from, in a directory of its own.
@@ -57,31 +59,19 @@ impl Forge {
     }
 
     pub fn git_with(&self, args: &[&str], input: &[u8]) -> String {
-        let cwd = if self.repo().exists() {
-            self.repo()
+        let mut git = Command::new("git");
+        let repo = self.repo();
+        git.current_dir(if repo.exists() {
+            &repo
         } else {
-            self.dir.path().to_owned()
-        };
-        let mut child = Command::new("git")
-            .args(["-c", "user.name=Ann", "-c", "user.email=ann@example.org"])
-            .args(["-c", "protocol.file.allow=always"])
-            .args(args)
-            .current_dir(cwd)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        std::io::Write::write_all(&mut child.stdin.take().unwrap(), input).unwrap();
-        let output = child.wait_with_output().unwrap();
-        assert!(output.status.success(), "git {args:?}");
-        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+            self.dir.path()
+        });
+        run_git(git, args, input)
     }
 
     /// Writes a file, commits, gives the commit.
     pub fn commit(&self, name: &str, content: &str, message: &str) -> ObjectId {
-        let path = self.repo().join(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, content).unwrap();
+        write_files(&self.repo(), &[(name, content)]);
         self.git(&["add", "-A"]);
         self.git(&["commit", "-q", "-m", message]);
         oid(&self.git(&["rev-parse", "HEAD"]))

@@ -45,7 +45,7 @@ fn one_connection_lists_and_fetches_a_branch() {
     let commit = pp_objects::commit::commit(&raw).unwrap();
     assert_eq!(
         (commit.author, commit.subject),
-        (&b"Ann "[..], &b"second"[..])
+        (&b"Ada Example "[..], &b"second"[..])
     );
 }
 

@@ -142,50 +142,6 @@ fn rule_25_an_ssh_ends_with_us_even_if_we_are_killed() {
 }
 
 #[test]
-fn rule_24_a_changed_host_key_is_told_with_both_fingerprints_and_the_line() {
-    let dir = tempfile::tempdir().unwrap();
-    let key = dir.path().join("key");
-    let made = std::process::Command::new("ssh-keygen")
-        .args(["-q", "-t", "ed25519", "-N", "", "-f"])
-        .arg(&key)
-        .status()
-        .unwrap();
-    assert!(made.success());
-    let public = fs::read_to_string(key.with_extension("pub")).unwrap();
-    let known = dir.path().join("known_hosts");
-    fs::write(&known, format!("# ours\nforge {public}")).unwrap();
-    let body = format!(
-        "cat >&2 <<'END'\n\
-         @    WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @\n\
-         The fingerprint for the ED25519 key sent by the remote host is\n\
-         SHA256:CWCGvpJQ2TpFqiyGhvTuWmGYLhGxh9Ilq1t9WbnQnnY.\n\
-         Offending ED25519 key in {}:2\n\
-         Host key for forge has changed and you have requested strict checking.\n\
-         Host key verification failed.\nEND\nexit 255",
-        known.display()
-    );
-    let (error, _) = ends(&body);
-    let RemoteError::HostKeyChanged { key: found, .. } = &error else {
-        panic!("{error}");
-    };
-    let listed = std::process::Command::new("ssh-keygen")
-        .arg("-lf")
-        .arg(&key)
-        .output()
-        .unwrap();
-    let listed = String::from_utf8(listed.stdout).unwrap();
-    assert_eq!(found.pinned.as_deref(), listed.split(' ').nth(1));
-    let text = error.to_string();
-    for part in [
-        "CWCGvpJQ2TpFqiyGhvTuWmGYLhGxh9Ilq1t9WbnQnnY",
-        "known_hosts, line 2",
-        "nothing was fetched",
-    ] {
-        assert!(text.contains(part), "{part}: {text}");
-    }
-}
-
-#[test]
 fn each_failure_of_ssh_has_its_own_reason() {
     for (body, reason) in [
         (

@@ -48,24 +48,6 @@ fn the_agent_is_used_when_it_is_named_and_only_then() {
 }
 
 #[test]
-fn rule_24_a_changed_host_key_is_refused_with_both_fingerprints() {
-    let Some(sshd) = Sshd::start() else { return };
-    let forge = Forge::new();
-    sshd.new_key("other");
-    sshd.pin("other.pub");
-    let error = Remote::connect(&sshd.url(&forge.repo()), &sshd.options())
-        .err()
-        .unwrap();
-    let RemoteError::HostKeyChanged { key, .. } = &error else {
-        panic!("{error}");
-    };
-    assert_eq!(key.offered, Some(fingerprint(&sshd, "host.pub")));
-    assert_eq!(key.pinned, Some(fingerprint(&sshd, "other.pub")));
-    let pinned_in = sshd.at("known_hosts").display().to_string();
-    assert_eq!(key.line, Some((pinned_in, 1)));
-}
-
-#[test]
 fn rule_24_an_unknown_host_is_not_trusted_on_first_sight() {
     let Some(sshd) = Sshd::start() else { return };
     let forge = Forge::new();

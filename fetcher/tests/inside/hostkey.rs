@@ -319,7 +319,7 @@ fn a_repository_that_is_not_reached_by_ssh_has_no_host_key() {
 }
 
 #[test]
-fn rule_24_a_poll_that_meets_a_changed_key_names_the_commands() {
+fn rule_24_a_poll_that_meets_a_changed_key_fetches_nothing_and_names_keys_file_and_commands() {
     let Some((sshd, lines)) = changed() else {
         return;
     };
@@ -329,6 +329,8 @@ fn rule_24_a_poll_that_meets_a_changed_key_names_the_commands() {
     for wanted in [
         fingerprint(&sshd, "host.pub"),
         fingerprint(&sshd, "other.pub"),
+        "known_hosts, line 2".into(),
+        "nothing was fetched".into(),
         "pp-fetcher hostkey show todo".into(),
         "pp-fetcher hostkey pin todo --fingerprint".into(),
     ] {

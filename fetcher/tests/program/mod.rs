@@ -19,6 +19,10 @@ use nix::unistd::geteuid;
 #[path = "../git_support/built.rs"]
 mod built;
 use built::{built, built_worker};
+#[allow(clippy::duplicate_mod, reason = "as above")]
+#[path = "../git_support/repository.rs"]
+mod repository;
+pub use repository::{run_git, write_files};
 
 /// Whom the program runs as where the tests are root's: it refuses to run build scripts as root.
 const NOBODY: u32 = 65534;
@@ -67,6 +71,26 @@ impl Home {
             command.uid(NOBODY).gid(NOBODY);
         }
         command
+    }
+
+    /// Makes the repository `todo.git`, bare, and a work tree `work` for it.
+    pub fn make_repository(&self) {
+        self.git(&["init", "-q", "--bare", "-b", "main", "todo.git"]);
+        self.git(&["init", "-q", "-b", "main", "work"]);
+    }
+
+    /// Runs git in this directory, and gives its output.
+    pub fn git(&self, arguments: &[&str]) -> String {
+        run_git(self.command("git"), arguments, b"")
+    }
+
+    /// Commits all of the work tree, with these files as they are now, and pushes it. Gives the commit.
+    pub fn push(&self, files: &[(&str, &str)], subject: &str) -> String {
+        write_files(&self.path().join("work"), files);
+        self.git(&["-C", "work", "add", "-A"]);
+        self.git(&["-C", "work", "commit", "-q", "-m", subject]);
+        self.git(&["-C", "work", "push", "-q", "../todo.git", "HEAD:main"]);
+        self.git(&["-C", "work", "rev-parse", "HEAD"])
     }
 
     /// A command of pp-fetcher.

@@ -81,8 +81,7 @@ impl Site {
     /// The same, with these directories (`root`, `state`) on file systems of their own.
     pub fn on_disks(disks: &[(&str, &str)]) -> Self {
         let site = Self::bare(disks);
-        site.git(&["init", "-q", "--bare", "-b", "main", "todo.git"]);
-        site.git(&["init", "-q", "-b", "main", "work"]);
+        site.home.make_repository();
         site
     }
 
@@ -143,30 +142,18 @@ impl Site {
     }
 
     pub fn git(&self, arguments: &[&str]) -> String {
-        let mut git = self.home.command("git");
-        git.args(["-c", "user.name=Ada", "-c", "user.email=ada@example.org"]);
-        let output = git.args(arguments).output().unwrap();
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "git {arguments:?}: {said}");
-        String::from_utf8(output.stdout).unwrap()
+        self.home.git(arguments)
     }
 
     /// Pushes a version: what its health URL answers, and what its build does beside building.
     pub fn push(&self, name: &str, status: &str, build: &str) -> String {
         let work = self.home.path().join("work");
         let script = format!("#!/bin/sh\necho {name} >built\n{build}\n");
-        for (file, text) in [("name", name), ("status", status), ("build", &script)] {
-            fs::write(work.join(file), text).unwrap();
-        }
         for n in 0..FILES {
             fs::write(work.join(format!("file{n}")), format!("{name} {n}\n")).unwrap();
         }
-        self.git(&["-C", "work", "add", "-A"]);
-        self.git(&["-C", "work", "update-index", "--chmod=+x", "build"]);
-        self.git(&["-C", "work", "commit", "-q", "-m", name]);
-        self.git(&["-C", "work", "push", "-q", "../todo.git", "HEAD:main"]);
-        let revision = self.git(&["-C", "work", "rev-parse", "HEAD"]);
-        revision.trim().to_owned()
+        let files = [("name", name), ("status", status), ("build", &script)];
+        self.home.push(&files, name)
     }
 
     /// Runs the program to its end.

@@ -11,12 +11,10 @@
 mod program;
 mod snapshots;
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
-pub use program::Home;
+pub use program::{Home, run_git, write_files};
 pub use snapshots::as_before;
 
 /// An app `todo` with a repository that anybody may read, and what was typed so far.
@@ -53,42 +51,20 @@ impl Stage {
 
     /// Pushes a commit with these files; those that begin with `#!` can be executed.
     pub fn push(&mut self, files: &[(&str, &str)], subject: &str) -> String {
-        let forge = self.path("forge");
-        for (name, content) in files {
-            let file = forge.join(name);
-            fs::create_dir_all(file.parent().unwrap()).unwrap();
-            fs::write(&file, content).unwrap();
-            let mode = if content.starts_with("#!") {
-                0o755
-            } else {
-                0o644
-            };
-            fs::set_permissions(&file, PermissionsExt::from_mode(mode)).unwrap();
-        }
+        write_files(&self.path("forge"), files);
         self.git(&["-C", "forge", "add", "-A"]);
         self.commits += 1;
         self.git(&["-C", "forge", "commit", "-q", "-m", subject]);
         self.git(&["-C", "forge", "rev-parse", "HEAD"])
     }
 
-    /// git as the repository's owner, the same author and time on every machine.
+    /// git, with the same time on every machine.
     pub fn git(&self, args: &[&str]) -> String {
         let when = format!("2026-01-0{}T12:00:00Z", 1 + self.commits % 9);
-        let mut command = self.home.command("git");
-        command.args([
-            "-c",
-            "user.name=Ada Example",
-            "-c",
-            "user.email=ada@example.org",
-        ]);
-        command.args(["-c", "core.autocrlf=false", "-c", "init.templateDir="]);
-        command.args(args).env("GIT_CONFIG_NOSYSTEM", "1");
-        command
-            .env("GIT_AUTHOR_DATE", &when)
+        let mut git = self.home.command("git");
+        git.env("GIT_AUTHOR_DATE", &when)
             .env("GIT_COMMITTER_DATE", when);
-        let output = command.output().unwrap();
-        assert!(output.status.success(), "git {args:?}: {output:?}");
-        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+        run_git(git, args, b"")
     }
 
     /// A command of the program, its environment like cron's.
