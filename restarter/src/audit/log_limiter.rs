@@ -13,26 +13,26 @@ use crate::monitor::limit::Bucket;
 use crate::policy::Limit;
 
 /// How long, after a record was written, equal records of the same caller are only counted.
-pub const SAME: Duration = Duration::from_secs(60);
+pub(crate) const SAME: Duration = Duration::from_secs(60);
 
 /// Number of records of one caller that are written at once.
-pub const SHARE: u32 = 30;
+pub(crate) const SHARE: u32 = 30;
 
 /// Number of records of all callers together that are written at once.
-pub const ALL: u32 = 120;
+pub(crate) const ALL: u32 = 120;
 
 /// Time after which one more record is written, once a share is used up.
 const MORE: Duration = Duration::from_secs(2);
 
 /// Number of callers that have an entry of their own; all others share one entry.
-pub const CALLERS: usize = 256;
+pub(crate) const CALLERS: usize = 256;
 
 /// Stands in place of a uid for callers that are not told apart.
-pub const UNTOLD: u32 = u32::MAX;
+pub(crate) const UNTOLD: u32 = u32::MAX;
 
 /// What to do with a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Advice {
+pub(crate) struct Advice {
     /// Whether to write the record.
     pub write: bool,
     /// If present: first write how many records of the caller were left out, and the text of the last of them.
@@ -58,7 +58,7 @@ struct Caller {
 
 /// Decides for each record whether it is written; remembers what was written lately for each caller.
 #[derive(Debug, Default)]
-pub struct LogLimiter {
+pub(crate) struct LogLimiter {
     callers: HashMap<u32, Caller>,
     all: Option<Bucket>,
 }
@@ -66,7 +66,7 @@ pub struct LogLimiter {
 impl LogLimiter {
     /// Decides whether a record about `uid` is written. `record` is the text that is compared with the last
     /// record.
-    pub fn ask(&mut self, uid: u32, record: &str, now: Instant) -> Advice {
+    pub(crate) fn ask(&mut self, uid: u32, record: &str, now: Instant) -> Advice {
         let all = self.all.get_or_insert_with(|| share(ALL, now));
         if self.callers.len() >= CALLERS && !self.callers.contains_key(&uid) {
             self.callers
@@ -107,13 +107,14 @@ impl LogLimiter {
 
     /// Returns the number of callers that are remembered.
     #[must_use]
-    pub fn remembered(&self) -> usize {
+    #[cfg(test)]
+    pub(crate) fn remembered(&self) -> usize {
         self.callers.len()
     }
 
     /// Returns, at the end of the front, the counts that were not written yet: for each caller with records left
     /// out, the uid, their number, and the text of the last of them.
-    pub fn rest(&mut self) -> Vec<(u32, u32, String)> {
+    pub(crate) fn rest(&mut self) -> Vec<(u32, u32, String)> {
         let callers = self
             .callers
             .drain()

@@ -14,7 +14,7 @@
 //! | `repeated` | front | how many records were left out, as they equal the one before or are too many |
 //! | `policy`, `sandbox`, `start`, `stop` | both | the state of the service |
 
-pub mod log_limiter;
+pub(crate) mod log_limiter;
 
 use std::fmt;
 use std::time::Duration;

@@ -9,7 +9,7 @@ use thiserror::Error;
 
 /// Why there is no socket to serve.
 #[derive(Debug, Error)]
-pub enum NotActivated {
+pub(crate) enum NotActivated {
     /// The program was started by hand, or by a unit without its socket.
     #[error("not started by its socket ({0}): run `systemctl start pp-restarter.socket`")]
     Environment(&'static str),
@@ -22,7 +22,7 @@ pub enum NotActivated {
 ///
 /// # Errors
 /// [`NotActivated`]: systemd handed over no socket, several sockets, or one of the wrong kind.
-pub fn listener() -> Result<UnixListener, NotActivated> {
+pub(crate) fn listener() -> Result<UnixListener, NotActivated> {
     use NotActivated::{Environment, Socket};
     let is = |name, value: &str| env::var_os(name).is_some_and(|seen| seen == value);
     if !is("LISTEN_PID", &std::process::id().to_string()) {

@@ -11,7 +11,7 @@
 //!                      └ serves that front until it leaves; after a crash, serves the next front
 //! ```
 
-pub mod activation;
+pub(crate) mod activation;
 #[cfg(feature = "selftest")]
 pub mod selftest;
 

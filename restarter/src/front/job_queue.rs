@@ -12,7 +12,7 @@ use crate::pair::{MonitorReply, Order};
 
 /// The result of an order, for the requests that wait for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answer {
+pub(crate) enum Answer {
     /// The order was carried out, or at least tried, with this result.
     Finished(Report),
     /// The order was not carried out; the caller may ask again after this time.
@@ -22,7 +22,7 @@ pub enum Answer {
 /// A request's place in the queue: the number of its order, and where the monitor's replies to that order
 /// will come.
 #[derive(Debug)]
-pub struct Ticket {
+pub(crate) struct Ticket {
     /// The number of the order, for the log.
     pub order: u64,
     /// Receives a value when the monitor has accepted the order; closed without a value if the monitor
@@ -54,7 +54,7 @@ struct Unit {
 
 /// All orders of the front.
 #[derive(Debug)]
-pub struct JobQueue {
+pub(crate) struct JobQueue {
     units: Vec<Unit>,
     last: u64,
 }
@@ -62,7 +62,7 @@ pub struct JobQueue {
 impl JobQueue {
     /// Creates an empty queue for a policy of so many units.
     #[must_use]
-    pub fn new(units: usize) -> Self {
+    pub(crate) fn new(units: usize) -> Self {
         Self {
             units: std::iter::repeat_with(Unit::default).take(units).collect(),
             last: 0,
@@ -71,7 +71,7 @@ impl JobQueue {
 
     /// Takes a request to do `verb` to the unit with the index `index`. Returns the order to send now, if any,
     /// and the request's ticket. Returns `None` if there is no such unit.
-    pub fn ask(&mut self, index: usize, verb: Verb) -> Option<(Option<Order>, Ticket)> {
+    pub(crate) fn ask(&mut self, index: usize, verb: Verb) -> Option<(Option<Order>, Ticket)> {
         let number = u32::try_from(index).ok()?;
         let unit = self.units.get_mut(index)?;
         let mut send = None;
@@ -113,7 +113,7 @@ impl JobQueue {
 
     /// Takes the monitor's reply to an order: passes it on to all requests that wait for that order, and returns
     /// the follow-up order to send now, if any.
-    pub fn take_reply(&mut self, reply: MonitorReply) -> Option<Order> {
+    pub(crate) fn take_reply(&mut self, reply: MonitorReply) -> Option<Order> {
         let (id, answer) = match reply {
             MonitorReply::Finished(id, report) => (id, Answer::Finished(report)),
             MonitorReply::Busy(id, after) => (id, Answer::Busy(after)),
@@ -154,7 +154,7 @@ impl JobQueue {
 
     /// Returns whether no order is under way.
     #[must_use]
-    pub fn is_idle(&self) -> bool {
+    pub(crate) fn is_idle(&self) -> bool {
         self.units.iter().all(|unit| unit.running.is_none())
     }
 }

@@ -1,7 +1,7 @@
 //! The front: the process that faces clients. It accepts connections, authenticates callers, decodes requests,
 //! decides on them and answers. It runs as a user of its own, without any right but its open sockets.
 
-pub mod job_queue;
+pub(crate) mod job_queue;
 pub mod peer;
 pub mod request;
 

@@ -54,7 +54,7 @@ const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
 
 /// The systemd of this host, as the [`Manager`] that acts on units.
 #[derive(Debug, Clone, Copy)]
-pub struct Systemd;
+pub(crate) struct Systemd;
 
 impl Manager for Systemd {
     async fn act(&self, verb: Verb, unit: &UnitName) -> Report {

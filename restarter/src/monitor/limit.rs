@@ -8,7 +8,7 @@ use crate::policy::Limit;
 
 /// The token bucket of one limit. Each request takes one token.
 #[derive(Debug, Clone, Copy)]
-pub struct Bucket {
+pub(crate) struct Bucket {
     limit: Limit,
     full_at: Instant,
 }
@@ -16,7 +16,7 @@ pub struct Bucket {
 impl Bucket {
     /// Creates a bucket that is full again after `missing`.
     #[must_use]
-    pub fn missing(limit: Limit, now: Instant, missing: Duration) -> Self {
+    pub(crate) fn missing(limit: Limit, now: Instant, missing: Duration) -> Self {
         let full_at = now + missing;
         Self { limit, full_at }
     }
@@ -25,7 +25,7 @@ impl Bucket {
     ///
     /// # Errors
     /// There is no token. The error is the time after which there is one.
-    pub fn take(&mut self, now: Instant) -> Result<(), Duration> {
+    pub(crate) fn take(&mut self, now: Instant) -> Result<(), Duration> {
         let wait = self.until_one(now);
         if !wait.is_zero() {
             return Err(wait);
@@ -36,7 +36,7 @@ impl Bucket {
 
     /// Returns the time until there is a token; zero if there is one already.
     #[must_use]
-    pub fn until_one(&self, now: Instant) -> Duration {
+    pub(crate) fn until_one(&self, now: Instant) -> Duration {
         let Limit { burst, every } = self.limit;
         let most = every.saturating_mul(burst.saturating_sub(1));
         self.until_full(now).saturating_sub(most)
@@ -44,7 +44,7 @@ impl Bucket {
 
     /// Returns the time until the bucket is full; zero if it is full already.
     #[must_use]
-    pub fn until_full(&self, now: Instant) -> Duration {
+    pub(crate) fn until_full(&self, now: Instant) -> Duration {
         self.full_at.saturating_duration_since(now)
     }
 }

@@ -2,12 +2,12 @@
 //! enforces the limit of each unit, and asks systemd to act on units, which an order names by their index in
 //! the policy. It never reads a byte of a client.
 
-pub mod bus;
+pub(crate) mod bus;
 pub mod fronts;
-pub mod limit;
+pub(crate) mod limit;
 mod manager;
-pub mod stored_limits;
-pub mod watch;
+pub(crate) mod stored_limits;
+pub(crate) mod watch;
 mod work;
 
 use std::io;

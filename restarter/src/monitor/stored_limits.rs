@@ -20,7 +20,7 @@ use crate::policy::{Limit, Policy};
 
 /// The path of the file: beside the restarter's socket, in a directory that belongs to root and that is empty
 /// after a boot.
-pub const FILE: &str = "/run/pp-restarter/limits";
+pub(crate) const FILE: &str = "/run/pp-restarter/limits";
 
 /// Most bytes of the file that are read: enough for ten thousand units.
 const LARGEST: u64 = 4 * 1024 * 1024;

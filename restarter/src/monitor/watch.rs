@@ -22,7 +22,7 @@ const PLACES: [(&str, &[&str]); 3] = [
 
 /// An armed watch. It is armed before the policy is read, so that no change goes unnoticed in between.
 #[derive(Debug)]
-pub struct Watch {
+pub(crate) struct Watch {
     inotify: Inotify,
     /// A duplicate of the inotify descriptor, registered with the event loop.
     ready: OnceCell<AsyncFd<OwnedFd>>,
@@ -35,7 +35,7 @@ impl Watch {
     ///
     /// # Errors
     /// The kernel has no inotify instance or watch left.
-    pub fn arm() -> nix::Result<Self> {
+    pub(crate) fn arm() -> nix::Result<Self> {
         let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?;
         // Not IN_MODIFY: a change of a file counts only when the writer has closed the file.
         let events = AddWatchFlags::IN_CLOSE_WRITE

@@ -19,7 +19,7 @@ use crate::pair::{IS_CURRENT, LEAVE, MonitorReply, ORDER, Order};
 use crate::policy::Policy;
 
 /// How long a front may take to leave after it was told to drain: it waits for one job at most, which
-/// [`bus::Systemd`] bounds at 200 s.
+/// [`Systemd`](super::bus::Systemd) bounds at 200 s.
 const DRAIN: Duration = Duration::from_secs(220);
 
 /// Most jobs at once: as many as the front serves connections, so only a front that was taken over by an

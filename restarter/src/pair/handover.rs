@@ -18,7 +18,7 @@ const MAX: u32 = 4 * 1024 * 1024;
 ///
 /// # Errors
 /// The policy is longer than a handover can be, which is more than any host needs.
-pub fn encode(policy: &Policy, refused: bool) -> io::Result<Vec<u8>> {
+pub(crate) fn encode(policy: &Policy, refused: bool) -> io::Result<Vec<u8>> {
     let mut out = FrameWriter(vec![u8::from(refused)]);
     let People {
         subordinate,
@@ -74,7 +74,7 @@ fn taken_pairs(rest: &mut FrameReader<'_>) -> Option<Vec<(u32, u32)>> {
 ///
 /// # Errors
 /// The monitor is gone, or the bytes that it sent are not a policy.
-pub fn receive(mut from: impl Read) -> io::Result<(Policy, bool)> {
+pub(crate) fn receive(mut from: impl Read) -> io::Result<(Policy, bool)> {
     let mut size = [0; 4];
     from.read_exact(&mut size)?;
     let size = Some(u32::from_le_bytes(size)).filter(|size| *size <= MAX);

@@ -5,7 +5,7 @@
 //! sends [`MonitorReply`]s: the result of an order, or that it is time to stop. Before the first
 //! reply the monitor sends the policy ([`handover`]), so that both processes number the units alike.
 
-pub mod handover;
+pub(crate) mod handover;
 mod of_front;
 
 use std::time::Duration;

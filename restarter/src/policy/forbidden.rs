@@ -40,7 +40,7 @@ const PREFIXES: &[&str] = &[
 
 /// Returns whether `unit` is forbidden: a policy file that lists it has a mistake.
 #[must_use]
-pub fn is_forbidden(unit: &UnitName) -> bool {
+pub(crate) fn is_forbidden(unit: &UnitName) -> bool {
     let name = unit.as_str();
     let stem = name.strip_suffix(".service").unwrap_or(name);
     let stem = stem.split('@').next().unwrap_or(stem);

@@ -6,10 +6,10 @@
 
 pub mod check;
 pub mod files;
-pub mod forbidden;
+pub(crate) mod forbidden;
 pub mod names;
 pub mod parse;
-pub mod people;
+pub(crate) mod people;
 
 use std::time::Duration;
 

@@ -12,7 +12,7 @@ const NEWEST: ABI = ABI::V6;
 ///
 /// # Errors
 /// [`SandboxError`]: the kernel supports Landlock, but the process could not be restricted.
-pub fn none() -> Result<Option<String>, SandboxError> {
+pub(crate) fn none() -> Result<Option<String>, SandboxError> {
     let what = "Landlock cannot be entered";
     let status = Ruleset::default()
         .handle_access(AccessFs::from_all(NEWEST))

@@ -11,9 +11,9 @@
 //! A root process without capabilities is *not* contained, because systemd obeys uid 0. So only the front
 //! ever sees a client's bytes.
 
-pub mod files;
-pub mod privileges;
-pub mod syscalls;
+pub(crate) mod files;
+pub(crate) mod privileges;
+pub(crate) mod syscalls;
 
 use thiserror::Error;
 

@@ -12,7 +12,7 @@ use super::SandboxError;
 ///
 /// # Errors
 /// [`SandboxError`]: a capability or the groups could not be dropped.
-pub fn prepare() -> Result<(), SandboxError> {
+pub(crate) fn prepare() -> Result<(), SandboxError> {
     for capability in caps::all() {
         // A capability that this kernel does not know cannot be dropped, and need not be.
         if caps::has_cap(None, CapSet::Bounding, capability).unwrap_or(false) {
@@ -28,7 +28,7 @@ pub fn prepare() -> Result<(), SandboxError> {
 ///
 /// # Errors
 /// [`SandboxError`]: one of the ids is root's or differs from the others, or there is another group.
-pub fn assert_unprivileged() -> Result<(), SandboxError> {
+pub(crate) fn assert_unprivileged() -> Result<(), SandboxError> {
     let what = "the front is privileged";
     let (uid, gid) = (
         getresuid().map_err(SandboxError::at(what))?,
@@ -54,7 +54,7 @@ pub fn assert_unprivileged() -> Result<(), SandboxError> {
 ///
 /// # Errors
 /// [`SandboxError`]: a right could not be given up.
-pub fn give_up() -> Result<(), SandboxError> {
+pub(crate) fn give_up() -> Result<(), SandboxError> {
     let what = "capabilities cannot be dropped";
     caps::clear(None, CapSet::Ambient).map_err(SandboxError::at(what))?;
     for set in [CapSet::Effective, CapSet::Permitted, CapSet::Inheritable] {

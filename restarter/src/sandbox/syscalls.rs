@@ -68,7 +68,7 @@ const MONITOR: &[i64] = &[
 ///
 /// # Errors
 /// [`SandboxError`]: the filter could not be built or applied.
-pub fn front() -> Result<(), SandboxError> {
+pub(crate) fn front() -> Result<(), SandboxError> {
     apply(&[LOOP], false)
 }
 
@@ -76,7 +76,7 @@ pub fn front() -> Result<(), SandboxError> {
 ///
 /// # Errors
 /// [`SandboxError`]: the filter could not be built or applied.
-pub fn monitor() -> Result<(), SandboxError> {
+pub(crate) fn monitor() -> Result<(), SandboxError> {
     apply(&[LOOP, MONITOR], true)
 }
 
