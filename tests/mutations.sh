@@ -25,8 +25,17 @@ fetcher/src/health/watch.rs|at.saturating_sub(since) >= steady|at >= since|pp-fe
 restarter/src/policy/mod.rs|.filter(\|(granted, _)\| *granted == verb)|.filter(\|_\| true)|pp-restarter|a grant of one verb is one of all
 restarter/src/monitor/work.rs|if self.draining \|\| self.jobs.len() >= JOBS|if self.jobs.len() >= JOBS|pp-restarter|orders of an old policy are carried out
 '
-# The programs of the two large packages are run by slow tests; their libraries have most of the tests inside.
-only_library() { [ "$1" = pp-objects ] || echo --lib; }
+# Runs the tests of a package: of the large ones those of the library, which start the programs too.
+check() {
+	local library=--lib
+	[ "$1" != pp-objects ] || library=
+	# shellcheck disable=SC2086
+	cargo build --locked --bins -p pp-fetcher -p pp-git-worker && cargo test --locked -p "$1" $library
+}
+for package in pp-objects pp-fetcher pp-restarter; do
+	check "$package" >"$target/mutations/$package.log" 2>&1 ||
+		{ echo "the tests of $package fail as they are; see $target/mutations/$package.log"; exit 1; }
+done
 missed=0 number=0
 while IFS= read -r line; do
 	[ -n "$line" ] || continue
@@ -40,7 +49,7 @@ text = open(path).read()
 assert text.count(old) == 1, f"{path}: {text.count(old)} times {old!r}"
 open(path, "w").write(text.replace(old, os.environ["TO"]))' || exit 2
 	log=$target/mutations/$number.log
-	if cargo test --locked -p "$package" $(only_library "$package") >"$log" 2>&1; then
+	if check "$package" >"$log" 2>&1; then
 		echo "MISSED  $file: $meaning"
 		missed=$((missed + 1))
 	elif grep -q '^test .* FAILED' "$log"; then

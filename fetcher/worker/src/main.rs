@@ -1,5 +1,5 @@
-//! `pp-git-worker MIRROR`: the process in which foreign data meets C. libgit2 runs in here and nowhere
-//! else.
+//! `pp-git-worker MIRROR`: the process in which data from outside is read by C code. libgit2 runs in this process
+//! and in no other.
 //!
 //! ```text
 //!                    pp-fetcher (safe Rust)                             pp-git-worker (libgit2)
@@ -9,13 +9,13 @@
 //!  release ◀────── trees walked, files written
 //! ```
 //!
-//! The worker takes packs into the mirror and hands out objects by their ids. Nothing else: it never sees a
-//! release, and can write nothing but the mirror. It is contained before it opens anything, and gone when its
-//! pipe is closed, when its deadline has passed, or when `pp-fetcher` dies. What a break-in gets is tried
-//! from inside by `tests/contained.rs` and listed in `CONTAINMENT.md`.
+//! The worker takes packs into the mirror and hands out objects by their ids. It does nothing else: it never sees
+//! a release, and can write only to the mirror. The worker is contained before it opens anything, and it ends when
+//! its pipe is closed, when its deadline has passed, or when `pp-fetcher` dies. `tests/contained.rs` tries from
+//! inside what a break-in into the worker would get, and `CONTAINMENT.md` lists it.
 //!
-//! - [`sandbox`]: what the worker gives up. [`serve`]: what it does. [`objects`]: reading by several threads.
-//!   [`output`]: what goes to the parent.
+//! - [`sandbox`]: the rights that the worker gives up. [`serve`]: its main loop. [`objects`]: reading objects by
+//!   several threads. [`output`]: frames to the parent.
 //! - [`mirror`]: the bare repository.
 
 mod mirror;
@@ -42,7 +42,7 @@ fn main() -> ExitCode {
         print_error("this is for pp-fetcher itself to run");
         return ExitCode::from(2);
     };
-    // The mirror is the state's, for its user alone to write.
+    // The mirror belongs to the state: only its user may write to it.
     umask(Mode::from_bits_truncate(0o027));
     let lacking = match sandbox::enter(&mirror) {
         Ok(lacking) => lacking,
@@ -60,7 +60,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Says something to the parent, which hears standard error too.
+/// Prints a message to standard error, which the parent reads too.
 fn print_error(what: &str) {
     let _ = writeln!(std::io::stderr(), "{what}");
 }

@@ -44,7 +44,7 @@ pub(crate) fn main(arguments: &[OsString]) -> ExitCode {
         Ok(None) => {}
         Ok(Some(lacking)) => tell_line(&format!("lacking {lacking}\n")),
         Err(error) => {
-            crate::complain(&error.to_string());
+            crate::print_error(&error.to_string());
             return ExitCode::from(3);
         }
     }

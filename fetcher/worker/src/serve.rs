@@ -1,4 +1,4 @@
-//! What the worker does: one answer to each request, until nothing more comes.
+//! The main loop of the worker: gives one answer to each request, until standard input ends.
 
 use std::io::{self, Read, Stdin};
 use std::path::Path;
@@ -11,7 +11,7 @@ use crate::mirror::{MANY, Mirror, Pack, PackError};
 use crate::objects;
 use crate::output::{Output, Refusal};
 
-/// What comes in and goes out.
+/// The worker's input and output.
 pub(crate) struct Worker {
     from: Stdin,
     to: Output,
@@ -25,11 +25,11 @@ impl Worker {
         }
     }
 
-    /// Serves the mirror at `path` until standard input ends; `lacking` is what of the containment the
+    /// Serves the mirror at `path` until standard input ends; `lacking` says which parts of the containment the
     /// kernel could not enforce.
     ///
     /// # Errors
-    /// The parent is gone, or says what no parent says.
+    /// The parent is gone, or sends bytes that are no request.
     pub(crate) fn run(&mut self, path: &Path, lacking: Option<String>) -> io::Result<()> {
         let mut mirror = match Mirror::open(path) {
             Ok(mirror) => Some(mirror),
@@ -39,7 +39,7 @@ impl Worker {
         self.answer(Ok(Answer::Ready { version, lacking }))?;
         let mut text = Vec::new();
         while let Some(kind) = protocol::read(&mut self.from, &mut text)? {
-            // Of anything else comes the rest of a pack that was given up before its end.
+            // A frame of another kind is the rest of a pack that was given up before its end.
             if kind != Kind::Json {
                 continue;
             }
@@ -47,7 +47,7 @@ impl Worker {
                 return Ok(());
             };
             let (open, answer) = match serde_json::from_slice(&text)? {
-                // Tidying takes the mirror and gives it back opened anew.
+                // Tidying takes the mirror and returns it opened anew.
                 Request::Keep(live) => keep(open, live),
                 request => {
                     let answer = self.carry_out(&open, request);
@@ -101,13 +101,13 @@ impl Worker {
         Ok(Answer::Done)
     }
 
-    /// Sends bytes that were asked for.
+    /// Sends the bytes that a request asked for, and returns the answer that follows them.
     fn bytes(&self, bytes: &[u8]) -> Result<Answer, Refusal> {
         self.to.send(&protocol::frame(Kind::Bytes, bytes))?;
         Ok(Answer::Done)
     }
 
-    /// The list of ids that follows a request.
+    /// Reads the list of ids that follows a request.
     fn list(&mut self) -> Result<Vec<Oid>, Refusal> {
         let mut bytes = Vec::new();
         match protocol::read(&mut self.from, &mut bytes)? {
@@ -156,7 +156,7 @@ fn keep(mirror: Mirror, live: ObjectId) -> (Option<Mirror>, Result<Answer, Refus
     }
 }
 
-/// A pack as the parent hands it over: pieces, of which an empty one is the end.
+/// A pack as the parent sends it: in pieces, of which an empty piece is the end.
 struct PackFromParent<'a, R> {
     from: &'a mut R,
     chunk: Vec<u8>,
@@ -179,12 +179,12 @@ impl<R: Read> Pack for PackFromParent<'_, R> {
     }
 }
 
-/// The id as libgit2 has it.
+/// Converts an id to libgit2's type.
 fn oid(id: ObjectId) -> Result<Oid, Refusal> {
     Oid::from_bytes(id.as_bytes()).map_err(|error| Refusal::other(error.message()))
 }
 
-/// The id as everybody else has it.
+/// Converts libgit2's id to the type of the messages.
 fn named(id: Oid) -> Result<ObjectId, Refusal> {
     ObjectId::from_bytes(id.as_bytes()).ok_or_else(|| Refusal::other("an id of another length"))
 }

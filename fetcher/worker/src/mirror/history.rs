@@ -1,8 +1,8 @@
-//! Commits as they stand in the object database, read by our own parser.
+//! Reads commits from the object database with our own parser.
 //!
-//! libgit2 refuses a commit whose author, committer or date git would never write itself and takes all
-//! the same; one such commit anywhere in a history would stop every deploy. Of a commit only its tree
-//! and its parents matter here.
+//! libgit2 refuses a commit whose author, committer or date git would never write itself but accepts; one
+//! such commit anywhere in a history would stop every deploy. Only a commit's tree and its parents matter
+//! to the worker.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -15,23 +15,23 @@ use git2::{ObjectType, Odb, Oid};
 use super::{Mirror, MirrorError, at, sync_dir};
 use pp_objects::{ObjectId, commit};
 
-/// Where a history ends without being at its beginning: git's own file, a commit a line
+/// git's own file of the commits at which a history ends although they are not its beginning, one commit a line
 /// (gitrepository-layout(5)).
 const SHALLOW: &str = "shallow";
 
-/// Most tags that stand for tags.
+/// The most tags in a chain of tags that point to tags.
 const MOST_TAGS: usize = 16;
 
-/// Most commits named to the server as already here.
+/// The most commits named to the server as already in the mirror.
 const MOST_HAVES: usize = 256;
 
-/// What matters of a commit.
+/// The parts of a commit that matter to the worker.
 pub(super) struct Links {
     pub(super) tree: Oid,
     pub(super) parents: Vec<Oid>,
 }
 
-/// Reads a commit.
+/// Reads the tree and the parents of the commit `id`.
 pub(super) fn links(odb: &Odb<'_>, id: Oid) -> Result<Links, git2::Error> {
     let object = odb.read(id)?;
     if object.kind() != ObjectType::Commit {
@@ -46,7 +46,7 @@ pub(super) fn links(odb: &Odb<'_>, id: Oid) -> Result<Links, git2::Error> {
     })
 }
 
-/// What an object stands for in the end: a commit, or the kind of something else.
+/// Follows tags from `id` to the object they point to in the end: its id if it is a commit, otherwise its kind.
 pub(super) fn peel(odb: &Odb<'_>, mut id: Oid) -> Result<Result<Oid, &'static str>, git2::Error> {
     for _ in 0..MOST_TAGS {
         let object = odb.read(id)?;
@@ -70,11 +70,11 @@ fn oid(id: ObjectId) -> Result<Oid, git2::Error> {
 }
 
 impl Mirror {
-    /// The commit that `id` is, or that the tag object `id` stands for.
+    /// Returns the commit that `id` is, or that the tag object `id` points to.
     ///
     /// # Errors
-    /// [`MirrorError::NoCommit`] if it stands for something else, [`MirrorError::Object`] if it is not
-    /// here.
+    /// [`MirrorError::NoCommit`] if `id` stands for an object of another kind, [`MirrorError::Object`] if it is
+    /// not in the mirror.
     pub(crate) fn commit_of(&self, id: Oid) -> Result<Oid, MirrorError> {
         let odb = self.repository().odb();
         let peeled = odb.and_then(|odb| peel(&odb, id));
@@ -83,13 +83,13 @@ impl Mirror {
             .map_err(|kind| MirrorError::NoCommit { kind })
     }
 
-    /// The commits that lead from `new` back to `old`, both included, each a parent of the one before
-    /// it; none if `old` is not among the ancestors of `new`, or not here.
+    /// Returns the commits that lead from `new` back to `old`, both included, each a parent of the previous commit
+    /// in the list; `None` if `old` is not an ancestor of `new`, or not in the mirror.
     ///
     /// # Errors
     /// [`MirrorError::Object`] if a commit cannot be read.
     pub(crate) fn chain(&self, old: Oid, new: Oid) -> Result<Option<Vec<Oid>>, MirrorError> {
-        // A new history does not bring the old one along.
+        // A pack with a new, unrelated history does not bring the old history along.
         if !self.contains(old) {
             return Ok(None);
         }
@@ -105,7 +105,7 @@ impl Mirror {
             }
             let commit = links(&odb, id).map_err(|error| self.missing(id, &error))?;
             for parent in commit.parents {
-                // Beyond where a shallow history ends there is nothing to read.
+                // Parents beyond the end of a shallow history are not in the mirror.
                 if let Entry::Vacant(place) = child_of.entry(parent)
                     && odb.exists(parent)
                 {
@@ -127,7 +127,7 @@ impl Mirror {
         Ok(Some(chain))
     }
 
-    /// Some of the history of `tips`, the nearest first, with the tips.
+    /// Returns the tips and some of their history, the nearest commits first.
     pub(super) fn recent(&self, tips: Vec<Oid>) -> Result<Vec<Oid>, MirrorError> {
         let odb = self.repository().odb();
         let odb = odb.map_err(|error| self.damaged(&error))?;
@@ -144,7 +144,7 @@ impl Mirror {
         Ok(all)
     }
 
-    /// The commits at which the history here ends without being at its beginning.
+    /// Returns the commits at which the mirror's history ends although they are not its beginning.
     #[must_use]
     pub(crate) fn boundary(&self) -> Vec<Oid> {
         let text = fs::read_to_string(self.path().join(SHALLOW)).unwrap_or_default();
@@ -153,7 +153,7 @@ impl Mirror {
             .collect()
     }
 
-    /// Adds to these commits, durably.
+    /// Adds commits to those that [`Self::boundary`] returns, durably.
     pub(super) fn add_boundary(&self, new: &HashSet<Oid>) -> Result<(), MirrorError> {
         let mut all: Vec<String> = self.boundary().iter().map(Oid::to_string).collect();
         let before = all.len();

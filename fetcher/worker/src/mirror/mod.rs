@@ -1,5 +1,5 @@
-//! The bare repository that holds what was fetched. All of it is for the holder of the app's lock:
-//! nothing here guards against a second process.
+//! The mirror: the bare repository that holds the fetched objects. Only a process whose parent holds the app's
+//! lock may use the mirror: nothing here guards against a second process.
 
 mod complete;
 mod history;
@@ -20,37 +20,37 @@ use pins::PINS;
 pub(crate) use receive::{Pack, PackError};
 pub(crate) use repack::MANY;
 
-/// Why the mirror is of no use.
+/// Why the mirror cannot be used.
 #[derive(Debug, Error)]
 pub(crate) enum MirrorError {
-    /// It is damaged. Nothing in it is needed: set it aside and fetch again.
+    /// The mirror is damaged. Nothing in it is needed: the parent may set it aside and fetch again.
     #[error("the mirror {} is damaged ({why}); it can be set aside and fetched anew", path.display())]
     Broken {
-        /// The mirror.
+        /// The mirror's directory.
         path: PathBuf,
-        /// What is wrong with it.
+        /// What is wrong with the mirror.
         why: String,
     },
-    /// The file system.
+    /// The file system returned an error.
     #[error("cannot {what} {}: {source}", path.display())]
     Io {
-        /// What was tried.
+        /// The action that failed.
         what: &'static str,
-        /// On what.
+        /// The file or directory of the action.
         path: PathBuf,
-        /// What the kernel said.
+        /// The kernel's error.
         source: io::Error,
     },
-    /// What is to be deployed is no commit.
+    /// The object to be deployed is not a commit.
     #[error("it stands for a {kind}, not for a commit")]
     NoCommit {
-        /// What it is.
+        /// The kind of the object.
         kind: &'static str,
     },
-    /// An object that should be there is not, or cannot be read.
+    /// An object that should be in the mirror is missing or unreadable.
     #[error("the mirror {} cannot give {id}: {why}", path.display())]
     Object {
-        /// The mirror.
+        /// The mirror's directory.
         path: PathBuf,
         /// The object.
         id: Oid,
@@ -59,22 +59,22 @@ pub(crate) enum MirrorError {
     },
 }
 
-/// The bare repository of one app.
+/// The bare repository of one app, opened.
 pub(crate) struct Mirror {
     path: PathBuf,
     repository: Repository,
 }
 
 impl Mirror {
-    /// Opens the mirror at `path`, which must be there; removes what a killed process left in it (rule
-    /// 31). The parent holds the app's lock.
+    /// Opens the mirror at `path`, which must exist, and removes what a killed process left in it (rule 31).
+    /// The parent holds the app's lock.
     ///
     /// # Errors
-    /// [`MirrorError::Broken`] if it is damaged: the parent decides on setting it aside.
+    /// [`MirrorError::Broken`] if the mirror is damaged: the parent decides whether to set it aside.
     pub(crate) fn open(path: &Path) -> Result<Self, MirrorError> {
         sweep::sweep(path)?;
         // Every object was hashed when it was received; hashing it again at each reading would cost
-        // a checkout a third of its time. A damaged one still fails, by zlib's own checksum.
+        // a checkout a third of its time. A damaged object still fails, by zlib's own checksum.
         git2::opts::strict_hash_verification(false);
         let repository = Repository::open_bare(path).map_err(|error| broken(path, &error))?;
         let mirror = Self {
@@ -85,26 +85,26 @@ impl Mirror {
         Ok(mirror)
     }
 
-    /// Where it is.
+    /// Returns the mirror's directory.
     #[must_use]
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The repository, for reading.
+    /// Returns the repository, for reading.
     #[must_use]
     pub(crate) fn repository(&self) -> &Repository {
         &self.repository
     }
 
-    /// Whether an object is here. Packs are taken in only with all they need, so what is here is
-    /// here with its whole history.
+    /// Checks whether an object is in the mirror. A pack is only taken in with all the objects that it needs, so an
+    /// object in the mirror is there with its whole history.
     #[must_use]
     pub(crate) fn contains(&self, id: Oid) -> bool {
         self.repository.odb().is_ok_and(|odb| odb.exists(id))
     }
 
-    /// The object database.
+    /// Returns the object database.
     ///
     /// # Errors
     /// [`MirrorError::Broken`].
@@ -112,11 +112,11 @@ impl Mirror {
         self.repository.odb().map_err(|error| self.damaged(&error))
     }
 
-    /// Takes a verified pack from a directory inside the mirror: synced before it gets its name, so
-    /// that no crash leaves a cut one.
+    /// Moves a verified pack from a directory inside the mirror to the mirror's packs. The files are synced before
+    /// they get their names, so that no crash leaves a truncated pack.
     pub(super) fn accept(&self, incoming: &Path, checksum: &str) -> Result<(), MirrorError> {
         let packs = self.path.join("objects/pack");
-        // The index last: a pack without an index is not seen by anybody.
+        // The index is moved last: git ignores a pack without an index.
         for ending in ["pack", "idx"] {
             let name = format!("pack-{checksum}.{ending}");
             let (from, to) = (incoming.join(&name), packs.join(&name));
@@ -128,7 +128,7 @@ impl Mirror {
         self.refresh()
     }
 
-    /// Looks again at which packs there are.
+    /// Makes libgit2 look again which packs there are.
     pub(super) fn refresh(&self) -> Result<(), MirrorError> {
         let refreshed = self.repository.odb().and_then(|odb| odb.refresh());
         refreshed.map_err(|error| self.damaged(&error))
@@ -138,11 +138,11 @@ impl Mirror {
         broken(&self.path, error)
     }
 
-    /// Cheap proof that the mirror is sound where we need it: packs are whole by their trailers,
+    /// Checks cheaply that the mirror is sound where the worker needs it: packs are whole by their trailers,
     /// pins are readable commits with readable trees.
     fn check(&self) -> Result<(), MirrorError> {
         sweep::check_packs(&self.path)?;
-        // Walking the refs passes over one that is no ref, and writing it again then fails for ever.
+        // libgit2's walk skips a file that is no valid ref, and every later write of that ref then fails.
         for entry in fs::read_dir(self.path.join(PINS)).into_iter().flatten() {
             let entry = entry.map_err(at("read", &self.path))?;
             if entry.file_type().is_ok_and(|t| t.is_dir()) {
@@ -173,7 +173,7 @@ impl Mirror {
     }
 }
 
-/// An object of the mirror at `path` is not there, or cannot be read.
+/// Returns the error for an object of the mirror at `path` that is missing or unreadable.
 pub(crate) fn missing(path: &Path, id: Oid, error: &git2::Error) -> MirrorError {
     MirrorError::Object {
         path: path.to_owned(),

@@ -1,26 +1,26 @@
-//! Pins: refs that name what is kept, so that the next fetch builds on it and tidying leaves it.
+//! Pins: refs of the mirror on commits that the next fetch builds on and that tidying keeps.
 
 use git2::Oid;
 
 use super::{Mirror, MirrorError, broken};
 
-/// Where pins live. Nothing else in the mirror is a ref.
+/// The prefix of every pin. The mirror has no other refs.
 pub(super) const PINS: &str = "refs/pp/";
 
-/// What the pins of submodules begin with.
+/// The prefix of a submodule's pin, below [`PINS`].
 const SUBMODULE: &str = "submodule-";
 
-/// What the server of a fetch is told is here already.
+/// What the server of a fetch is told about the mirror.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Tips {
-    /// Commits that are here with their history.
+    /// Commits that are in the mirror with their history.
     pub(crate) commits: Vec<Oid>,
-    /// Those at which that history ends without being at its beginning.
+    /// Commits at which the mirror's history ends although they are not its beginning.
     pub(crate) boundary: Vec<Oid>,
 }
 
 impl Mirror {
-    /// What to tell the server is here already if `id` is to be fetched; none if `id` is here.
+    /// Returns what to tell the server if `id` is to be fetched as `pin`; `None` if `id` is in the mirror already.
     ///
     /// # Errors
     /// The mirror cannot be read.
@@ -34,7 +34,7 @@ impl Mirror {
         }))
     }
 
-    /// Pins the commit of `id`, which has just been fetched, as `pin`, and names that commit.
+    /// Pins the commit of `id`, which has just been fetched, as `pin`, and returns that commit.
     ///
     /// # Errors
     /// [`MirrorError::Object`].
@@ -44,11 +44,10 @@ impl Mirror {
         Ok(commit)
     }
 
-    /// Keeps `id` under a name (letters, digits and `-`): what is pinned is what the next fetch
-    /// builds on.
+    /// Pins `id` under a name (letters, digits and `-`): the next fetch builds on pinned commits.
     ///
     /// # Errors
-    /// [`MirrorError::Object`] if it is not here or the ref cannot be written.
+    /// [`MirrorError::Object`] if `id` is not in the mirror or the ref cannot be written.
     pub(crate) fn pin(&self, name: &str, id: Oid) -> Result<(), MirrorError> {
         let reference = self
             .repository
@@ -57,9 +56,9 @@ impl Mirror {
         Ok(())
     }
 
-    /// What is pinned of the repository whose fetches are kept as `pin`, and some of its history, newest
-    /// first, to tell its server. The app's server is told nothing of a submodule's history, and the
-    /// other way round.
+    /// Returns the pinned commits of the repository whose fetches are pinned as `pin`, and some of their history,
+    /// newest first, to tell its server. The app's server is told nothing of a submodule's history, and a
+    /// submodule's server nothing of the app's.
     fn haves(&self, pin: &str) -> Result<Vec<Oid>, MirrorError> {
         let tips = if pin.starts_with(SUBMODULE) {
             self.pins(|name| name == pin)?
@@ -69,7 +68,7 @@ impl Mirror {
         self.recent(tips)
     }
 
-    /// The commits of the pins whose names are `wanted`.
+    /// Returns the commits of the pins for whose names `wanted` is true.
     pub(super) fn pins(&self, wanted: impl Fn(&str) -> bool) -> Result<Vec<Oid>, MirrorError> {
         let refs = self.repository.references_glob(&format!("{PINS}*"));
         let refs = refs.map_err(|error| broken(&self.path, &error))?;

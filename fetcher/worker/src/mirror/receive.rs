@@ -1,5 +1,5 @@
-//! Taking a pack into the mirror: indexed in a directory of its own, found complete, only then
-//! accepted.
+//! Takes a pack into the mirror: the pack is indexed in a directory of its own, checked for completeness, and only
+//! then accepted.
 
 use std::cell::Cell;
 use std::collections::HashSet;
@@ -13,32 +13,32 @@ use super::complete::{self, PackFault};
 use super::sweep::INCOMING;
 use super::{Mirror, MirrorError, at};
 
-/// How far a pack has come in.
+/// How much of a pack has been received.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Received {
     /// Bytes of the pack so far.
     pub(crate) bytes: u64,
-    /// Objects in the pack; 0 until its header has come.
+    /// Objects in the whole pack; 0 until the pack's header has been read.
     pub(crate) total: usize,
     /// Objects indexed so far.
     pub(crate) indexed: usize,
 }
 
-/// Where a pack comes from, piece by piece.
+/// A source of a pack, piece by piece.
 pub(crate) trait Pack {
-    /// The next piece; none at the end.
+    /// Returns the next piece; `None` at the end of the pack.
     ///
     /// # Errors
     /// The pack broke off.
     fn next(&mut self) -> std::io::Result<Option<&[u8]>>;
 }
 
-/// Why a pack was not taken.
+/// Why a pack was not taken into the mirror.
 #[derive(Debug)]
 pub(crate) enum PackError {
-    /// The pack is cut, broken, or lacks objects.
+    /// The pack is truncated or broken, or lacks objects.
     Refused(String),
-    /// The mirror could not take any pack, or what the pack brings is no commit.
+    /// The mirror cannot take any pack, or the object that the pack brings is not a commit.
     Mirror(MirrorError),
 }
 
@@ -49,14 +49,14 @@ impl From<MirrorError> for PackError {
 }
 
 impl Mirror {
-    /// Receives, indexes, verifies and accepts one pack, which is to bring `id`. The history of the server
+    /// Receives, indexes, verifies and accepts one pack, which must bring `id`. The history of the server
     /// itself ends at the commits `ends_at`.
     ///
-    /// The mirror changes only when the whole pack has been hashed and found complete; until then
-    /// it lies in a directory of its own, which the next opening removes if we are killed.
+    /// The mirror changes only when the whole pack has been hashed and found complete; until then the pack
+    /// lies in a directory of its own, which the next opening of the mirror removes if the worker is killed.
     ///
     /// # Errors
-    /// [`PackError`]; the mirror is then as it was.
+    /// [`PackError`]; the mirror is then unchanged.
     pub(crate) fn receive(
         &self,
         id: Oid,
@@ -84,7 +84,7 @@ impl Mirror {
         Ok(seen)
     }
 
-    /// Feeds the pack to libgit2's indexer, which hashes every object, and gives the pack's name.
+    /// Feeds the pack to libgit2's indexer, which hashes every object, and returns the pack's name.
     fn index(
         &self,
         pack: &mut dyn Pack,
@@ -103,7 +103,7 @@ impl Mirror {
         };
         let stopped = |error: &git2::Error| PackError::Refused(error.message().to_owned());
         let odb = self.repository().odb().map_err(|error| stopped(&error))?;
-        // Without libgit2's own check of completeness: it takes submodules for missing objects.
+        // libgit2's own check of completeness is switched off: it takes submodules for missing objects.
         let indexer = Indexer::new(Some(&odb), packs, 0o444, false);
         let mut indexer = indexer.map_err(|error| stopped(&error))?;
         indexer.progress(&mut report);

@@ -1,4 +1,4 @@
-//! What the worker gives up before it opens anything.
+//! The containment of the worker: the rights that it gives up before it opens anything.
 //!
 //! | | |
 //! |---|---|
@@ -10,9 +10,9 @@
 //! | system calls | an allowlist of what files and threads need |
 //! | limits | no core, 1024 descriptors, 4 GiB a file and of memory |
 //!
-//! seccomp is required. Landlock is where the kernel has it (5.19 or later, and switched on): without
-//! it the worker can still do no more than read and write files as its user, so it goes on, and says
-//! so.
+//! seccomp is required. Landlock is used if the kernel has it (5.19 or later, and switched on): without
+//! Landlock the worker can still do no more than read and write files as its user, so it goes on, and
+//! reports the lack.
 
 pub(crate) mod files;
 pub(crate) mod limits;
@@ -24,7 +24,7 @@ use nix::sys::prctl;
 use nix::sys::signal::Signal;
 use thiserror::Error;
 
-/// A right could not be given up. Nothing foreign may be looked at then.
+/// A right could not be given up. The worker must then read no data from outside.
 #[derive(Debug, Error)]
 #[error("{what}: {why}")]
 pub(crate) struct SandboxError {
@@ -33,7 +33,7 @@ pub(crate) struct SandboxError {
 }
 
 impl SandboxError {
-    /// For `map_err`.
+    /// Returns a function for `map_err`.
     fn at<E: ToString>(what: &'static str) -> impl FnOnce(E) -> Self {
         move |why| Self {
             what,
@@ -42,7 +42,7 @@ impl SandboxError {
     }
 }
 
-/// Contains this process, which must have one thread, to the mirror. Gives what the kernel cannot enforce, if anything.
+/// Contains this process, which must have one thread, to the mirror. Returns what the kernel cannot enforce.
 ///
 /// # Errors
 /// [`SandboxError`].
@@ -53,12 +53,12 @@ pub(crate) fn enter(mirror: &Path) -> Result<Option<String>, SandboxError> {
     Ok(lacking)
 }
 
-/// What needs no kernel's support: no privileges to be had, an end with its parent, limits.
+/// Gives up the rights that any kernel lets a process give up: no new privileges, an end with its parent, limits.
 ///
 /// # Errors
 /// [`SandboxError`].
 pub(crate) fn bare() -> Result<(), SandboxError> {
-    // If the parent has died already, its end of the pipe is closed, and the first read ends us.
+    // If the parent has died already, its end of the pipe is closed, and the first read ends the worker.
     prctl::set_pdeathsig(Signal::SIGKILL).map_err(SandboxError::at("no end with the parent"))?;
     prctl::set_no_new_privs().map_err(SandboxError::at("new privileges cannot be ruled out"))?;
     prctl::set_dumpable(false).map_err(SandboxError::at("memory cannot be closed to others"))?;
