@@ -1,4 +1,4 @@
-//! One HTTP/1.1 connection over any stream: what the health probe and git over https have in common.
+//! One HTTP/1.1 connection over any stream, used by the health probe and by git over https.
 
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 /// The body of a request, held in memory.
 pub(crate) type RequestBody = Full<Bytes>;
 
-/// An open connection. Requests go out one after the other; dropping it closes the stream.
+/// An open HTTP connection. Requests go out one after the other; dropping the connection closes the stream.
 #[derive(Debug)]
 pub(crate) struct Connection {
     sender: SendRequest<RequestBody>,
@@ -18,7 +18,7 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// Speaks HTTP over `stream`, driven by a task of the runtime that this is called on.
+    /// Begins HTTP over `stream`, driven by a task of the tokio runtime that this function is called on.
     ///
     /// # Errors
     /// The stream is closed already.
@@ -28,7 +28,7 @@ impl Connection {
     {
         let (sender, driver) = http1::handshake(stream).await?;
         let driver = tokio::spawn(async move {
-            // What goes wrong on the connection, the request that waits for its answer reports.
+            // An error of the connection is reported by the request that waits for its answer.
             let _ = driver.with_upgrades().await;
         });
         Ok(Self { sender, driver })

@@ -1,4 +1,4 @@
-//! One app under its lock, with the real drivers: git, the restarter, this host.
+//! Runs one pass of one app under the app's lock, with the real drivers: git, the restarter, this host.
 
 use std::path::Path;
 
@@ -17,25 +17,25 @@ use crate::release::Layout;
 use crate::repository::Repository;
 use crate::state::{LockAttempt, State, StateDir, StateError};
 
-/// What came of it.
+/// The result of work that needs an app's lock.
 #[derive(Debug)]
 pub(crate) enum Pass<T> {
-    /// Another process is at work on this app.
+    /// Another process holds the app's lock.
     Busy,
-    /// It came to this.
+    /// The work was done, with this result.
     Completed(T),
 }
 
-/// Why nothing was done.
+/// Why a command did nothing.
 #[derive(Debug, Error)]
 pub(crate) enum Error {
     /// The pass itself failed.
     #[error(transparent)]
     Pass(#[from] PassError),
-    /// A step that only looks failed.
+    /// A step of a dry run failed.
     #[error(transparent)]
     Step(#[from] Failure),
-    /// There is nothing to go back to.
+    /// There is no release to go back to.
     #[error(transparent)]
     NoWayBack(#[from] NoWayBack),
     /// The host has no more descriptors or memory.
@@ -46,11 +46,11 @@ pub(crate) enum Error {
     State(#[from] StateError),
 }
 
-/// Changes an app's state under its lock. Nothing else is opened for that.
+/// Changes an app's state under the app's lock. No driver is opened for that. If `change` refuses with a sentence,
+/// that sentence is returned inside of the result, and nothing is written.
 ///
 /// # Errors
-/// The state cannot be locked, read or written. What `change` says as a sentence is handed on, and nothing is
-/// written then.
+/// The state cannot be locked, read or written.
 pub(crate) fn change<T>(
     app: &App,
     state: &Path,
@@ -69,7 +69,7 @@ pub(crate) fn change<T>(
     Ok(Pass::Completed(changed))
 }
 
-/// Takes the app's lock and does `work` with everything that a pass needs.
+/// Takes the app's lock and runs `work` with everything that a pass needs.
 fn with_lock<T>(
     app: &App,
     state: &Path,
@@ -104,10 +104,11 @@ fn with_drivers<T>(
     work(&mut deployment)
 }
 
-/// What a pass would do. Nothing is made or written; where there is no state yet, nobody else can be at work.
+/// Tells what a pass would do, without creating or writing a file: if the app has no lock file yet, no lock is
+/// needed, as no other process can be at work on the app.
 ///
 /// # Errors
-/// The forge or the restarter cannot be asked, or the state not be read.
+/// The forge or the restarter cannot be asked, or the state cannot be read.
 pub(crate) fn dry_run(app: &App, state: &Path) -> Result<Pass<DryRun>, Error> {
     let dir = StateDir::new(state, &app.name);
     let _lock = match dir.lock_if_there()? {
@@ -118,10 +119,10 @@ pub(crate) fn dry_run(app: &App, state: &Path) -> Result<Pass<DryRun>, Error> {
     foreseen.map(Pass::Completed)
 }
 
-/// One pass.
+/// Runs one pass.
 ///
 /// # Errors
-/// Nothing was attempted; what serves is untouched.
+/// No attempt was made; the live release is untouched.
 pub(crate) fn pass(
     app: &App,
     state: &Path,
@@ -137,10 +138,10 @@ pub(crate) fn pass(
     })
 }
 
-/// Back to an earlier release.
+/// Rolls back to an earlier release.
 ///
 /// # Errors
-/// There is none, or nothing was attempted; what serves is untouched.
+/// There is no earlier release, or no attempt was made; the live release is untouched.
 pub(crate) fn rollback(
     app: &App,
     state: &Path,

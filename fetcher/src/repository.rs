@@ -1,7 +1,7 @@
-//! Git behind the pipeline's [`Source`]: a remote repository and our mirror of it.
+//! Implements the pipeline's [`Source`] with git: a remote repository and its mirror.
 //!
-//! Whatever touches foreign data in C runs in a process of its own ([`crate::worker`]); here is what
-//! asks that process, and proves what it says.
+//! All C code that touches data from outside runs in a process of its own, the worker ([`crate::worker`]); this
+//! module asks the worker, and proves its answers.
 
 mod fault;
 mod fetched;
@@ -44,7 +44,7 @@ pub(crate) struct Repository {
 }
 
 impl Repository {
-    /// The repository of `app`, mirrored at `mirror`. Nothing is opened yet.
+    /// Returns the repository of `app`, mirrored at `mirror`. No connection or file is opened yet.
     #[must_use]
     pub(crate) fn new(app: &App, mirror: PathBuf) -> Self {
         Self {
@@ -64,15 +64,15 @@ impl Repository {
         }
     }
 
-    /// With another program as the worker.
+    /// Replaces the worker's program.
     #[cfg(test)]
     pub(crate) fn with_worker(mut self, program: PathBuf) -> Self {
         self.worker = program;
         self
     }
 
-    /// A worker that has the mirror open; a damaged mirror is set aside and begun again, the releases are not
-    /// touched.
+    /// Starts a worker that has the mirror open. A damaged mirror is set aside and a new one made; the releases are
+    /// not touched.
     fn open(&self) -> Result<Client, WorkerError> {
         mirror::provide(&self.mirror)?;
         let worker = match Client::start(&self.worker, &self.mirror) {
@@ -101,7 +101,7 @@ impl Repository {
     }
 }
 
-/// Says once what the kernel cannot enforce.
+/// Prints, once for each run of pp-fetcher, which parts of the containment the kernel cannot enforce.
 fn say_what_is_lacking(worker: &Client) {
     static ONCE: Once = Once::new();
     if let Some(lacking) = worker.lacking() {
@@ -109,7 +109,7 @@ fn say_what_is_lacking(worker: &Client) {
     }
 }
 
-/// How a server is asked as `ssh` and `https` say, at the cost that `fetch` allows.
+/// Returns the options for asking a server: `ssh` and `https` as configured, and the limits of `fetch`.
 fn remote_options(ssh: &Ssh, https: &HttpsOptions, fetch: &Fetch) -> RemoteOptions {
     RemoteOptions {
         ssh: ssh_options(ssh),
@@ -120,7 +120,7 @@ fn remote_options(ssh: &Ssh, https: &HttpsOptions, fetch: &Fetch) -> RemoteOptio
     }
 }
 
-/// How ssh is run as `ssh` says.
+/// Returns the options for running ssh, from the configuration.
 #[must_use]
 pub(crate) fn ssh_options(ssh: &Ssh) -> SshOptions {
     SshOptions {

@@ -1,32 +1,32 @@
-//! Commits and annotated tags, read from their bytes.
+//! Parsers of commits and annotated tags.
 
 use super::id::{Kind, ObjectId};
 
-/// What a commit says.
+/// The parts of a commit that the project uses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Commit<'a> {
-    /// Its files.
+    /// The commit's tree.
     pub tree: ObjectId,
-    /// The commits before it.
+    /// The commit's parents.
     pub parents: Vec<ObjectId>,
-    /// Its author's name, as it stands there.
+    /// The author's name, its bytes unchanged.
     pub author: &'a [u8],
-    /// The first paragraph of its message, as it stands there.
+    /// The first paragraph of the message, its bytes unchanged.
     pub subject: &'a [u8],
 }
 
-/// What an annotated tag says.
+/// The parts of an annotated tag that the project uses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tag<'a> {
-    /// What it stands for.
+    /// The object that the tag points to.
     pub target: ObjectId,
-    /// What that is.
+    /// The kind of that object.
     pub kind: Kind,
-    /// Its own name.
+    /// The tag's own name.
     pub name: &'a [u8],
 }
 
-/// Reads a commit; none if it is none.
+/// Parses a commit; `None` if the bytes are not a commit.
 #[must_use]
 pub fn commit(raw: &[u8]) -> Option<Commit<'_>> {
     let (tree, mut rest) = header(raw, b"tree ")?;
@@ -36,7 +36,7 @@ pub fn commit(raw: &[u8]) -> Option<Commit<'_>> {
         parents.push(ObjectId::from_hex(parent)?);
         rest = after;
     }
-    // What is no name, or is not there, is nobody's business but the author's.
+    // A missing or malformed author is no error: only the author is concerned.
     let (author, rest) = header(rest, b"author ").unwrap_or((b"", rest));
     let end = author.iter().position(|&b| b == b'<');
     let author = author.get(..end.unwrap_or(author.len()))?;
@@ -48,7 +48,7 @@ pub fn commit(raw: &[u8]) -> Option<Commit<'_>> {
     })
 }
 
-/// Reads a tag; none if it is none.
+/// Parses an annotated tag; `None` if the bytes are not a tag.
 #[must_use]
 pub fn tag(raw: &[u8]) -> Option<Tag<'_>> {
     let (target, rest) = header(raw, b"object ")?;
@@ -62,14 +62,14 @@ pub fn tag(raw: &[u8]) -> Option<Tag<'_>> {
     })
 }
 
-/// The first line's value, if it is this header's, and what comes after the line.
+/// Returns the value of the first line, if the line is this header, and the text after the line.
 fn header<'a>(text: &'a [u8], name: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
     let text = text.strip_prefix(name)?;
     let end = text.iter().position(|&b| b == b'\n')?;
     Some((text.get(..end)?, text.get(end + 1..)?))
 }
 
-/// What stands after the first empty line.
+/// Returns the text after the first empty line.
 fn message(headers: &[u8]) -> &[u8] {
     if let Some(message) = headers.strip_prefix(b"\n") {
         return message;

@@ -1,4 +1,4 @@
-//! The name of an object: the SHA-1 of its kind, its length and its content.
+//! The id of an object: the SHA-1 of its kind, its length and its content.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,12 +6,12 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use sha1_checked::{Digest, Sha1};
 
-/// The name of a git object: a SHA-1, written as forty lower-case hexadecimal digits.
+/// The id of a git object: a SHA-1, written as forty lower-case hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ObjectId([u8; ObjectId::LENGTH]);
 
-/// What an object is.
+/// The kind of a git object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Kind {
     /// The content of a file, or the target of a symbolic link.
@@ -25,7 +25,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// The word git uses.
+    /// Returns git's word for the kind.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -41,16 +41,16 @@ impl ObjectId {
     /// The length of an id in bytes.
     pub const LENGTH: usize = 20;
 
-    /// Digits that are shown of an id: enough to be unique in any repository people deploy.
+    /// The number of an id's digits that are shown: enough to be unique in any repository people deploy.
     const SHORT: usize = 12;
 
-    /// The id made of these bytes; none if there are more or fewer than twenty.
+    /// Returns the id with these bytes; `None` if there are more or fewer than twenty.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         bytes.try_into().ok().map(Self)
     }
 
-    /// The id that these forty lower-case digits are.
+    /// Parses an id from forty lower-case hexadecimal digits.
     ///
     /// # Errors
     /// A sentence that says what an id looks like.
@@ -59,7 +59,7 @@ impl ObjectId {
             .ok_or_else(|| "a revision is 40 hexadecimal digits".to_owned())
     }
 
-    /// As [`Self::parse`], from bytes that need not be text.
+    /// Parses an id as [`Self::parse`] does, from bytes that need not be text.
     #[must_use]
     pub fn from_hex(hex: &[u8]) -> Option<Self> {
         if hex.len() != 2 * Self::LENGTH {
@@ -73,13 +73,13 @@ impl ObjectId {
         Some(Self(bytes))
     }
 
-    /// The bytes of the id.
+    /// Returns the twenty bytes of the id.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 
-    /// The first twelve digits, as people are shown them.
+    /// Returns the first twelve digits, which is how people are shown an id.
     #[must_use]
     pub fn short(&self) -> String {
         let mut digits = self.to_string();
@@ -87,8 +87,8 @@ impl ObjectId {
         digits
     }
 
-    /// The id of this object; none if the content is one of the known attacks on SHA-1, by which two
-    /// objects can share a name.
+    /// Returns the id of the object of this kind and content; `None` if the content is one of the known attacks on
+    /// SHA-1, by which two objects can have the same id.
     #[must_use]
     pub fn of(kind: Kind, content: &[u8]) -> Option<Self> {
         let mut hasher = Hasher::new(kind, content.len() as u64);
@@ -96,22 +96,22 @@ impl ObjectId {
         hasher.finish()
     }
 
-    /// Whether `content` is the object of this name.
+    /// Returns whether `content` is that of the object with this id.
     #[must_use]
     pub fn names(&self, kind: Kind, content: &[u8]) -> bool {
         Self::of(kind, content).is_some_and(|id| id == *self)
     }
 }
 
-/// Finds the id of an object whose content comes in pieces.
+/// Computes the id of an object whose content comes in pieces.
 pub struct Hasher {
     hash: Sha1,
-    /// Bytes that are still to come.
+    /// Bytes that are still to come; `None` after more bytes than announced.
     left: Option<u64>,
 }
 
 impl Hasher {
-    /// For an object that is `length` bytes long.
+    /// Starts the hash of an object that is `length` bytes long.
     #[must_use]
     pub fn new(kind: Kind, length: u64) -> Self {
         let mut hash = Sha1::builder().safe_hash(false).build();
@@ -122,7 +122,7 @@ impl Hasher {
         }
     }
 
-    /// Takes the next piece of the content.
+    /// Adds the next piece of the content.
     pub fn update(&mut self, piece: &[u8]) {
         self.left = self
             .left
@@ -130,7 +130,7 @@ impl Hasher {
         self.hash.update(piece);
     }
 
-    /// The id; none if the content was longer or shorter than was said, or is a known attack on SHA-1.
+    /// Returns the id; `None` if the content was longer or shorter than announced, or is a known attack on SHA-1.
     #[must_use]
     pub fn finish(self) -> Option<ObjectId> {
         let result = self.hash.try_finalize();

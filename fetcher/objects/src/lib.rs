@@ -1,7 +1,7 @@
-//! Git objects, proven by their names, in safe Rust: what `pp-fetcher` and its git worker share.
+//! Git objects, proven by their ids, in safe Rust: the crate that `pp-fetcher` and the git worker share.
 //!
-//! The process that unpacks foreign data (`pp-git-worker`) is not believed. What that process hands
-//! over is hashed by the parent and taken only if it is what its name says:
+//! The process that unpacks data from outside (`pp-git-worker`, the worker) is not trusted. Each object that it hands
+//! over is hashed by its parent, `pp-fetcher`, and taken only if the hash is the object's id:
 //!
 //! ```text
 //!  the forge's listing ──▶ id of the tag ──▶ tag ──▶ id of the commit ──▶ commit ─┬▶ signature, author
@@ -9,9 +9,9 @@
 //!                                                                                 └▶ id of the tree ──▶ trees ──▶ files on disk
 //! ```
 //!
-//! - [`id`]: the name of an object, and hashing content to find it.
-//! - [`commit`]: commits and tags read. [`tree`]: trees read.
-//! - [`protocol`]: the messages between the parent and the worker.
+//! - [`id`]: the id of an object, and the hash of content to compute it.
+//! - [`commit`]: parsers of commits and tags. [`tree`]: the parser of trees.
+//! - [`protocol`]: the messages between `pp-fetcher` and the worker.
 
 pub mod commit;
 pub mod id;

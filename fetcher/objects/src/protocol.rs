@@ -1,9 +1,9 @@
-//! The messages between `pp-fetcher` and its git worker: frames over the worker's standard input and
-//! output.
+//! The messages between `pp-fetcher` and the git worker, `pp-git-worker`: frames over the worker's standard
+//! input and output.
 //!
-//! A frame is a kind (one byte), a length (four bytes, big-endian) and that many bytes. Requests,
-//! answers and progress are JSON; packs, lists and objects are bytes as they are. Every length is checked
-//! before anything is kept.
+//! A frame is a kind (one byte), a length (four bytes, big-endian) and as many bytes of content as the length
+//! says. Requests, answers and progress are JSON; packs, lists of ids and objects are raw bytes. The length of a
+//! frame is checked against the limit of its kind before any of its content is stored.
 
 use std::io::{self, Read};
 
@@ -11,37 +11,37 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Kind as ObjectKind, ObjectId};
 
-/// The version of these messages. Both programs come in one package; a service that has not been started
-/// again since an upgrade finds another worker than its own.
+/// The version of these messages. `pp-fetcher` and the worker come in one package; a service that was not
+/// restarted after an upgrade finds a worker of another version than its own.
 pub const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "/2");
 
-/// Most bytes of JSON in a frame.
+/// The most bytes of JSON in one frame.
 pub const MOST_JSON: usize = 64 * 1024;
 
-/// Most bytes of anything in a frame: a tree of two hundred thousand entries has fewer.
+/// The most bytes of content in one frame of any kind: a tree object with 200,000 entries has fewer.
 pub const MOST_BYTES: usize = 16 << 20;
 
-/// Length of what stands before the bytes of a frame.
+/// Length in bytes of a frame's head: one byte of kind, four of length.
 pub const HEAD: usize = 5;
 
-/// Most characters of the text of an error.
+/// The most characters of an error's text.
 pub const MOST_TEXT: usize = 8_000;
 
-/// Most bytes of an object in one frame: larger ones come in several.
+/// The most bytes of an object in one frame: a larger object is sent in several pieces.
 pub const PIECE: usize = 128 * 1024;
 
-/// What is in a frame.
+/// The kind of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// A request, or the answer to one.
+    /// A request, or the answer to a request.
     Json,
-    /// How far the worker has come.
+    /// How far the worker has got with a pack: see [`Progress`].
     Progress,
-    /// A piece of a pack, or a list of ids. An empty one ends a pack.
+    /// A piece of a pack, a list of ids, or other bytes that a request asks for. An empty frame ends a pack.
     Bytes,
-    /// The pack does not go on.
+    /// Sent by `pp-fetcher`: the rest of the pack will not follow.
     BrokenOff,
-    /// A piece of one of several objects: see [`Piece`].
+    /// A piece of one of the objects that a request asks for: see [`Piece`].
     Piece,
 }
 
@@ -75,93 +75,94 @@ impl Kind {
     }
 }
 
-/// What the parent asks of the worker.
+/// A request of `pp-fetcher` to the worker.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Request {
-    /// What to tell the server is in the mirror already, if this object is to be fetched and kept under
-    /// that name.
+    /// Asks which commits `pp-fetcher` may name to the server as already in the mirror, when this object is to
+    /// be fetched and pinned under this name.
     Haves(ObjectId, String),
-    /// Take the pack whose pieces follow, and which is to bring this object; the server's own history
-    /// ends at these commits.
+    /// Asks the worker to take the pack whose pieces follow, and which must bring this object; these commits
+    /// are the ones at which the server's own history ends.
     Receive(ObjectId, Vec<ObjectId>),
-    /// Keep this object, just fetched, under that name, and say which commit it stands for.
+    /// Asks the worker to pin this object, just fetched, under this name, and to name the commit that it is or tags.
     KeepAs(ObjectId, String),
-    /// The content of the objects whose ids follow in a frame, all of this kind, in [`Piece`]s.
+    /// Asks for the content of the objects whose ids follow in a frame, all of this kind; sent as [`Piece`]s.
     Objects(ObjectKind),
-    /// The sizes of the blobs whose ids follow in a frame: eight bytes each, little-endian.
+    /// Asks for the sizes of the blobs whose ids follow in a frame: eight bytes each, little-endian.
     Sizes,
-    /// The commits from the second back to the first, if the first is among its ancestors.
+    /// Asks for the commits from the second back to the first, if the first is an ancestor of the second.
     Chain(ObjectId, ObjectId),
-    /// This revision is live: pin it, and tidy the mirror if there are many packs.
+    /// Says that this revision is live: the worker pins it, and repacks the mirror if it has many packs.
     Keep(ObjectId),
 }
 
-/// What the worker answers. Nothing of it is believed.
+/// An answer of the worker. `pp-fetcher` trusts none of it: every answer is bounded, checked or proven.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Answer {
     /// The worker is contained and has opened the mirror.
     Ready {
         /// [`VERSION`] of the worker.
         version: String,
-        /// What of the containment the kernel could not enforce.
+        /// Which parts of the containment the kernel could not enforce; nothing if it enforces all of them.
         lacking: Option<String>,
     },
     /// The object is in the mirror already.
     Here,
-    /// The object is not in the mirror; these commits are, with a history that ends at those.
+    /// The object is not in the mirror. The first list has commits that are, with their history; the second
+    /// has the commits at which that history ends.
     Haves(Vec<ObjectId>, Vec<ObjectId>),
-    /// The pack was taken: how many objects it had.
+    /// The pack was taken into the mirror; it had this many objects.
     Received(u64),
-    /// The commit.
+    /// The commit that was asked for.
     Commit(ObjectId),
-    /// Done; the bytes or pieces that were asked for stand before it.
+    /// The request is done; the bytes or pieces that it asked for were sent before this answer.
     Done,
-    /// The request could not be carried out: what kind of reason, the reason in words, and the number of the
-    /// kernel's error where that is the reason.
+    /// The request could not be carried out: the kind of reason, the reason in words, and the kernel's error
+    /// number if the kernel gave the reason.
     Failed(FailureKind, String, Option<i32>),
 }
 
-/// Why a request could not be carried out.
+/// Why the worker could not carry out a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FailureKind {
-    /// The mirror is damaged: it may be set aside and begun anew.
+    /// The mirror is damaged: `pp-fetcher` may set it aside and start a new one.
     Broken,
     /// The pack is refused.
     Pack,
-    /// What was fetched is no commit, but something of this kind.
+    /// The fetched object is not a commit; the text of the answer names its kind.
     NoCommit,
-    /// Anything else.
+    /// Any other reason.
     Other,
 }
 
-/// How far the worker has come with a pack.
+/// How far the worker has got with indexing a pack.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct Progress {
-    /// Bytes of the pack.
+    /// Bytes of the pack read so far.
     pub bytes: u64,
-    /// Objects indexed.
+    /// Objects indexed so far.
     pub done: u64,
-    /// Of how many.
+    /// Objects in the whole pack.
     pub of: u64,
 }
 
-/// A piece of an object: which of the objects asked for, whether the piece is its last, and the bytes.
-/// Pieces of one object come in order, those of several mixed.
+/// A piece of an object: the place of the object in the list of ids, whether this piece is the object's last,
+/// and the bytes. The pieces of one object come in order; the pieces of several objects may be mixed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Piece<'a> {
-    /// Place of the object in the list that was asked for.
+    /// Place of the object in the list of ids that the request carried.
     pub index: usize,
-    /// Whether the object ends with it.
+    /// Whether this piece is the last of the object.
     pub last: bool,
-    /// The bytes.
+    /// The object's bytes in this piece.
     pub bytes: &'a [u8],
 }
 
 impl<'a> Piece<'a> {
-    /// Bytes before the object's own.
+    /// Bytes of the piece's own head: four of `index`, one of `last`.
     const HEAD: usize = 5;
 
-    /// Reads the content of a frame; none if it is too short to be one.
+    /// Reads a piece from the content of a frame; `None` if the content is shorter than a piece's head.
     #[must_use]
     pub fn read(content: &'a [u8]) -> Option<Self> {
         let (&[a, b, c, d, last], bytes) = content.split_first_chunk()?;
@@ -172,7 +173,7 @@ impl<'a> Piece<'a> {
         })
     }
 
-    /// Adds the piece as a frame.
+    /// Appends the piece to `to` as a frame.
     pub fn write(&self, to: &mut Vec<u8>) {
         let index = u32::try_from(self.index).unwrap_or(u32::MAX);
         head(Kind::Piece, Self::HEAD + self.bytes.len(), to);
@@ -184,11 +185,11 @@ impl<'a> Piece<'a> {
 
 fn head(kind: Kind, length: usize, to: &mut Vec<u8>) {
     to.push(kind.code());
-    // Nobody hands over more than the limit, which is far below what four bytes hold.
+    // No caller hands over more than the limit of the kind, which is far below what four bytes can hold.
     to.extend(u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes());
 }
 
-/// Puts a frame together.
+/// Returns a frame of this kind with this content.
 #[must_use]
 pub fn frame(kind: Kind, bytes: &[u8]) -> Vec<u8> {
     let mut frame = Vec::with_capacity(HEAD + bytes.len());
@@ -197,10 +198,10 @@ pub fn frame(kind: Kind, bytes: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// A frame of JSON.
+/// Returns a frame whose content is `value` as JSON.
 ///
 /// # Errors
-/// The text is longer than allowed.
+/// The JSON is longer than the limit of `kind`.
 pub fn json(kind: Kind, value: &impl Serialize) -> io::Result<Vec<u8>> {
     let text = serde_json::to_vec(value)?;
     if text.len() > kind.limit() {
@@ -209,24 +210,24 @@ pub fn json(kind: Kind, value: &impl Serialize) -> io::Result<Vec<u8>> {
     Ok(frame(kind, &text))
 }
 
-/// A frame with a list of ids.
+/// Returns a frame with a list of ids.
 #[must_use]
 pub fn ids(ids: &[ObjectId]) -> Vec<u8> {
     let bytes: Vec<u8> = ids.iter().flat_map(ObjectId::as_bytes).copied().collect();
     frame(Kind::Bytes, &bytes)
 }
 
-/// The ids of such a list.
+/// Reads the ids from the content of a frame that [`ids`] has made.
 pub fn read_ids(bytes: &[u8]) -> impl Iterator<Item = ObjectId> + '_ {
     bytes
         .chunks_exact(ObjectId::LENGTH)
         .filter_map(ObjectId::from_bytes)
 }
 
-/// What the head of a frame says: its kind and its length.
+/// Reads the head of a frame: its kind and the length of its content.
 ///
 /// # Errors
-/// No such kind, or a length that is not allowed.
+/// The kind is unknown, or the length is above the limit of the kind.
 pub fn read_head(head: [u8; HEAD]) -> io::Result<(Kind, usize)> {
     let [code, length @ ..] = head;
     let kind = Kind::ALL.into_iter().find(|kind| kind.code() == code);
@@ -238,10 +239,10 @@ pub fn read_head(head: [u8; HEAD]) -> io::Result<(Kind, usize)> {
     Ok((kind, length))
 }
 
-/// Reads a frame into `into`; none at the end of the stream.
+/// Reads a frame, its content into `into`; `None` at the end of the stream.
 ///
 /// # Errors
-/// The stream ends within the frame, or holds something else.
+/// The stream ends within a frame, or holds bytes that are no frame.
 pub fn read(from: &mut impl Read, into: &mut Vec<u8>) -> io::Result<Option<Kind>> {
     let mut first = [0; HEAD];
     if from.read(first.get_mut(..1).unwrap_or_default())? == 0 {

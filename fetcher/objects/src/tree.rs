@@ -1,15 +1,15 @@
-//! Trees, read from their bytes.
+//! The parser of trees.
 
 use super::id::ObjectId;
 
-/// One name in a directory.
+/// One entry of a tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// What it is, and whether it may be executed.
+    /// The entry's kind and permissions.
     pub mode: u32,
-    /// Its name.
+    /// The entry's name.
     pub name: Vec<u8>,
-    /// Its content.
+    /// The id of the entry's object.
     pub id: ObjectId,
 }
 
@@ -22,18 +22,18 @@ pub const FILE: u32 = 0o100_000;
 /// [`Entry::kind`] of a symbolic link.
 pub const LINK: u32 = 0o120_000;
 
-/// [`Entry::kind`] of a submodule: it stands for a commit of another repository.
+/// [`Entry::kind`] of a submodule: its id is a commit of another repository.
 pub const GITLINK: u32 = 0o160_000;
 
 impl Entry {
-    /// What it is: the mode without the permissions.
+    /// Returns the kind of the entry: the mode without the permissions.
     #[must_use]
     pub fn kind(&self) -> u32 {
         self.mode & 0o170_000
     }
 }
 
-/// Reads a tree; none if it is none.
+/// Parses a tree; `None` if the bytes are not a tree.
 #[must_use]
 pub fn tree(raw: &[u8]) -> Option<Vec<Entry>> {
     let mut entries = Vec::new();

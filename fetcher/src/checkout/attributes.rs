@@ -1,9 +1,9 @@
-//! Files that a tree asks git to filter on checkout: what would be deployed is then not what a clone
-//! gives (git-crypt, mostly). Nothing is filtered here, so such a tree is refused, unless the
-//! administrator says otherwise.
+//! Refuses trees with files that git would filter on checkout: the deployed files would differ from those of
+//! a clone (git-crypt, mostly). pp-fetcher applies no filter, so such a tree is refused, unless the
+//! administrator has made an exception.
 //!
-//! What a filter's name means is in git's configuration, which no server of ours has; `lfs` is told by
-//! the content of each file instead, as a file that was committed without it needs none.
+//! git's configuration says what a filter's name means, and a server has no such configuration. `lfs` is
+//! recognised by the content of each file instead, as a file that was committed without `lfs` needs no filter.
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -20,17 +20,17 @@ use super::plan::PlannedFile;
 use crate::config::tree::TreeRules;
 use crate::worker::Objects;
 
-/// The file's name in every directory.
+/// The name of the file of attributes, in every directory.
 const FILE_NAME: &str = ".gitattributes";
 
-/// Most bytes of such files that one tree may have: each file is held against each pattern in them. A
-/// line for each of ten thousand files takes less.
+/// The most bytes of `.gitattributes` files in one tree: each file is compared with each pattern in them. A
+/// line for each of ten thousand files takes fewer bytes.
 const MOST: usize = 1 << 20;
 
-/// Stands for the top of the tree; nothing is opened there.
+/// A path that stands for the top of the tree; no file is opened there.
 const TOP: &str = "/tree";
 
-/// Refuses a tree with a file that asks for a filter, unless `rules` take that file as it is.
+/// Refuses a tree with a file for which a filter is asked, unless `rules` take that file unfiltered.
 pub(super) fn check(
     planned: &[PlannedFile],
     rules: &TreeRules,
@@ -43,7 +43,7 @@ pub(super) fn check(
     }
     let ids: Vec<_> = found.iter().map(|file| file.id).collect();
     let contents = objects.read(Kind::Blob, &ids)?;
-    // Most say something of line ends alone. Where one asks for a filter, another may do so by a macro.
+    // Most files are about line ends alone. If one asks for a filter, another may do so through a macro.
     let asks = |content: &Vec<u8>| content.windows(6).any(|word| word == b"filter");
     if !contents.iter().any(asks) {
         return Ok(());
@@ -51,7 +51,7 @@ pub(super) fn check(
     let directory = |file: &PlannedFile| file.path.parent().unwrap_or(Path::new("")).to_owned();
     let directories = found.iter().map(|file| directory(file));
     let mut files: Vec<(PathBuf, Vec<u8>)> = directories.zip(contents).collect();
-    // Of two files the one that lies deeper has the last word.
+    // The file of a deeper directory overrides the files above it.
     files.sort_by_key(|(path, _)| path.components().count());
     let filters = Filters::read(&files).map_err(|source| CheckoutError::Io {
         what: "read the .gitattributes files of",
@@ -71,7 +71,7 @@ pub(super) fn check(
     Ok(())
 }
 
-/// The filters that all files of attributes ask for.
+/// The filters that all `.gitattributes` files of a tree ask for.
 struct Filters {
     search: Search,
     names: MetadataCollection,
@@ -82,7 +82,7 @@ impl Filters {
         let (mut search, mut names) = (Search::default(), MetadataCollection::default());
         for (directory, content) in files {
             let source = Path::new(TOP).join(directory).join(FILE_NAME);
-            // As in git, macros are for the file at the top alone.
+            // As in git, macros are allowed only in the file at the top.
             let macros = directory.as_os_str().is_empty();
             search.add_patterns_buffer(
                 content,
@@ -95,7 +95,7 @@ impl Filters {
         Ok(Self { search, names })
     }
 
-    /// The filter of the file at `path`, if there is one.
+    /// Returns the name of the filter for the file at `path`, if there is one.
     fn of(&self, path: &[u8]) -> Option<String> {
         let mut outcome = Outcome::default();
         outcome.initialize_with_selection(&self.names, ["filter"]);

@@ -1,4 +1,4 @@
-//! One new file: made, filled with what is hashed on its way, and given its mode.
+//! A new file of a release: created, filled with bytes that are hashed on their way, and given its mode.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -17,14 +17,14 @@ use super::error::{CheckoutError, Refusal, io_at};
 use super::plan::{PlannedFile, refused};
 use crate::worker::{ObjectPiece, WorkerError};
 
-/// What a Git LFS pointer begins with, and what its second line is. It is shorter than 1 KiB.
+/// The beginning of a Git LFS pointer, the beginning of its second line, and the size below which a pointer stays.
 const LFS: (&[u8], &[u8], u64) = (
     b"version https://git-lfs.github.com/spec/",
     b"\noid sha256:",
     1024,
 );
 
-/// Where to write, and what it may cost.
+/// The directory to write into, and the limits of the checkout.
 #[derive(Clone, Copy)]
 pub(super) struct Target<'a> {
     pub(super) root: &'a File,
@@ -41,7 +41,7 @@ pub(super) struct NewFile<'a> {
 }
 
 impl<'a> NewFile<'a> {
-    /// Makes the file, which must not be there.
+    /// Creates the file, which must not exist.
     pub(super) fn create(
         planned: &'a PlannedFile,
         target: Target<'a>,
@@ -62,7 +62,7 @@ impl<'a> NewFile<'a> {
         io_at("write", &self.target.into.join(&self.planned.path))(error.into())
     }
 
-    /// Refuses a Git LFS pointer. `content` is the whole of a file that is small enough to be one.
+    /// Refuses a Git LFS pointer. If the file is small enough to be a pointer, `content` is the whole file.
     pub(super) fn check_pointer(&self, content: &[u8]) -> Result<(), CheckoutError> {
         let pointer = self.planned.size < LFS.2
             && content.starts_with(LFS.0)
@@ -74,7 +74,7 @@ impl<'a> NewFile<'a> {
         Ok(())
     }
 
-    /// Gives the file its mode, which is not left to the umask: the group must be able to write.
+    /// Gives the file its mode, which must not depend on the umask: the group must be able to write.
     pub(super) fn finish(self) -> Result<(), CheckoutError> {
         let made = fstat(&self.file).map_err(|e| self.failed(e))?;
         let mode = mode(self.planned);
@@ -84,7 +84,7 @@ impl<'a> NewFile<'a> {
         Ok(())
     }
 
-    /// Takes the file away again.
+    /// Removes the file again.
     pub(super) fn remove(self) -> Result<(), CheckoutError> {
         let Target { root, .. } = self.target;
         let removed = unlinkat(root, &self.planned.path, UnlinkatFlags::NoRemoveDir);
@@ -112,7 +112,7 @@ impl<'a> Incoming<'a> {
         }
     }
 
-    /// Hashes and writes a piece; whether its file is whole now.
+    /// Hashes and writes a piece; returns whether its file is now complete.
     pub(super) fn take(&mut self, piece: ObjectPiece) -> Result<bool, CheckoutError> {
         let ObjectPiece { index, last, bytes } = piece;
         let (mut new, mut hasher) = match self.open.remove(&index) {
@@ -133,7 +133,7 @@ impl<'a> Incoming<'a> {
         Ok(true)
     }
 
-    /// Makes the file of a first piece.
+    /// Creates the file that a first piece belongs to.
     fn begin(&self, index: usize, bytes: &[u8]) -> Result<(NewFile<'a>, Hasher), CheckoutError> {
         let planned = self.wanted.get(index).copied();
         let planned = planned.ok_or_else(|| WorkerError::Forged {
@@ -144,7 +144,7 @@ impl<'a> Incoming<'a> {
         Ok((new, Hasher::new(Kind::Blob, planned.size)))
     }
 
-    /// Whether every file that was begun is whole.
+    /// Checks that every file that was begun is complete.
     pub(super) fn check_whole(&self) -> Result<(), CheckoutError> {
         match self.open.values().next() {
             None => Ok(()),

@@ -1,12 +1,12 @@
-//! Where a symbolic link may lead: nowhere but into its own release.
+//! Checks the targets of symbolic links: a link may only lead into its own release.
 
 use super::error::Refusal;
 use super::name;
 
-/// Longest target in bytes (`PATH_MAX` with its NUL).
+/// Size limit of a link's target in bytes (`PATH_MAX` with its NUL).
 pub(crate) const LONGEST: u64 = 4095;
 
-/// Checks the target of a link that may lead anywhere: that it is one at all.
+/// Checks the target of a link that may lead anywhere: it must be a possible target of a link.
 ///
 /// # Errors
 /// [`Refusal::Link`] with the target.
@@ -21,9 +21,9 @@ pub(crate) fn check_free(target: &[u8]) -> Result<(), Refusal> {
 
 /// Checks the target of a link that lies `depth` directories below the release.
 ///
-/// `..` may stand at the beginning only. There it leads through the directories the link lies in,
-/// which are real ones; after another name it might lead out of what a second link points to. So
-/// no chain of links that each pass this test leaves the release.
+/// `..` may stand at the beginning only. There it leads through the directories that the link lies in,
+/// which are no links; after another name, `..` might lead out of the directory that a second link points to.
+/// So no chain of links that each pass this check leaves the release.
 ///
 /// # Errors
 /// [`Refusal::Link`] with the target.

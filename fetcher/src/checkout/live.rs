@@ -1,20 +1,20 @@
-//! Files taken over from the live release instead of being asked of the worker:
-//! quicker (`tests/bench/results/checkout.md`), and proved by their content.
+//! Copies files from the live release in place of asking the worker for them: copying is quicker
+//! (`tests/bench/results/checkout.md`), and each copy is proved by the hash of its content.
 //!
-//! Nothing about the live release is believed, neither its names nor its time stamps. A release is
-//! the app's to write in, a mapping that writes shows in no time stamp until the kernel gets round
-//! to it, and two writes within one tick of the clock show as one. So there is no record of what was
-//! deployed to compare with; the record is the tree. The bytes that are written into the new release
+//! Nothing in the live release is trusted, neither its names nor its time stamps. The app may write into its
+//! release, a write through a memory mapping shows in no time stamp until the kernel gets round
+//! to it, and two writes within one tick of the clock have the same time stamp. So no record of the deployed
+//! files is compared with; the commit's tree is the record. The bytes that are written into the new release
 //! are hashed on their way, as git hashes a file, and count only if the hash is the one that the
-//! commit's tree names for this path. Otherwise the file is written again from what the worker hands over.
-//! A file that was changed in place, or is being changed meanwhile, cannot get through.
+//! commit's tree names for this path. Otherwise the file is written again from the object that the worker hands
+//! over. A file that was changed in place, or is being changed meanwhile, cannot get into the new release.
 //!
-//! SHA-1 is enough for that: the content that the tree names was hashed with the detection of known attacks
-//! when it first came from the worker, and who wants to write another file with the hash of a given one needs
+//! SHA-1 is enough for this check: the content that the tree names was hashed with the detection of known attacks
+//! when it first came from the worker, and an attacker who wants another file with the hash of a given file needs
 //! a second preimage, which nobody has found.
 //!
-//! The path is opened below the release without following a link and without leaving its file
-//! system (`openat2`), and never waits for a FIFO's other end. Kernels before 5.6 and sandboxes that
+//! A file's path is opened below the release without following a link and without leaving the release's file
+//! system (`openat2`), and opening never waits for a FIFO's other end. Kernels before 5.6 and sandboxes that
 //! do not know the call answer with an error, and then every file comes from the worker.
 
 use std::fs::File;
@@ -27,21 +27,21 @@ use sha1::{Digest, Sha1};
 
 use super::plan::PlannedFile;
 
-/// Bytes that are read, hashed and written at a time: they stay in the processor's cache.
+/// The number of bytes that are read, hashed and written at a time: they stay in the processor's cache.
 const CHUNK: usize = 128 * 1024;
 
-/// The live release, open for reading.
+/// The live release's directory, open for reading.
 pub(super) struct Live(File);
 
 impl Live {
-    /// Opens the directory of a release; `None` if it is not one.
+    /// Opens the directory of a release; `None` if there is no such directory.
     pub(super) fn open(release: &Path) -> Option<Self> {
         let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let opened = open(release, flags, Mode::empty()).ok()?;
         Some(Self(File::from(opened)))
     }
 
-    /// The file of that path and size, if there is one.
+    /// Opens the regular file with the planned path and size, if the live release has one.
     fn open_file(&self, planned: &PlannedFile) -> Option<File> {
         let how = OpenHow::new()
             .flags(OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_NOCTTY)
@@ -56,7 +56,7 @@ impl Live {
     }
 }
 
-/// One thread's copying.
+/// Copies files for one thread.
 pub(super) struct Copier<'a> {
     live: &'a Live,
     buffer: Vec<u8>,
@@ -70,16 +70,16 @@ impl<'a> Copier<'a> {
         }
     }
 
-    /// The file of that path and size in the live release, if there is one.
+    /// Opens the regular file with the planned path and size in the live release, if there is one.
     pub(super) fn candidate(&self, planned: &PlannedFile) -> Option<File> {
         self.live.open_file(planned)
     }
 
-    /// Fills `to`, an empty file, from `candidate`, and gives the last [`CHUNK`] of the content, which is all of
-    /// a small file. `None` if the candidate has not this content.
+    /// Fills `to`, an empty file, from `candidate`, and returns the last [`CHUNK`] of the content, which for a small
+    /// file is the whole content. `None` if the candidate has another content than the planned file.
     ///
     /// # Errors
-    /// Those of `to`. What cannot be read is not there.
+    /// The errors of writing `to`. A candidate that cannot be read gives `None`.
     pub(super) fn copy(
         &mut self,
         mut candidate: File,
@@ -95,7 +95,7 @@ impl<'a> Copier<'a> {
             let Some(chunk) = self.buffer.get_mut(..last) else {
                 break;
             };
-            // Shorter than it was, or not readable: not what is wanted.
+            // The candidate is shorter than it was, or unreadable: it has not the planned content.
             if candidate.read_exact(chunk).is_err() {
                 break;
             }

@@ -1,29 +1,29 @@
-//! A commit's tree as files in a directory, written by us from proven objects (rule 27).
+//! Writes a commit's tree as files into a directory, from objects that are proven by their hashes (rule 27).
 //!
-//! Not libgit2's checkout: it makes setuid files, follows what it should refuse, and cannot be
-//! limited. libgit2 is in another process, which hands out objects by their ids ([`crate::worker`]) and sees
-//! no release. Here the whole tree is walked first (`plan`): names, kinds, sizes, depth, links, attributes.
-//! Only then something is written (`write`): directories, then files by several threads, links last, so that
-//! no path that is written to can lead through a link. Whatever is refused is named with its path, and
-//! nothing is left of a checkout that failed.
+//! This is not libgit2's checkout, which makes setuid files, follows what it should refuse, and cannot be
+//! limited. libgit2 runs in another process, the worker, which hands out objects by their ids ([`crate::worker`])
+//! and sees no release. Here the whole tree is walked first (`plan`): names, kinds, sizes, depth, links,
+//! attributes. Only then are files written (`write`): directories, then files by several threads, links last, so
+//! that no path that is written to can lead through a link. A refusal names the path of the refused entry, and a
+//! checkout that failed leaves no file behind.
 //!
-//! A file's content comes from the live release where it has the same path and provably the same
-//! content there (`live`), from the worker otherwise. Every file is a new one either way, and its bytes are
-//! hashed on their way to the disk: what was written is what the commit names, and nothing is read back.
+//! A file's content comes from the live release if the live release has provably the same content at the same
+//! path (`live`), and from the worker otherwise. In both cases a new file is made, and its bytes are hashed on
+//! their way to the disk: the written content is the content that the commit names, and no file is read back.
 //!
 //! # What is synced when
-//! Here: when the last link is there, the file system is synced once (`syncfs`), instead of every
-//! file for itself: for thousands of files that is one journal commit instead of thousands. The
-//! caller writes `REVISION` with an fsync of its own, renames the directory and syncs the parent
+//! A checkout syncs the file system once (`syncfs`), when the last link is written, instead of each file by
+//! itself: for thousands of files that is one journal commit instead of thousands. The caller then
+//! writes `REVISION` with an fsync of its own, renames the directory and syncs the parent
 //! ([`crate::deploy`]). After the build, before `current` is switched, the release's file system is
-//! synced again, for what the build has written ([`Layout::sync`](crate::release::Layout::sync)); then the link is
-//! renamed and its directory synced. The state and the history are fsynced each time they are
+//! synced again, for the files that the build has written ([`Layout::sync`](crate::release::Layout::sync)); then the
+//! link is renamed and its directory synced. The state and the history are fsynced each time they are
 //! written, the mirror's packs and refs before they get their names.
 //!
-//! So a power cut at any moment finds `current` at a release whose files are all there. It may lose
-//! an attempt that had not switched, which the next poll undoes and makes again, and the last
-//! lines of the build's log. What the app writes, and what a build writes to other file systems
-//! (collected static files, say), is for them to sync.
+//! So after a power cut at any moment, `current` leads to a release whose files are all there. A power cut may
+//! lose an attempt that had not switched, which the next poll undoes and makes again, and the last
+//! lines of the build's log. The app has to sync the files that it writes, and a build the files that it writes
+//! to other file systems (collected static files, say).
 
 mod attributes;
 pub(crate) mod error;
@@ -51,22 +51,22 @@ use error::io_at;
 use live::Live;
 pub(crate) use write::Progress;
 
-/// What a tree may cost.
+/// The limits for one tree, and the exceptions that the app's file makes.
 #[derive(Debug, Clone)]
 pub(crate) struct Budget {
-    /// Bytes of all files together.
+    /// The most bytes of all files together.
     pub bytes: u64,
-    /// Bytes of one file; a file is held in memory while it is written, one for each thread.
+    /// The most bytes of one file; each writing thread holds one file in memory at a time.
     pub file_bytes: u64,
-    /// Files, links and directories together.
+    /// The most files, links and directories together.
     pub entries: u64,
-    /// Directories above a file.
+    /// The most directories above a file.
     pub depth: usize,
-    /// From beginning to end, the sync not counted.
+    /// The longest time for the whole checkout without the sync.
     pub time: Duration,
-    /// Where a submodule may stand, its commit being in the mirror; a tree with any other is refused.
+    /// Paths at which a submodule may stand, its commit being in the mirror; any other submodule is refused.
     pub submodules: BTreeSet<PathBuf>,
-    /// What is an exception.
+    /// Which files are exceptions to the checks.
     pub rules: TreeRules,
 }
 
@@ -84,7 +84,7 @@ impl Default for Budget {
     }
 }
 
-/// What was written.
+/// Counts of what a checkout has written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct CheckedOut {
     /// Regular files.
@@ -102,12 +102,12 @@ pub(crate) struct CheckedOut {
 /// Writes the tree of `revision` into the empty directory `into`: files 0664 or 0775, directories
 /// 0775 with the setgid bit if `into` has it, whatever the umask.
 ///
-/// `live` is the directory of a release: what it already has is copied from there. Nothing in it is
-/// trusted, and nothing in it is an error.
+/// `live` is the directory of a release: files that it already has are copied from there. Its content is not
+/// trusted, and nothing that is wrong with it is an error.
 ///
 /// # Errors
-/// [`CheckoutError`]; `into` is then removed with what was written, unless it was not an empty
-/// directory in the first place.
+/// [`CheckoutError`]; `into` is then removed with all that was written into it, unless `into` was not an empty
+/// directory at the beginning.
 pub(crate) fn check_out(
     objects: &mut dyn Objects,
     revision: ObjectId,
@@ -136,13 +136,13 @@ pub(crate) fn check_out(
         })
     });
     if done.is_err() {
-        // The caller never looks into it; a leftover would be swept with the other `.new-…`.
+        // The caller never looks into `into`; a leftover would be swept with the other `.new-…`.
         let _ = fs::remove_dir_all(into);
     }
     done
 }
 
-/// Opens `into` without following a link that stands in its place.
+/// Opens `into`, which must be empty, without following a link that stands in its place.
 fn empty_directory(into: &Path) -> Result<File, CheckoutError> {
     let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     let opened = open(into, flags, Mode::empty());

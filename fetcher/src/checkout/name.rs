@@ -1,17 +1,17 @@
-//! Names in a tree: what may become a file's name on a disk.
+//! Checks the names in a tree: which of them may become a file's name on a disk.
 
 use super::error::Refusal;
 
-/// Longest name in bytes (`NAME_MAX`).
+/// Size limit of a name in bytes (`NAME_MAX`).
 const LONGEST: usize = 255;
 
-/// Longest text shown of a foreign path, in characters.
+/// The most characters shown of a path that comes from a repository.
 const SHOWN: usize = 300;
 
 /// Checks one component of a path.
 ///
 /// # Errors
-/// [`Refusal`] says what is wrong with it.
+/// [`Refusal`] says what is wrong with the name.
 pub(crate) fn check(name: &[u8]) -> Result<(), Refusal> {
     if matches!(name, b"" | b"." | b"..") || name.len() > LONGEST || name.contains(&b'/') {
         return Err(Refusal::Name);
@@ -25,8 +25,8 @@ pub(crate) fn check(name: &[u8]) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// `.git` and `git~1` in any case; NTFS ignores dots and spaces at the end and takes what follows a
-/// colon as a stream of the same file, and a backslash parts directories there.
+/// Checks for `.git` and `git~1` in any case, as NTFS reads names: dots and spaces at the end are ignored, the text
+/// after a colon is a stream of the same file, and a backslash separates directories.
 fn is_ntfs_dot_git(name: &[u8]) -> bool {
     let mut pieces = name.split(|b| matches!(b, b':' | b'\\'));
     pieces.any(|piece| {
@@ -37,7 +37,7 @@ fn is_ntfs_dot_git(name: &[u8]) -> bool {
     })
 }
 
-/// `.git` in any case with characters between that HFS+ ignores in names.
+/// Checks for `.git` in any case, with characters between that HFS+ ignores in names.
 fn is_hfs_dot_git(name: &[u8]) -> bool {
     let ignored = |c: &char| matches!(c, '\u{200c}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{206a}'..='\u{206f}' | '\u{feff}');
     let Ok(name) = std::str::from_utf8(name) else {
@@ -47,7 +47,7 @@ fn is_hfs_dot_git(name: &[u8]) -> bool {
     seen.eq_ignore_ascii_case(".git")
 }
 
-/// A path or a link's target, fit for a terminal: what is not to be printed is escaped.
+/// Returns a path or a link's target, fit for a terminal: unprintable characters are escaped.
 #[must_use]
 pub(crate) fn display_path(path: &[u8]) -> String {
     let mut out = String::new();

@@ -1,5 +1,5 @@
-//! What will be written, found out before anything is: names, kinds, sizes, targets of links. Every object
-//! that is read here is proven by its name.
+//! Plans a checkout before anything is written: names, kinds, sizes, targets of links. Every object
+//! that is read here is proven by its id.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ffi::OsStr;
@@ -16,33 +16,33 @@ use super::{Budget, CheckedOut, link, name};
 use crate::space::SpaceNeed;
 use crate::worker::Objects;
 
-/// Longest path below the release in bytes: room for the release's own path up to `PATH_MAX`.
+/// The longest path below the release in bytes: it leaves room for the release's own path up to `PATH_MAX`.
 const LONGEST_PATH: usize = 3500;
 
-/// Trees asked for at a time.
+/// The number of trees or links asked of the worker at a time.
 const BATCH: usize = 256;
 
-/// A file to write.
+/// A file that will be written.
 #[derive(Debug)]
 pub(super) struct PlannedFile {
     pub(super) path: PathBuf,
     pub(super) id: ObjectId,
-    /// As the worker says; a file that turns out to be of another size is refused.
+    /// The size in bytes as the worker says; a file that turns out to be of another size is refused.
     pub(super) size: u64,
     pub(super) executable: bool,
 }
 
-/// A link to make.
+/// A symbolic link that will be made.
 #[derive(Debug)]
 pub(super) struct PlannedLink {
     pub(super) path: PathBuf,
     pub(super) target: PathBuf,
-    /// Directories above it.
+    /// The number of directories above the link.
     depth: usize,
     id: ObjectId,
 }
 
-/// The whole tree. Directories stand before what is in them.
+/// The plan of the whole tree. Each directory stands before the directories in it.
 #[derive(Debug, Default)]
 pub(super) struct Plan {
     pub(super) directories: Vec<PathBuf>,
@@ -62,8 +62,8 @@ impl Plan {
         }
     }
 
-    /// What it takes on disk, wherever the content comes from: a copy takes as much. Each file ends in a block
-    /// that it does not fill, half of it on average.
+    /// Returns the room that the tree takes on disk, wherever the content comes from: a copy takes as much. The last
+    /// block of each file is not filled, half of it on average.
     pub(super) fn need(&self) -> SpaceNeed {
         let inodes = self.entries();
         SpaceNeed {
@@ -78,7 +78,7 @@ impl Plan {
     }
 }
 
-/// Looks at every entry of the tree of `revision`.
+/// Looks at every entry of the tree of `revision`, and returns the plan.
 pub(super) fn plan(
     objects: &mut dyn Objects,
     revision: ObjectId,
@@ -114,7 +114,7 @@ pub(super) fn plan(
     Ok(planner.plan)
 }
 
-/// A directory to look at: its path, its tree, the number of directories above its entries.
+/// A directory to look at: its path, its tree, and the number of directories above its entries.
 struct Directory {
     path: PathBuf,
     tree: ObjectId,
@@ -137,7 +137,7 @@ impl Planner<'_> {
         Ok(())
     }
 
-    /// The tree of a commit, whatever else stands in it.
+    /// Returns the tree of a commit, whatever else is in the commit.
     fn tree_of(&mut self, path: &Path, id: ObjectId) -> Result<ObjectId, CheckoutError> {
         let commits = self.objects.read(Kind::Commit, &[id])?;
         let raw = commits.first().map(Vec::as_slice).unwrap_or_default();
@@ -147,7 +147,7 @@ impl Planner<'_> {
     }
 
     /// Reads the trees of these directories that are not known yet. A tree that is made to explode names the
-    /// same few again and again.
+    /// same few trees again and again.
     fn read_trees(&mut self, directories: &[Directory]) -> Result<(), CheckoutError> {
         let mut missing: HashMap<ObjectId, &Path> = HashMap::new();
         for directory in directories {
@@ -205,7 +205,7 @@ impl Planner<'_> {
         next: &mut Vec<Directory>,
     ) -> Result<(), CheckoutError> {
         let too_deep = depth >= self.budget.depth;
-        // The kind decides; of the permissions only the owner's x counts, so a setuid bit goes.
+        // The kind decides; of the permissions only the owner's x counts, so a setuid bit is dropped.
         let tree = match entry.kind() {
             DIRECTORY | GITLINK if too_deep => {
                 return Err(refused(path, Refusal::Depth(self.budget.depth)));
@@ -243,7 +243,7 @@ impl Planner<'_> {
         Ok(())
     }
 
-    /// Asks for the size of every file and link: nothing is read that is too large to be.
+    /// Asks for the size of every file and link, so that no object above the limits is read.
     fn measure(&mut self) -> Result<(), CheckoutError> {
         let files = self.plan.files.iter().map(|file| file.id);
         let ids: Vec<_> = files
@@ -299,7 +299,7 @@ pub(super) fn refused(path: &Path, why: Refusal) -> CheckoutError {
     }
 }
 
-/// An object that is what its name says, and yet none that git writes.
+/// Returns the error for an object whose id is right, but whose content is not as git writes it.
 fn malformed(path: &Path, id: ObjectId, kind: &'static str) -> CheckoutError {
     CheckoutError::Malformed {
         path: name::display_path(path.as_os_str().as_bytes()),

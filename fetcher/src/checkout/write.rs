@@ -1,10 +1,10 @@
-//! Writing what was planned. Directories first, then files, links last: until the last file is
-//! written there is no link in the tree that a path could lead through, and every file is made anew
-//! (`O_EXCL`), never opened and never a hard link.
+//! Writes the planned tree: directories first, then files, links last. Until the last file is
+//! written there is no link in the tree that a path could lead through, and every file is created anew
+//! (`O_EXCL`); no existing file is opened, and no hard link is made.
 //!
-//! Files come in two rounds. In the first, several threads copy what the live release provably has. What is
-//! left comes from the worker in the second: this thread takes the pieces off the worker's pipe, several
-//! others hash and write them.
+//! Files are written in two rounds. In the first, several threads copy the files that the live release provably
+//! has. The others come from the worker in the second round: this thread takes the pieces off the worker's pipe,
+//! several other threads hash and write them.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
@@ -23,23 +23,23 @@ use super::plan::{Plan, PlannedFile};
 use crate::stop::stop_requested;
 use crate::worker::{ObjectPiece, Objects, WorkerError};
 
-/// Most threads that hash and write files: more than a few only wait for the same disk.
+/// The most threads that hash and write files: more threads would only wait for the same disk.
 const MOST_THREADS: usize = 4;
 
-/// Files a thread takes at a time.
+/// The number of files that a thread takes at a time.
 const BATCH: usize = 32;
 
-/// Pieces are given to a writing thread when they have so many bytes, or are so many.
+/// Pieces are sent to a writing thread in batches: as soon as they have this many bytes, or are this many.
 const GATHERED: usize = 256 * 1024;
 const MOST_GATHERED: usize = 64;
 
-/// Such handfuls that wait for a thread: with their size, what a checkout holds in memory at most.
+/// The most such batches that wait for a thread: with their size, the most memory that a checkout holds.
 const AHEAD: usize = 4;
 
-/// Progress is told this often at most.
+/// The shortest time between two reports of progress.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// How far a checkout has come, for a progress bar.
+/// The progress of a checkout, for a progress bar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Progress {
     /// Files written.
@@ -48,7 +48,7 @@ pub(crate) struct Progress {
     pub of: u64,
 }
 
-/// Writes the whole plan. Gives the number of files whose content came from the live release.
+/// Writes the whole plan. Returns the number of files whose content came from the live release.
 pub(super) fn write(
     objects: &mut dyn Objects,
     live: Option<&Live>,
@@ -82,7 +82,7 @@ fn make_directories(plan: &Plan, target: Target<'_>) -> Result<(), CheckoutError
     let mode = fstat(root)
         .map_err(|e| io_at("look at", into)(e.into()))?
         .st_mode;
-    // The kernel hands the setgid bit of a directory down; chmod would take it away again.
+    // The kernel passes the setgid bit of a directory on to new directories in it; chmod would remove the bit.
     let inherited = Mode::from_bits_truncate(mode) & Mode::S_ISGID;
     let mode = Mode::from_bits_truncate(0o775);
     for directory in &plan.directories {
@@ -98,7 +98,7 @@ fn make_directories(plan: &Plan, target: Target<'_>) -> Result<(), CheckoutError
     Ok(())
 }
 
-/// How many files are written, told now and then.
+/// Counts written files, and reports the progress at intervals.
 struct ProgressMeter<'a> {
     of: u64,
     told: Mutex<MeterState<'a>>,
@@ -123,7 +123,7 @@ impl ProgressMeter<'_> {
     }
 }
 
-/// What goes wrong in one of several threads, the first of it.
+/// The first error of several threads.
 #[derive(Default)]
 struct FirstError {
     stop: AtomicBool,
@@ -154,7 +154,7 @@ fn threads(files: usize) -> usize {
     threads.min(MOST_THREADS).min(files / BATCH + 1)
 }
 
-/// Whether a checkout may go on.
+/// Checks that the deadline has not passed and that pp-fetcher is not told to stop.
 fn check_time(target: Target<'_>) -> Result<(), CheckoutError> {
     if Instant::now() > target.deadline {
         return Err(CheckoutError::TimedOut(target.budget.time));
@@ -166,7 +166,7 @@ fn check_time(target: Target<'_>) -> Result<(), CheckoutError> {
     Ok(())
 }
 
-/// Writes the files that the live release provably has, and gives the places of the others in the plan.
+/// Writes the files that the live release provably has, and returns the places in the plan of the other files.
 fn copy_from_live(
     live: &Live,
     plan: &Plan,
@@ -202,12 +202,12 @@ fn copy_from_live(
     });
     trouble.check()?;
     let mut missing = missing.into_inner().unwrap_or_else(PoisonError::into_inner);
-    // Neighbours in the tree are often neighbours in the pack.
+    // In the order of the tree: neighbours in the tree are often neighbours in the pack.
     missing.sort_unstable();
     Ok(missing)
 }
 
-/// Whether the live release has the content of this file, which is then written.
+/// Writes one file from the live release; returns false if the release does not have the planned content.
 fn copy_one(
     copier: &mut Copier<'_>,
     planned: &PlannedFile,
@@ -220,7 +220,7 @@ fn copy_one(
     let copied = copier.copy(candidate, planned, &mut new.file);
     let copied = copied.map_err(|e| io_at("write", &target.into.join(&planned.path))(e))?;
     match copied {
-        // The live release may hold a pointer that was put there in place of the large file.
+        // The live release may hold a Git LFS pointer that was put there in place of the large file.
         Some(content) => {
             new.check_pointer(content)?;
             new.finish()?;
@@ -233,8 +233,8 @@ fn copy_one(
     }
 }
 
-/// A thread that hashes and writes, as the one that reads the worker's pipe sees it: pieces are given to it by the
-/// hundred, as most are small.
+/// The sending end of a thread that hashes and writes. The thread that reads the worker's pipe gives pieces to
+/// a `Writer`, which sends them on in batches, as most pieces are small.
 struct Writer {
     to: SyncSender<Vec<ObjectPiece>>,
     pieces: Vec<ObjectPiece>,
@@ -250,7 +250,7 @@ impl Writer {
         }
     }
 
-    /// Whether the thread still takes pieces.
+    /// Adds a piece to the batch, and sends a full batch. Returns whether the writing thread still takes pieces.
     fn give(&mut self, piece: ObjectPiece) -> bool {
         self.bytes += piece.bytes.len();
         self.pieces.push(piece);
@@ -262,12 +262,12 @@ impl Writer {
     }
 
     fn flush(&mut self) {
-        // A thread that is gone has reported why.
+        // A writing thread that has ended has reported its error already.
         let _ = self.to.send(std::mem::take(&mut self.pieces));
     }
 }
 
-/// Writes the files at these places of the plan from what the worker hands over.
+/// Writes the files at these places of the plan from the objects that the worker hands over.
 fn write_objects(
     objects: &mut dyn Objects,
     places: &[usize],
@@ -290,7 +290,7 @@ fn write_objects(
             scope.spawn(move || {
                 let mut incoming = Incoming::new(wanted, target);
                 for piece in from.into_iter().flatten() {
-                    // What still comes after an error is taken off the channel, so that nobody waits.
+                    // After an error, pieces are still taken off the channel, so that nobody waits.
                     match incoming.take(piece) {
                         _ if trouble.is_there() => {}
                         Ok(true) => meter.count(),

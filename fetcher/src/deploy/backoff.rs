@@ -1,4 +1,4 @@
-//! Not asking again at once what has just failed: a forge that is down is not helped by it.
+//! Backoff: polls come less often after failures, as a forge that is down is not helped by more requests.
 
 use std::time::Duration;
 
@@ -13,21 +13,21 @@ use crate::stop::stop_requested;
 /// Longest time between two tries, unless the app's own interval is longer.
 const LONGEST: Duration = Duration::from_secs(3600);
 
-/// How much somebody wants a pass.
+/// What has triggered a pass: it decides what the pass may put off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Trigger {
-    /// Its time has come; after failures it may wait.
+    /// The app's interval has passed; after failures the pass may wait.
     Scheduled,
-    /// Somebody asks for this app now.
+    /// Somebody asks for a poll of this app now: the pass does not wait.
     Requested,
-    /// Somebody wants it deployed, whatever stands against it.
+    /// Somebody wants the revision deployed, even if the app is paused or the revision is quarantined or live.
     Forced,
 }
 
 impl FailedPolls {
-    /// When a scheduled pass tries again: after the second failure in a row twice the interval, then
-    /// four times, at most an hour. A tenth is let off, so that a clock like cron's does not miss
-    /// its turn by a moment.
+    /// Gives the time of the next scheduled pass: after the second failure in a row twice the interval later, then
+    /// four times the interval and so on, at most an hour. The wait is a tenth shorter than that, so that a pass
+    /// started by a timer such as cron's is not put off by a moment.
     #[must_use]
     pub fn next_try(&self, interval: Duration) -> Timestamp {
         let doublings = self.count.saturating_sub(1).min(16);
@@ -43,7 +43,7 @@ impl FailedPolls {
     }
 }
 
-/// The trouble that a scheduled pass waits out now.
+/// Gives the failed polls that make a scheduled pass wait now.
 pub(super) fn pending_wait(deployment: &Deployment<'_>) -> Option<FailedPolls> {
     let now = (deployment.clock)();
     let waits = |t: &FailedPolls| {
@@ -51,13 +51,13 @@ pub(super) fn pending_wait(deployment: &Deployment<'_>) -> Option<FailedPolls> {
             .configuration
             .as_ref()
             .is_none_or(|c| *c == deployment.app.fingerprint);
-        // A clock that was set back must not make us wait for it to come round.
+        // After the clock was set back, `last` is in the future: that must not make the pass wait.
         same && t.last <= now && now < t.next_try(deployment.app.interval)
     };
     deployment.state.trouble.clone().filter(waits)
 }
 
-/// One more failure that is not the revision's fault; being told to stop is none.
+/// Counts a failure that is not the revision's fault; a stop that was requested is not counted.
 fn count(deployment: &mut Deployment<'_>, failure: &Failure) {
     if stop_requested() {
         return;
@@ -80,7 +80,7 @@ pub(super) fn end_poll_with<T>(
     mut failure: Failure,
 ) -> Result<T, PassError> {
     count(deployment, &failure);
-    // What went wrong first is what has to be known first.
+    // The first failure is reported first, an error of saving the state after it.
     if let Err(error) = deployment.save() {
         let and = format!("\n  and that cannot be written down: {error}");
         failure.what.push_str(&and);
@@ -88,7 +88,7 @@ pub(super) fn end_poll_with<T>(
     Err(failure.into())
 }
 
-/// Forgets the trouble of earlier passes. A no-op writes nothing to disk.
+/// Forgets the failed polls of earlier passes. Writes to disk only if there were any.
 pub(super) fn forget_failed_polls(deployment: &mut Deployment<'_>) -> Result<(), StateError> {
     match deployment.state.trouble.take() {
         Some(_) => deployment.save(),
@@ -96,7 +96,8 @@ pub(super) fn forget_failed_polls(deployment: &mut Deployment<'_>) -> Result<(),
     }
 }
 
-/// A revision that is at fault is quarantined; otherwise it is tried again, ever less often.
+/// Quarantines the revision if the failure is its fault; otherwise counts the failure, so that polls try the
+/// revision again, ever less often.
 pub(super) fn hold_against(
     deployment: &mut Deployment<'_>,
     revision: &Revision,

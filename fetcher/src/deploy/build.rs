@@ -1,4 +1,4 @@
-//! The build script: in the release, before anything is switched.
+//! The step that runs the build script, in the directory of the new release, before `current` is switched.
 
 use std::fs;
 use std::io::Read;
@@ -18,23 +18,23 @@ use crate::state::open;
 use crate::util::duration;
 use crate::util::text;
 
-/// What the scripts of an attempt are told about it, as `PP_…` variables.
+/// Facts about an attempt that its scripts are given as `PP_…` variables.
 #[derive(Debug, Clone)]
 pub(crate) struct Facts<'a> {
     /// The app.
     pub app: &'a App,
-    /// Its directories.
+    /// The app's directories.
     pub layout: &'a Layout,
-    /// What is deployed.
+    /// The revision that is deployed.
     pub revision: &'a Revision,
-    /// What was live before.
+    /// The revision that was live before.
     pub previous: Option<&'a Revision>,
     /// The release's directory.
     pub release: &'a Path,
 }
 
 impl Facts<'_> {
-    /// The clean environment with the `PP_…` variables and `[deploy.env]`, which has the last word.
+    /// Gives the clean environment with the `PP_…` variables and `[deploy.env]`, which overrides both.
     #[must_use]
     pub(crate) fn environment(&self) -> Environment {
         let mut environment = environment::clean();
@@ -53,11 +53,11 @@ impl Facts<'_> {
     }
 }
 
-/// Runs the build script, if there is one; its output goes to `log`, and now and then its latest
-/// line to `tick`.
+/// Runs the build script, if the app has one; its output goes to `log`, and now and then the latest
+/// line of the output to `tick`.
 ///
 /// # Errors
-/// It is not there, cannot be run, ended badly or took too long: the revision's fault, and
+/// The build script does not exist, cannot be run, failed or took too long: the revision's fault, and
 /// nothing has been switched.
 pub(crate) fn build(
     facts: &Facts<'_>,
@@ -85,7 +85,7 @@ pub(crate) fn build(
             written.display(),
             log.display()
         );
-        // What a build does on a full disk says nothing about the revision.
+        // A build that fails on a full disk says nothing about the revision.
         if let Some(full) = [facts.release, log].iter().find_map(|p| space::is_full(p)) {
             what.push_str(&format!("\n  the disk is full: {full}"));
             return Err(Failure::environment(Step::Build, what));
@@ -124,16 +124,16 @@ pub(crate) fn build(
     }
 }
 
-/// Whether it is a file that somebody may execute.
+/// Checks whether `found` describes a regular file with an execute permission.
 pub(super) fn may_be_run(found: &fs::Metadata) -> bool {
     found.is_file() && found.permissions().mode() & 0o111 != 0
 }
 
-/// The script, if it is a file that may be executed.
+/// Gives the path of the build script, if it is a file that may be executed.
 fn script(release: &Path, written: &Path) -> Result<PathBuf, Failure> {
     let program = release.join(written);
     let refuse = |what: String| {
-        // An absolute one is the host's, which was looked at before and has changed since.
+        // A script with an absolute path is the host's: it was checked in the look step and has changed since.
         Err(if written.is_absolute() {
             Failure::environment(Step::Build, what)
         } else {
@@ -155,7 +155,7 @@ fn script(release: &Path, written: &Path) -> Result<PathBuf, Failure> {
     }
 }
 
-/// What is wrong with the first line of a script that the kernel cannot run.
+/// Says what is wrong with the first line of a script that the kernel cannot run.
 fn first_line(program: &Path) -> String {
     let mut head = Vec::new();
     let read = fs::File::open(program).and_then(|file| file.take(256).read_to_end(&mut head));
@@ -187,16 +187,16 @@ fn first_line(program: &Path) -> String {
     }
 }
 
-/// What the unit that we run in keeps a build from.
+/// An action that the sandbox of pp-fetcher's own unit denied to the build script.
 enum SandboxDenial {
-    /// A directory, as it is not among the unit's ReadWritePaths.
+    /// Writing to a directory that is not among the unit's `ReadWritePaths=`.
     ReadOnly(String),
-    /// More rights than we have.
+    /// Using rights that the unit does not have.
     Privilege(String),
 }
 
-/// Whether a build that failed says in its last lines that it ran into the unit's sandbox: what works by
-/// hand need not work in there.
+/// Finds in the last lines of a failed build the signs of a denial by the sandbox of pp-fetcher's own unit: a
+/// build that works by hand may fail in the unit.
 fn find_sandbox_denial(log: &Path, app: &str) -> Option<SandboxDenial> {
     if !space::in_a_unit() {
         return None;
@@ -221,12 +221,12 @@ fn find_sandbox_denial(log: &Path, app: &str) -> Option<SandboxDenial> {
     )))
 }
 
-/// The end of a log.
+/// Reads the end of a log.
 fn end(log: &Path) -> Option<Vec<u8>> {
     open::tail(log, 16 * 1024).ok()
 }
 
-/// The last lines of a log, indented, without control characters.
+/// Gives the last lines of a log, indented, without control characters.
 fn tail(log: &Path) -> Option<String> {
     const LINES: usize = 5;
     const WIDTH: usize = 200;

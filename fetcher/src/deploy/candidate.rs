@@ -1,4 +1,4 @@
-//! From the beginning of a pass to a revision that is to be deployed: polled, looked before, fetched.
+//! The first steps of a pass, poll, look and fetch: they find the revision that is to be deployed, if any.
 
 use std::collections::HashSet;
 use std::fs;
@@ -17,16 +17,16 @@ use crate::revision::Revision;
 use crate::state::record::keep_last;
 use crate::state::{Attempt, Release, StateError};
 
-/// Most tags in a row that stand for no commit.
+/// Most tags in a row that are passed over in one pass because they stand for no commit.
 const MOST_PASSED_OVER: usize = 16;
 
-/// Most tags named in one line.
+/// Most tags that are named in one line of output.
 const NAMED: usize = 5;
 
-/// Most tags remembered as told of.
+/// Most tags that are remembered as already reported.
 const MOST_TOLD: usize = 1000;
 
-/// What a pass has come upon.
+/// The result of [`find`].
 pub(super) enum Search<'a> {
     /// Nothing to deploy.
     Nothing(Verdict),
@@ -38,14 +38,15 @@ pub(super) enum Search<'a> {
 pub(super) struct New<'a> {
     pub(super) found: FollowedRevision,
     pub(super) looked: HostReport,
-    /// The revision in the mirror, or why it is not accepted.
+    /// The revision in the mirror, or why the revision is not accepted.
     pub(super) fetched: Result<Box<dyn Candidate + 'a>, Failure>,
 }
 
-/// Asks the forge for what is new, looks at what does not depend on it, and fetches it.
+/// Polls the forge, checks the host for obstacles that do not depend on the revision, and fetches a new
+/// revision.
 ///
 /// # Errors
-/// Nothing could be attempted; what serves is untouched.
+/// No attempt could be made; the live release is untouched.
 pub(super) fn find<'a>(
     deployment: &mut Deployment<'a>,
     trigger: Trigger,
@@ -69,7 +70,7 @@ pub(super) fn find<'a>(
         }
         let looked = journal.step(Step::Look, || look::look(deployment));
         let looked = looked.or_else(|failure| backoff::end_poll_with(deployment, failure))?;
-        // What a process still used last time may go now; room is made before it is needed.
+        // A release that a process still used last time may be removable now; space is freed before it is needed.
         tidy(deployment, KeptFailure::Latest, journal);
         // 2. fetch
         let found = listing.found().clone();
@@ -111,7 +112,7 @@ fn poll<'a>(
     }
 }
 
-/// Begins an attempt to deploy `new`: from here on it has a number, and is told of.
+/// Begins an attempt to deploy `new`: gives the attempt a number, and reports it.
 pub(super) fn begin(
     deployment: &mut Deployment<'_>,
     new: &New<'_>,
@@ -146,7 +147,7 @@ pub(super) fn begin(
     }
 }
 
-/// Tells what was seen beforehand and stands against nothing.
+/// Reports the remarks of the look step that do not stop the deploy.
 fn tell(
     deployment: &Deployment<'_>,
     looked: &HostReport,
@@ -163,21 +164,21 @@ fn tell(
     }
 }
 
-/// Why `revision` is not deployed, if it is not.
+/// Gives the reason not to deploy `revision`, if there is a reason.
 pub(super) fn nothing_to_do(deployment: &Deployment<'_>, revision: &Revision) -> Option<Verdict> {
     let serves = serves_already(deployment, revision);
-    // One that was deployed anew and failed then is live all the same, from its older release.
+    // A revision that was deployed a second time and failed is still live, from its older release.
     if let Some(nothing @ Verdict::Nothing(_)) = serves {
         return Some(nothing);
     }
     let held = deployment.state.quarantine_of(revision);
-    // What was held back because of a mistake in the app's file is tried again with another one.
+    // A revision held back because of a mistake in the app's file is tried again once that file has changed.
     let same = |c: &String| *c == deployment.app.fingerprint;
     let held = held.filter(|q| q.configuration.as_ref().is_none_or(same));
     if let Some(held) = held {
         return Some(Verdict::Held(held.clone()));
     }
-    // The way back from it comes first.
+    // The way back from this revision comes first.
     if deployment
         .state
         .stuck
@@ -189,11 +190,11 @@ pub(super) fn nothing_to_do(deployment: &Deployment<'_>, revision: &Revision) ->
     serves
 }
 
-/// Whether what is live is `revision`, and what `current` leads to.
+/// Gives the verdict if `revision` is the live revision: [`Verdict::Switched`] if `current` leads elsewhere.
 fn serves_already(deployment: &Deployment<'_>, revision: &Revision) -> Option<Verdict> {
     let live = deployment.state.live.as_ref();
     let live = live.filter(|live| live.revision == *revision)?;
-    // A link that leads nowhere serves nothing: the revision is deployed again.
+    // If `current` points to nothing, the app cannot run: the revision is deployed again.
     fs::metadata(deployment.layout.current_link()).ok()?;
     match deployment.layout.current() {
         Ok(Some(current)) if current != live.name => Some(switched(deployment, live, current)),
@@ -211,7 +212,7 @@ fn switched(deployment: &Deployment<'_>, live: &Release, current: String) -> Ver
     }
 }
 
-/// Remembers that a tag stands for no commit, so that no poll fetches it again.
+/// Remembers that a tag stands for no commit, so that no later poll fetches that tag again.
 fn pass_over(
     deployment: &mut Deployment<'_>,
     error: SourceError,
@@ -223,7 +224,7 @@ fn pass_over(
     deployment.save()
 }
 
-/// Names the tags that match and cannot be ordered: once, not at each poll.
+/// Reports the tags that match the pattern but cannot be ordered as versions: each tag once, not at each poll.
 fn tell_unordered(
     deployment: &mut Deployment<'_>,
     found: &FollowedRevision,

@@ -1,4 +1,4 @@
-//! The directory of a release: written under another name, then renamed to its own.
+//! The checkout step: writes the directory of a release under another name, then renames it to its own.
 
 use std::fs;
 
@@ -13,11 +13,11 @@ use crate::release::prune::KeptFailure;
 use crate::space;
 use crate::state::Attempt;
 
-/// Writes the revision's files into the release's directory, which is there whole or not at all.
-/// If it does not work, it may be for lack of room: then what failed before is not kept any longer.
+/// Writes the revision's files into the release's directory, which is complete or does not exist. If this
+/// fails, perhaps for lack of space, failed releases are no longer kept either, and the files are written again.
 ///
 /// # Errors
-/// A tree that is not accepted, or the disk.
+/// The revision's tree is not accepted, or the disk failed.
 pub(super) fn check_out(
     deployment: &mut Deployment<'_>,
     candidate: &mut dyn Candidate,
@@ -65,7 +65,7 @@ fn write_release(
                 .map_err(|e| disk(format!("{}: {e}{}", release.display(), space::advice(&e))))
         });
     written.inspect_err(|_| {
-        // Half a release is worth nothing; what stays is swept by the next poll.
+        // Half a release is useless; if it cannot be removed now, the next poll sweeps it.
         let _ = fs::remove_dir_all(&unfinished);
     })
 }

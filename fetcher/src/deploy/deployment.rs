@@ -1,4 +1,4 @@
-//! One app with everything that a pass over it needs, and what a pass comes to.
+//! One app with everything that a pass of the app needs, and the verdict of a pass.
 
 use std::path::PathBuf;
 
@@ -16,62 +16,62 @@ use crate::state::{
     Attempt, EndedAttempt, FailedPolls, Pause, Quarantine, Release, State, StateDir, StateError,
 };
 
-/// One app with everything a pass over it needs. Made under the app's lock.
+/// One app with everything that a pass of the app needs. Made under the app's lock.
 pub(crate) struct Deployment<'a> {
     /// The app.
     pub app: &'a App,
-    /// Its directories.
+    /// The app's directories.
     pub layout: Layout,
-    /// Where its state is kept.
+    /// The directory in which the app's state is kept.
     pub dir: StateDir,
-    /// Its state.
+    /// The app's state.
     pub state: State,
-    /// Where revisions come from.
+    /// The source of revisions.
     pub source: &'a dyn Source,
-    /// Who restarts units.
+    /// The restarter of units.
     pub restarter: &'a dyn Restarter,
-    /// How units and the app are looked at.
+    /// The host, through which units, processes and the health URL are observed.
     pub host: &'a dyn Host,
-    /// The time of day.
+    /// Gives the current time.
     pub clock: fn() -> Timestamp,
 }
 
 impl Deployment<'_> {
-    /// Writes the state down.
+    /// Writes the state to disk.
     ///
     /// # Errors
-    /// The disk; the state before is then still there, whole.
+    /// The state cannot be written; the earlier state is then still on disk, complete.
     pub(super) fn save(&self) -> Result<(), StateError> {
         self.dir.save(&self.state)
     }
 
-    /// The pause that holds now.
+    /// Gives the pause of the app that is in force now, if any.
     pub(super) fn pause(&self) -> Option<Pause> {
         let pause = self.state.paused.clone();
         pause.filter(|pause| pause.holds((self.clock)()))
     }
 
-    /// The directory of the release that `attempt` makes, or goes to.
+    /// Gives the directory of the release that `attempt` makes, or goes back to.
     pub(super) fn release_of(&self, attempt: &Attempt) -> PathBuf {
         self.layout.release(&attempt.release)
     }
 }
 
-/// What a pass came to.
+/// The result of a pass.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// The live revision is what is followed.
+    /// The revision that is followed is live already.
     Nothing(Revision),
-    /// What is followed is quarantined.
+    /// The revision that is followed is quarantined.
     Held(Quarantine),
-    /// What is followed was deployed, and `current` leads elsewhere: somebody has switched it by hand.
+    /// The revision that is followed was deployed, but `current` leads elsewhere: somebody has switched it by hand.
     Switched {
-        /// What was deployed.
+        /// The release that was deployed.
         live: Release,
         /// The release that `current` leads to.
         current: String,
     },
-    /// Somebody paused the app; the forge was not asked.
+    /// A person has paused the app; the forge was not asked.
     Paused(Pause),
     /// The last polls failed; the forge was not asked again yet.
     Waiting(FailedPolls),
@@ -79,13 +79,13 @@ pub(crate) enum Verdict {
     Attempted(Box<EndedAttempt>),
 }
 
-/// Why a pass ended before it could come to anything.
+/// Why a pass ended without a verdict.
 #[derive(Debug, Error)]
 pub(crate) enum PassError {
     /// The state cannot be read or written.
     #[error(transparent)]
     State(#[from] StateError),
-    /// A step before any attempt failed; nothing was touched.
+    /// A step before the attempt began has failed; nothing was touched.
     #[error(transparent)]
     Step(#[from] Failure),
 }

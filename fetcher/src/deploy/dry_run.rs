@@ -1,4 +1,4 @@
-//! What a pass would do, without doing it.
+//! The dry run: tells what a pass would do, without doing it.
 
 use super::candidate::nothing_to_do;
 use super::deployment::{Deployment, Verdict};
@@ -8,31 +8,31 @@ use super::step::Step;
 use crate::release::shared::SharedPathPlan;
 use crate::revision::Revision;
 
-/// What a pass would come to, as far as one listing tells.
+/// The likely result of a pass, as far as one listing tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum DryRun {
-    /// It would go on with an attempt that was cut short.
+    /// The pass would continue an interrupted attempt.
     GoOn(Revision),
-    /// It would not deploy anything.
+    /// The pass would deploy nothing.
     Nothing(Verdict),
-    /// It would deploy this, unless it finds it unsigned, its history rewritten or its tree hostile.
+    /// The pass would deploy this revision, unless it is unsigned, its history rewritten or its tree hostile.
     Deploy {
-        /// What is followed.
+        /// The revision that is followed.
         revision: Revision,
-        /// What is live.
+        /// The live revision.
         live: Option<Revision>,
-        /// What would stop it before anything is switched.
+        /// The obstacle that would end the pass before anything is switched.
         obstacle: Option<Failure>,
-        /// What was seen of the host.
+        /// The findings on the host.
         looked: HostReport,
-        /// What would become of each shared path.
+        /// What the pass would do with each shared path.
         shared: Vec<SharedPathPlan>,
     },
-    /// It would go on with a way back that has failed.
+    /// The pass would try a way back again that has failed.
     GoBack(Revision),
 }
 
-/// Asks the forge and the restarter, and writes nothing.
+/// Tells what a pass would do: asks the forge and the restarter, and writes nothing.
 ///
 /// # Errors
 /// The forge cannot be asked.

@@ -1,4 +1,4 @@
-//! How an attempt ends, and what is written down about that.
+//! Functions that end an attempt: they write its outcome to the state and to the history.
 
 use std::io::Write;
 
@@ -14,7 +14,7 @@ use crate::space;
 use crate::state::open;
 use crate::state::{Attempt, IllBefore, Outcome, Release, StateError};
 
-/// The release is live and well.
+/// Records that the attempt's release is live and well.
 pub(super) fn record_good(
     deployment: &mut Deployment<'_>,
     attempt: Attempt,
@@ -36,7 +36,7 @@ pub(super) fn record_good(
     Ok(verdict)
 }
 
-/// Ends an attempt whose release was never begun.
+/// Ends an attempt that failed before its release directory was begun.
 pub(super) fn end_without_release(
     deployment: &mut Deployment<'_>,
     mut attempt: Attempt,
@@ -47,7 +47,8 @@ pub(super) fn end_without_release(
     record_failure(deployment, attempt, failure, journal)
 }
 
-/// Ends an attempt that has switched nothing, or whose switch somebody has changed.
+/// Ends a failed attempt that has not switched `current`, or after whose switch somebody has pointed `current`
+/// elsewhere.
 pub(super) fn record_failure(
     deployment: &mut Deployment<'_>,
     attempt: Attempt,
@@ -59,25 +60,25 @@ pub(super) fn record_failure(
     conclude(deployment, attempt, failure.outcome, reason, journal)
 }
 
-/// Undoes an attempt that has switched nothing. The state is the caller's to save.
+/// Undoes an attempt that has not switched `current`. The caller has to save the state.
 pub(super) fn discard(deployment: &mut Deployment<'_>, attempt: &mut Attempt) {
     deployment.state.trying = None;
-    // The target of a rollback was good once, and stays.
+    // The release that a rollback goes to was good once, and stays.
     if !was_made_before(deployment, attempt) {
-        // What cannot be removed now is swept, or pruned as a failed release.
+        // A release that cannot be removed now is swept later, or pruned as a failed release.
         let _ = deployment.layout.remove(&attempt.release);
     }
     attempt.release.clear();
 }
 
-/// Whether somebody will want to see what a failed build has left. Not if the disk is full of it.
+/// Checks whether the files of a failed build are worth keeping for inspection. Not if the disk is full.
 pub(super) fn is_worth_a_look(deployment: &Deployment<'_>, failure: &Failure) -> bool {
     failure.step == Step::Build
         && failure.class == FailureClass::Revision
         && space::is_full(&deployment.layout.releases()).is_none()
 }
 
-/// Says in the failure and in the log where a failed release stays.
+/// Adds to the failure and to the log where the files of the failed release are kept.
 pub(super) fn keep_for_inspection(
     deployment: &Deployment<'_>,
     attempt: &Attempt,
@@ -87,14 +88,14 @@ pub(super) fn keep_for_inspection(
         "what it has left stays in {} until another attempt fails",
         deployment.release_of(attempt).display()
     );
-    // Where the output is read, too; the message says it in any case.
+    // People who read the build's output find the place in the log too; the failure's message has it in any case.
     let log = open::append(&deployment.dir.log(attempt.number));
     let _ = log.and_then(|mut log| writeln!(log, "[{kept}]"));
     failure.what = format!("{}\n  {kept}", failure.what);
     failure
 }
 
-/// How the failure of a new release stands beside what was wrong before it.
+/// Says how the failure of a new release compares with the failure seen before the deploy.
 pub(super) fn compare_failures(
     deployment: &Deployment<'_>,
     failure: &Failure,
@@ -117,7 +118,7 @@ pub(super) fn compare_failures(
     }
 }
 
-/// What to do where nothing good ever was live.
+/// Says what to do when no earlier release was good, so that there is no way back.
 pub(super) fn explain_no_way_back(deployment: &Deployment<'_>, attempt: &Attempt) -> String {
     let app = &deployment.app.name;
     let held = deployment.state.quarantine_of(&attempt.revision).is_some();
@@ -135,7 +136,7 @@ pub(super) fn explain_no_way_back(deployment: &Deployment<'_>, attempt: &Attempt
     }
 }
 
-/// Why neither the new release nor the one before it is well, and what happens next.
+/// Says why neither the new release nor the release before it is well, and what happens next.
 pub(super) fn describe_stuck(
     deployment: &Deployment<'_>,
     reason: &str,
@@ -152,8 +153,8 @@ pub(super) fn describe_stuck(
     )
 }
 
-/// Writes down how an attempt ended: the history first, then the state. A crash in between
-/// ends the same attempt twice in the history, where the last line counts.
+/// Writes down how an attempt ended: the history first, then the state. After a crash in between, the
+/// history has two lines for the same attempt, and the last line counts.
 pub(super) fn conclude(
     deployment: &mut Deployment<'_>,
     mut attempt: Attempt,
@@ -170,7 +171,7 @@ pub(super) fn conclude(
         journal.note(&format!("the history cannot be written: {error}"));
     }
     if let Err(error) = deployment.save() {
-        // The error says that nothing can be written; how the attempt ended is to be known too.
+        // The error only says that the state cannot be written; the outcome has to be reported too.
         let outcome = outcome.as_str();
         let reason = ended.reason.as_deref().unwrap_or_default();
         journal.note(&format!(

@@ -1,4 +1,4 @@
-//! How a step fails, and whose fault that is.
+//! The failure of a step, and whether the revision or its environment is at fault.
 
 use thiserror::Error;
 
@@ -6,10 +6,10 @@ use super::step::Step;
 use crate::health::{Cause, HealthFailure};
 use crate::state::Outcome;
 
-/// Who has to change something before it can go better.
+/// What has to change before another try can succeed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FailureClass {
-    /// The revision: it is quarantined, and only a newer one is tried by itself.
+    /// The revision: it is quarantined, and polls try only a newer revision.
     Revision,
     /// The host, the network, the configuration: the same revision is tried again.
     Environment,
@@ -21,18 +21,18 @@ pub(crate) enum FailureClass {
 pub(crate) struct Failure {
     /// The step.
     pub step: Step,
-    /// What happened, to what, why, and what to do.
+    /// The message: the error, the thing it happened to, the reason, and the remedy.
     pub what: String,
-    /// Whose fault it is.
+    /// Whether the revision or its environment is at fault.
     pub class: FailureClass,
-    /// How the attempt ends because of it.
+    /// The outcome of the attempt because of this failure.
     pub outcome: Outcome,
-    /// For an app that is not well: the same for the same fault of two releases.
+    /// For an app that is not well: a key that is equal if two releases have the same fault.
     pub key: Option<String>,
 }
 
 impl Failure {
-    /// The revision is not accepted.
+    /// Makes the failure of a revision that is not accepted.
     pub(crate) fn refused(step: Step, what: impl Into<String>) -> Self {
         Self {
             step,
@@ -43,7 +43,7 @@ impl Failure {
         }
     }
 
-    /// The revision failed before anything was switched.
+    /// Makes a failure that is the revision's fault.
     pub(crate) fn revision(step: Step, what: impl Into<String>) -> Self {
         Self {
             step,
@@ -54,7 +54,7 @@ impl Failure {
         }
     }
 
-    /// Something around the revision failed before anything was switched.
+    /// Makes a failure that is the fault of the revision's environment.
     pub(crate) fn environment(step: Step, what: impl Into<String>) -> Self {
         Self {
             step,
@@ -65,7 +65,7 @@ impl Failure {
         }
     }
 
-    /// The app is not well. What no revision can mend is not the revision's fault.
+    /// Makes the failure of an app that is not well. A fault of the setup is not held against the revision.
     #[must_use]
     pub(crate) fn not_well(step: Step, illness: HealthFailure) -> Self {
         let failure = match illness.cause {
@@ -78,7 +78,7 @@ impl Failure {
         }
     }
 
-    /// We were told to stop.
+    /// Makes the failure of a step that ended because pp-fetcher was told to stop.
     #[must_use]
     pub(crate) fn stopped(step: Step) -> Self {
         Self::environment(
@@ -87,7 +87,7 @@ impl Failure {
         )
     }
 
-    /// The restarter did not say what came of the restart, and nothing did.
+    /// Makes the failure of a restart whose result the restarter did not report, and that never happened.
     #[must_use]
     pub(super) fn not_restarted(before: &str, unknown: &[String]) -> Self {
         let what = format!(
@@ -98,8 +98,8 @@ impl Failure {
         Self::environment(Step::Probe, what)
     }
 
-    /// Whether a way back that did not end well has brought the old code up all the same: a unit that was
-    /// restarted and fails by itself runs it, one that nobody restarted still runs the new code.
+    /// Checks whether a failed way back has brought the old code up all the same: a unit that was restarted and
+    /// then fails runs the old code; a unit that was not restarted still runs the new code.
     pub(super) fn has_brought_old_code_up(&self) -> bool {
         match self.step {
             Step::BackProbe => true,

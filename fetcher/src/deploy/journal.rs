@@ -1,4 +1,4 @@
-//! Which step took how long: told while it happens, kept afterwards.
+//! The journal of an attempt: how long each step took, reported while the steps run and kept afterwards.
 
 use std::time::{Duration, Instant};
 
@@ -13,50 +13,50 @@ use crate::state::{PhaseTime, UnderWay};
 /// How far a step has come.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Progress {
-    /// A fetch.
+    /// The progress of a fetch.
     Fetch {
         /// Bytes received.
         bytes: u64,
         /// Objects indexed.
         objects: u64,
-        /// Objects in all; 0 until the server has said.
+        /// Objects in all; 0 until the server has told the number.
         of: u64,
     },
-    /// A checkout.
+    /// The progress of a checkout.
     Checkout {
         /// Files written.
         files: u64,
         /// Files in all.
         of: u64,
     },
-    /// The build script has written a line.
+    /// A line of output of the build script.
     Build(String),
 }
 
-/// Who is told what happens, while it happens.
+/// A receiver of reports about a pass while the pass runs.
 pub(crate) trait Reporter: Send {
-    /// An attempt begins, or is gone on with: `what` says so in words.
+    /// Called when an attempt begins or is continued: `what` says so in words.
     fn begins(&mut self, app: &str, revision: &Revision, what: &str);
-    /// A step begins; whether it leads to an attempt may not be known yet.
+    /// Called when a step begins, which may be before it is known whether there will be an attempt.
     fn starts(&mut self, _app: &str, _step: Step) {}
-    /// A step has come this far; told often, so it must cost little.
+    /// Called with the progress of a step; called often, so an implementation must be cheap.
     fn progress(&mut self, _app: &str, _step: Step, _progress: &Progress) {}
-    /// A step ended, well or not.
+    /// Called when a step has ended, well or not.
     fn step(&mut self, app: &str, step: Step, took: Duration, well: bool);
-    /// Something worth a line.
+    /// Called with a text that deserves a line of output.
     fn note(&mut self, app: &str, text: &str);
 }
 
-/// What a pass sets about.
+/// The kind of attempt that begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Beginning<'a> {
-    /// A new revision, with its subject.
+    /// The deploy of a new revision, with its commit's subject.
     Deploy(&'a str),
-    /// An attempt that was cut short.
+    /// The continuation of an interrupted attempt.
     GoOn,
-    /// The way back to this release.
+    /// The way back to the release of this name.
     Back(&'a str),
-    /// By hand, to this release.
+    /// A rollback by hand, to the release of this name.
     Rollback(&'a str),
 }
 
@@ -77,7 +77,7 @@ pub(crate) struct Journal<'a> {
     app: &'a str,
     reporter: &'a mut dyn Reporter,
     phases: Vec<PhaseTime>,
-    // A no-op is not worth a line, so nothing is told before there is an attempt.
+    // A pass without an attempt deserves no output, so steps are not reported before an attempt begins.
     loud: bool,
     before: Vec<(Step, Duration)>,
     place: Option<Place>,
@@ -85,7 +85,7 @@ pub(crate) struct Journal<'a> {
 }
 
 impl<'a> Journal<'a> {
-    /// An empty journal for `app`.
+    /// Makes an empty journal for `app`.
     pub(crate) fn new(app: &'a str, reporter: &'a mut dyn Reporter) -> Self {
         Self {
             app,
@@ -98,14 +98,14 @@ impl<'a> Journal<'a> {
         }
     }
 
-    /// With a place where it is said what is being done.
+    /// Makes the journal also write to `place` which step is under way.
     #[must_use]
     pub(crate) fn saying_at(mut self, place: Place) -> Self {
         self.place = Some(place);
         self
     }
 
-    /// An attempt begins: what was done so far is told now, and every later step as it ends.
+    /// Begins an attempt: reports the steps that were done so far now, and every later step when it ends.
     pub(crate) fn begin(&mut self, revision: &Revision, beginning: Beginning<'_>) {
         self.loud = true;
         let what = beginning.sentence(revision);
@@ -124,7 +124,7 @@ impl<'a> Journal<'a> {
         }
     }
 
-    /// Goes on with an attempt: these phases of it have ended already.
+    /// Adds the phases of an earlier pass to the journal of a continued attempt.
     pub(crate) fn resume(&mut self, ended: &[PhaseTime]) {
         self.phases.splice(..0, ended.iter().cloned());
     }
@@ -137,10 +137,10 @@ impl<'a> Journal<'a> {
         }
     }
 
-    /// Does a step and writes down how long it took.
+    /// Runs a step and writes down how long it took.
     ///
     /// # Errors
-    /// What the step says.
+    /// The step's own error.
     pub(crate) fn step<T, E>(
         &mut self,
         step: Step,
@@ -149,10 +149,10 @@ impl<'a> Journal<'a> {
         self.step_telling(step, |_| work())
     }
 
-    /// Does a step that tells how far it has come, and writes down how long it took.
+    /// Runs a step that reports its progress, and writes down how long it took.
     ///
     /// # Errors
-    /// What the step says.
+    /// The step's own error.
     pub(crate) fn step_telling<T, E>(
         &mut self,
         step: Step,
@@ -163,11 +163,10 @@ impl<'a> Journal<'a> {
         })
     }
 
-    /// Does a step that has something worth a line to say before it ends, and writes down how long
-    /// it took.
+    /// Runs a step that may report lines of text before it ends, and writes down how long it took.
     ///
     /// # Errors
-    /// What the step says.
+    /// The step's own error.
     pub(crate) fn step_noting<T, E>(
         &mut self,
         step: Step,
@@ -203,12 +202,12 @@ impl<'a> Journal<'a> {
         result
     }
 
-    /// Says something worth a line.
+    /// Reports a text that deserves a line of output.
     pub(crate) fn note(&mut self, text: &str) {
         self.reporter.note(self.app, text);
     }
 
-    /// The steps so far.
+    /// Gives the steps so far, with the time that each took.
     #[must_use]
     pub(crate) fn phases(&self) -> &[PhaseTime] {
         &self.phases

@@ -1,5 +1,5 @@
-//! What does not depend on the new code, looked at before anything is fetched: what is wrong here is
-//! the configuration's fault, never the revision's.
+//! The look step: checks what does not depend on the new revision, before anything is fetched. A fault found here
+//! is the fault of the host or the configuration, never the revision's.
 
 use std::fs;
 use std::path::Path;
@@ -14,19 +14,19 @@ use crate::health::probe::{probe_once, settings};
 use crate::release::place;
 use crate::state::IllBefore;
 
-/// What a look has shown that stands against nothing.
+/// Findings of the look step that do not stop a deploy.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct HostReport {
-    /// What is not as it should be, a line each.
+    /// Remarks about the host's directories and the configuration, a line each.
     pub remarks: Vec<String>,
-    /// What is wrong with what serves now.
+    /// The fault of the live release, if it is not well.
     pub ill_before: Option<IllBefore>,
 }
 
-/// Looks at directories, units, the policy, and at the live release.
+/// Checks the directories, the units, the restarter's policy and the live release.
 ///
 /// # Errors
-/// What would make any revision fail, with its mend.
+/// An obstacle that would make any revision fail, with its remedy.
 pub(super) fn look(deployment: &Deployment<'_>) -> Result<HostReport, Failure> {
     let fail = |what: String| Failure::environment(Step::Look, what);
     deployment
@@ -48,7 +48,7 @@ pub(super) fn look(deployment: &Deployment<'_>) -> Result<HostReport, Failure> {
     })
 }
 
-/// An absolute build script is the host's, and can be looked at now.
+/// Checks a build script with an absolute path: the script belongs to the host, so it can be checked now.
 fn look_at_build(deployment: &Deployment<'_>) -> Result<(), String> {
     let Some(build) = deployment
         .app
@@ -75,7 +75,7 @@ fn look_at_build(deployment: &Deployment<'_>) -> Result<(), String> {
     }
 }
 
-/// What is wrong with what serves, if a deploy would go back to it.
+/// Gives the fault of the live release, if a failed deploy would go back to that release.
 fn look_at_live(deployment: &Deployment<'_>, release: Option<&Path>) -> Option<IllBefore> {
     if let Some(stuck) = &deployment.state.stuck {
         let what = stuck.going_back.as_deref().unwrap_or_default();
@@ -89,7 +89,7 @@ fn look_at_live(deployment: &Deployment<'_>, release: Option<&Path>) -> Option<I
     Some(IllBefore { what, key })
 }
 
-/// The release that `current` leads to, if that is one to go back to.
+/// Gives the release that `current` leads to, if a way back would lead to that release.
 fn serving(deployment: &Deployment<'_>) -> Option<String> {
     let current = deployment.layout.current().ok().flatten()?;
     (way_back_to(deployment, None)? == current).then_some(current)

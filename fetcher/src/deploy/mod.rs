@@ -1,15 +1,16 @@
-//! From a new revision to the running app, or back.
+//! The deploy of an app: from a new revision to the running app, or back to the release before.
 //!
-//! - [`pipeline`]: the steps, in order. Read this first. [`step`]: their names, and what a crash leads to.
-//! - [`deployment`]: the app with what a pass needs, and what a pass comes to.
-//! - [`failure`]: how a step fails, and whose fault that is.
-//! - [`journal`]: which step took how long, told while it happens and kept afterwards.
-//! - Steps: `candidate` (what is new), [`look`] (what does not depend on it), `verify`, `checkout`, `shared`,
-//!   [`build`], `switch`, [`restart`].
-//! - `previous`: what there was before. `end`, `tidy`: how an attempt ends, and what is removed then.
-//! - [`rollback`]: which release to go back to by hand. [`dry_run`]: what a pass would do.
-//! - [`backoff`]: when what has failed is tried again.
-//! - [`source`]: where revisions come from.
+//! - [`pipeline`]: the steps, in order. Read this first. [`step`]: the steps' names, and how a pass goes on after
+//!   a crash.
+//! - [`deployment`]: the app with everything that a pass needs, and the verdict of a pass.
+//! - [`failure`]: the failure of a step, and whether the revision or its environment is at fault.
+//! - [`journal`]: how long each step took, reported while the steps run and kept afterwards.
+//! - Steps: `candidate` (poll and fetch), [`look`] (what does not depend on the revision), `verify`, `checkout`,
+//!   `shared`, [`build`], `switch`, [`restart`].
+//! - `previous`: what there was before an attempt. `end`, `tidy`: the end of an attempt, and the removal of releases.
+//! - [`rollback`]: the choice of a release for a rollback by hand. [`dry_run`]: what a pass would do.
+//! - [`backoff`]: when a failed poll or attempt is repeated.
+//! - [`source`]: the traits of a source of revisions.
 
 pub(crate) mod backoff;
 pub(crate) mod build;

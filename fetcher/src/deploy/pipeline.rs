@@ -1,8 +1,8 @@
-//! The pipeline: the steps from a poll to a good release, in order, and the way back. It reads as README's
-//! list of steps does; what a step does is a function of its room.
+//! The pipeline: the steps from a poll to a good release, in order, and the way back to the release before.
+//! This file has the order of README's list of steps; the work of each step is a function in another module.
 //!
-//! Which steps are written down, and how an attempt that was cut short is gone on with, is in
-//! [`super::step`].
+//! [`super::step`] defines which steps are written to the state file, and how an interrupted attempt is
+//! continued.
 
 use super::backoff::{self, Trigger};
 use super::build::{self, Facts};
@@ -18,11 +18,11 @@ use crate::health::probe::probe;
 use crate::state::{Attempt, Outcome, Release, StateError};
 use crate::stop::stop_requested;
 
-/// One pass: goes on with what was cut short, asks the forge, deploys what is new. While a way back
-/// fails, the way back is gone on with; something newer goes ahead of it.
+/// Runs one pass: continues an interrupted attempt, polls the forge, deploys a new revision. While a way
+/// back keeps failing, each pass tries the way back again; a newer revision is deployed instead of that.
 ///
 /// # Errors
-/// Nothing could be attempted; what serves is untouched.
+/// No attempt could be made; the live release is untouched.
 pub(crate) fn pass(
     deployment: &mut Deployment<'_>,
     trigger: Trigger,
@@ -49,8 +49,8 @@ pub(crate) fn pass(
     }
 }
 
-/// Verify, check out, link, build: what fails in here has touched nothing that serves. Then
-/// [`bring_up`].
+/// Verifies, checks out, links and builds the revision: a failure in these steps leaves the live release
+/// untouched. Then calls [`bring_up`].
 fn deploy(
     deployment: &mut Deployment<'_>,
     new: candidate::New<'_>,
@@ -74,7 +74,7 @@ fn deploy(
     }
     write_down(deployment, &mut attempt, Step::Checkout, journal)?;
     let prepared = prepare(deployment, &mut *fetched, &attempt, journal);
-    // The worker has done its part: what it holds is wanted elsewhere.
+    // The worker has done its part: dropping the candidate ends the worker process.
     drop(fetched);
     let brought_up = match prepared {
         Ok(()) => write_down(deployment, &mut attempt, Step::Switch, journal)
@@ -85,7 +85,7 @@ fn deploy(
     settle(deployment, attempt, brought_up, journal)
 }
 
-/// Everything before the switch.
+/// Runs the steps from the checkout to the build, all before `current` is switched.
 fn prepare(
     deployment: &mut Deployment<'_>,
     fetched: &mut dyn Candidate,
@@ -100,7 +100,7 @@ fn prepare(
     let builds = deployment.app.deploy.build.is_some();
     let missing = journal.step(Step::Shared, || {
         let missing = shared::link(deployment, attempt)?;
-        // A build goes on writing.
+        // With a build script, the release is synced after the build, which writes more files.
         if !builds {
             switch::sync(deployment, attempt, Step::Shared)?;
         }
@@ -128,7 +128,7 @@ fn prepare(
     Ok(())
 }
 
-/// Switch, restart, probe: what fails from here on is taken back.
+/// Switches `current`, restarts the units and probes the app: a failure from here on leads to the way back.
 fn bring_up(
     deployment: &Deployment<'_>,
     attempt: &Attempt,
@@ -148,7 +148,7 @@ fn bring_up(
     // 9. probe
     journal.step(Step::Probe, || {
         probe(host, app, &release).map_err(|illness| match &attempt.previous_release {
-            // A restart that never was says nothing about the revision.
+            // The units were never restarted, so the failed probe says nothing about the revision.
             Some(before) if !unknown.is_empty() && switch::runs_from(deployment, before) => {
                 Failure::not_restarted(before, &unknown)
             }
@@ -157,7 +157,7 @@ fn bring_up(
     })
 }
 
-/// 10. What an attempt's end leads to: good, undone, or the way back.
+/// Step 10: decides by the result of an attempt: records it as good, undoes it, or begins the way back.
 fn settle(
     deployment: &mut Deployment<'_>,
     mut attempt: Attempt,
@@ -171,7 +171,7 @@ fn settle(
     if failure.step.is_after_switch() && switch::has_left(deployment, &attempt) {
         return go_back(deployment, attempt, failure, journal);
     }
-    // Somebody has led `current` elsewhere meanwhile, but units may run from this one.
+    // After the switch, somebody has pointed `current` elsewhere; units may still run from this release.
     let switched = failure.step.is_after_switch() && failure.step != Step::Switch;
     if switched || end::is_worth_a_look(deployment, &failure) {
         deployment.state.trying = None;
@@ -186,8 +186,8 @@ fn settle(
     end::record_failure(deployment, attempt, &failure, journal)
 }
 
-/// Leaves a release that is not well. The reason is written down before anything is touched,
-/// so that a crash in here goes on going back.
+/// Begins the way back from a release that is not well. The reason is saved in the state before anything is
+/// touched, so that after a crash in this function the next pass continues the way back.
 fn go_back(
     deployment: &mut Deployment<'_>,
     mut attempt: Attempt,
@@ -196,21 +196,21 @@ fn go_back(
 ) -> Result<Verdict, StateError> {
     journal.note(&format!("not well: {}", failure.what));
     if let Some(ill) = &attempt.ill_before {
-        // Whatever it is, this revision has not brought it: it is tried again, later and later.
+        // The app was not well before this deploy either: the revision is not to blame, and is retried ever later.
         failure.class = FailureClass::Environment;
         let compared = end::compare_failures(deployment, &failure, ill);
         failure.what.push_str(&compared);
     }
     backoff::hold_against(deployment, &attempt.revision, &failure);
     attempt.going_back = Some(failure.to_string());
-    // Those who are served come first, the books second.
+    // The app's users come first: the way back is taken even if the state cannot be saved.
     if let Err(error) = write_down(deployment, &mut attempt, Step::BackSwitch, journal) {
         journal.note(&format!("going back all the same: {error}"));
     }
     finish_going_back(deployment, attempt, journal)
 }
 
-/// Does what is left of a way back.
+/// Runs the rest of a way back, and records how the attempt ended.
 fn finish_going_back(
     deployment: &mut Deployment<'_>,
     attempt: Attempt,
@@ -233,7 +233,7 @@ fn finish_going_back(
             let outcome = Outcome::RolledBack;
             end::conclude(deployment, attempt, outcome, Some(reason), journal)
         }
-        // It was not well before either, so nothing is stuck that was not before.
+        // The old release was not well before the deploy either: the app is no worse off, so it is not stuck.
         Err(worse) if attempt.ill_before.is_some() && worse.has_brought_old_code_up() => {
             let reason = format!(
                 "{reason}\n  {before} is back, and is not well, as before this deploy: {}",
@@ -244,15 +244,15 @@ fn finish_going_back(
         }
         Err(worse) => {
             let reason = end::describe_stuck(deployment, &reason, &before, &worse);
-            // Its steps are those up to the way back: every poll that goes on adds its own to them, and
-            // the next one starts from the same.
+            // The saved attempt has the phases up to the way back only: every poll that tries the way back again
+            // adds its own phases to a copy of these, and the next poll starts from the saved phases again.
             deployment.state.stuck = Some(attempt.clone());
             end::conclude(deployment, attempt, Outcome::Stuck, Some(reason), journal)
         }
     }
 }
 
-/// Switches to the release before, restarts and probes.
+/// Switches to the release `before`, restarts the units and probes the app.
 fn bring_back(
     deployment: &Deployment<'_>,
     before: &str,
@@ -262,7 +262,7 @@ fn bring_back(
     let release = deployment.layout.release(before);
     let served = deployment.layout.current().ok().flatten();
     if served.as_deref() == Some(before) && probe(host, app, &release).is_ok() {
-        // The restart of an earlier try, or somebody's hand, has brought it up already.
+        // A restart in an earlier try, or an administrator, has already brought the old release up.
         return Ok(());
     }
     journal.step(Step::BackSwitch, || {
@@ -273,7 +273,7 @@ fn bring_back(
     });
     match restarted {
         Ok(unknown) => unknown.iter().for_each(|what| journal.note(what)),
-        // Where the restarter took on neither restart, the old processes were never touched.
+        // The restarter did neither the restart after the switch nor this restart: the old processes run on.
         Err(failure) if switch::runs_from(deployment, before) => journal.note(&format!(
             "the units still run from {before}: {}",
             failure.what
@@ -286,13 +286,13 @@ fn bring_back(
     })
 }
 
-/// Goes on with a way back that has failed before.
+/// Tries a way back again that has failed in an earlier pass.
 fn try_way_back_again(
     deployment: &mut Deployment<'_>,
     mut attempt: Attempt,
     journal: &mut Journal<'_>,
 ) -> Result<Verdict, StateError> {
-    // What cannot be written down is not gone on with: every poll would restart the app.
+    // If the state cannot be saved, nothing is continued: otherwise every poll would restart the app.
     deployment.save()?;
     let before = previous::way_back_to(deployment, Some(&attempt.release));
     attempt.previous_release = before.or(attempt.previous_release);
@@ -310,7 +310,8 @@ fn continue_going_back(
     finish_going_back(deployment, attempt, journal)
 }
 
-/// Goes on at the step at which an attempt was cut short; `None` if there was none, or if it is undone.
+/// Continues an interrupted attempt at its saved step; `None` if there is no such attempt, or if the attempt
+/// was undone.
 fn resume(
     deployment: &mut Deployment<'_>,
     journal: &mut Journal<'_>,
@@ -318,7 +319,7 @@ fn resume(
     let Some(mut attempt) = previous::attempt_cut_short(deployment) else {
         return Ok(None);
     };
-    // What cannot be written down is not gone on with: every poll would restart the app.
+    // If the state cannot be saved, nothing is continued: otherwise every poll would restart the app.
     deployment.save()?;
     match previous::step_of(deployment, &attempt).resume() {
         Resume::Undo => {
@@ -336,8 +337,8 @@ fn resume(
     }
 }
 
-/// Switches to `target` by hand, restarts and probes as after any switch. The revision that is left
-/// behind is quarantined first, so that no poll deploys it again meanwhile.
+/// Switches to the release `target` on a person's command, then restarts and probes as after any switch. The
+/// revision that was live is quarantined first, so that no poll deploys that revision again meanwhile.
 ///
 /// # Errors
 /// The state cannot be written.
@@ -353,7 +354,7 @@ pub(crate) fn roll_back(
     settle(deployment, attempt, brought_up, journal)
 }
 
-/// Writes down at which step the attempt is gone on with, should it be cut short.
+/// Saves in the state at which step the attempt is to be continued if it is interrupted.
 fn write_down(
     deployment: &mut Deployment<'_>,
     attempt: &mut Attempt,

@@ -1,13 +1,13 @@
-//! What there was before an attempt: the release that is gone back to, what releases were made of, and the
-//! step at which an attempt was cut short.
+//! Finds what there was before an attempt: the release that a way back leads to, the revision that a release
+//! was made from, and the step at which an attempt was interrupted.
 
 use super::deployment::Deployment;
 use super::step::Step;
 use crate::revision::Revision;
 use crate::state::{Attempt, Outcome, Release};
 
-/// The release that an attempt goes back to: what serves, if it ever was good; else the last good
-/// one on disk. Never `but`, and never one that never was good.
+/// Gives the release that a way back leads to: the release that `current` links to, if it ever was good;
+/// else the last good release on disk. Never `but`, and never a release that never was good.
 pub(super) fn way_back_to(deployment: &Deployment<'_>, but: Option<&str>) -> Option<String> {
     let layout = &deployment.layout;
     let current = layout.current().ok().flatten();
@@ -19,7 +19,7 @@ pub(super) fn way_back_to(deployment: &Deployment<'_>, but: Option<&str>) -> Opt
         .find(|name| but != Some(name) && layout.release(name).is_dir())
 }
 
-/// Every release that is known to have been good, the latest first.
+/// Gives every release that is known to have been good, the latest first.
 pub(super) fn good_releases<'a>(
     deployment: &'a Deployment<'_>,
 ) -> impl Iterator<Item = &'a Release> {
@@ -27,8 +27,8 @@ pub(super) fn good_releases<'a>(
     state.live.iter().chain(&state.earlier)
 }
 
-/// Whether a release ever was good. One that nobody knows anything of may have been: a state and a
-/// history that were lost must not cost the way back.
+/// Checks whether a release ever was good. A release without any record counts as good: the loss of the state
+/// and the history must not cost the way back.
 fn was_good(deployment: &Deployment<'_>, name: &str) -> bool {
     if good_releases(deployment).any(|release| release.name == name) {
         return true;
@@ -40,7 +40,7 @@ fn was_good(deployment: &Deployment<'_>, name: &str) -> bool {
         .is_none_or(|ended| ended.outcome == Outcome::Good)
 }
 
-/// What a release was made of.
+/// Gives the revision that a release was made from.
 pub(super) fn revision_of(deployment: &Deployment<'_>, name: &str) -> Option<Revision> {
     let known = good_releases(deployment).find(|release| release.name == name);
     let known = known.map(|release| release.revision);
@@ -54,29 +54,29 @@ pub(super) fn revision_of(deployment: &Deployment<'_>, name: &str) -> Option<Rev
     })
 }
 
-/// Whether the release of an attempt was good once: the target of a rollback.
+/// Checks whether the release of an attempt was good before, as the target of a rollback was.
 pub(super) fn was_made_before(deployment: &Deployment<'_>, attempt: &Attempt) -> bool {
     good_releases(deployment).any(|release| release.name == attempt.release)
 }
 
-/// The attempt that was cut short, if there is one.
+/// Gives the attempt that was interrupted, if there is one.
 pub(super) fn attempt_cut_short(deployment: &Deployment<'_>) -> Option<Attempt> {
     let mut attempt = deployment.state.trying.clone()?;
     if attempt.previous.is_none() {
-        // Written by a version that did not write that down.
+        // An older version of pp-fetcher, which did not save `previous`, wrote this state.
         let before = attempt.previous_release.as_deref();
         attempt.previous = before.and_then(|name| revision_of(deployment, name));
     }
     Some(attempt)
 }
 
-/// The step at which an attempt is gone on with. What `current` leads to has the last word over what is
-/// written down.
+/// Gives the step at which an interrupted attempt is continued. The release that `current` links to overrides
+/// the saved step.
 pub(super) fn step_of(deployment: &Deployment<'_>, attempt: &Attempt) -> Step {
     if attempt.going_back.is_some() {
         return Step::BackSwitch;
     }
-    // The target of a rollback was made long ago: there is nothing to undo, only to go on with.
+    // The release that a rollback goes to was made long ago: there is nothing to undo, only to continue.
     if was_made_before(deployment, attempt) {
         return Step::Switch;
     }
@@ -84,15 +84,15 @@ pub(super) fn step_of(deployment: &Deployment<'_>, attempt: &Attempt) -> Step {
     if current.as_deref() == Some(&attempt.release) {
         return Step::Switch;
     }
-    // Whoever has led `current` elsewhere meanwhile did not mean this release to go live.
+    // Whoever has pointed `current` elsewhere meanwhile did not mean this release to go live.
     match attempt.step.unwrap_or_default() {
         step if step.is_after_switch() && current != attempt.previous_release => Step::Checkout,
         step => step,
     }
 }
 
-/// A new attempt that goes to `target` by hand. What is left for it is quarantined: no poll deploys that again
-/// meanwhile.
+/// Begins an attempt that goes to the release `target` on a person's command. The revision that is left for it is
+/// quarantined: no poll deploys that revision again meanwhile.
 pub(super) fn begin_rollback(deployment: &mut Deployment<'_>, target: &Release) -> Attempt {
     let started_at = (deployment.clock)();
     let live = deployment.state.live.as_ref().map(|live| live.revision);

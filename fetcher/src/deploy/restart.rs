@@ -1,4 +1,4 @@
-//! Asking the restarter, and reading its answers.
+//! The restart step: asks the restarter to restart and reload the app's units, and reads its answers.
 
 use std::time::Duration;
 
@@ -13,26 +13,26 @@ use crate::config::App;
 use crate::health::Host;
 use crate::util::duration::human;
 
-/// How long we wait, all in all, while the restarter says "too many": its default limit lets one
-/// through every 15 s.
+/// How long pp-fetcher waits in all for one unit while the restarter answers "too many": the restarter's
+/// default limit allows one restart every 15 s.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What to do about a unit that is not allowed.
+/// Advice about a unit that the restarter's policy does not allow.
 const HOW_TO_ALLOW: &str = "an administrator allows it in /etc/pp-restarter/policy.d/*.toml, and \
                             `pp-restart --list` shows what is allowed";
 
-/// Whoever restarts units for us.
+/// A restarter of units: pp-restarter through its [`Client`], or a stand-in in tests.
 pub(crate) trait Restarter {
-    /// Everything it would do for us.
+    /// Lists everything that the restarter would do for this user.
     ///
     /// # Errors
-    /// It cannot be asked.
+    /// The restarter cannot be reached.
     fn grants(&self) -> Result<Vec<Grant>, ClientError>;
 
-    /// Does it, waits, reports. Never asks twice.
+    /// Has the restarter do `verb` to `unit`, and waits for its answer. Never sends the request twice.
     ///
     /// # Errors
-    /// It cannot be asked, or its answer did not come.
+    /// The restarter cannot be reached, or its answer did not come.
     fn act(&self, verb: Verb, unit: &UnitName) -> Result<Answer, ClientError>;
 }
 
@@ -46,8 +46,8 @@ impl Restarter for Client {
     }
 }
 
-/// Every unit of `app` with what is done to it, in order. A restart where that is allowed, as it starts what has never
-/// run; where only a try-restart is, that is enough for whatever runs.
+/// Gives every unit of `app` with its verb, in order. A restart where the policy allows one, as a restart also
+/// starts a unit that has never run; a try-restart where only that is allowed: enough for a unit that runs.
 fn orders<'a>(app: &'a App, grants: &[Grant]) -> impl Iterator<Item = (Verb, &'a UnitName)> {
     let restarts = app.restart.iter().map(|unit| {
         let only_if_running =
@@ -69,11 +69,11 @@ fn has_units(app: &App) -> bool {
     !app.restart.is_empty() || !app.reload.is_empty()
 }
 
-/// Asks beforehand whether everything that will be needed is allowed: found out after the switch,
-/// it would cost a way back.
+/// Checks before the deploy that the restarter allows every action the deploy needs: a refusal after the
+/// switch would cost a way back.
 ///
 /// # Errors
-/// Which unit is not, and what the administrator has to write where.
+/// The unit that is not allowed, and what the administrator has to write in which file.
 pub(crate) fn check_permitted(
     restarter: &dyn Restarter,
     host: &dyn Host,
@@ -106,13 +106,13 @@ pub(crate) fn check_permitted(
     }
 }
 
-/// Restarts and reloads what `app` says, in order. `note` is told whenever the restarter makes us
-/// wait: a deploy that stands still without a word looks like one that hangs.
+/// Restarts and reloads the units of `app`, in order. `note` is called whenever the restarter makes pp-fetcher
+/// wait: a deploy that pauses without a message looks as if it hangs.
 ///
-/// Returns a sentence for each unit of which nobody knows what came of it: the probe finds out.
+/// Returns a sentence for each unit whose restart or reload has an unknown result: the probe finds out.
 ///
 /// # Errors
-/// The first unit that did not come back, or that the restarter did not take on.
+/// The first unit that did not come back, or that the restarter refused to act on.
 pub(crate) fn restart_all(
     restarter: &dyn Restarter,
     host: &dyn Host,
@@ -121,7 +121,7 @@ pub(crate) fn restart_all(
     note: &mut dyn FnMut(&str),
 ) -> Result<Vec<String>, Failure> {
     let mut unknown = Vec::new();
-    // Known from before the switch; where they cannot be had now, asking shows why.
+    // The grants were checked before the switch; if they cannot be read now, the first request shows why.
     let grants = match has_units(app) {
         true => restarter.grants().unwrap_or_default(),
         false => Vec::new(),
@@ -137,7 +137,7 @@ pub(crate) fn restart_all(
     Ok(unknown)
 }
 
-/// Whether a unit has ended well, as Type=oneshot is to. The report does not tell the type.
+/// Checks whether a unit of Type=oneshot has ended well. The report does not have the type; the host has.
 fn has_done_its_work(host: &dyn Host, unit: &UnitName, report: &Report) -> bool {
     let ended = report.job == JobResult::Done
         && report.active == ActiveState::Inactive
@@ -171,7 +171,7 @@ fn retry_while_refused(
     }
 }
 
-/// `Ok(Some(note))` where nobody knows what came of it: then the probe has to find out.
+/// Reads the restarter's answer. `Ok(Some(note))` if the result is unknown: then the probe has to find out.
 fn read(
     answer: Result<Answer, ClientError>,
     verb: Verb,
@@ -191,7 +191,7 @@ fn read(
             )),
         },
         Ok(Answer::Denied) => {
-            // It was allowed before the switch: the policy has changed since.
+            // The policy allowed the unit before the switch, and has changed since.
             environment(format!(
                 "the restarter refused to {} {unit}\n  {HOW_TO_ALLOW}",
                 verb.as_str()
@@ -216,7 +216,8 @@ fn only_what_runs(unit: &UnitName) -> String {
     )
 }
 
-/// The reason that the restarter itself gives nobody: more groups than it reads.
+/// Gives a reason for a refusal that the restarter does not tell callers: the user is in more groups than the
+/// restarter reads.
 fn too_many_groups() -> String {
     let count = pp_protocol::client::groups_beyond_reading();
     count.map_or_else(String::new, |count| {

@@ -1,28 +1,28 @@
-//! Which earlier release is gone back to when somebody says so.
+//! Chooses the earlier release for a rollback that a person has asked for.
 
 use thiserror::Error;
 
 use super::deployment::Deployment;
 use crate::state::Release;
 
-/// Why there is nothing to go back to.
+/// Why there is no release to go back to.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub(crate) enum NoWayBack {
-    /// Only one release was ever good, or the others are gone.
+    /// Only one release was ever good, or the other good releases are no longer on disk.
     #[error(
         "there is no earlier good release on disk, so nothing was changed\n  push a commit that mends \
          what is live: it is deployed by the next poll"
     )]
     NoEarlier,
-    /// That one is live.
+    /// The release asked for is live.
     #[error("{0} is the live release, so there is nothing to change")]
     Live(String),
-    /// Not a good release of this app.
+    /// The name asked for is not a good release of this app.
     #[error("{wanted} is not a good release on disk, so nothing was changed; there is {}", there_is(.known))]
     Unknown {
-        /// What was asked for.
+        /// The name or revision asked for.
         wanted: String,
-        /// What there is.
+        /// The good releases on disk.
         known: Vec<String>,
     },
 }
@@ -35,11 +35,11 @@ fn there_is(known: &[String]) -> String {
     }
 }
 
-/// The release that a rollback goes to: `wanted`, by its name or its revision's first digits, or
-/// the last good one before the live one.
+/// Gives the release that a rollback goes to: `wanted`, by its name or its revision's first digits, or else
+/// the last good release before the live one.
 ///
 /// # Errors
-/// There is none.
+/// There is no such release.
 pub(crate) fn choose(
     deployment: &Deployment<'_>,
     wanted: Option<&str>,
@@ -48,12 +48,12 @@ pub(crate) fn choose(
     let there = |release: &&Release| on_disk.contains(&release.name);
     let current = deployment.layout.current().ok().flatten();
     let serves = |release: &Release| current.as_ref() == Some(&release.name);
-    // The live release is one to go back to where it does not serve, or is not well.
+    // The live release can be a target too if `current` does not lead to it, or if a way back is stuck.
     let live = deployment.state.live.iter();
     let live = live.filter(|live| !serves(live) || deployment.state.stuck.is_some());
     let mut good = live.chain(&deployment.state.earlier).filter(there);
     let Some(wanted) = wanted else {
-        // A way back to it that has failed is not to be tried once more.
+        // The release that `current` leads to is not chosen: a failed way back to it is not tried once more.
         return good
             .find(|release| !serves(release))
             .cloned()

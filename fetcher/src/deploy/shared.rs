@@ -1,4 +1,4 @@
-//! Links to what outlives releases.
+//! The shared step: links from the release to the files that all releases share.
 
 use nix::unistd::{getegid, geteuid};
 
@@ -10,7 +10,7 @@ use crate::release::shared::SharedError;
 use crate::space;
 use crate::state::Attempt;
 
-/// Links what is shared into the release. Gives a line for each file that is nowhere yet.
+/// Links the shared paths into the release. Gives a line for each shared file that does not exist yet.
 pub(super) fn link(deployment: &Deployment<'_>, attempt: &Attempt) -> Result<Vec<String>, Failure> {
     let release = deployment.release_of(attempt);
     let shared = &deployment.app.deploy.shared;

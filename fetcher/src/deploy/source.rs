@@ -1,5 +1,5 @@
-//! Where revisions come from. Each value leads to the next: a source is polled, a listing fetched, and what
-//! was fetched is verified and checked out.
+//! The traits of a source of revisions. Each leads to the next: polling a [`Source`] gives a [`Listing`],
+//! fetching a listing gives a [`Candidate`], and a candidate is verified and checked out.
 
 use std::path::Path;
 
@@ -9,34 +9,34 @@ use super::step::Step;
 use crate::revision::Revision;
 use crate::state::PassedOver;
 
-/// A repository as the pipeline sees it: a remote one, and our mirror of it.
+/// A repository as the pipeline sees it: the remote repository together with its mirror.
 pub(crate) trait Source {
-    /// One remote listing. Tags that are passed over do not count. Writes nothing.
+    /// Lists the remote repository once. Tags in `passed_over` do not count. Writes nothing.
     ///
     /// # Errors
-    /// The forge cannot be asked, or has nothing of that name.
+    /// The forge cannot be asked, or has no branch or tag of the configured name.
     fn poll<'a>(
         &'a self,
         passed_over: &[PassedOver],
     ) -> Result<Box<dyn Listing<'a> + 'a>, SourceError>;
 
-    /// Has the mirror keep what the live revision needs, and tidied where that is due.
+    /// Makes the mirror keep the objects of the live revision, and tidies the mirror when that is due.
     ///
     /// # Errors
-    /// The mirror cannot be written; nothing depends on it.
+    /// The mirror cannot be written; no deploy depends on this.
     fn keep(&self, live: &Revision) -> Result<(), SourceError>;
 }
 
-/// What a listing has shown, with the conversation that it came from.
+/// A listing of the remote repository, with the conversation with the forge that it came from.
 pub(crate) trait Listing<'a> {
-    /// What is followed points at this now.
+    /// Gives the revision that the followed branch or tags point at now.
     fn found(&self) -> &FollowedRevision;
 
-    /// Brings what was found into the mirror, and tells `tick` how far it has come.
+    /// Fetches the found revision into the mirror, and reports the progress to `tick`.
     ///
     /// # Errors
-    /// The network, the forge, the disk, or what came is not what was asked for. A tag that stands for
-    /// no commit is named in [`SourceError::no_commit`].
+    /// The network, the forge or the disk failed, or the objects received are not those requested. A tag that
+    /// stands for no commit is named in [`SourceError::no_commit`].
     fn fetch(
         self: Box<Self>,
         tick: &mut (dyn FnMut(Progress) + Send),
@@ -45,28 +45,28 @@ pub(crate) trait Listing<'a> {
 
 /// A revision that was fetched.
 pub(crate) trait Candidate {
-    /// What its commit says of itself.
+    /// Gives the author and the subject of the candidate's commit.
     fn commit(&self) -> &Commit;
 
-    /// Whether `to` has `from` among its ancestors; one of them is the candidate. No, where one is not in the
-    /// mirror.
+    /// Checks whether `to` has `from` among its ancestors; one of the two is the candidate. `false` if one of the
+    /// two is not in the mirror.
     ///
     /// # Errors
     /// The mirror cannot be read.
     fn descends(&mut self, from: &Revision, to: &Revision) -> Result<bool, SourceError>;
 
-    /// Who signed the candidate, as `allowed_signers` names them.
+    /// Gives the signer of the candidate, by the name in the file `allowed_signers`.
     ///
     /// # Errors
-    /// Nobody who may (the revision's fault), or it cannot be found out.
+    /// No allowed signer signed the candidate (the revision's fault), or the signature cannot be checked.
     fn signer(&mut self, allowed_signers: &Path) -> Result<String, SourceError>;
 
-    /// Writes the candidate's files into `into`, a directory that is not there yet, and tells `tick`
-    /// how far it has come. What `live`, the live release's directory, already has may be copied
-    /// from there if it is proved to be the same.
+    /// Writes the candidate's files into `into`, a directory that does not exist yet, and reports the
+    /// progress to `tick`. A file may be copied from `live`, the live release's directory, if the
+    /// file there is proved to be the same.
     ///
     /// # Errors
-    /// A tree that is not accepted (the revision's fault), or the disk.
+    /// The candidate's tree is not accepted (the revision's fault), or the disk failed.
     fn check_out(
         &mut self,
         live: Option<&Path>,
@@ -75,39 +75,39 @@ pub(crate) trait Candidate {
     ) -> Result<(), SourceError>;
 }
 
-/// What a listing has shown.
+/// The result of a listing: the revision that is followed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FollowedRevision {
-    /// What is followed points at this.
+    /// The revision that the followed branch or tag points at.
     pub revision: Revision,
-    /// The tag it was found as, without `refs/tags/`, where tags are followed.
+    /// The tag that points at the revision, without `refs/tags/`, if tags are followed.
     pub tag: Option<String>,
-    /// Tags that match and are no versions.
+    /// Tags that match the pattern and are no versions.
     pub unordered: Vec<String>,
 }
 
-/// What a commit says of itself.
+/// The author and the subject of a commit.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Commit {
-    /// The name of its author.
+    /// The author's name.
     pub author: String,
-    /// The first line of its message.
+    /// The first line of the commit's message.
     pub subject: String,
 }
 
-/// Why a source cannot do what is asked.
+/// An error of a source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SourceError {
-    /// What happened, to what, why, and what to do.
+    /// The message: the error, the thing it happened to, the reason, and the remedy.
     pub what: String,
-    /// Whose fault it is.
+    /// Whether the revision or its environment is at fault.
     pub class: FailureClass,
     /// The tag that was to be fetched, if it stands for no commit.
     pub no_commit: Option<PassedOver>,
 }
 
 impl SourceError {
-    /// Something around the revision.
+    /// Makes an error whose cause is the revision's environment.
     pub(crate) fn environment(what: impl Into<String>) -> Self {
         Self {
             what: what.into(),
@@ -116,7 +116,7 @@ impl SourceError {
         }
     }
 
-    /// The revision itself.
+    /// Makes an error whose cause is the revision itself.
     pub(crate) fn revision(what: impl Into<String>) -> Self {
         Self {
             what: what.into(),
@@ -125,7 +125,7 @@ impl SourceError {
         }
     }
 
-    /// The failure of the step in which it came; a revision that is not accepted is refused.
+    /// Turns the error into the failure of `step`; an error of the revision becomes a refusal.
     #[must_use]
     pub(crate) fn during(self, step: Step) -> Failure {
         match self.class {

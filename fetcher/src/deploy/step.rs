@@ -1,4 +1,4 @@
-//! The steps of the pipeline, and what is written down of them.
+//! The steps of the pipeline, and the three steps that are saved in `state.json`.
 //!
 //! ```text
 //!  Poll ─▶ Look ─▶ Fetch ─▶ Verify ─▶ Checkout ─▶ Shared ─▶ Build ─▶ Switch ─▶ Restart ─▶ Probe ─▶ good
@@ -7,9 +7,9 @@
 //!                                                                       └──▶ BackSwitch ─▶ BackRestart ─▶ BackProbe ─▶ back
 //! ```
 //!
-//! Three of them are written into `state.json` before they begin, so that a pass that was cut short is gone
-//! on with (the table of [`Step::resume`]): `Checkout`, from which on there is something to undo; `Switch`,
-//! from which on the new release may serve; `BackSwitch`, from which on it must not.
+//! Three steps are written into `state.json` before they begin, so that an interrupted attempt can be continued
+//! (the table of [`Step::resume`]): `Checkout`, from which on there are files to undo; `Switch`, from which on
+//! the new release may be live; `BackSwitch`, from which on the new release must not be live.
 
 use std::fmt;
 
@@ -19,41 +19,41 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Step {
-    /// One remote listing.
+    /// Lists the remote repository once.
     Poll,
-    /// What does not depend on the revision: units, policy, directories.
+    /// Checks what does not depend on the revision: units, policy, directories.
     Look,
-    /// Objects into the mirror.
+    /// Fetches git objects into the mirror.
     Fetch,
-    /// Is this revision acceptable?
+    /// Checks whether the revision may be deployed.
     Verify,
-    /// The release's files.
+    /// Writes the release's files.
     #[default]
     Checkout,
-    /// Links to what outlives releases.
+    /// Makes the links to the files that are shared by all releases.
     Shared,
-    /// The build script.
+    /// Runs the build script.
     Build,
-    /// `current`.
+    /// Points `current` to the new release.
     Switch,
-    /// The units.
+    /// Restarts and reloads the units.
     Restart,
-    /// Is the app well?
+    /// Checks whether the app is well.
     Probe,
-    /// `current`, back again.
+    /// Points `current` back to the previous release.
     BackSwitch,
-    /// The units, in the previous release.
+    /// Restarts and reloads the units in the previous release.
     BackRestart,
-    /// Is the app well in that one?
+    /// Checks whether the app is well in the previous release.
     BackProbe,
 }
 
-/// How a pass goes on with an attempt that was cut short.
+/// How a pass continues an interrupted attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Resume {
     /// The release is removed; the next poll makes the attempt anew.
     Undo,
-    /// The release is switched to, or has been, and brought up.
+    /// `current` is switched to the release, if that is not done yet, and the app is brought up.
     BringUp,
     /// The previous release is brought back.
     GoBack,
@@ -77,7 +77,7 @@ impl Step {
         Self::BackProbe,
     ];
 
-    /// The name in the history and in every message.
+    /// Gives the step's name in the history and in every message.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -97,13 +97,13 @@ impl Step {
         }
     }
 
-    /// Whether a failure in this step finds `current` switched.
+    /// Checks whether `current` may be switched already when this step fails.
     #[must_use]
     pub fn is_after_switch(self) -> bool {
         matches!(self, Self::Switch | Self::Restart | Self::Probe)
     }
 
-    /// How an attempt is gone on with that was cut short when this was the last step that was written down.
+    /// Gives how an interrupted attempt is continued when this is the last step that was saved.
     pub(super) fn resume(self) -> Resume {
         match self {
             Self::Poll | Self::Look | Self::Fetch | Self::Verify => Resume::Undo,

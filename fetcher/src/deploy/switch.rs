@@ -1,4 +1,4 @@
-//! The switch of `current`, what comes right before it, and what it shows afterwards.
+//! The switch step: syncs a release to disk, points `current` to it, and checks the result afterwards.
 
 use std::path::PathBuf;
 
@@ -8,7 +8,7 @@ use super::step::Step;
 use crate::space;
 use crate::state::Attempt;
 
-/// The last thing before the switch: what is switched to outlives a power cut.
+/// Syncs the release to disk before the switch, so that the release survives a power cut.
 pub(super) fn sync(
     deployment: &Deployment<'_>,
     attempt: &Attempt,
@@ -24,7 +24,7 @@ pub(super) fn sync(
     })
 }
 
-/// Leads `current` to a release.
+/// Points `current` to a release.
 pub(super) fn switch(
     deployment: &Deployment<'_>,
     release: &str,
@@ -36,8 +36,8 @@ pub(super) fn switch(
     })
 }
 
-/// Whether `current` leads to what is being tried, or nowhere where it led somewhere before. Where it
-/// cannot be read it counts as changed.
+/// Checks whether `current` leads to the attempt's release, or nowhere though there was a release before. A
+/// `current` that cannot be read counts as changed.
 pub(super) fn has_left(deployment: &Deployment<'_>, attempt: &Attempt) -> bool {
     match deployment.layout.current() {
         Ok(Some(current)) => current == attempt.release,
@@ -46,8 +46,8 @@ pub(super) fn has_left(deployment: &Deployment<'_>, attempt: &Attempt) -> bool {
     }
 }
 
-/// Whether every unit is seen to work in `release`; not where that cannot be seen, or where no
-/// unit is restarted at all.
+/// Checks whether every restarted unit is seen to run in `release`; `false` if that cannot be seen, or if the
+/// app restarts no unit.
 pub(super) fn runs_from(deployment: &Deployment<'_>, release: &str) -> bool {
     let Ok(release) = deployment.layout.release(release).canonicalize() else {
         return false;

@@ -1,10 +1,10 @@
-//! Old releases removed.
+//! The removal of old releases.
 
 use super::deployment::Deployment;
 use super::journal::Journal;
 use crate::release::prune::KeptFailure;
 
-/// Removes and forgets the releases that need not stay. Nothing depends on it.
+/// Removes the releases that need not stay from the disk and from the state. No step depends on this.
 pub(super) fn tidy(
     deployment: &mut Deployment<'_>,
     failed: KeptFailure<'_>,
@@ -18,7 +18,8 @@ pub(super) fn tidy(
         .iter()
         .any(|l| on_disk.contains(&l.name))
     {
-        // What a crash has removed and not forgotten would take the place of one to go back to.
+        // A release that was removed just before a crash is still in the state, and would take the place of a release
+        // to go back to.
         deployment
             .state
             .earlier

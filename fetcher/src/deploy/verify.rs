@@ -1,4 +1,4 @@
-//! Whether a revision may be deployed at all.
+//! The verify step: checks whether a revision may be deployed at all.
 
 use std::cmp::Ordering;
 
@@ -12,17 +12,17 @@ use crate::git::version::Version;
 use crate::revision::Revision;
 use crate::state::Attempt;
 
-/// What is known of a revision that may be deployed.
+/// The result of the verification of a revision that may be deployed.
 #[derive(Debug)]
 pub(super) struct Accepted {
-    /// Who signed it, where that is asked for.
+    /// The signer of the revision, if the app requires signatures.
     signed_by: Option<String>,
-    /// Whether it leaves the live history, and somebody has accepted that.
+    /// Whether the revision leaves the live history, and somebody has accepted that.
     rewritten: bool,
 }
 
 impl Accepted {
-    /// Tells what is worth a line of it, and keeps who has signed the revision.
+    /// Reports the result in the journal, and keeps the signer of the revision in the attempt.
     pub(super) fn note(self, journal: &mut Journal<'_>, attempt: &mut Attempt) {
         if self.rewritten {
             journal.note("it leaves the live history, which was accepted by hand");
@@ -34,11 +34,11 @@ impl Accepted {
     }
 }
 
-/// The revision is signed if it must be, and goes on from the live one or was accepted: a branch by
-/// descent, a tag by a higher version.
+/// Checks that the revision is signed if the app requires signatures, and that it follows the live revision
+/// (a branch by descent, a tag by a higher version) or was accepted.
 ///
 /// # Errors
-/// It is not, or does not.
+/// The revision is not signed as required, or does not follow the live revision.
 pub(super) fn verify(
     deployment: &Deployment<'_>,
     candidate: &mut dyn Candidate,
@@ -58,7 +58,7 @@ pub(super) fn verify(
     })
 }
 
-/// Why the revision does not go on from the live one; none if it does, or need not.
+/// Gives why the revision does not follow the live revision; `None` if it does, or need not.
 fn leaves_the_line(
     deployment: &Deployment<'_>,
     candidate: &mut dyn Candidate,
@@ -81,13 +81,13 @@ fn leaves_the_line(
                 new.short()
             )));
         }
-        // Releases may live on branches of their own: what counts is the version.
+        // A tagged release may be on a branch of its own: the version counts, not the descent.
         if let Some(ordered) = by_version(deployment, tag, new) {
             return Ok(ordered.err());
         }
     }
-    // The live revision if we know it; else what the release that serves says of itself, so
-    // that losing the state does not lose the protection against a downgrade.
+    // The live revision from the state; if the state is lost, the revision that the live release was made from,
+    // so that losing the state does not lose the protection against a downgrade.
     let live = deployment.state.live.as_ref().map(|live| live.revision);
     let Some(live) = live.or(attempt.previous).filter(|live| live != new) else {
         return Ok(None);
@@ -95,8 +95,8 @@ fn leaves_the_line(
     by_descent(candidate, &live, new)
 }
 
-/// The order of the new tag and the live one; none where the live release came from no tag that has an
-/// order.
+/// Compares the version of the new tag with that of the live tag; `None` if the live release came from no tag
+/// that can be read as a version.
 fn by_version(
     deployment: &Deployment<'_>,
     tag: &str,
@@ -150,7 +150,7 @@ fn refuse(deployment: &Deployment<'_>, revision: &Revision, why: &str) -> Failur
     Failure::refused(Step::Verify, what)
 }
 
-/// Who signed it; nobody where nobody need.
+/// Gives the signer of the revision; `None` if the app does not require signatures.
 fn signer(
     deployment: &Deployment<'_>,
     candidate: &mut dyn Candidate,

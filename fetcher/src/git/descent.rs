@@ -1,12 +1,12 @@
-//! One commit descends from another: shown by a chain of commits, each naming the next as a parent.
+//! Proof that one commit descends from another: a chain of commits, each naming the next as a parent.
 
 use pp_objects::ObjectId;
 use pp_objects::commit::commit;
 
-/// Whether `chain` leads from `to` back to `from`. `get` gives a commit's bytes, proven by its name.
+/// Returns whether `chain` leads from `to` back to `from`. `get` returns a commit's bytes, proven by its id.
 ///
 /// # Errors
-/// What `get` says.
+/// The errors of `get`.
 pub(crate) fn is_shown<E>(
     from: ObjectId,
     to: ObjectId,

@@ -1,4 +1,4 @@
-//! Why a conversation with a remote failed: what happened, to what, why, and what to do.
+//! Errors of a conversation with a remote: each says what happened, to which remote, why, and what to do.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,38 +10,39 @@ use super::failure::HostKey;
 use super::https::HttpsError;
 use super::ssh::PathRefused;
 
-/// Why a listing or a fetch failed. `remote` is the address without user or secret (rule 33).
+/// Why a listing or a fetch failed. `remote` is the remote's address without user or secret (rule 33).
 #[derive(Debug, Error)]
 pub(crate) enum RemoteError {
-    /// What can go wrong over https alone.
+    /// A failure that only https has.
     #[error("{remote}: {error}")]
     Https {
-        /// The address.
+        /// The remote's address.
         remote: String,
-        /// What it is.
+        /// The failure.
         error: Box<HttpsError>,
     },
-    /// A configured path ssh would not get unchanged.
+    /// A configured path that ssh would not hand on unchanged.
     #[error(transparent)]
     Path(#[from] PathRefused),
-    /// The transport's program is not there or cannot be run.
+    /// The transport's program does not exist or cannot be run.
     #[error("{remote}: cannot run {}: {source}; install {package}", program.display())]
     Program {
-        /// The address.
+        /// The remote's address.
         remote: String,
-        /// ssh or git.
+        /// The program: ssh or git.
         program: PathBuf,
-        /// What to install.
+        /// The package to install.
         package: &'static str,
-        /// What the kernel said.
+        /// The kernel's error.
         source: std::io::Error,
     },
-    /// Rule 24. Never tried again by itself within an interval, never accepted by itself.
+    /// The server's host key is not the pinned one (rule 24). A changed key is never accepted automatically, nor
+    /// is the fetch tried again automatically within an interval.
     #[error("{}", changed(remote, key))]
     HostKeyChanged {
-        /// The address.
+        /// The remote's address.
         remote: String,
-        /// What is known of both keys.
+        /// What is known about the offered key and the pinned key.
         key: Box<HostKey>,
     },
     /// No key is pinned for this server.
@@ -49,35 +50,35 @@ pub(crate) enum RemoteError {
         "{remote}: the server's host key is not known, and none is trusted on first sight: pin it in the known_hosts file after comparing its fingerprint with the one the forge publishes"
     )]
     HostKeyUnknown {
-        /// The address.
+        /// The remote's address.
         remote: String,
     },
-    /// No key is pinned for a jump host on the way.
+    /// No key is pinned for a jump host on the way to the server.
     #[error(
         "{remote}: the host key of a jump host on the way is not known, and none is trusted on first sight: compare its fingerprint and pin it in the file that UserKnownHostsFile names in the jump host's block of the ssh configuration, which is all that ssh goes by there"
     )]
     JumpKeyUnknown {
-        /// The address.
+        /// The remote's address.
         remote: String,
     },
-    /// ssh does not like its own configuration.
+    /// ssh refuses its own configuration.
     #[error(
         "{remote}: the ssh configuration has a mistake, so nobody was asked ({said})\n  mend that line; `ssh -G -F FILE HOST` reads the file that `config` under [ssh] names as ssh does"
     )]
     SshConfiguration {
-        /// The address.
+        /// The remote's address.
         remote: String,
-        /// What ssh said.
+        /// What ssh printed.
         said: String,
     },
-    /// The server refuses our key.
+    /// The server refuses the key that ssh offers.
     #[error(
         "{remote}: the server refuses our key ({said}): is its public half added at the forge as a deploy key of this repository?"
     )]
     Denied {
-        /// The address.
+        /// The remote's address.
         remote: String,
-        /// What ssh said.
+        /// What ssh printed.
         said: String,
     },
     /// The host's name has no address.
@@ -85,112 +86,112 @@ pub(crate) enum RemoteError {
         "{remote}: the host's name cannot be resolved ({said}): check the address, the alias in the ssh configuration, and the resolver"
     )]
     Unresolved {
-        /// The address.
+        /// The remote's address.
         remote: String,
-        /// What ssh said.
+        /// What ssh printed.
         said: String,
     },
-    /// No connection, or it broke.
+    /// The connection could not be made, or it broke.
     #[error(
         "{remote}: the server cannot be reached or the connection broke ({said}): tried again at the next poll"
     )]
     Unreachable {
-        /// The address.
+        /// The remote's address.
         remote: String,
-        /// What ssh said.
+        /// What ssh printed.
         said: String,
     },
-    /// No such repository for us.
+    /// The server has no such repository, or does not show it to pp-fetcher.
     #[error(
         "{remote}: there is no such repository, or our key may not see it ({said}): check the path and which repository the deploy key belongs to"
     )]
     NoRepository {
-        /// The address.
+        /// The remote's address.
         remote: String,
         /// What the server said.
         said: String,
     },
-    /// git's own check of who owns a local repository.
+    /// git refuses a local repository that belongs to another user.
     #[error(
         "{remote}: git does not serve a repository that belongs to another user: give it to this user, or list it under safe.directory in this user's git configuration"
     )]
     NotOwned {
-        /// The address.
+        /// The remote's address.
         remote: String,
     },
-    /// The deadline passed. Everything was killed.
+    /// The deadline passed. Every process started for the conversation was killed.
     #[error("{remote}: not finished within {} s, everything that was started for it has been ended{}; a slow network or a large repository wants a longer `timeout` under [fetch] of the app's file", deadline.as_secs_f64(), text::in_parentheses(said))]
     TimedOut {
-        /// The address.
+        /// The remote's address.
         remote: String,
         /// The deadline.
         deadline: Duration,
-        /// What the transport had said by then.
+        /// What the transport had printed before the deadline.
         said: String,
     },
-    /// We were told to stop in the middle of it.
+    /// pp-fetcher was told to stop during the conversation.
     #[error(
         "{remote}: pp-fetcher was told to stop before the server had answered; the next poll asks again"
     )]
     Stopped {
-        /// The address.
+        /// The remote's address.
         remote: String,
     },
-    /// More bytes than the budget.
+    /// The server sent more bytes than the budget allows.
     #[error(
         "{remote}: the server sent more than the {budget} bytes allowed: if the repository is really that large, a higher `limit` under [fetch] of the app's file lets it come"
     )]
     TooLarge {
-        /// The address.
+        /// The remote's address.
         remote: String,
-        /// The budget.
+        /// The budget in bytes.
         budget: u64,
     },
-    /// More refs than are kept.
+    /// More refs match than are kept.
     #[error(
         "{remote}: more than {most} refs match: name the wanted ones more closely, with a longer beginning of `tag`, or with `ref`"
     )]
     TooManyRefs {
-        /// The address.
+        /// The remote's address.
         remote: String,
         /// The limit.
         most: usize,
     },
-    /// A repository of another hash than SHA-1.
+    /// The repository names its objects by another hash than SHA-1.
     #[error(
         "{remote}: the repository uses {format} object names; only sha1 repositories can be deployed"
     )]
     ObjectFormat {
-        /// The address.
+        /// The remote's address.
         remote: String,
-        /// What the server announces.
+        /// The object format that the server announces.
         format: String,
     },
     /// The server reports an error of its own.
     #[error("{remote}: the server reports: {said}")]
     Server {
-        /// The address.
+        /// The remote's address.
         remote: String,
-        /// Its words, cleaned.
+        /// The server's words, cleaned.
         said: String,
     },
-    /// What came is not the git protocol.
+    /// The server's answer is not the git protocol.
     #[error(
         "{remote}: the answer is not the git protocol: {what}{}",
         text::in_parentheses(said)
     )]
     Protocol {
-        /// The address.
+        /// The remote's address.
         remote: String,
-        /// What is wrong with it.
+        /// What is wrong with the answer.
         what: String,
-        /// What the transport said.
+        /// What the transport printed.
         said: String,
     },
-    /// The pack was refused by the indexer: broken, or objects missing from it.
+    /// The pack was refused by the indexer: it is broken, or objects are missing from it.
     #[error("{remote}: the received objects are refused, nothing was kept: {why}")]
     Pack {
-        /// The address.
+        /// The remote's address.
         remote: String,
         /// What libgit2 says.
         why: String,

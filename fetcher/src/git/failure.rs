@@ -1,43 +1,43 @@
-//! What ssh and git say when they fail, read into kinds a person and a program can act on.
+//! Reads the messages of a failed ssh or git into kinds of failure that a person and a program can act on.
 //!
-//! Pure: from the text on stderr and the exit code, with real texts as fixtures in the tests.
+//! Works only from the text on stderr and the exit code; the tests have real texts as fixtures.
 
 use crate::util::text;
 
-/// ssh's exit code for its own errors; any other is the remote program's.
+/// ssh's exit code for its own errors; any other exit code is the remote program's.
 const SSH_FAILED: i32 = 255;
 
-/// What kind of failure it is.
+/// The kind of a failure.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Failure {
-    /// The server's key is not the one pinned (rule 24).
+    /// The server's host key is not the pinned key (rule 24).
     HostKeyChanged(HostKey),
-    /// No key of this server is pinned.
+    /// No host key of this server is pinned.
     HostKeyUnknown,
-    /// No key of a jump host on the way is pinned.
+    /// No host key of a jump host on the way is pinned.
     JumpKeyUnknown,
-    /// The server refuses our key.
+    /// The server refuses the key that ssh offers.
     Denied,
-    /// The name has no address.
+    /// The host's name has no address.
     Unresolved,
-    /// Nobody answers there, or the connection broke.
+    /// The server does not answer, or the connection broke.
     Unreachable,
-    /// The server has no such repository, or does not show it to us.
+    /// The server has no such repository, or does not show it to pp-fetcher.
     NoRepository,
-    /// git refuses a repository that belongs to somebody else.
+    /// git refuses a repository that belongs to another user.
     NotOwned,
     /// ssh's own configuration has a mistake.
     Configuration,
-    /// Something else; the text says what.
+    /// A failure of another kind; the text on stderr describes it.
     Other,
 }
 
-/// What ssh tells about a host key that is not the pinned one.
+/// The facts that ssh prints about a host key that is not the pinned key.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct HostKey {
-    /// Kind of the key the server sent, as `ED25519`.
+    /// Kind of the key that the server sent, such as `ED25519`.
     pub kind: Option<String>,
-    /// Fingerprint of the key the server sent, as `SHA256:…`.
+    /// Fingerprint of the key that the server sent, as `SHA256:…`.
     pub offered: Option<String>,
     /// File and line of the pinned key.
     pub line: Option<(String, u64)>,
@@ -45,7 +45,7 @@ pub(crate) struct HostKey {
     pub pinned: Option<String>,
 }
 
-/// Reads what a transport said and how it ended. `ssh` is false for git on this machine.
+/// Returns the kind of failure from a transport's stderr and exit code. `ssh` is false for a local git.
 #[must_use]
 pub(crate) fn classify(ssh: bool, stderr: &[u8], code: Option<i32>) -> Failure {
     let said = TransportOutput::new(stderr);
@@ -54,7 +54,7 @@ pub(crate) fn classify(ssh: bool, stderr: &[u8], code: Option<i32>) -> Failure {
     failure.unwrap_or_else(|| said.by_git(of_ssh))
 }
 
-/// What a transport said, line by line.
+/// The stderr of a transport, split into lines.
 struct TransportOutput(Vec<String>);
 
 impl TransportOutput {
@@ -62,7 +62,7 @@ impl TransportOutput {
         Self(text::lines(stderr))
     }
 
-    /// Whether a line has one of these in it, in whatever case.
+    /// Returns whether a line contains one of the needles, upper and lower case alike.
     fn has(&self, needles: &[&str]) -> bool {
         self.0.iter().any(|line| {
             let line = line.to_ascii_lowercase();
@@ -70,9 +70,9 @@ impl TransportOutput {
         })
     }
 
-    /// A failure of ssh itself. The order matters.
+    /// Returns the kind of a failure of ssh itself. The order of the checks matters.
     fn by_ssh(&self) -> Option<Failure> {
-        // A mistake in its configuration before all else: ssh has asked nobody yet.
+        // A mistake in ssh's configuration is checked first: ssh has connected to no server yet.
         if self.has(&[
             "bad configuration option",
             "can't open user config file",
@@ -81,7 +81,7 @@ impl TransportOutput {
         ]) {
             return Some(Failure::Configuration);
         }
-        // A changed key also says "host key verification failed".
+        // The message about a changed key also has "host key verification failed".
         let of_key = [
             "remote host identification has changed",
             "host key for",
@@ -90,7 +90,7 @@ impl TransportOutput {
         if self.has(&of_key) && self.has(&["has changed", "revoked"]) {
             return Some(Failure::HostKeyChanged(host_key(&self.0)));
         }
-        // Two of them speak: the ssh to the jump host says why, ours that its connection has ended.
+        // Two ssh processes print: the ssh to the jump host the reason, the main ssh that its connection was closed.
         if self.has(&["host key verification failed"]) && self.has(&["connection closed"]) {
             return Some(Failure::JumpKeyUnknown);
         }
@@ -124,12 +124,12 @@ impl TransportOutput {
         kind.map(|(_, failure)| failure)
     }
 
-    /// A failure of git at the other end, or of ssh's that is none of the above.
+    /// Returns the kind of a failure of git at the other end, or of an ssh failure that `by_ssh` does not know.
     fn by_git(&self, of_ssh: bool) -> Failure {
         if self.has(&["dubious ownership"]) {
             return Failure::NotOwned;
         }
-        // A file that ssh misses is none of the server's.
+        // A file that ssh does not find is not the server's repository.
         let no_repository = !of_ssh && self.has(&["no such file or directory"]);
         let not_found = [
             "repository not found",
@@ -145,7 +145,7 @@ impl TransportOutput {
     }
 }
 
-/// The facts in ssh's warning of a changed host key.
+/// Reads the facts from ssh's warning about a changed host key.
 fn host_key(said: &[String]) -> HostKey {
     let mut key = HostKey::default();
     for line in said {

@@ -1,4 +1,4 @@
-//! One revision with all it needs, from the remote into the mirror, which the worker has open.
+//! Fetches one revision, with all objects it needs, from the remote into the mirror that the worker has open.
 
 use pp_objects::ObjectId;
 use pp_objects::protocol::{FailureKind, Progress};
@@ -11,37 +11,37 @@ use super::wire;
 use crate::util::text;
 use crate::worker::{Client, WorkerError};
 
-/// Name of the pin on what was fetched last, so that the next fetch builds on it whatever became
-/// of it.
+/// The name of the pin on the last fetched revision, so that the next fetch builds on it whatever came of its
+/// deploy.
 pub(crate) const LAST: &str = "last-fetched";
 
-/// Why nothing was fetched. The mirror is then as it was.
+/// Why a fetch failed. The mirror is then unchanged.
 #[derive(Debug, Error)]
 pub(crate) enum FetchError {
-    /// The remote's side.
+    /// The conversation with the remote failed.
     #[error(transparent)]
     Remote(#[from] RemoteError),
-    /// The mirror's side.
+    /// The worker or the mirror failed.
     #[error(transparent)]
     Worker(#[from] WorkerError),
 }
 
-/// What a fetch has brought.
+/// The result of a fetch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Fetched {
-    /// The commit to deploy: in the mirror, with its tree and its history. The worker's word.
+    /// The commit to deploy: in the mirror, with its tree and its history. Named by the worker, not proven.
     pub(crate) commit: ObjectId,
-    /// Bytes of the pack; 0 if everything was in the mirror already.
+    /// Bytes of the pack; 0 if the revision was in the mirror already.
     pub(crate) bytes: u64,
     /// Objects of the pack.
     pub(crate) objects: u64,
 }
 
 impl Remote {
-    /// Gets `revision` into the mirror that `worker` has open, and keeps it there as `pin`.
+    /// Fetches `revision` into the mirror that `worker` has open, and pins it there as `pin`.
     ///
     /// # Errors
-    /// What the remote or the worker says.
+    /// The remote or the worker reports an error.
     pub(crate) fn fetch(
         &mut self,
         worker: &mut Client,
@@ -69,7 +69,7 @@ impl Remote {
         })
     }
 
-    /// Hands the pack over as it comes from the server.
+    /// Passes the pack from the server on to the worker, piece by piece.
     fn receive(
         &mut self,
         worker: &mut Client,
@@ -90,7 +90,7 @@ impl Remote {
         }
     }
 
-    /// A pack that is refused, and one that was not indexed in time, are the remote's.
+    /// Turns worker errors about a refused pack, a pack not indexed in time, or a stop into errors of the remote.
     fn of_the_pack(&self, error: FetchError) -> FetchError {
         let remote = self.ends.remote.clone();
         match error {

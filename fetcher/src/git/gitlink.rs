@@ -1,4 +1,4 @@
-//! Submodules, as proven trees name them.
+//! Finds the commits of submodules in proven trees.
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -9,11 +9,11 @@ use pp_objects::{Kind, ObjectId, commit};
 use crate::worker::error::FailureKind;
 use crate::worker::{Client, WorkerError};
 
-/// The commit that `revision` wants at `path`, if a submodule is there. The path may lead through
-/// other submodules, whose commits the mirror has to have as well.
+/// Returns the commit that `revision` names at `path`, if a submodule is there. The path may lead through
+/// other submodules, whose commits must be in the mirror, too.
 ///
 /// # Errors
-/// An object cannot be had, or is none as git writes them.
+/// An object cannot be read, or is not as git writes it.
 pub(crate) fn commit_at(
     worker: &mut Client,
     revision: ObjectId,

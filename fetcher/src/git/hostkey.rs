@@ -1,4 +1,4 @@
-//! The fingerprint of a pinned host key: ssh tells the offered one and the line of the pinned one.
+//! The fingerprint of a pinned host key: ssh prints only the offered key's fingerprint and the pinned key's line.
 
 use std::io::Read;
 use std::path::Path;
@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use crate::process::ask::ask;
 
-/// Longest file of pinned keys that is looked into, in bytes.
+/// The most bytes read of a file of pinned keys.
 const LONGEST_FILE: u64 = 1 << 20;
 
-/// The fingerprint of the key in line `number` of `file`, as `ssh-keygen -l` gives it; none if it
-/// cannot be told, which is no error of its own: the caller reports a changed key already.
+/// Returns the fingerprint of the key in line `number` of `file`, as `ssh-keygen -l` prints it. `None` if it
+/// cannot be found, which is no error of its own: the caller reports a changed key already.
 pub(super) fn fingerprint(file: &Path, number: u64) -> Option<String> {
     let mut text = String::new();
     let opened = std::fs::File::open(file).ok()?;
@@ -24,7 +24,7 @@ pub(super) fn fingerprint(file: &Path, number: u64) -> Option<String> {
     command.arg("-lf").arg(single.path());
     let ran = ask(&command, b"", Duration::from_secs(5)).ok()?;
     let output = String::from_utf8(ran.stdout).ok()?;
-    // `256 SHA256:… comment (ED25519)`
+    // The output is `256 SHA256:… comment (ED25519)`.
     let fingerprint = output.split_whitespace().nth(1)?;
     fingerprint
         .starts_with("SHA256:")

@@ -1,4 +1,4 @@
-//! Which revision is wanted, and what the remote's listing says it is.
+//! The revision an app wants, and the search for it in the remote's listing of refs.
 
 use thiserror::Error;
 
@@ -8,73 +8,73 @@ use super::version::{Version, wants_before_release};
 pub(crate) use super::wire::refs::RemoteRef;
 use crate::util::glob;
 
-/// Names shown in a message about what the remote has instead.
+/// The most names shown in a message about the refs that the remote has instead.
 const NAMES_SHOWN: usize = 8;
 
-/// What an app follows.
+/// The ref or refs that an app follows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum RefSelector {
     /// The tip of a branch, named without `refs/heads/`.
     Branch(String),
-    /// The tag with the highest version among those the pattern matches (`*`, `?`), named without
-    /// `refs/tags/`. What comes before a release counts only where the pattern asks for it
+    /// The tag with the highest version among the tags that the pattern matches (`*`, `?`), named without
+    /// `refs/tags/`. A pre-release counts only where the pattern asks for pre-releases
     /// (`v*-rc*`).
     TagGlob(String),
     /// A ref by its full name.
     Ref(String),
 }
 
-/// The refs of a remote that were asked for.
+/// The refs of a remote that its server has listed for a [`RefSelector`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ListedRefs {
-    /// Those that the wanted one may be.
+    /// The refs that the selector may mean.
     pub refs: Vec<RemoteRef>,
-    /// Where there are none: what else the remote has, as far as it was told.
+    /// If `refs` is empty: the other refs of the remote, as far as the server has told them.
     pub others: Vec<RemoteRef>,
 }
 
 /// The one revision to deploy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ListedRevision {
-    /// The ref it was found under.
+    /// The full name of the ref that the revision was found under.
     pub reference: String,
-    /// What the ref points to: the commit, or a tag object.
+    /// The object that the ref points to: the commit, or a tag object.
     pub id: ObjectId,
-    /// The commit, if the server has told it; the same as `id` unless that is a tag object.
+    /// The commit, if the server has told it; the same as `id` unless `id` is a tag object.
     pub commit: ObjectId,
 }
 
 /// Why there is no revision to deploy.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub(crate) enum Unresolved {
-    /// Nothing was ever pushed there.
+    /// The repository has no refs.
     #[error("the repository is empty: push a first commit")]
     EmptyRepository,
-    /// No such branch.
+    /// The remote has no such branch.
     #[error("there is no branch {branch:?} ({}): was it renamed or deleted?", there_is(others, head.as_deref()))]
     NoBranch {
         /// The branch.
         branch: String,
-        /// What branches there are, as far as the server told.
+        /// The branches that the remote has, as far as the server has told them.
         others: Vec<String>,
-        /// The branch the remote's HEAD stands for.
+        /// The branch that the remote's HEAD points to.
         head: Option<String>,
     },
-    /// No tag is matched by the pattern.
+    /// No tag matches the pattern.
     #[error("no tag matches {pattern:?}: push a tag, or change `tag` in the app's file")]
     NoTag {
         /// The pattern.
         pattern: String,
     },
-    /// Tags match, but none is a version.
+    /// Tags match the pattern, but none of them is a version that may be deployed.
     #[error("no tag that matches {pattern:?} is a release version, such as v1.2.3: there is {}\n  push such a tag, or change `tag` in the app's file; pp-fetcher.toml(5) says what counts as a version", names.join(", "))]
     NoVersion {
         /// The pattern.
         pattern: String,
-        /// Some of the tags that match.
+        /// The names of some of the tags that match.
         names: Vec<String>,
     },
-    /// No such ref.
+    /// The remote has no such ref.
     #[error("there is no ref {reference:?}: it must be a full name such as refs/heads/main")]
     NoRef {
         /// The ref.
@@ -83,7 +83,7 @@ pub(crate) enum Unresolved {
 }
 
 impl RefSelector {
-    /// What every ref that may be meant begins with, for the server to choose by.
+    /// Returns the prefix of every ref that the selector may mean, for the server to filter by.
     #[must_use]
     pub(crate) fn prefix(&self) -> String {
         match self {
@@ -93,7 +93,7 @@ impl RefSelector {
         }
     }
 
-    /// Whether a ref of this name may be meant.
+    /// Returns whether the selector may mean a ref of this name.
     #[must_use]
     pub(crate) fn may_mean(&self, name: &str) -> bool {
         match self {
@@ -104,10 +104,10 @@ impl RefSelector {
         }
     }
 
-    /// The revision meant, where the tags that are `passed_over` do not count.
+    /// Returns the revision that the selector means. Tags for which `passed_over` is true do not count.
     ///
     /// # Errors
-    /// [`Unresolved`] says why there is none.
+    /// [`Unresolved`] says why there is no such revision.
     pub(crate) fn resolve_without(
         &self,
         listed: &ListedRefs,
@@ -135,7 +135,7 @@ impl RefSelector {
             .ok_or_else(|| self.missing(listed))
     }
 
-    /// The tags that match and are no versions, in the order of their names.
+    /// Returns the tags that match the pattern and are no versions, sorted by name.
     #[must_use]
     pub(crate) fn unordered(&self, listed: &ListedRefs) -> Vec<String> {
         let Self::TagGlob(pattern) = self else {
@@ -189,13 +189,13 @@ impl ListedRevision {
     }
 }
 
-/// A tag's name without `refs/tags/`.
+/// Returns a tag's name without `refs/tags/`.
 #[must_use]
 pub(crate) fn tag_of(name: &str) -> &str {
     name.strip_prefix("refs/tags/").unwrap_or(name)
 }
 
-/// The version of a tag that may be deployed.
+/// Returns the version of a tag if the tag may be deployed.
 fn release(pattern: &str, tag: &str) -> Option<Version> {
     let version = Version::of(pattern, tag)?;
     (!version.is_before_release() || wants_before_release(pattern)).then_some(version)

@@ -1,11 +1,11 @@
-//! A repository of this machine, served by git itself through the same pipe as ssh.
+//! A repository on this machine, served by git itself through the same kind of pipe as ssh.
 
 use std::path::Path;
 use std::process::Command;
 
-/// The command that serves the repository at `path`.
+/// Returns the command that serves the repository at `path`.
 ///
-/// Not libgit2's own local transport: it is many times slower and keeps whole packs in memory.
+/// libgit2's own local transport is not used: it is many times slower and keeps whole packs in memory.
 #[must_use]
 pub(crate) fn command(git: &Path, path: &Path) -> Command {
     let mut command = Command::new(git);

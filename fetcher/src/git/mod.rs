@@ -1,4 +1,4 @@
-//! Git: one listing to see whether there is anything new, one fetch to get it.
+//! The git client: one listing to see whether there is a new revision, one fetch to get it.
 //!
 //! ```text
 //!  url ─┬▶ ssh | local ─▶ pipe ─┬▶ transport ─▶ wire ─▶ remote ─▶ listing   which revision is wanted
@@ -7,12 +7,12 @@
 //!       └▶ https ────────────────┘
 //! ```
 //!
-//! The transport is OpenSSH as the user has configured it, or `git upload-pack` for a repository on
-//! this machine: a process in a group of its own; or a server that is asked over https. Each has a
-//! deadline and a byte budget. The protocol is spoken by us over whichever it is; the pack goes to
+//! The transport is a process in a group of its own, OpenSSH as the user has configured it or `git upload-pack` for
+//! a repository on this machine; or a server that is asked over https. Each transport has a
+//! deadline and a byte budget. pp-fetcher itself speaks git's protocol over the transport; the pack goes to
 //! the worker ([`crate::worker`]), which hashes and checks every object before the mirror takes it.
 //!
-//! - [`descent`], [`gitlink`]: what histories and submodules say, proven.
+//! - [`descent`], [`gitlink`]: facts about histories and submodules, proven from commits and trees.
 
 pub(crate) mod descent;
 pub(crate) mod error;

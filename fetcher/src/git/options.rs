@@ -1,4 +1,4 @@
-//! How far a conversation with a remote may go.
+//! The options of a conversation with a remote.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -6,19 +6,19 @@ use std::time::Duration;
 use super::https::HttpsOptions;
 use super::ssh::SshOptions;
 
-/// Everything about a conversation that is not the address.
+/// All settings of a conversation except the address.
 #[derive(Debug, Clone)]
 pub(crate) struct RemoteOptions {
     /// How ssh is run.
     pub ssh: SshOptions,
-    /// How https is spoken.
+    /// How git over https is spoken.
     pub https: HttpsOptions,
-    /// The git program that serves repositories of this machine.
+    /// The git program that serves repositories on this machine.
     pub git: PathBuf,
-    /// From the start of the transport to its end; then its whole process group is killed, or its
+    /// The time from the start of the transport to its end; then its whole process group is killed, or its
     /// connection closed.
     pub deadline: Duration,
-    /// Bytes taken from the remote in one conversation, the pack included.
+    /// The most bytes taken from the remote in one conversation, the pack included.
     pub budget: u64,
 }
 

@@ -1,4 +1,4 @@
-//! The program at the other end of the conversation, as something that reads and writes.
+//! The transport's process, ssh or a local git, as a `Read` and `Write` stream.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::process::Command;
@@ -10,11 +10,11 @@ use crate::process::child::ChildProcess;
 use crate::process::ending::{AbortReason, LastWords};
 use crate::process::tied;
 
-/// Most that is taken from the program at a time.
+/// The most bytes that are taken from the process at a time.
 const BUFFER: usize = 64 * 1024;
 
-/// A running transport. Reading and writing end at the deadline and when pp-fetcher is told to stop; reading
-/// ends at the budget.
+/// A running transport process. Reading and writing end at the deadline and when pp-fetcher is told to stop; reading
+/// ends at the byte budget, too.
 #[derive(Debug)]
 pub(crate) struct Pipe {
     child: ChildProcess,
@@ -25,7 +25,7 @@ impl Pipe {
     /// Starts `command`: see [`tied::spawn`].
     ///
     /// # Errors
-    /// What the kernel says if it cannot be started.
+    /// The kernel's error if the program cannot be started.
     pub(crate) fn spawn(command: &Command, deadline: Duration, budget: u64) -> io::Result<Self> {
         Ok(Self {
             child: tied::spawn(command, deadline, budget)?,
@@ -33,28 +33,28 @@ impl Pipe {
         })
     }
 
-    /// The process group, for tests that look for what is left of it.
+    /// Returns the process group, for tests that look for processes left of it.
     #[cfg(test)]
     pub(crate) fn process_group(&self) -> u32 {
         self.child.pid().as_raw().cast_unsigned()
     }
 
-    /// When everything ends.
+    /// Returns the time at which reading and writing are cut off.
     pub(crate) fn deadline(&self) -> Instant {
         self.child.deadline()
     }
 
-    /// Why reading or writing was cut off, if it was by us.
+    /// Returns why pp-fetcher cut off reading or writing, if it did.
     pub(crate) fn abort_reason(&self) -> Option<AbortReason> {
         self.child.abort_reason()
     }
 
-    /// What the program has to say when its output has ended; then the whole group is ended.
+    /// Returns the stderr and the exit of the process when its output has ended; then ends the whole group.
     pub(crate) fn last_words(&mut self) -> LastWords {
         self.child.last_words()
     }
 
-    /// Whoever was cut off is ended at once.
+    /// Ends the process at once if reading or writing was cut off.
     fn end_if_aborted<T>(&mut self, result: io::Result<T>) -> io::Result<T> {
         if self.child.abort_reason().is_some() {
             self.child.end();

@@ -1,4 +1,4 @@
-//! A conversation with a remote: connect once, list, fetch over the same connection.
+//! A conversation with a remote: one connection, over which refs are listed and packs fetched.
 
 use super::error::RemoteError;
 use super::failure::{Failure, classify};
@@ -20,9 +20,9 @@ pub(crate) struct Remote {
     pub(super) ends: Endpoints,
 }
 
-/// Both ends of a conversation, for its error messages.
+/// The facts about both ends of a conversation that its error messages need.
 pub(super) struct Endpoints {
-    /// The address as it may be shown.
+    /// The remote's address, fit to be shown.
     pub(super) remote: String,
     pub(super) options: RemoteOptions,
     ssh: bool,
@@ -54,8 +54,8 @@ impl Remote {
         }
     }
 
-    /// The remote's refs that `wanted` may mean. One round trip in version 2; nothing in version 0,
-    /// where the server has sent them already, and where this can be done only once.
+    /// Lists the remote's refs that `wanted` may mean. Takes one round trip in version 2 and none in version 0,
+    /// where the server has sent all refs already; in version 0 this works only once.
     ///
     /// # Errors
     /// [`RemoteError`].
@@ -63,7 +63,7 @@ impl Remote {
         let prefix = wanted.prefix();
         let (mut refs, mut others) = match self.greeting.version {
             wire::Version::V2 => (self.refs(&[&prefix])?, Vec::new()),
-            // All of it comes whether it is wanted or not.
+            // A version 0 server sends all refs, wanted or not.
             wire::Version::V0 => {
                 let all = self.refs(&[&prefix, "HEAD", "refs/heads/", "refs/tags/"])?;
                 all.into_iter().partition(|r| wanted.may_mean(&r.name))
@@ -71,19 +71,19 @@ impl Remote {
         };
         refs.retain(|r| wanted.may_mean(&r.name));
         if refs.is_empty() && self.greeting.version == wire::Version::V2 {
-            // Only for the message: a branch that is gone was perhaps renamed.
+            // The other refs are only for the message: a missing branch was perhaps renamed.
             others = self.refs(&["HEAD", "refs/heads/", "refs/tags/"])?;
         }
         Ok(ListedRefs { refs, others })
     }
 
-    /// Which protocol the server speaks.
+    /// Returns the protocol version that the server speaks.
     #[cfg(test)]
     pub(crate) fn version(&self) -> wire::Version {
         self.greeting.version
     }
 
-    /// The process group of the transport; 0 over https, where there is none.
+    /// Returns the process group of the transport; 0 over https, which has no process.
     #[cfg(test)]
     pub(crate) fn process_group(&mut self) -> u32 {
         match self.wire.stream() {
@@ -97,7 +97,7 @@ impl Remote {
         refs.map_err(|error| self.failed(error))
     }
 
-    /// The error a person sees, from what the wire, the pipe and the transport's stderr say.
+    /// Returns the error a person sees, from the errors of wire and pipe and the transport's stderr.
     pub(super) fn failed(&mut self, error: WireError) -> RemoteError {
         self.ends.explain(self.wire.stream(), error)
     }
@@ -177,7 +177,7 @@ impl Endpoints {
         }
     }
 
-    /// The process ended by itself, too early.
+    /// Returns the error for a transport's process that has ended by itself, too early.
     fn explain_end(&self, pipe: &mut Pipe, error: &std::io::Error) -> RemoteError {
         let words = pipe.last_words();
         let remote = self.remote.clone();
@@ -221,7 +221,7 @@ impl Endpoints {
     }
 }
 
-/// The same without the frame that ssh draws around a warning.
+/// Returns the lines of stderr without the frame that ssh draws around a warning, on one line.
 fn without_banner(stderr: &[u8]) -> String {
     let lines = text::lines(stderr);
     let kept = lines
@@ -230,7 +230,7 @@ fn without_banner(stderr: &[u8]) -> String {
     kept.collect::<Vec<_>>().join("; ")
 }
 
-/// What the transport said, on one line.
+/// Returns the transport's stderr on one line.
 fn said(stderr: &[u8]) -> String {
     text::lines(stderr).join("; ")
 }

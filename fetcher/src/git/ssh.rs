@@ -1,4 +1,4 @@
-//! The ssh command line: OpenSSH with the user's own configuration, and nothing it could ask.
+//! The ssh command line: OpenSSH with the user's own configuration, and never with an interactive question.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -7,20 +7,20 @@ use std::process::Command;
 
 use thiserror::Error;
 
-/// How ssh is run. What is not set is left to ssh's own defaults and `ssh_config(5)`.
+/// How ssh is run. An option that is not set is left to ssh's own defaults and `ssh_config(5)`.
 #[derive(Debug, Clone)]
 pub(crate) struct SshOptions {
-    /// Private key (`-i`, with `IdentitiesOnly=yes`).
+    /// The private key (`-i`, with `IdentitiesOnly=yes`).
     pub identity: Option<PathBuf>,
-    /// Pinned host keys (`UserKnownHostsFile`).
+    /// The file of pinned host keys (`UserKnownHostsFile`).
     pub known_hosts: Option<PathBuf>,
-    /// Configuration file with host aliases (`-F`).
+    /// The configuration file with host aliases (`-F`).
     pub config: Option<PathBuf>,
-    /// Socket of an ssh-agent. Without it ssh sees no agent, whatever our environment says.
+    /// The socket of an ssh-agent. Without it ssh sees no agent, whatever pp-fetcher's environment says.
     pub agent: Option<PathBuf>,
     /// The ssh program.
     pub program: PathBuf,
-    /// Seconds to reach the server (`ConnectTimeout`).
+    /// The seconds that ssh may take to reach the server (`ConnectTimeout`).
     pub connect_timeout: u16,
 }
 
@@ -44,15 +44,15 @@ impl Default for SshOptions {
     path.display()
 )]
 pub(crate) struct PathRefused {
-    /// The option's name in our configuration.
+    /// The option's name in pp-fetcher's configuration.
     pub option: &'static str,
     /// The path.
     pub path: PathBuf,
 }
 
-/// What is always asked of ssh, stronger than any configuration file: nothing interactive, no
-/// unknown host, no silence for ever, nothing forwarded, and errors on stderr whatever the file's
-/// `LogLevel` (a banner of the server's would be shown above ERROR and could pass for one).
+/// Options that are always given to ssh, and that outrank any configuration file: nothing interactive, no
+/// unknown host, no endless silence, nothing forwarded, and errors on stderr whatever the file's
+/// `LogLevel` (a banner of the server would be shown above ERROR and could be taken for an error).
 const ALWAYS: [&str; 13] = [
     "BatchMode=yes",
     "StrictHostKeyChecking=yes",
@@ -70,7 +70,7 @@ const ALWAYS: [&str; 13] = [
 ];
 
 impl SshOptions {
-    /// The command that runs `git-upload-pack` for `path` at the host.
+    /// Returns the command that runs `git-upload-pack` for `path` at the host.
     ///
     /// # Errors
     /// [`PathRefused`] for a path that ssh's own expansion would change.
@@ -86,7 +86,7 @@ impl SshOptions {
         Ok(command)
     }
 
-    /// The command without what is run at the host. `switches` come first: of an option that is
+    /// Returns the ssh command without the command to run at the host. `switches` come first: if an option is
     /// given twice, ssh takes the first.
     ///
     /// # Errors
@@ -133,14 +133,14 @@ impl SshOptions {
     }
 }
 
-/// `path` for the server's shell, in single quotes. `!` is taken out of them as git does, for
+/// Returns `path` in single quotes for the server's shell. `!` is left outside of the quotes as git does, for
 /// shells that expand history.
 fn quoted(path: &str) -> String {
     let inner = path.replace('\'', r"'\''").replace('!', r"'\!'");
     format!("'{inner}'")
 }
 
-/// `path` with ssh's tokens made literal.
+/// Returns `path` with ssh's tokens made literal.
 fn escaped(option: &'static str, path: &Path) -> Result<OsString, PathRefused> {
     let bytes = path.as_os_str().as_bytes();
     let refused = |b: &u8| matches!(b, b'"' | b'\'' | b'$' | b'\\') || b.is_ascii_control();

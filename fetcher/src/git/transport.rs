@@ -1,4 +1,4 @@
-//! What carries a conversation: a process behind a pipe, or requests over https.
+//! The transport of a conversation: a process behind a pipe, or requests over https.
 
 use std::io::{self, Read, Write};
 use std::time::Instant;
@@ -7,16 +7,16 @@ use super::https::Https;
 use super::pipe::Pipe;
 use crate::process::ending::AbortReason;
 
-/// One of the two. Both end at a deadline and at a byte budget.
+/// A pipe or https. Both end at a deadline and at a byte budget.
 pub(crate) enum Transport {
-    /// ssh, or git on this machine.
+    /// A process: ssh, or git on this machine.
     Pipe(Box<Pipe>),
-    /// A server that is asked request by request.
+    /// An https server, which is sent request by request.
     Https(Box<Https>),
 }
 
 impl Transport {
-    /// When everything ends.
+    /// Returns the time at which reading and writing are cut off.
     #[must_use]
     pub(crate) fn deadline(&self) -> Instant {
         match self {
@@ -25,7 +25,7 @@ impl Transport {
         }
     }
 
-    /// Why reading or writing was cut off, if it was by us.
+    /// Returns why pp-fetcher cut off reading or writing, if it did.
     #[must_use]
     pub(crate) fn abort_reason(&self) -> Option<AbortReason> {
         match self {
@@ -34,7 +34,7 @@ impl Transport {
         }
     }
 
-    /// What the process has said on stderr when it ended; nothing over https, which has none.
+    /// Returns the stderr of the ended process; empty over https, which has no process.
     pub(super) fn said(&mut self) -> Vec<u8> {
         match self {
             Self::Pipe(pipe) => pipe.last_words().stderr,

@@ -1,4 +1,4 @@
-//! Where a repository is: the forms git itself takes, checked before any program sees them.
+//! Addresses of repositories: the forms that git itself takes, checked before any program is given them.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -6,19 +6,19 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
-/// A repository's address, free of anything that could pass for an option or a second command.
+/// A repository's address, free of anything that could be taken for an option or a second command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum RepositoryUrl {
     /// `[user@]host:path` or `ssh://[user@]host[:port]/path`. The host may be an alias of
     /// `ssh_config(5)`.
     Ssh {
-        /// The login, where the address names one.
+        /// The user name, if the address has one.
         user: Option<String>,
-        /// Host name, address or alias.
+        /// The host's name, IP address or alias.
         host: String,
-        /// The port, where the address names one.
+        /// The port, if the address has one.
         port: Option<u16>,
-        /// The path as the server's `git-upload-pack` gets it.
+        /// The path as it is handed to the server's `git-upload-pack`.
         path: String,
     },
     /// `file:///path` or an absolute path: a repository on this machine.
@@ -35,35 +35,35 @@ pub(crate) enum RepositoryUrl {
     },
 }
 
-/// Where a password in an address belongs.
+/// The advice for a password in an address.
 const SECRETS: &str = "secrets come from key files or the agent only";
 
 /// Why an address is refused.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub(crate) enum UrlError {
-    /// None of the forms known.
+    /// The address has none of the known forms.
     #[error(
         "the repository address {0:?} is of no known form: write host:path, ssh://[user@]host[:port]/path, https://host/path, file:///path or an absolute path"
     )]
     Form(String),
-    /// A scheme that is not spoken.
+    /// The address has a scheme that is not supported.
     #[error("the repository address has the scheme {0:?}: use ssh, https or file")]
     Scheme(String),
-    /// A part that is empty, begins with `-`, or holds characters that do not belong there.
+    /// A part of the address is empty, begins with `-`, or holds characters that do not belong in it.
     #[error("the repository address has a {what} that is refused: {why}")]
     Part {
-        /// Which part.
+        /// Which part of the address.
         what: &'static str,
-        /// What is wrong with it.
+        /// What is wrong with the part.
         why: &'static str,
     },
 }
 
 impl RepositoryUrl {
-    /// Reads an address.
+    /// Parses an address.
     ///
     /// # Errors
-    /// [`UrlError`] says what is wrong. A password in the address is refused and not repeated.
+    /// [`UrlError`] says what is wrong. A password in the address is refused and not repeated in the error.
     pub(crate) fn parse(text: &str) -> Result<Self, UrlError> {
         if text.chars().any(char::is_control) {
             return Err(part("character", "control characters do not belong there"));
@@ -92,7 +92,7 @@ impl FromStr for RepositoryUrl {
     }
 }
 
-/// Rule 33: without the user.
+/// Writes the address without the user (rule 33).
 impl fmt::Display for RepositoryUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -125,9 +125,9 @@ fn part(what: &'static str, why: &'static str) -> UrlError {
     UrlError::Part { what, why }
 }
 
-/// `alias:path`, `user@host:path`, `user@[::1]:path`.
+/// Parses the forms `alias:path`, `user@host:path` and `user@[::1]:path`.
 fn scp_like(text: &str) -> Result<RepositoryUrl, UrlError> {
-    // Only what stands before a possible user is repeated in an error.
+    // Only the text after a possible user and password is repeated in an error.
     let form = || UrlError::Form(text.rsplit('@').next().unwrap_or_default().to_owned());
     let (login, path) = match text.find("]:") {
         Some(end) if text.contains('[') => {
@@ -137,14 +137,14 @@ fn scp_like(text: &str) -> Result<RepositoryUrl, UrlError> {
         _ => text.split_once(':').ok_or_else(form)?,
     };
     if login.contains('/') || path.starts_with(':') {
-        // A relative path, or a remote helper (`ext::sh -c …`).
+        // The text is a relative path, or a remote helper (`ext::sh -c …`).
         return Err(form());
     }
     if path
         .split_once('@')
         .is_some_and(|(_, host)| host.contains(':'))
     {
-        // `user:password@host:path`, which would be shown as host `user` and the rest as path.
+        // `user:password@host:path` would otherwise be shown as host `user` with the rest as path.
         return Err(part("password", SECRETS));
     }
     let (user, host) = login_of(login)?;
@@ -295,7 +295,7 @@ fn checked_path(path: &str) -> Result<String, UrlError> {
     Ok(path.to_owned())
 }
 
-/// Percent-decoding, as git does it for addresses with a scheme.
+/// Decodes percent-encoding, as git does for addresses with a scheme.
 fn decode(text: &str) -> Result<String, UrlError> {
     let bad = || {
         part(

@@ -1,25 +1,25 @@
-//! The order of tags: the versions that people write into them, as PEP 440 has it.
+//! The order of tags: by the versions in their names, as PEP 440 defines it.
 //!
-//! Any number of parts counts (`4.2`, `4.2.11.3`), with zeros before a part or not (`2026.01.05`). `a1`,
-//! `b2`, `rc1`, `-rc.1` and `.dev3` come before the release they belong to, `.post1` and `-1` after it, and
-//! `+build` after the same without it. The rules are those of Python's packages
-//! (<https://peps.python.org/pep-0440/>), by the library that uv has them from.
+//! A version has any number of parts (`4.2`, `4.2.11.3`), with or without zeros before a part (`2026.01.05`). `a1`,
+//! `b2`, `rc1`, `-rc.1` and `.dev3` come before the release they belong to, `.post1` and `-1` after it, and a version
+//! with `+build` after the same version without it. The rules are those of Python's packages
+//! (<https://peps.python.org/pep-0440/>), implemented by the library that uv uses.
 
 use std::str::FromStr;
 
 use crate::util::glob;
 
-/// A version, as it is ordered.
+/// A version, ordered as PEP 440 defines.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Version(pep440_rs::Version);
 
 impl Version {
-    /// The version in `tag`, which `pattern` matches: what follows the pattern's literal beginning, or a
-    /// name, or a `v`. None if there is none.
+    /// Returns the version in `tag`, which `pattern` matches: the text after the pattern's literal beginning, or
+    /// after a name, or after a `v`. `None` if the tag has no version.
     #[must_use]
     pub(crate) fn of(pattern: &str, tag: &str) -> Option<Self> {
         let literal = glob::literal_prefix(pattern);
-        // `v1.*` names part of the version itself: only what is no digit or dot is dropped.
+        // `v1.*` has a part of the version in it: digits and dots at the literal's end are kept.
         let label = literal.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
         let text = tag.strip_prefix(label).unwrap_or(tag);
         let text = text.strip_suffix(literal_end(pattern)).unwrap_or(text);
@@ -32,19 +32,19 @@ impl Version {
         pep440_rs::Version::from_str(text).ok().map(Self)
     }
 
-    /// Whether it comes before a release: `a`, `b`, `rc` or `dev`.
+    /// Returns whether the version is a pre-release: `a`, `b`, `rc` or `dev`.
     #[must_use]
     pub(crate) fn is_before_release(&self) -> bool {
         self.0.any_prerelease()
     }
 }
 
-/// What a pattern has behind its last wildcard and is no part of a version: `-prod` of `v*-prod`.
+/// Returns the text after a pattern's last wildcard if it is no part of a version: `-prod` of `v*-prod`.
 fn literal_end(pattern: &str) -> &str {
     let end = pattern.rsplit(['*', '?', ']']).next().unwrap_or_default();
     let word = end.trim_start_matches(['-', '_', '.', '+']);
     let is_word = !word.is_empty() && word.chars().all(|c| c.is_alphabetic());
-    // `1a`, `1post`: what the library reads as part of a version stays.
+    // An end such as `1a` or `1post`, which the library reads as part of a version, stays.
     let versioned = pep440_rs::Version::from_str(&format!("1{end}")).is_ok();
     if is_word && end.len() < pattern.len() && !versioned {
         end
@@ -53,8 +53,8 @@ fn literal_end(pattern: &str) -> &str {
     }
 }
 
-/// Whether a pattern asks for what comes before a release: it says so after its first wildcard, as
-/// `v*-rc*` or `v*b*` do.
+/// Returns whether a pattern asks for pre-releases: after its first wildcard it has a letter or a `-`, as
+/// `v*-rc*` or `v*b*` have.
 #[must_use]
 pub(crate) fn wants_before_release(pattern: &str) -> bool {
     let literal = glob::literal_prefix(pattern).len();

@@ -1,26 +1,26 @@
-//! What came of asking the health URL.
+//! The answer of the health URL.
 
 use std::time::Duration;
 
-/// What came of it.
+/// The result of a request to the health URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Answer {
-    /// It answered.
+    /// The health URL answered.
     Status {
-        /// With this status.
+        /// The HTTP status.
         status: u16,
-        /// And sends us there.
+        /// The `Location` header, if any.
         location: Option<String>,
     },
-    /// It did not: a sentence.
+    /// The request failed: a sentence that says why.
     Failed(String),
-    /// Nothing has come yet, for so long.
+    /// No answer has come yet; the time waited so far.
     Waiting(Duration),
 }
 
 #[cfg(test)]
 impl Answer {
-    /// An answer with this status that sends us nowhere.
+    /// Makes an answer with this status and no `Location` header.
     pub(crate) fn status(status: u16) -> Self {
         Self::Status {
             status,

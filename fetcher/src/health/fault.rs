@@ -1,6 +1,6 @@
-//! What is wrong with an app, and who can mend it.
+//! The fault of an app, and whether the app or its setup has to be mended.
 
-/// Who can mend it.
+/// The cause of a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Cause {
     /// The app: another revision of it may be well.
@@ -9,33 +9,33 @@ pub(crate) enum Cause {
     Setup,
 }
 
-/// What one observation shows.
+/// A fault that one observation shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Fault {
-    /// What is wrong, in one line.
+    /// The fault, in one line.
     pub(super) what: String,
-    /// What to do about it, if something can be said.
+    /// The remedy, if one is known.
     pub(super) mend: Option<String>,
-    /// The same for the same fault of two releases: without pids and times.
+    /// A key that is equal if two releases have the same fault: without pids and times.
     pub(super) key: String,
     pub(super) cause: Cause,
-    /// It cannot come right by itself.
+    /// Whether the fault cannot pass by itself.
     pub(super) is_final: bool,
 }
 
 /// Why an app is not well.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct HealthFailure {
-    /// What is wrong, and what to do.
+    /// The fault, and what to do.
     pub what: String,
-    /// The same for the same fault of two releases.
+    /// A key that is equal if two releases have the same fault.
     pub key: String,
-    /// Who can mend it.
+    /// The cause of the fault.
     pub cause: Cause,
 }
 
 impl Fault {
-    /// One that may pass by itself.
+    /// Makes a fault that may pass by itself.
     pub(super) fn passing(key: impl Into<String>, what: impl Into<String>) -> Self {
         Self {
             what: what.into(),
@@ -46,7 +46,7 @@ impl Fault {
         }
     }
 
-    /// One that does not pass.
+    /// Makes a fault that does not pass by itself.
     pub(super) fn last(key: impl Into<String>, what: impl Into<String>) -> Self {
         Self {
             is_final: true,
@@ -54,7 +54,7 @@ impl Fault {
         }
     }
 
-    /// With what to do about it.
+    /// Adds the remedy.
     pub(super) fn mend(self, mend: impl Into<String>) -> Self {
         Self {
             mend: Some(mend.into()),
@@ -62,7 +62,7 @@ impl Fault {
         }
     }
 
-    /// One that no revision changes.
+    /// Marks the fault as caused by the setup: no revision changes it.
     pub(super) fn of_the_setup(self) -> Self {
         Self {
             cause: Cause::Setup,
@@ -70,7 +70,7 @@ impl Fault {
         }
     }
 
-    /// As it is told, with `when` it was seen.
+    /// Makes the failure that is reported; `when` says at which time the fault was seen.
     pub(super) fn illness(&self, when: &str) -> HealthFailure {
         let mend = self.mend.iter().map(|mend| format!("\n  {mend}"));
         HealthFailure {

@@ -1,8 +1,8 @@
-//! What an answer that is not the expected one is likely to mean, and which key has to do with it.
+//! Hints on an unexpected status of the health URL: its likely cause, and the key of the configuration to change.
 
 use crate::config::health::Health;
 
-/// A line to put below the message, for the statuses that are often no fault of the app.
+/// Gives a line to put below the message, for a status that is often not the app's fault.
 #[must_use]
 pub(crate) fn hint(status: u16, location: Option<&str>, health: &Health) -> Option<String> {
     let path = health.url.as_ref().map_or("/", |url| url.path.as_str());

@@ -1,8 +1,8 @@
-//! Who holds the socket that the health URL is answered at, as far as that can be seen.
+//! Finds the process that holds the listening socket behind the health URL, as far as that can be seen.
 //!
-//! The kernel lists listening sockets for everybody (`/proc/net`, proc(5)), and who holds them for our
-//! own user's processes alone. Where nobody can be seen to hold one (nginx, another user's app, a
-//! socket that is systemd's alone) nothing is concluded.
+//! The kernel shows listening sockets to every user (`/proc/net`, proc(5)), but the processes that hold them
+//! only to their own user. If no visible process holds the socket (nginx, another user's app, a socket
+//! that systemd alone holds), nothing is concluded.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,17 +11,17 @@ use std::path::Path;
 
 use super::url::Target;
 
-/// A process that answers in the app's place.
+/// A process outside of the app's units that answers at the health URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ForeignHolder {
-    /// Its id.
+    /// The process id.
     pub pid: u32,
-    /// Its command line.
+    /// The process's command line.
     pub command: String,
 }
 
-/// The process of our user that holds the socket behind `target` without being one of `own`; none if
-/// one of `own` holds it too, or if nobody can be seen to.
+/// Finds the process of pp-fetcher's user that holds the socket behind `target` and is not in `own`; `None`
+/// if a process in `own` holds the socket too, or if no visible process does.
 #[must_use]
 pub(crate) fn stranger(target: &Target, own: &BTreeSet<u32>) -> Option<ForeignHolder> {
     let sockets = match target {
@@ -38,7 +38,7 @@ pub(crate) fn stranger(target: &Target, own: &BTreeSet<u32>) -> Option<ForeignHo
         let Some(pid) = name.to_str().and_then(|name| name.parse().ok()) else {
             continue;
         };
-        // Another user's cannot be read, and is none of our business.
+        // The descriptors of another user's process cannot be read: such a process is skipped.
         let files = fs::read_dir(process.path().join("fd"))
             .into_iter()
             .flatten();
@@ -78,8 +78,8 @@ fn read(path: &str) -> String {
         .unwrap_or_default()
 }
 
-/// The listening sockets that a connection to `authority` may reach: the most exact address wins, as
-/// in the kernel.
+/// Gives the inodes of the listening sockets that a connection to `authority` may reach: the most exact address
+/// wins, as in the kernel.
 fn tcp(authority: &str) -> Vec<u64> {
     let listening: Vec<_> = ["/proc/net/tcp", "/proc/net/tcp6"]
         .iter()
@@ -108,16 +108,17 @@ fn tcp(authority: &str) -> Vec<u64> {
     found
 }
 
-/// Whether a socket that is bound to every address of a family takes a connection to `to`.
+/// Checks whether `bound` is the address that means every address of a family (`0.0.0.0` or `::`), so that a
+/// socket bound to it takes a connection to `to`.
 fn reaches(bound: IpAddr, to: IpAddr) -> bool {
     match bound {
         IpAddr::V4(ip) => ip.is_unspecified() && to.is_ipv4(),
-        // One of version 6 takes version 4 as well, unless it says otherwise, which is not shown.
+        // An IPv6 socket takes IPv4 connections as well, unless IPV6_V6ONLY is set, which `/proc/net` does not show.
         IpAddr::V6(ip) => ip.is_unspecified(),
     }
 }
 
-/// The addresses and inodes of the sockets in a `/proc/net/tcp` or `tcp6` that listen (state 0A).
+/// Reads the addresses and inodes of the listening sockets (state 0A) from a `/proc/net/tcp` or `tcp6` table.
 fn listeners(table: &str) -> Vec<(SocketAddr, u64)> {
     let row = |line: &str| {
         let mut fields = line.split_ascii_whitespace().skip(1);
@@ -131,7 +132,7 @@ fn listeners(table: &str) -> Vec<(SocketAddr, u64)> {
     table.lines().skip(1).filter_map(row).collect()
 }
 
-/// An address as the kernel prints it: words of 32 bits, each in the host's byte order.
+/// Parses an address as the kernel prints it: words of 32 bits, each in the host's byte order.
 fn address(hex: &str) -> Option<IpAddr> {
     let word = |at: usize| {
         let word = u32::from_str_radix(hex.get(at * 8..at * 8 + 8)?, 16).ok()?;
@@ -148,7 +149,7 @@ fn address(hex: &str) -> Option<IpAddr> {
     }
 }
 
-/// The inodes of the sockets in a `/proc/net/unix` that listen at `path` (flag 00010000).
+/// Reads the inodes of the sockets that listen at `path` (flag 00010000) from a `/proc/net/unix` table.
 fn unix(table: &str, path: &Path) -> Vec<u64> {
     let row = |line: &str| {
         let mut fields = line.split_ascii_whitespace();

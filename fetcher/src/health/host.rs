@@ -1,4 +1,4 @@
-//! How this host is looked at, and waited for.
+//! The host as the probe uses it: units, processes, the health URL, the clock; a trait and its real driver.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -15,28 +15,28 @@ use super::unit::{ProcessSeen, UnitSeen};
 use super::units::Systemd;
 use super::url::HealthUrl;
 
-/// The host as the probe sees it.
+/// The host as the probe uses it.
 pub(crate) trait Host {
-    /// The state of a unit, with what can be seen of its processes.
+    /// Reads the state of a unit, with its processes as far as they can be seen.
     ///
     /// # Errors
-    /// A sentence: what could not be asked, and why.
+    /// A sentence that says which unit could not be read, and why.
     fn unit(&self, name: &UnitName) -> Result<UnitSeen, String>;
 
-    /// What comes of `question`, if it comes within `patience`; otherwise the request goes on, and the
-    /// next call waits for the same one.
+    /// Sends the request `question` and gives the answer, if it comes within `patience`; otherwise the request
+    /// stays open, and the next call with the same `question` waits for the same request.
     fn ask(&self, question: &Question, patience: Duration) -> Answer;
 
-    /// Gives up a request that is under way.
+    /// Drops a request that is still open.
     fn forget(&self);
 
-    /// A process of our user that answers at `url` and is none of `own`.
+    /// Finds a process of pp-fetcher's user that answers at `url` and is not in `own`.
     fn stranger(&self, url: &HealthUrl, own: &BTreeSet<u32>) -> Option<ForeignHolder>;
 
-    /// Time since some fixed moment; never goes back.
+    /// Gives the time since a fixed moment; never goes back.
     fn now(&self) -> Duration;
 
-    /// Waits.
+    /// Waits for `time`.
     fn sleep(&self, time: Duration);
 }
 
@@ -49,7 +49,7 @@ pub(crate) struct SystemHost {
 }
 
 impl SystemHost {
-    /// Makes the runtime that the edges wait on.
+    /// Makes the driver, with the tokio runtime on which its requests run.
     ///
     /// # Errors
     /// The system has no more descriptors or memory.
@@ -116,20 +116,20 @@ impl Host for SystemHost {
     }
 
     fn sleep(&self, time: Duration) {
-        // Not of the thread: a request that is under way goes on meanwhile.
+        // tokio's sleep, not the thread's: an open request goes on meanwhile.
         self.runtime
             .block_on(async { tokio::time::sleep(time).await });
     }
 }
 
-/// Where a process works, if it is one of ours: another user's cannot be seen.
+/// Gives the working directory of a process; `None` for another user's process, whose directory cannot be seen.
 fn working_directory(pid: u32) -> Option<PathBuf> {
     (pid != 0)
         .then(|| std::fs::read_link(format!("/proc/{pid}/cwd")).ok())
         .flatten()
 }
 
-/// What can be seen of a process; one of another user's cannot.
+/// Gives the name and directory of a process; `None` for another user's process, which cannot be seen.
 fn process(pid: u32) -> Option<ProcessSeen> {
     let cwd = working_directory(pid)?;
     let name = std::fs::read(format!("/proc/{pid}/comm")).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! One GET, over TCP or a Unix socket, for its status alone.
+//! One GET request to the health URL, over TCP or a Unix socket; only the status of the answer matters.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,12 +16,12 @@ use crate::config::health::Health;
 use crate::http::{Connection, RequestBody};
 use crate::util::text;
 
-/// What is asked.
+/// A request to the health URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Question {
-    /// Where.
+    /// The URL.
     pub url: HealthUrl,
-    /// The `Host` header, if it is another than the URL's.
+    /// The `Host` header, if it is not the URL's host.
     pub host: Option<String>,
     /// More headers.
     pub headers: BTreeMap<String, String>,
@@ -30,7 +30,7 @@ pub(crate) struct Question {
 }
 
 impl Question {
-    /// What `health` says is to be asked; none if it has no URL.
+    /// Gives the request that `health` configures; `None` if `health` has no URL.
     #[must_use]
     pub(crate) fn of(health: &Health) -> Option<Self> {
         Some(Self {
@@ -42,7 +42,7 @@ impl Question {
     }
 }
 
-/// Asks, and tells what came of it. Redirections are not followed: a login page is not a healthy app.
+/// Sends the request and gives the answer. Redirections are not followed: a login page is not a healthy app.
 pub(crate) async fn ask(question: Question) -> Answer {
     let url = &question.url;
     let answer = async {
@@ -120,7 +120,7 @@ mod tests {
         }
     }
 
-    /// What was sent, and what came of the answer.
+    /// Runs a request against a server that replies `answer`; gives the request's text and the result.
     fn told(answer: &'static [u8], change: impl FnOnce(&mut Question)) -> (String, Answer) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/healthz", listener.local_addr().unwrap());

@@ -1,4 +1,4 @@
-//! What is wrong in one observation: of a unit, of an answer, of who answers.
+//! Finds the fault in one observation: of a unit, of the health URL's answer, of the process that answers.
 
 use std::path::{Path, PathBuf};
 
@@ -10,27 +10,27 @@ use super::unit::{ProcessSeen, UnitSeen};
 use crate::config::health::Health;
 use crate::util::duration::human;
 
-/// [`Fault::key`] where the health URL gives no answer.
+/// The [`Fault::key`] of a health URL that gives no answer.
 pub(super) const NO_ANSWER: &str = "no answer";
 
-/// What the judgement goes by.
+/// The state that a healthy app must be in: the measure of every judgement.
 #[derive(Debug, Clone)]
 pub(crate) struct Expected<'a> {
     /// The release that the units must run from.
     pub release: &'a Path,
-    /// Where all releases of the app are.
+    /// The directory of all releases of the app.
     pub releases: &'a Path,
     /// The link `current`.
     pub current: &'a Path,
-    /// When the app is well.
+    /// The conditions under which the app is well.
     pub health: &'a Health,
     /// Units that are only reloaded.
     pub reloaded: Vec<&'a str>,
-    /// Units that work elsewhere.
+    /// Units that the configuration says work outside of the release.
     pub elsewhere: Vec<&'a str>,
 }
 
-/// What is wrong with a unit; `first` is how it was seen first.
+/// Finds the fault of a unit; `first` is the first observation of the same unit.
 pub(super) fn unit(
     expected: &Expected<'_>,
     unit: &UnitSeen,
@@ -38,15 +38,15 @@ pub(super) fn unit(
 ) -> Option<Fault> {
     let name = &unit.name;
     let key = |what: &str| format!("{name} {what}");
-    // A restart whose stop took too long is `failed` for a moment, before its start.
+    // A unit whose stop took too long is `failed` for a moment during a restart, before its start.
     if unit.active == "failed" && !unit.in_job {
         return Some(Fault::last(
             key(&format!("failed {}", unit.result)),
             format!("{name} failed ({})", unit.result),
         ));
     }
-    // The count outlives a restart that finds the unit waiting to be started again, as a socket
-    // that was asked before the first release leaves it: only what is added to it counts.
+    // A restart of a unit that waits for systemd to start it again does not reset the count (a socket used
+    // before the first release leaves a unit so): only an increase of the count is a fault.
     if first.is_some_and(|first| unit.restarts > first.restarts) {
         return Some(Fault::last(
             key("ended"),
@@ -56,7 +56,7 @@ pub(super) fn unit(
             ),
         ));
     }
-    // Between its end and the next start systemd waits as long as the unit says (RestartSec).
+    // Between a unit's end and its next start systemd waits for the unit's RestartSec=.
     if unit.sub.starts_with("auto-restart") {
         return Some(Fault::last(
             key("ended"),
@@ -80,7 +80,7 @@ pub(super) fn unit(
         .or_else(|| place(expected, unit))
 }
 
-/// A unit of Type=oneshot that has ended well: that is what it is for.
+/// Checks whether the unit is of Type=oneshot and has ended well, as such a unit is meant to.
 fn has_done_its_work(unit: &UnitSeen) -> bool {
     unit.setup.kind == "oneshot"
         && unit.active == "inactive"
@@ -88,7 +88,7 @@ fn has_done_its_work(unit: &UnitSeen) -> bool {
         && !unit.in_job
 }
 
-/// Its main process is another one than before, without a restart of systemd's.
+/// Gives a fault if the unit's main process has changed since `first` without a restart by systemd.
 fn replaced(unit: &UnitSeen, first: &UnitSeen) -> Option<Fault> {
     let other = first.invocation == unit.invocation
         && first.main_pid != 0
@@ -101,7 +101,7 @@ fn replaced(unit: &UnitSeen, first: &UnitSeen) -> Option<Fault> {
         unit.name, first.main_pid, unit.main_pid
     );
     let key = format!("{} replaced", unit.name);
-    // These may hand over to another process; its steady time then begins anew.
+    // A unit of these types may hand over to another main process; the steady time then begins anew.
     let hands_over = matches!(
         &*unit.setup.kind,
         "forking" | "notify" | "notify-reload" | "dbus"
@@ -113,7 +113,7 @@ fn replaced(unit: &UnitSeen, first: &UnitSeen) -> Option<Fault> {
     })
 }
 
-/// Where it runs: from the release, from another one, or elsewhere.
+/// Gives a fault if the unit runs from another release, or from a directory outside of the releases.
 fn place(expected: &Expected<'_>, unit: &UnitSeen) -> Option<Fault> {
     let name = unit.name.as_str();
     if expected.elsewhere.contains(&name) {
@@ -135,7 +135,7 @@ fn place(expected: &Expected<'_>, unit: &UnitSeen) -> Option<Fault> {
     let here = |cwd: &PathBuf| cwd.starts_with(expected.release);
     let known = here(cwd)
         || unit.processes.iter().any(|p| here(&p.cwd))
-        // A reload tells nothing of one that has gone to /; a restart has started it through `current`.
+        // A reload shows nothing about a process that has changed to `/`; a restart starts it through `current`.
         || expected.reloaded.contains(&name)
         || unit.starts_through(expected.current);
     if known {
@@ -177,7 +177,7 @@ fn fault_from_other_release(expected: &Expected<'_>, name: &str, process: &Proce
     fault.of_the_setup().mend(mend)
 }
 
-/// What is wrong with the answer at the health URL.
+/// Finds the fault in the answer of the health URL.
 pub(super) fn answer(expected: &Expected<'_>, answer: Option<&Answer>) -> Option<Fault> {
     let health = expected.health;
     match answer? {
@@ -204,7 +204,7 @@ pub(super) fn answer(expected: &Expected<'_>, answer: Option<&Answer>) -> Option
     }
 }
 
-/// What is wrong with who answers.
+/// Gives a fault if a process that belongs to none of the app's units answers at the health URL.
 pub(super) fn stranger(expected: &Expected<'_>, stranger: Option<&ForeignHolder>) -> Option<Fault> {
     let stranger = stranger?;
     let url = expected.health.url.as_ref()?;

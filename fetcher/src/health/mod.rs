@@ -1,12 +1,12 @@
-//! Whether an app is well.
+//! Judges whether an app is well.
 //!
-//! - [`url`]: what is asked. [`answer`]: what came of it.
-//! - [`watch`]: the judgement over time, a pure state machine. `judge`: what is wrong in one
-//!   observation. [`fault`]: what that is, and who can mend it. [`hint`]: what an answer often means.
-//! - [`mod@unit`]: what is seen of a unit, and what its settings must be before anything is restarted.
-//! - [`host`]: how units, processes and a health URL are looked at; the trait and the real one.
-//! - [`http`], [`units`], [`holder`]: its edges.
-//! - [`probe`]: looks until the judgement is there.
+//! - [`url`]: the health URL. [`answer`]: the result of a request to it.
+//! - [`watch`]: the judgement over time, a pure state machine. `judge`: finds the fault in one
+//!   observation. [`fault`]: a fault and its cause. [`hint`]: the likely cause of an unexpected status.
+//! - [`mod@unit`]: the observed state of a unit, and the check of its settings before anything is restarted.
+//! - [`host`]: the trait that observes units, processes and a health URL, and its real driver.
+//! - [`http`], [`units`], [`holder`]: the parts of that driver that do HTTP, D-Bus and `/proc`.
+//! - [`probe`]: observes an app until the judgement is reached.
 
 pub(crate) mod answer;
 pub(crate) mod fault;

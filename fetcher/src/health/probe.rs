@@ -1,4 +1,4 @@
-//! Looks at an app until [`Watch`] has judged it.
+//! The probe: observes an app until [`Watch`] has judged the app as well or not well.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -15,27 +15,27 @@ use super::unit::UnitUse;
 use super::watch::{Observation, Verdict, Watch};
 use crate::config::App;
 
-/// Between two looks. Short enough that a deploy does not wait for it, long enough that the
-/// looking is no load.
+/// The time between two observations. Short enough not to delay a deploy, long enough to be no load on the
+/// host.
 const INTERVAL: Duration = Duration::from_millis(250);
 
-/// How long the bus may be silent before that is a verdict of its own.
+/// How long systemd may fail to answer before that failure itself becomes the verdict.
 const BLIND_FOR: Duration = Duration::from_secs(60);
 
-/// How often the live app is looked at before a deploy, until it is well: what is between two states for
-/// a moment is not ill.
+/// Most observations of the live app before a deploy, until one finds it well: an app that is between two
+/// states for a moment is not ill.
 const GLANCES: u32 = 3;
 
-/// Between two of these.
+/// The time between two observations of the live app before a deploy.
 const BETWEEN: Duration = Duration::from_secs(1);
 
 /// Waits until `app` is well in `release`.
 ///
 /// # Errors
-/// Why it is not.
+/// The reason why the app is not well.
 pub(crate) fn probe(host: &dyn Host, app: &App, release: &Path) -> Result<(), HealthFailure> {
     if units(app).next().is_none() && app.health.url.is_none() {
-        // There is nothing to look at, and so nothing to wait for.
+        // An app without units and without a health URL has nothing to observe or to wait for.
         return Ok(());
     }
     let places = ReleaseDirectories::of(app, release);
@@ -50,14 +50,14 @@ pub(crate) fn probe(host: &dyn Host, app: &App, release: &Path) -> Result<(), He
                 Verdict::NotWell(illness) => break Err(advised(app, illness)),
                 Verdict::Wait => {}
             },
-            // systemd not answering says nothing about the app: look again, but not for ever.
+            // A systemd that does not answer says nothing about the app: look again, but not for ever.
             Err(what) if elapsed >= BLIND_FOR.max(app.health.within) => {
                 let (key, cause) = ("blind".to_owned(), Cause::Setup);
                 break Err(HealthFailure { what, key, cause });
             }
             Err(_) => {}
         }
-        // What was waited for an answer was no waste of time.
+        // The time spent on waiting for the health URL's answer counts as part of the interval.
         let looked = host.now().saturating_sub(began + elapsed);
         host.sleep(INTERVAL.saturating_sub(looked));
     };
@@ -65,7 +65,7 @@ pub(crate) fn probe(host: &dyn Host, app: &App, release: &Path) -> Result<(), He
     verdict
 }
 
-/// A few looks at `app`, which is to run from `release`: why it is not well, if it is not.
+/// Observes `app`, which is to run from `release`, a few times; gives why the app is not well, if it is not.
 pub(crate) fn probe_once(host: &dyn Host, app: &App, release: &Path) -> Option<HealthFailure> {
     let places = ReleaseDirectories::of(app, release);
     let watch = Watch::new(places.expected(app));
@@ -75,7 +75,7 @@ pub(crate) fn probe_once(host: &dyn Host, app: &App, release: &Path) -> Option<H
         let seen = look(host, app, app.health.timeout);
         host.forget();
         let illness = watch.at_once(&seen.ok()?)?;
-        // An app that hangs holds up the deploy that may mend it no longer than one request takes.
+        // An app that hangs delays the deploy that may mend it no longer than the timeout of one request.
         if n == GLANCES || host.now().saturating_sub(began) >= app.health.timeout {
             return Some(illness);
         }
@@ -84,10 +84,10 @@ pub(crate) fn probe_once(host: &dyn Host, app: &App, release: &Path) -> Option<H
     None
 }
 
-/// What of the units' settings stands against any deploy of `app`.
+/// Checks the units' settings for an obstacle to any deploy of `app`.
 ///
 /// # Errors
-/// The first thing that does, with its mend; or systemd cannot be asked.
+/// The first obstacle, with its remedy; or systemd cannot be asked.
 pub(crate) fn settings(host: &dyn Host, app: &App, live: Option<&Path>) -> Result<(), String> {
     let current = app.deploy.root.join("current");
     let live = live.and_then(|live| live.canonicalize().ok());
@@ -105,14 +105,15 @@ pub(crate) fn settings(host: &dyn Host, app: &App, live: Option<&Path>) -> Resul
     Ok(())
 }
 
-/// Every unit of `app`, each once.
+/// Gives every unit of `app`, each once.
 fn units(app: &App) -> impl Iterator<Item = &UnitName> {
     let reloaded = app.reload.iter();
     let reloaded = reloaded.filter(|unit| !app.restart.contains(unit));
     app.restart.iter().chain(reloaded)
 }
 
-/// The directories of the judgement, as the kernel names them.
+/// The directories that the judgement compares with, the releases' without symbolic links, as the kernel names
+/// them.
 struct ReleaseDirectories {
     release: PathBuf,
     releases: PathBuf,
@@ -142,7 +143,7 @@ impl ReleaseDirectories {
     }
 }
 
-/// With the command that shows what the app itself has to say.
+/// Adds to the failure the `journalctl` command that shows the app's own output.
 fn advised(app: &App, mut illness: HealthFailure) -> HealthFailure {
     let units: Vec<_> = units(app).map(|unit| format!("-u {unit}")).collect();
     if !units.is_empty() && illness.cause == Cause::App {
@@ -159,7 +160,7 @@ fn look(host: &dyn Host, app: &App, patience: Duration) -> Result<Observation, S
         .collect::<Result<Vec<_>, _>>()?;
     let question = Question::of(&app.health);
     let answer = question.as_ref().map(|q| host.ask(q, patience));
-    // Who answers matters only where the answer would be taken for good.
+    // The process that answers is looked for only if the answer has an expected status.
     let good =
         matches!(&answer, Some(Answer::Status { status, .. }) if app.health.expect.has(*status));
     let stranger = match &app.health.url {

@@ -1,48 +1,48 @@
-//! What is seen of one unit, and what its settings say before anything is restarted.
+//! The observed state of one unit, and a check of its settings before anything is restarted.
 
 use std::path::{Path, PathBuf};
 
-/// What was seen of one unit.
+/// The observed state of one unit.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct UnitSeen {
-    /// Its name.
+    /// The unit's name.
     pub name: String,
-    /// Whether systemd still has something to do with it: a restart under way, say.
+    /// Whether systemd has a job for the unit, such as a restart under way.
     pub in_job: bool,
-    /// `ActiveState`, in systemd's words.
+    /// `ActiveState`, in systemd's words, such as `active` or `failed`.
     pub active: String,
     /// `SubState`.
     pub sub: String,
     /// `Result`.
     pub result: String,
-    /// `MainPID`; 0 where there is none.
+    /// `MainPID`; 0 if there is no main process.
     pub main_pid: u32,
-    /// How often systemd started it again by itself since it was last started by hand.
+    /// How often systemd started the unit again by itself since the unit was last started by hand.
     pub restarts: u32,
     /// `InvocationID`.
     pub invocation: Vec<u8>,
-    /// What its file says.
+    /// The settings in the unit's file.
     pub setup: UnitDefinition,
-    /// Where its main process works; `None` where that cannot be seen.
+    /// The working directory of the main process; `None` if it cannot be seen.
     pub cwd: Option<PathBuf>,
-    /// Its processes that can be seen: those of our own user.
+    /// The unit's processes that can be seen: the processes of pp-fetcher's own user.
     pub processes: Vec<ProcessSeen>,
 }
 
-/// What a unit's file says, as systemd has read it.
+/// The settings in a unit's file, as systemd has read them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct UnitDefinition {
     /// `LoadState`: loaded, not-found, masked, bad-setting, error.
     pub load: String,
-    /// What was wrong when it was loaded.
+    /// The error with which systemd failed to load the unit; empty if there is none.
     pub load_error: String,
     /// `Type`: simple, exec, forking, oneshot, notify …
     pub kind: String,
-    /// Its file has changed on disk since systemd read it.
+    /// Whether the unit's file has changed on disk since systemd read it.
     pub needs_daemon_reload: bool,
-    /// It has an `ExecReload=`.
+    /// Whether the unit has an `ExecReload=`.
     pub can_reload: bool,
-    /// `WorkingDirectory`; empty if it has none.
+    /// `WorkingDirectory`; empty if the unit sets none.
     pub directory: String,
     /// The words of every `ExecStart`.
     pub commands: Vec<String>,
@@ -51,11 +51,11 @@ pub(crate) struct UnitDefinition {
 /// One process of a unit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ProcessSeen {
-    /// Its id.
+    /// The process id.
     pub pid: u32,
-    /// Its name, as `ps` has it.
+    /// The process's name, as `ps` shows it.
     pub name: String,
-    /// Where it works.
+    /// The process's working directory.
     pub cwd: PathBuf,
 }
 
@@ -64,17 +64,17 @@ pub(crate) struct ProcessSeen {
 pub(crate) struct UnitUse<'a> {
     /// The link `current`.
     pub current: &'a Path,
-    /// It is reloaded and never restarted.
+    /// Whether the unit is reloaded and never restarted.
     pub only_reloaded: bool,
-    /// The configuration says that it works elsewhere.
+    /// Whether the configuration says that the unit works elsewhere (`elsewhere` under `[restart]`).
     pub elsewhere: bool,
-    /// The release that is live; `None` where there is none yet.
+    /// The directory of the live release; `None` before the first one.
     pub live: Option<&'a Path>,
 }
 
 impl UnitSeen {
-    /// What of its settings, which no new revision changes, cannot lead to a good deploy: a
-    /// sentence with its mend.
+    /// Gives the setting that makes a good deploy impossible, whatever the revision: a sentence with its
+    /// remedy. `None` if the settings allow a good deploy.
     #[must_use]
     pub(crate) fn obstacle(&self, used: &UnitUse<'_>) -> Option<String> {
         let (name, setup) = (&self.name, &self.setup);
@@ -126,13 +126,13 @@ impl UnitSeen {
         self.wrong_directory(used)
     }
 
-    /// A `WorkingDirectory=` that no release can come to stand in.
+    /// Gives the obstacle if `WorkingDirectory=` does not go through `current`, so that no deploy changes it.
     fn wrong_directory(&self, used: &UnitUse<'_>) -> Option<String> {
         let directory = plain(&self.setup.directory);
         if used.elsewhere || directory.is_empty() || self.starts_through(used.current) {
             return None;
         }
-        // A script may go there by itself: what already runs from the live release is right.
+        // A start script may change into `current` by itself: a unit that already runs from the live release is fine.
         let runs = |cwd: &PathBuf| used.live.is_some_and(|live| cwd.starts_with(live));
         if self.cwd.iter().any(runs) || self.processes.iter().any(|p| runs(&p.cwd)) {
             return None;
@@ -144,7 +144,7 @@ impl UnitSeen {
         ))
     }
 
-    /// What a unit needs to run from a release, and what to write if it is not meant to.
+    /// Gives the settings that let the unit run from a release, and the key to set if it is not meant to.
     pub(super) fn advice(&self, current: &Path) -> String {
         format!(
             "its file needs WorkingDirectory={}, then, as root: systemctl daemon-reload; if it is meant to \
@@ -154,8 +154,8 @@ impl UnitSeen {
         )
     }
 
-    /// Whether its file has it started through the link `current`: what it does after that, such as
-    /// changing to `/`, is its own.
+    /// Checks whether the unit's file starts the unit through the link `current`. Where the process goes after
+    /// its start, such as to `/`, does not matter.
     #[must_use]
     pub(crate) fn starts_through(&self, current: &Path) -> bool {
         let real = current
@@ -178,7 +178,7 @@ impl UnitSeen {
     }
 }
 
-/// A directory without the mark systemd puts before one that may be missing.
+/// Gives the directory without the mark that systemd puts before a directory that may be missing.
 fn plain(directory: &str) -> &str {
     directory.trim_start_matches(['!', '-'])
 }

@@ -1,4 +1,4 @@
-//! A unit's state, read over the system bus. Reading needs no privilege.
+//! Reads a unit's state from systemd over the system bus. Reading needs no privilege.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -16,25 +16,25 @@ const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
 const UNIT: &str = "org.freedesktop.systemd1.Unit";
 const SERVICE: &str = "org.freedesktop.systemd1.Service";
 
-/// A bus or a systemd that does not answer is worse than one that says no.
+/// How long the bus and systemd may take to answer for one unit.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// One command of an `ExecStart=`: path, words, whether failure is ignored, and when it ran.
 type Command = (String, Vec<String>, bool, u64, u64, u64, u64, u32, i32, i32);
 
-/// systemd, over one connection as long as that holds.
+/// A client of systemd that keeps one connection to the system bus as long as the connection works.
 #[derive(Debug, Default)]
 pub(crate) struct Systemd {
     bus: Option<Connection>,
 }
 
 impl Systemd {
-    /// Reads one unit, and which processes it has; where they work is not systemd's to know.
+    /// Reads the state of one unit and the ids of its processes; systemd does not tell where they work.
     ///
     /// # Errors
-    /// A sentence: what could not be asked, and why.
+    /// A sentence that says which unit could not be read, and why.
     pub(crate) async fn read(&mut self, name: &UnitName) -> Result<(UnitSeen, Vec<u32>), String> {
-        // One that was kept fails its first call after the bus was restarted.
+        // A kept connection fails its first call after the bus was restarted: then connect again.
         let kept = self.bus.is_some();
         match timeout(PATIENCE, self.ask(name)).await {
             Ok(Ok(seen)) => return Ok(seen),
@@ -78,8 +78,8 @@ impl Systemd {
                 .await?;
             Ok(Properties(reply.body().deserialize()?))
         };
-        // In one answer, so that a state that only passes is never read with the job that ends it
-        // already gone.
+        // All properties of the interface in one reply, so that a passing state is never read together with
+        // the absence of the job that ends that state.
         let mut unit = all(UNIT).await?;
         let mut service = all(SERVICE).await?;
         let (job, _): (u32, OwnedObjectPath) = unit.take("Job")?;
@@ -115,7 +115,7 @@ impl Systemd {
                 asked,
             )
             .await;
-        // A unit that systemd has no control group for has none.
+        // A unit without a control group has no processes.
         let processes: Vec<(String, u32, String)> = match processes {
             Ok(reply) => reply.body().deserialize()?,
             Err(_) => Vec::new(),
@@ -128,7 +128,7 @@ impl Systemd {
 struct Properties(HashMap<String, OwnedVariant>);
 
 impl Properties {
-    /// The value of one that must be there.
+    /// Takes the value of the property `name`, which must be there.
     fn take<T>(&mut self, name: &str) -> zbus::Result<T>
     where
         T: TryFrom<OwnedVariant>,

@@ -1,4 +1,4 @@
-//! What is asked whether the app is well: `http://host:port/path` or `unix:/socket:/path`.
+//! The health URL, which the probe requests: `http://host:port/path` or `unix:/socket:/path`.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -8,24 +8,24 @@ use std::path::PathBuf;
 pub(crate) struct HealthUrl {
     /// Where to connect.
     pub to: Target,
-    /// The path that is asked for, with its query.
+    /// The path to request, with its query.
     pub path: String,
 }
 
 /// Where to connect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Target {
-    /// `host:port`, as it stands in the URL; the port is 80 if there is none.
+    /// `host:port`, as written in the URL; the port is 80 if the URL has none.
     Tcp(String),
     /// A Unix socket.
     Unix(PathBuf),
 }
 
 impl HealthUrl {
-    /// Reads a URL.
+    /// Parses a health URL.
     ///
     /// # Errors
-    /// A sentence that says what is wrong and what would be right.
+    /// A sentence that names the mistake and the right form.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         const RIGHT: &str = "write it like \"http://127.0.0.1:8000/healthz\" or \"unix:/run/gunicorn/todo.sock:/healthz\"";
         if text.bytes().any(|b| b.is_ascii_control() || b == b' ') || !text.is_ascii() {
@@ -37,7 +37,7 @@ impl HealthUrl {
         if let Some(rest) = text.strip_prefix("http://") {
             let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
             let (authority, path) = rest.split_at(end);
-            // What follows # is for a browser alone.
+            // The fragment, after `#`, is not sent to a server.
             let path = path.split('#').next().unwrap_or_default();
             let authority = authority_of(authority)
                 .ok_or_else(|| format!("`{text}` has no host, or a port that is none; {RIGHT}"))?;
@@ -69,7 +69,7 @@ impl HealthUrl {
     }
 }
 
-/// `host:port`; the port is 80 if there is none.
+/// Gives `host:port`, with port 80 if `written` has no port; `None` if the host or the port is not valid.
 fn authority_of(written: &str) -> Option<String> {
     let (host, port) = match written.strip_prefix('[') {
         Some(rest) => {

@@ -1,8 +1,8 @@
-//! The judgement: from observations over time to "well" or "not well, because".
+//! The judgement of an app's health: turns observations over time into "well" or "not well, because ...".
 //!
-//! An app has `within` to become well once, and must then stay well for `steady`. A unit that failed,
-//! or that systemd had to start again, is judged at once: an app that crashes while it starts does so
-//! after its unit has said READY.
+//! An app has the time `within` to become well once, and must then stay well for the time `steady`. A unit that
+//! failed, or that systemd had to start again, is judged at once: an app that crashes while it starts does
+//! so after its unit has said READY.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,14 +14,14 @@ use super::judge::{self, Expected};
 use super::unit::UnitSeen;
 use crate::util::duration::human;
 
-/// What was seen of everything at one moment.
+/// One observation: the units, the health URL and the process that answers there, at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Observation {
     /// Every unit that was restarted or reloaded, in order.
     pub units: Vec<UnitSeen>,
-    /// What the health URL answered; `None` if none is configured.
+    /// The health URL's answer; `None` if no health URL is configured.
     pub answer: Option<Answer>,
-    /// A process of our user, none of the units', that answers there.
+    /// A process of pp-fetcher's user that answers at the health URL and belongs to none of the units.
     pub stranger: Option<ForeignHolder>,
 }
 
@@ -31,23 +31,23 @@ pub(crate) struct Watch<'a> {
     expected: Expected<'a>,
     well_since: Option<Duration>,
     first: BTreeMap<String, UnitSeen>,
-    /// Who answered in the app's place, at any time: it may be why a unit could not begin.
+    /// A process that has answered in the app's place: it may be the reason why a unit could not start.
     stranger: Option<ForeignHolder>,
 }
 
-/// What an observation decides.
+/// The judgement after an observation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// Well, and for long enough.
+    /// The app is well, and has been for long enough.
     Well,
-    /// Look again.
+    /// Not decided yet: another observation is needed.
     Wait,
-    /// Not well.
+    /// The app is not well.
     NotWell(HealthFailure),
 }
 
 impl<'a> Watch<'a> {
-    /// A watch that has seen nothing yet.
+    /// Makes a watch without any observation.
     #[must_use]
     pub(crate) fn new(expected: Expected<'a>) -> Self {
         Self {
@@ -58,19 +58,19 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// Takes one observation, made `at` this time after the restart.
+    /// Judges one observation, made the time `at` after the watch began.
     pub(crate) fn observe(&mut self, at: Duration, seen: Observation) -> Verdict {
         let fault = self.fault(&seen);
         let waits = matches!(seen.answer, Some(Answer::Waiting(_)));
-        // A good answer without a stranger takes back one that was seen for a moment; where nothing answers
-        // well, holders are not looked for.
+        // A good answer without a stranger clears a stranger that was seen for a moment; without a good answer,
+        // strangers are not looked for.
         let good = |a: &Answer| matches!(a, Answer::Status { status, .. } if self.expected.health.expect.has(*status));
         if seen.stranger.is_some() || seen.answer.as_ref().is_some_and(good) {
             self.stranger = seen.stranger;
         }
         for unit in seen.units {
             match self.first.get_mut(&unit.name) {
-                // A hand-over to another main process is taken note of once.
+                // A hand-over to another main process is noted once.
                 Some(first) => first.main_pid = unit.main_pid,
                 None => {
                     self.first.insert(unit.name.clone(), unit);
@@ -86,8 +86,8 @@ impl<'a> Watch<'a> {
                 Verdict::Wait
             };
         };
-        // An answer that takes its time is no answer yet, and takes nothing back of those before it; the
-        // request has a limit of its own.
+        // A request that still waits is no answer yet, and does not undo the good answers before it; the request
+        // has a timeout of its own.
         if waits && self.well_since.is_some() && fault.key == judge::NO_ANSWER {
             return Verdict::Wait;
         }
@@ -100,7 +100,8 @@ impl<'a> Watch<'a> {
         Verdict::NotWell(self.beside_a_stranger(fault.illness(&when)))
     }
 
-    /// A unit that ends while another process answers in its place has found its address in use.
+    /// Adds the stranger to the failure: a unit that ends while another process answers in its place has found
+    /// its address in use.
     fn beside_a_stranger(&self, illness: HealthFailure) -> HealthFailure {
         let other = judge::stranger(&self.expected, self.stranger.as_ref());
         match other.map(|fault| fault.illness("")) {
@@ -112,7 +113,7 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// What one observation shows by itself.
+    /// Gives the failure that one observation shows by itself, if any.
     #[must_use]
     pub(crate) fn at_once(&self, seen: &Observation) -> Option<HealthFailure> {
         self.fault(seen).map(|fault| fault.illness(""))

@@ -1,4 +1,4 @@
-//! The judgement, observation by observation.
+//! Tests of `Watch`: the verdict after each of a series of observations.
 
 use std::path::Path;
 use std::sync::LazyLock;
@@ -216,7 +216,7 @@ fn without_a_health_url_the_units_decide() {
     assert_eq!(watch.observe(at(5), seen()), Verdict::Well);
 }
 
-/// What is told at the end of `within`, if it stays like this.
+/// Gives the verdict at the end of `within`, if every observation is like `seen`.
 fn in_the_end(expected: Expected<'_>, seen: Observation) -> Verdict {
     let mut watch = Watch::new(expected);
     assert!(!matches!(watch.observe(at(0), seen.clone()), Verdict::Well));
@@ -399,7 +399,7 @@ fn answers_that_take_longer_than_a_look_are_steady_all_the_same() {
         assert_eq!(watch.observe(at(second), waiting()), Verdict::Wait);
     }
     assert_eq!(watch.observe(at(5), see(unit(), Ok(200))), Verdict::Well);
-    // A unit that fails meanwhile is seen.
+    // A unit that fails while the health URL has yet to answer is seen.
     let mut watch = Watch::new(expected());
     watch.observe(at(0), see(unit(), Ok(200)));
     let failed = Observation {

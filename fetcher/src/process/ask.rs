@@ -1,4 +1,4 @@
-//! One question to a program: input, answer, exit code; its own process group, a deadline.
+//! Runs a program once with an input and gives its output and exit code; with its own process group, a deadline.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -10,32 +10,32 @@ use thiserror::Error;
 use super::ending::{AbortReason, Exit};
 use super::tied;
 
-/// Most bytes of an answer.
+/// Most bytes of output that a program may write.
 const ANSWER: u64 = 256 * 1024;
 
-/// How a run ended.
+/// The result of a program that ended by itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CommandOutput {
-    /// Its exit code.
+    /// The program's exit code.
     pub code: i32,
-    /// What it wrote.
+    /// The program's standard output.
     pub stdout: Vec<u8>,
-    /// What it complained about.
+    /// The program's standard error.
     pub stderr: Vec<u8>,
 }
 
-/// Why there is no answer.
+/// Why a program gave no result.
 #[derive(Debug, Error)]
 pub(crate) enum AskError {
-    /// The program is not there or cannot be run.
+    /// The program does not exist or cannot be run.
     #[error("{} cannot be run: {source}\n  install openssh-client", program.display())]
     Program {
         /// The program.
         program: PathBuf,
-        /// What the kernel said.
+        /// The kernel's error.
         source: std::io::Error,
     },
-    /// It did not answer in time. Everything started for it was killed.
+    /// The program did not end in time. Its whole process group was killed.
     #[error(
         "{} did not answer within {} s and was ended",
         program.display(),
@@ -44,23 +44,23 @@ pub(crate) enum AskError {
     TimedOut {
         /// The program.
         program: PathBuf,
-        /// Its time.
+        /// The time that the program was given.
         deadline: Duration,
     },
-    /// It did not end as it should.
+    /// The program did not end as it should.
     #[error("{} gave no answer: {why}", program.display())]
     Unclear {
         /// The program.
         program: PathBuf,
-        /// What it did instead.
+        /// What the program did instead.
         why: String,
     },
 }
 
-/// Runs `command` to its end with `input`. Nothing of our environment reaches it but HOME and PATH.
+/// Runs `command` to its end with `input`. Of pp-fetcher's environment, only HOME and PATH reach the program.
 ///
 /// # Errors
-/// [`AskError`]; any exit code is an answer, an end by a signal is none.
+/// [`AskError`]; any exit code is a result, an end by a signal is an error.
 pub(crate) fn ask(
     command: &Command,
     input: &[u8],
@@ -77,7 +77,7 @@ pub(crate) fn ask(
         source,
     })?;
     let mut stdout = BytesMut::new();
-    // The program may end before it has read all of the input: how it ends is what counts.
+    // The program may end before it has read all of the input: only its exit counts.
     let _ = child.write_all(input, &mut stdout, usize::MAX);
     child.close_input();
     let read = loop {

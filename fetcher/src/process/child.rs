@@ -1,11 +1,11 @@
-//! A child process: the one way in which pp-fetcher runs other programs.
+//! A child process: the only way in which pp-fetcher runs other programs.
 //!
-//! Each is the leader of a process group of its own, has a deadline, a budget of bytes that it may write,
-//! and ends when pp-fetcher is told to stop. Whatever happens, nothing of the group is left when the value is
-//! dropped (rule 25).
+//! Each child process leads a process group of its own, has a deadline and a budget of bytes that the process
+//! may write, and ends when pp-fetcher is told to stop. Whatever happens, no process of the group is left when
+//! the [`ChildProcess`] is dropped (rule 25).
 //!
-//! The calls block. Waiting for several descriptors, the clock and the end of the process at once is
-//! tokio's, on a runtime that the child has for itself.
+//! The methods block. Waiting for several descriptors, the clock and the end of the process at once is left to
+//! tokio, on a runtime that each child process has for itself.
 
 use std::io::{self, ErrorKind};
 use std::os::unix::process::CommandExt;
@@ -27,20 +27,20 @@ use super::ending::{AbortReason, Exit, LastWords};
 use super::start::{Output, start};
 use crate::stop::stop_requested;
 
-/// Most that is kept of standard error. The rest is read and forgotten, so that a program that talks much
-/// does not block.
+/// Most bytes of standard error that are kept. The rest is read and dropped, so that a program that writes
+/// much to standard error does not block.
 const MOST_HEARD: usize = 16 * 1024;
 
-/// How long a process that has closed its output may take to say why and to exit.
+/// How long a process that has closed its output may still write to standard error before it exits.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
-/// Bytes that a pipe holds (1 MiB is what pipe(7) lets everybody have).
+/// Bytes that a pipe holds: 1 MiB, the most that an unprivileged process may set (pipe(7)).
 const PIPE: i32 = 1 << 20;
 
-/// How often the stop, and an end without closed pipes, are looked for.
+/// How often the request to stop, and the end of a process whose pipes stay open, are looked for.
 const GLANCE: Duration = Duration::from_millis(100);
 
-/// How often a process that is about to end is looked at.
+/// How often the end of a process is looked for while waiting for that end.
 const SHORT_GLANCE: Duration = Duration::from_millis(5);
 
 /// A running process.
@@ -61,10 +61,10 @@ pub(crate) struct ChildProcess {
 }
 
 impl ChildProcess {
-    /// Starts `command`, whose environment, directory and standard input are the caller's to choose.
+    /// Starts `command`; the caller has set its environment, directory and standard input.
     ///
     /// # Errors
-    /// What the kernel says if it cannot be started.
+    /// The kernel's error if `command` cannot be started.
     pub(crate) fn spawn(
         mut command: Command,
         output: Output,
@@ -87,11 +87,11 @@ impl ChildProcess {
         command.stdout(theirs).process_group(0);
         let in_runtime = runtime.enter();
         let receiver = |end: io::PipeReader| pipe::Receiver::from_owned_fd(end.into());
-        // More at a time, where the kernel lets us: what comes is often large.
+        // A larger pipe, if the kernel allows, as the output is often large.
         let _ = fcntl(&ours, FcntlArg::F_SETPIPE_SZ(PIPE));
         let stdout = receiver(ours)?;
         let stderr = ours_err.map(receiver).transpose()?;
-        // The command holds the other ends of the pipes, and is gone when this has returned.
+        // `command` holds pp-fetcher's copies of the pipes' write ends; `start` consumes it and so closes them.
         let mut child = start(command)?;
         drop(in_runtime);
         let pid = child.id().and_then(|pid| i32::try_from(pid).ok());
@@ -112,37 +112,37 @@ impl ChildProcess {
         })
     }
 
-    /// The process, which leads a group of the same number.
+    /// Gives the id of the process, which is the id of its process group too.
     #[cfg(test)]
     pub(crate) fn pid(&self) -> Pid {
         self.pid
     }
 
-    /// When reading and writing end.
+    /// Gives the time at which reading and writing are cut off.
     pub(crate) fn deadline(&self) -> Instant {
         self.deadline
     }
 
-    /// Sets another time at which reading and writing end.
+    /// Sets another time at which reading and writing are cut off.
     pub(crate) fn set_deadline(&mut self, deadline: Instant) {
         self.deadline = deadline;
     }
 
-    /// Why reading or writing was cut off, if it was by us.
+    /// Gives why pp-fetcher cut off reading or writing, if pp-fetcher did so.
     pub(crate) fn abort_reason(&self) -> Option<AbortReason> {
         self.aborted
     }
 
-    /// Tells the process that nothing more comes.
+    /// Closes the process's standard input.
     pub(crate) fn close_input(&mut self) {
         self.stdin = None;
     }
 
-    /// Adds what the process has written to `inbox`; 0 at the end of its output, and where the process has
-    /// ended though something it started still holds the pipe open. `None` if nothing came `within` that time.
+    /// Reads output of the process into `inbox`. Gives the number of bytes; 0 at the end of the output, also when
+    /// the process has ended and a descendant still holds the pipe open; `None` if no byte came `within` the time.
     ///
     /// # Errors
-    /// It was cut off ([`Self::abort_reason`]), or the kernel says so.
+    /// Reading was cut off ([`Self::abort_reason`]), or the kernel reports an error.
     pub(crate) fn read_within(
         &mut self,
         inbox: &mut BytesMut,
@@ -174,16 +174,16 @@ impl ChildProcess {
                 }
                 Some(read) => return self.count(read?).map(Some),
                 None if ended || self.reaped => return Ok(Some(0)),
-                // Seen before the next look: what the process wrote before it ended is in the pipe then.
+                // The end is seen before the next read: all that the process wrote is in the pipe by then.
                 None => ended = self.exited().is_some(),
             }
         }
     }
 
-    /// As [`Self::read_within`], for as long as it takes.
+    /// Reads as [`Self::read_within`] does, but waits until bytes come or the output ends.
     ///
     /// # Errors
-    /// As there.
+    /// The same as those of [`Self::read_within`].
     pub(crate) fn read(&mut self, inbox: &mut BytesMut) -> io::Result<usize> {
         loop {
             if let Some(count) = self.read_within(inbox, Duration::from_secs(3600))? {
@@ -192,11 +192,11 @@ impl ChildProcess {
         }
     }
 
-    /// Writes all of `bytes`, and adds to `inbox` what comes meanwhile, as long as that is shorter than `most`:
-    /// so neither waits for the other for ever.
+    /// Writes all of `bytes`, and meanwhile reads output into `inbox` as long as `inbox` is shorter than `most`:
+    /// so pp-fetcher and the process do not wait for each other for ever.
     ///
     /// # Errors
-    /// It was cut off, or the process does not listen any more.
+    /// Writing was cut off, or the process no longer reads its input.
     pub(crate) fn write_all(
         &mut self,
         mut bytes: &[u8],
@@ -239,10 +239,10 @@ impl ChildProcess {
         Ok(())
     }
 
-    /// Waits until the process has ended, and hears its standard error meanwhile.
+    /// Waits until the process has ended, and reads its standard error meanwhile.
     ///
     /// # Errors
-    /// It was cut off.
+    /// The wait was cut off.
     pub(crate) fn wait(&mut self) -> io::Result<Exit> {
         loop {
             if let Some(exit) = self.exited() {
@@ -253,7 +253,7 @@ impl ChildProcess {
         }
     }
 
-    /// Waits until the process has ended, whatever else comes, at most `time`.
+    /// Waits at most `time` until the process has ended, regardless of the deadline and of a request to stop.
     pub(crate) fn wait_until(&mut self, time: Duration) -> Option<Exit> {
         let until = Instant::now() + time;
         loop {
@@ -264,13 +264,13 @@ impl ChildProcess {
         }
     }
 
-    /// What the process has to say when its output has ended: waits for it a moment, then ends the whole
-    /// group.
+    /// Gives the standard error and the exit of a process whose output has ended: waits a moment for the exit,
+    /// then kills the whole group.
     pub(crate) fn last_words(&mut self) -> LastWords {
         self.stdin = None;
         let left = self.deadline.saturating_duration_since(Instant::now());
         let exit = self.wait_until(left.min(LAST_WORDS));
-        // What is still in the pipe; a process that was left behind may hold it open.
+        // Reads what is still in the pipe, without waiting: a descendant may hold the pipe open.
         self.pause(Duration::ZERO);
         self.end();
         LastWords {
@@ -282,12 +282,12 @@ impl ChildProcess {
     /// Sends a signal to the whole group.
     pub(crate) fn signal(&self, signal: Signal) {
         if !self.reaped {
-            // ESRCH only says that nobody is left.
+            // The error ESRCH only says that the group has no process left.
             let _ = killpg(self.pid, signal);
         }
     }
 
-    /// Kills the whole group and waits until its leader is gone: from then on nobody writes where it could.
+    /// Kills the whole group and waits until its leader is gone: from then on no process of the group writes.
     pub(crate) fn end(&mut self) {
         self.stdin = None;
         if self.reaped {
@@ -298,14 +298,14 @@ impl ChildProcess {
         self.reaped = true;
     }
 
-    /// Lets what is left in the pipe be read although the deadline has passed or pp-fetcher is to stop.
+    /// Lets the rest of the pipe be read for `time`, although the deadline has passed or pp-fetcher is to stop.
     pub(crate) fn allow_rest(&mut self, time: Duration) {
         self.deadline = Instant::now() + time;
         self.obeys_stop = false;
     }
 
-    /// Whether the process has ended, without reaping it: until it is reaped the number of its group cannot
-    /// become somebody else's.
+    /// Gives how the process ended, if it has ended, without reaping it: until the process is reaped, the kernel
+    /// cannot give the id of its group to another process.
     fn exited(&self) -> Option<Exit> {
         let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
         match waitid(Id::Pid(self.pid), flags) {
@@ -315,7 +315,7 @@ impl ChildProcess {
         }
     }
 
-    /// Hears standard error for `time`, or takes what is there.
+    /// Reads standard error for `time`; with a `time` of zero, only what is there already.
     fn pause(&mut self, time: Duration) {
         let Self {
             runtime,
@@ -335,7 +335,7 @@ impl ChildProcess {
         });
     }
 
-    /// Whether reading and writing may go on.
+    /// Checks that reading and writing may go on: the deadline has not passed and no stop was requested.
     fn check(&mut self) -> io::Result<()> {
         if Instant::now() >= self.deadline {
             self.aborted = Some(AbortReason::Deadline);
@@ -348,7 +348,7 @@ impl ChildProcess {
         Ok(())
     }
 
-    /// How long to wait before the next look at the clock, the stop and the process.
+    /// Gives how long to wait before the clock, the request to stop and the process are looked at again.
     fn next_look(&self, give_up: Instant, ended: bool) -> Duration {
         if ended {
             return Duration::ZERO;
@@ -375,7 +375,7 @@ impl Drop for ChildProcess {
     }
 }
 
-/// Adds to what was heard; returns when something came. Never, once standard error has ended.
+/// Waits for standard error and adds the bytes to `heard`. Never returns once standard error has ended.
 async fn listen(stderr: &mut Option<pipe::Receiver>, heard: &mut Vec<u8>) {
     let mut chunk = [0; 4096];
     let Some(open) = stderr else {

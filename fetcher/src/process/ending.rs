@@ -1,6 +1,6 @@
-//! How a process ends, and what it leaves behind.
+//! How a child process ends, and its last output.
 
-/// Why reading or writing was cut off by us.
+/// Why pp-fetcher cut off reading from or writing to a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum AbortReason {
     /// The deadline has passed.
@@ -20,11 +20,11 @@ pub(crate) enum Exit {
     Signal(i32),
 }
 
-/// What a process left behind when it ended by itself.
+/// The standard error and the exit of a process whose output has ended.
 #[derive(Debug)]
 pub(crate) struct LastWords {
-    /// Its standard error, at most 16 KiB, as it came.
+    /// The process's standard error, at most 16 KiB, unchanged.
     pub(crate) stderr: Vec<u8>,
-    /// How it ended; none if it had to be killed.
+    /// How the process ended; `None` if it had to be killed.
     pub(crate) exit: Option<Exit>,
 }

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use nix::unistd::{User, geteuid};
 
-/// Where programs are looked for: Debian's own default for a login.
+/// The `PATH` of scripts: Debian's own default for a login.
 pub(crate) const PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin";
 
 /// Variables of a script's environment.
 pub(crate) type Environment = BTreeMap<String, String>;
 
-/// What every script gets, before its `PP_…` variables: nothing of ours is passed on, so that a
-/// deploy does not depend on who started it.
+/// Gives the environment of every script, before its `PP_…` variables: no variable of pp-fetcher is passed on,
+/// so that a deploy does not depend on who started it.
 #[must_use]
 pub(crate) fn clean() -> Environment {
     let mut environment = Environment::new();

@@ -1,26 +1,26 @@
-//! The latest line of a script's output, for somebody who watches it run.
+//! The latest line of a script's output, for a person who watches the script run.
 
 use std::time::{Duration, Instant};
 
-/// Least time between two lines that are told: more nobody can read.
+/// Least time between two reported lines: people cannot read more.
 pub(super) const PAUSE: Duration = Duration::from_millis(100);
 
-/// Most bytes of a line that are remembered: more no terminal shows.
+/// Most bytes of a line that are kept: terminals do not show more.
 const WIDTH: usize = 512;
 
-/// What was last written.
+/// The latest line of the output, and the beginning of the next line.
 #[derive(Debug, Default)]
 pub(super) struct Latest {
-    /// The last line that has ended, until it is told.
+    /// The last complete line, until it is reported.
     whole: Option<Vec<u8>>,
-    /// The beginning of the one that has not.
+    /// The beginning of the line that is not complete yet.
     begun: Vec<u8>,
-    /// When a line was told last.
+    /// When a line was last reported.
     told: Option<Instant>,
 }
 
 impl Latest {
-    /// Tells `tell` the latest line if it is new and enough time has passed since the last one.
+    /// Calls `tell` with the latest line if the line is new and the last report is [`PAUSE`] ago.
     pub(super) fn tell(&mut self, tell: &mut dyn FnMut(String)) {
         if self.told.is_some_and(|told| told.elapsed() < PAUSE) {
             return;
@@ -33,7 +33,7 @@ impl Latest {
 
     /// Takes a piece of the output.
     pub(super) fn hear(&mut self, bytes: &[u8]) {
-        // A carriage return ends a line as well: what counts upwards in place is progress too.
+        // A carriage return ends a line as well: a counter that is rewritten in place shows progress too.
         for piece in bytes.split_inclusive(|b| matches!(b, b'\n' | b'\r')) {
             let (text, ends) = match piece.split_last() {
                 Some((b'\n' | b'\r', text)) => (text, true),

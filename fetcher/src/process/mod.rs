@@ -1,11 +1,11 @@
-//! Running other people's programs: build scripts, hooks, OpenSSH, git, and our own git worker.
+//! Runs child processes: build scripts, hooks, OpenSSH, git, and pp-git-worker.
 //!
 //! - [`child`]: a process group with a deadline, a byte budget, and an end when pp-fetcher is to stop.
-//!   [`start`], [`ending`]: how one begins and ends.
-//! - [`tied`]: programs of OpenSSH and git. [`ask`]: one question to such a program, and its answer.
+//!   [`start`], [`ending`]: how a process begins and ends.
+//! - [`tied`]: programs of OpenSSH and git. [`ask`]: one run of such a program, with its input and output.
 //! - [`script`]: one run of a script, with a bounded log. `latest`: the latest line of its output.
-//! - [`environment`]: what scripts find in their environment, and what they do not.
-//! - [`script_supervisor`]: the process in between, which leaves nothing of a script behind.
+//! - [`environment`]: the environment variables of scripts.
+//! - [`script_supervisor`]: the process between pp-fetcher and a script, which ends every process of the script.
 
 pub(crate) mod ask;
 pub(crate) mod child;

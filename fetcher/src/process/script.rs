@@ -1,4 +1,4 @@
-//! One run of a script: its output in a bounded log, its latest line told to whoever watches.
+//! One run of a script: its output goes to a log of bounded size, its latest line to a callback.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -19,54 +19,54 @@ use super::start::Output;
 use crate::space;
 use crate::state::open;
 
-/// Most bytes of output kept: enough for any build people read, little enough for any disk.
+/// Most bytes of output kept in the log: enough for any build that people read, little enough for any disk.
 const LOG_LIMIT: u64 = 16 * 1024 * 1024;
 
-/// How long the output of a process that has left the group is waited for.
+/// How long output may still be read after the script's process group was killed.
 const LATE_OUTPUT: Duration = Duration::from_secs(1);
 
-/// What is run.
+/// A script to run, and how to run it.
 #[derive(Debug)]
 pub(crate) struct Script<'a> {
-    /// The program, absolute.
+    /// The program; an absolute path.
     pub program: PathBuf,
-    /// Its working directory.
+    /// The script's working directory.
     pub directory: &'a Path,
-    /// All of its environment.
+    /// The script's whole environment.
     pub environment: Environment,
-    /// Time after which it is ended.
+    /// Time after which the script is ended.
     pub timeout: Duration,
-    /// Where its output goes; appended to.
+    /// The log file; the output is appended.
     pub log: &'a Path,
 }
 
-/// How it ended.
+/// How a script ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ScriptEnd {
     /// By itself, with success.
     Well,
     /// By itself, with this exit code.
     Exit(i32),
-    /// By a signal that was not ours.
+    /// By a signal that pp-fetcher did not send.
     Signal(i32),
-    /// By us, after its time was over.
+    /// By pp-fetcher, after the timeout.
     TimedOut,
-    /// By us, as we were told to stop.
+    /// By pp-fetcher, which was told to stop.
     Stopped,
 }
 
 /// Why a script was not run.
 #[derive(Debug, Error)]
 pub(crate) enum RunError {
-    /// The program is not there or is none.
+    /// The program does not exist or cannot be executed.
     #[error("{0}")]
     Program(#[source] io::Error),
-    /// Its log cannot be written.
+    /// The script's log cannot be opened.
     #[error("its log {}: {source}{}", path.display(), space::advice(source))]
     Log {
-        /// The log.
+        /// The path of the log.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// The host has no more descriptors, processes or memory.
@@ -75,19 +75,19 @@ pub(crate) enum RunError {
 }
 
 impl Script<'_> {
-    /// Runs the script to its end. Whatever it started and left is ended too.
+    /// Runs the script to its end. Processes that the script started and left running are ended too.
     ///
     /// # Errors
-    /// The script could not be started, or its log not be written.
+    /// The script could not be started, or its log could not be opened.
     pub(crate) fn run(&self) -> Result<ScriptEnd, RunError> {
         self.run_telling(&mut |_| ())
     }
 
-    /// The same, and tells `tell` the latest line of the output, a few times a second at most. The
-    /// script never waits for that.
+    /// Runs the script as [`Self::run`] does, and calls `tell` with the latest line of the output, a few times
+    /// a second at most. The script never waits for `tell`.
     ///
     /// # Errors
-    /// As [`Self::run`].
+    /// The same as those of [`Self::run`].
     pub(crate) fn run_telling(&self, tell: &mut dyn FnMut(String)) -> Result<ScriptEnd, RunError> {
         let log = open::append(self.log).map_err(|source| RunError::Log {
             path: self.log.to_owned(),
@@ -132,16 +132,16 @@ impl Script<'_> {
     }
 }
 
-/// A script that runs.
+/// A running script.
 struct Running {
     child: ChildProcess,
-    /// Our end of the socket to the process in between.
+    /// pp-fetcher's end of the socket to the supervisor, the process between pp-fetcher and the script.
     supervisor: Option<UnixStream>,
     log: ScriptLog,
 }
 
 impl Running {
-    /// Copies the output into the log until it ends.
+    /// Copies the output into the log until the output ends.
     fn copy_output(&mut self, tell: &mut dyn FnMut(String)) -> io::Result<()> {
         let mut inbox = BytesMut::new();
         let mut latest = Latest::default();
@@ -158,8 +158,8 @@ impl Running {
         }
     }
 
-    /// Asks the script to end, and waits for that for a while. A supervisor does the rest itself, and is only
-    /// killed if it fails to.
+    /// Asks the script to end, and waits a while for its end. A supervisor, if there is one, kills the script's
+    /// processes itself, and is killed only if it fails to do so.
     fn terminate(&mut self) {
         let told = |mut supervisor: &UnixStream| supervisor.write_all(b"e").is_ok();
         let grace = if self.supervisor.as_ref().is_some_and(told) {
@@ -171,7 +171,7 @@ impl Running {
         self.child.wait_until(grace);
     }
 
-    /// What was still in the pipe when everything had ended.
+    /// Copies into the log the output that was still in the pipe when the script had ended.
     fn copy_late_output(&mut self) {
         let mut inbox = BytesMut::new();
         self.child.allow_rest(LATE_OUTPUT);
@@ -182,7 +182,7 @@ impl Running {
     }
 }
 
-/// The log of a run, of which no more than [`LOG_LIMIT`] is kept.
+/// The log of one run: keeps the first [`LOG_LIMIT`] bytes of the output and counts the rest.
 struct ScriptLog {
     file: File,
     room: u64,
@@ -195,7 +195,7 @@ impl ScriptLog {
         let (kept, rest) = bytes.split_at_checked(room).unwrap_or((bytes, &[]));
         self.room = self.room.saturating_sub(kept.len() as u64);
         self.left_out = self.left_out.saturating_add(rest.len() as u64);
-        // A log that cannot be written any more must not end the script.
+        // A failure to write the log must not end the script.
         let _ = self.file.write_all(kept);
     }
 
@@ -290,8 +290,8 @@ mod tests {
         assert!(log.len() < 17 * 1024 * 1024 && log.ends_with("bytes]\n"));
     }
 
-    /// Whether the process whose id is the log's first line goes on running. One that was killed is
-    /// gone soon, not at once.
+    /// Checks whether the process whose id is the log's first line keeps running: a process that was killed
+    /// takes a moment to disappear.
     fn alive(log: &str) -> bool {
         let pid = log.lines().next().unwrap();
         let stat = format!("/proc/{pid}/stat");

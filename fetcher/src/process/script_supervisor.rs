@@ -1,9 +1,9 @@
-//! The process between us and a script. It adopts whatever the script leaves behind, however that
-//! has hidden (`setsid`, a second fork, a clean environment), and ends with nothing of it left: when
-//! the script has ended, when we say so, and when we are gone, killed by SIGKILL included.
+//! The supervisor: the process between pp-fetcher and a script. The supervisor adopts every process that the
+//! script leaves behind, however hidden (`setsid`, a second fork, a clean environment), and kills them all
+//! before it ends: when the script has ended, when pp-fetcher says so, and when pp-fetcher is gone, even by SIGKILL.
 //!
-//! It is this very program, started again. Its standard input is a socket to us: what we send means
-//! "end it", its end means that we are gone, and what comes back is how the script ended.
+//! The supervisor is the pp-fetcher program, started again. Its standard input is a socket to pp-fetcher: a byte
+//! means "end the script", end of file means that pp-fetcher is gone, and the reply is how the script ended.
 
 use std::ffi::OsString;
 use std::fs;
@@ -27,25 +27,26 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::ending::Exit;
 
-/// The first argument of a supervisor; nobody else's.
+/// The first argument of a supervisor process, and of no other process.
 const ARGUMENT: &str = "--keep-script";
 
-/// How long it goes on killing what comes after what it has killed.
+/// How long the supervisor keeps killing the descendants that appear after the first ones are killed.
 const SWEEPING: Duration = Duration::from_secs(5);
 
-/// From SIGTERM to SIGKILL.
+/// The time between SIGTERM and SIGKILL.
 pub(super) const GRACE: Duration = Duration::from_secs(5);
 
-/// How often the script is looked at. A build takes seconds; this is never what it waits for.
+/// How often the supervisor looks at the script. Short beside a build, which takes seconds.
 const TICK: Duration = Duration::from_millis(10);
 
-/// This program, also after a newer one has been installed in its place.
+/// The path of the running program, valid even after a newer version has been installed in its place.
 pub(crate) const OURSELVES: &str = "/proc/self/exe";
 
-/// Set by [`main`]: only then [`OURSELVES`] is this program, and not a test of it.
+/// Whether [`main`] was called: only then [`OURSELVES`] is pp-fetcher, and not a test program.
 static THERE: AtomicBool = AtomicBool::new(false);
 
-/// Is a supervisor, if the command line says so. Otherwise supervisors may be started from now on.
+/// Runs as a supervisor, if the command line says so, and gives the exit code. Otherwise gives `None`, and
+/// [`command`] uses supervisors from now on.
 #[must_use]
 pub(crate) fn main() -> Option<ExitCode> {
     let mut arguments = std::env::args_os().skip(1);
@@ -55,15 +56,16 @@ pub(crate) fn main() -> Option<ExitCode> {
     }
     match arguments.next().map(supervise) {
         Some(Ok(())) => Some(ExitCode::SUCCESS),
-        // Only we start it, and we see how it ends.
+        // Only pp-fetcher starts a supervisor, and pp-fetcher sees the exit code.
         _ => Some(ExitCode::FAILURE),
     }
 }
 
-/// The command that runs `program`, under a supervisor where there can be one, and our end of the socket then.
+/// Gives the command that runs `program`; where a supervisor is possible, the command runs `program` under a
+/// supervisor, and pp-fetcher's end of the socket comes with it.
 ///
 /// # Errors
-/// No socket can be made.
+/// The socket cannot be created.
 pub(super) fn command(program: &Path) -> io::Result<(Command, Option<UnixStream>)> {
     if !THERE.load(Ordering::Relaxed) {
         let mut command = Command::new(program);
@@ -77,13 +79,14 @@ pub(super) fn command(program: &Path) -> io::Result<(Command, Option<UnixStream>
     Ok((command, Some(ours)))
 }
 
-/// How the script ended, as its supervisor reports; the supervisor's own `exit` if it was killed by somebody.
+/// Reads from the supervisor how the script ended; gives the supervisor's own `exit` if there is no report,
+/// because somebody killed the supervisor.
 ///
 /// # Errors
 /// The script could not be started.
 pub(super) fn read_report(mut ours: UnixStream, exit: Exit) -> io::Result<Exit> {
     let mut report = Vec::new();
-    // What the supervisor had to say is in the socket; its own children must not keep us waiting.
+    // The report is in the socket already; children of the supervisor must not keep pp-fetcher waiting.
     ours.set_nonblocking(true)?;
     let _ = ours.read_to_end(&mut report);
     let mut words = report.splitn(2, |byte| *byte == b' ');
@@ -102,7 +105,7 @@ fn supervise(program: OsString) -> io::Result<()> {
     let mut us = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
     us.set_nonblocking(true)?;
     set_child_subreaper(true)?;
-    // Whoever means the script ends it through us; a handler, as an ignored signal is inherited.
+    // A signal to the supervisor must not end it before the script. A handler, as children inherit ignored signals.
     for signal in [SIGTERM, SIGINT] {
         signal_hook::flag::register(signal, Arc::default())?;
     }
@@ -119,13 +122,13 @@ fn supervise(program: OsString) -> io::Result<()> {
         }
         Err(error) => format!("error {}\n", error.raw_os_error().unwrap_or_default()),
     };
-    // Gone is who was to know, if this fails.
+    // If the write fails, pp-fetcher is gone and nobody needs the report.
     let _ = us.write_all(report.as_bytes());
     Ok(())
 }
 
-/// Starts the script. Another thread of pp-fetcher that was just starting a process may for a moment have held
-/// the file open that was written, and then that file cannot be executed (ETXTBSY): that passes.
+/// Starts the script, and retries for 2 s on ETXTBSY: another thread of pp-fetcher that is just starting a
+/// process may for a moment hold the newly written file open, and then the file cannot be executed.
 fn spawn(command: &mut Command) -> io::Result<Child> {
     let give_up = Instant::now() + Duration::from_secs(2);
     loop {
@@ -138,7 +141,7 @@ fn spawn(command: &mut Command) -> io::Result<Child> {
     }
 }
 
-/// Waits for the script's end, and ends it if that is asked for.
+/// Waits for the script's end, and ends the script if pp-fetcher asks for that or is gone.
 fn watch(script: &mut Child, us: &mut UnixStream) -> io::Result<ExitStatus> {
     let group = Pid::from_raw(i32::try_from(script.id()).unwrap_or(i32::MAX));
     let mut kill_at = None;
@@ -162,7 +165,7 @@ fn watch(script: &mut Child, us: &mut UnixStream) -> io::Result<ExitStatus> {
     }
 }
 
-/// Kills every descendant until there is none. Whose parent ends becomes our child.
+/// Kills every descendant until there is none. A process whose parent ends becomes the supervisor's child.
 fn sweep() {
     let until = Instant::now() + SWEEPING;
     loop {
@@ -177,8 +180,8 @@ fn sweep() {
             }
         }
         if Instant::now() >= until {
-            // Another user's, by setuid, or stuck in the kernel: the log is the place to say so.
-            // Its standard output is the attempt's log.
+            // A descendant is another user's (setuid) or stuck in the kernel: say so in the attempt's log,
+            // which is the supervisor's standard output.
             let _ = writeln!(
                 io::stdout(),
                 "[pp-fetcher: could not be ended: {:?}]",
@@ -190,7 +193,7 @@ fn sweep() {
     }
 }
 
-/// Everything below us.
+/// Lists every descendant of the supervisor.
 fn descendants() -> Vec<Pid> {
     let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
     let all: Vec<(i32, i32)> = processes
@@ -212,7 +215,7 @@ fn descendants() -> Vec<Pid> {
     found.into_iter().skip(1).map(Pid::from_raw).collect()
 }
 
-/// The parent in `/proc/PID/stat`; the name before it may hold anything.
+/// Reads the parent's id from `/proc/PID/stat`; the name before it may contain any character.
 fn parent(process: &Path) -> Option<i32> {
     let stat = fs::read(process.join("stat")).ok()?;
     let stat = String::from_utf8_lossy(&stat);

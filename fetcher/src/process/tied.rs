@@ -1,4 +1,4 @@
-//! Programs of OpenSSH and git: with a clean environment, and ended by the kernel when pp-fetcher is killed.
+//! Starts programs of OpenSSH and git: with a clean environment, and killed by the kernel when pp-fetcher is.
 
 use std::ffi::OsStr;
 use std::io;
@@ -10,19 +10,19 @@ use std::time::Duration;
 use super::child::ChildProcess;
 use super::start::Output;
 
-/// Makes the kernel kill the program if pp-fetcher is killed (`PR_SET_PDEATHSIG`): a program of util-linux,
-/// because setting it between fork and exec would be unsafe code of ours. Without it, ssh ends when it next
-/// writes, or by its ServerAlive limits.
+/// The program of util-linux that makes the kernel kill a program if pp-fetcher is killed (`PR_SET_PDEATHSIG`).
+/// Setting that between fork and exec would need unsafe code in pp-fetcher. Without setpriv, ssh ends at its next
+/// write, or by its ServerAlive limits.
 const SETPRIV: &str = "/usr/bin/setpriv";
 
-/// Starts `command` with its standard input open. It ends with the calling thread, which must therefore live
-/// as long as the conversation.
+/// Starts `command` with its standard input open. The program ends with the calling thread, which must therefore
+/// live as long as the program is needed.
 ///
-/// Its environment is HOME, PATH, `LANG=C`, the wish for protocol version 2 of git, and what the command
-/// itself sets; nothing else.
+/// The program's environment is HOME, PATH, `LANG=C`, the request for version 2 of git's protocol, and the
+/// variables that `command` sets; nothing else.
 ///
 /// # Errors
-/// What the kernel says if it cannot be started.
+/// The kernel's error if the program cannot be started.
 pub(crate) fn spawn(
     command: &Command,
     deadline: Duration,
@@ -45,7 +45,7 @@ pub(crate) fn spawn(
     ChildProcess::spawn(tied, Output::Apart, deadline, budget)
 }
 
-/// `command`, run so that the kernel ends it with us where [`SETPRIV`] is there.
+/// Wraps `command` so that the kernel kills it when pp-fetcher ends, if [`SETPRIV`] is installed.
 fn tied(command: &Command) -> io::Result<Command> {
     let program = found(command.get_program())?;
     let mut tied = if Path::new(SETPRIV).exists() {
@@ -59,7 +59,7 @@ fn tied(command: &Command) -> io::Result<Command> {
     Ok(tied)
 }
 
-/// Where the program is, so that one that is missing is told apart from one that fails.
+/// Finds the path of the program, so that a missing program is told apart from a program that fails.
 fn found(program: &OsStr) -> io::Result<PathBuf> {
     let path = if program.as_bytes().contains(&b'/') {
         Some(program.into()).filter(|path: &PathBuf| path.is_file())

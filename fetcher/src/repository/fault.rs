@@ -1,4 +1,4 @@
-//! What goes wrong with a repository, as the pipeline hears of it: whose fault it is, and what to do.
+//! Converts errors of a repository into the pipeline's errors: who is to blame, and what to do.
 
 use super::ssh_files;
 use crate::checkout::CheckoutError;
@@ -11,8 +11,8 @@ use crate::util::text;
 use crate::worker::WorkerError;
 use crate::worker::error::FailureKind;
 
-/// What is to be done about a host key is done by a command of ours; why a key is refused can be
-/// told by looking at it.
+/// Converts an error of a remote, and adds advice: the commands for a host key, or the causes on this host why
+/// the server may refuse the key.
 pub(super) fn advised(error: &RemoteError, app: &str, ssh: &SshOptions) -> SourceError {
     let advice = match error {
         RemoteError::HostKeyChanged { .. } | RemoteError::HostKeyUnknown { .. } => format!(
@@ -25,7 +25,7 @@ pub(super) fn advised(error: &RemoteError, app: &str, ssh: &SshOptions) -> Sourc
     SourceError::environment(format!("{error}{advice}"))
 }
 
-/// A tag that stands for a file or a directory is passed over; anything else that does is an error.
+/// Converts an error of a fetch. A tag of a file or a directory is passed over; another such ref is an error.
 pub(super) fn no_commit(
     error: FetchError,
     found: &FollowedRevision,
@@ -57,12 +57,13 @@ pub(super) fn no_commit(
     }
 }
 
-/// That the worker crashed, or lied, may be the host's fault: the revision is tried again, later and later.
+/// Converts an error of the worker. A crash or a lie of the worker may be the host's fault: the revision is tried
+/// again, later and later.
 pub(super) fn classified(error: WorkerError) -> SourceError {
     environment_failure(error)
 }
 
-/// A tree that is refused is the revision's own fault.
+/// Converts an error of a checkout. A refused tree is the revision's own fault.
 pub(super) fn refused_tree(error: CheckoutError) -> SourceError {
     if error.is_refusal() {
         SourceError::revision(error.to_string())

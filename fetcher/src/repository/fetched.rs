@@ -1,4 +1,4 @@
-//! A revision that is in the mirror: compared, verified and checked out with the worker that has received it.
+//! A revision in the mirror: it is compared, verified and checked out with the worker that has received it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,13 +17,13 @@ use crate::space;
 use crate::verify::{self, Keygen, SignedObject};
 use crate::worker::{Client, WorkerError};
 
-/// What a fetch has brought, proven by the names in the listing.
+/// A fetched revision, proven by the ids in the listing.
 pub(super) struct Fetched<'a> {
     pub(super) repository: &'a Repository,
     /// The worker that has the mirror open.
     pub(super) worker: Client,
     pub(super) listed: ListedRevision,
-    /// The tag object it was found as, if it was one.
+    /// The bytes of the tag object that the listing named, if it named one.
     pub(super) tag: Option<Vec<u8>>,
     /// The commit's bytes.
     pub(super) raw: Vec<u8>,
@@ -82,7 +82,7 @@ impl Candidate for Fetched<'_> {
                 of: now.of,
             });
         };
-        // A checkout that has failed may have ended its worker; the next one is another worker's.
+        // A checkout that has failed may have ended its worker; the next checkout has another worker.
         let live = live.map(PathBuf::from);
         let written = checkout::check_out(
             worker,

@@ -1,4 +1,4 @@
-//! What a poll has shown, and fetching it over the same connection.
+//! The result of a poll, and the fetch over the same connection.
 
 use std::path::Path;
 
@@ -17,10 +17,10 @@ use crate::util::text;
 use crate::worker::error::FailureKind;
 use crate::worker::{Client, WorkerError};
 
-/// Most tags that stand for tags.
+/// The most tags in a chain of tags that point to tags.
 const MOST_TAGS: usize = 16;
 
-/// A listing, and the conversation that it came from.
+/// The listed revision, and the conversation with the remote that listed it.
 pub(super) struct RemoteListing<'a> {
     pub(super) repository: &'a Repository,
     pub(super) remote: Remote,
@@ -38,7 +38,7 @@ impl<'a> Listing<'a> for RemoteListing<'a> {
         tick: &mut (dyn FnMut(Progress) + Send),
     ) -> Result<Box<dyn Candidate + 'a>, SourceError> {
         let repository = self.repository;
-        // How large the pack is, nobody says beforehand; without the reserve it is not begun.
+        // No server says beforehand how large a pack is; without the reserve of free space no fetch is begun.
         let disk = repository.mirror.parent().unwrap_or(Path::new("."));
         space::check(disk, SpaceNeed::default()).map_err(environment_failure)?;
         let mut worker = repository.open().map_err(classified)?;
@@ -63,8 +63,8 @@ impl<'a> Listing<'a> for RemoteListing<'a> {
 }
 
 impl RemoteListing<'_> {
-    /// Fetches, and proves what came by the names that the listing gave: the tag object it was found as, if it
-    /// was one, and the commit.
+    /// Fetches the listed revision, and proves the received objects by the ids that the listing gave. Returns the
+    /// bytes of the tag object that the listing named, if it named one, and of the commit.
     fn receive(
         &mut self,
         worker: &mut Client,

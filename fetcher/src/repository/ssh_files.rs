@@ -1,5 +1,5 @@
-//! The files that ssh is told to use, looked at before it is run: what it says of them reads as if
-//! the server had said it.
+//! Checks the files that ssh is told to use before ssh is run: ssh's complaints about a file read as if
+//! the server had sent them.
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -14,13 +14,13 @@ use nix::unistd::{Uid, geteuid};
 use crate::git::SshOptions;
 use crate::release::place::user;
 
-/// Largest key that is looked into.
+/// The most bytes of a key file that are read.
 const LARGEST: u64 = 64 * 1024;
 
-/// Every configured file is there and can be read, and the key has the mode that ssh demands.
+/// Checks that every configured file exists and can be read, and that the key has the mode that ssh demands.
 ///
 /// # Errors
-/// A sentence with the key's name, the path and the mend.
+/// A sentence with the name of the setting, the path and the remedy.
 pub(super) fn check(ssh: &SshOptions) -> Result<(), String> {
     let files = [
         ("config", &ssh.config),
@@ -30,9 +30,9 @@ pub(super) fn check(ssh: &SshOptions) -> Result<(), String> {
     for (key, path) in files {
         let Some(path) = path else { continue };
         match File::open(path).and_then(|file| file.metadata()) {
-            // What is not there yet is pinned by a command, which says so where the key is missing.
+            // No error: `pp-fetcher hostkey pin` writes the file, and the failure over the unknown key says so.
             Err(error) if key == "known_hosts" && error.kind() == std::io::ErrorKind::NotFound => {}
-            // Its public half alone chooses a key that an agent holds.
+            // ssh needs only the public half to choose a key that an agent holds.
             Err(_) if key == "identity" && public_half(path).is_file() => {}
             Err(error) => return Err(unreadable(key, path, &error)),
             Ok(found) if key == "identity" => mode(path, &found)?,
@@ -42,7 +42,7 @@ pub(super) fn check(ssh: &SshOptions) -> Result<(), String> {
     Ok(())
 }
 
-/// Where ssh-keygen puts the public half of a key: the whole name, with ".pub" behind it.
+/// Returns the path of a key's public half, as ssh-keygen names it: the key's whole name with ".pub" appended.
 fn public_half(key: &Path) -> PathBuf {
     let mut name = key.as_os_str().to_os_string();
     name.push(".pub");
@@ -63,11 +63,11 @@ fn unreadable(key: &str, path: &Path, error: &std::io::Error) -> String {
     format!("`{key}` under [ssh], {shown}, cannot be read by {user}: {error}\n  {mend}")
 }
 
-/// ssh takes no key of ours that others may read; one of another owner it takes as it is.
+/// Checks the mode of a key: ssh refuses a key of this user that others may read, but takes another owner's key.
 fn mode(path: &Path, found: &fs::Metadata) -> Result<(), String> {
     let (shown, mode) = (path.display(), found.mode() & 0o7777);
     let ours = Uid::from_raw(found.uid()) == geteuid();
-    // A public half that chooses a key of an agent's is for everybody.
+    // The public half of an agent's key may be readable by everybody.
     let private = private(path);
     if ours && private && mode & 0o077 != 0 {
         return Err(format!(
@@ -91,7 +91,7 @@ fn text(path: &Path) -> String {
     }
 }
 
-/// What of our own may be the reason why the server refuses us: lines to put below its refusal.
+/// Looks for causes on this host why the server refuses the key, and returns the lines to print below the refusal.
 pub(super) fn why_denied(ssh: &SshOptions) -> String {
     let mut why = String::new();
     if let Some(agent) = &ssh.agent
@@ -124,8 +124,8 @@ pub(super) fn why_denied(ssh: &SshOptions) -> String {
     why
 }
 
-/// Whether a private key is encrypted: the old formats say so in words, OpenSSH's own names a cipher
-/// (PROTOCOL.key of OpenSSH).
+/// Returns whether a private key is encrypted: the old formats have a word for it, OpenSSH's own format names a
+/// cipher (PROTOCOL.key of OpenSSH).
 fn has_passphrase(key: &str) -> bool {
     if key.contains("ENCRYPTED") {
         return true;
@@ -140,7 +140,7 @@ fn has_passphrase(key: &str) -> bool {
     let Ok(raw) = STANDARD.decode(body) else {
         return false;
     };
-    // After the magic, the length of the cipher's name in four bytes, and that name.
+    // The magic is followed by the length of the cipher's name in four bytes, and by the name.
     let cipher = raw.strip_prefix(b"openssh-key-v1\0");
     cipher.is_some_and(|cipher| !cipher.starts_with(b"\0\0\0\x04none"))
 }

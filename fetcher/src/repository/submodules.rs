@@ -1,4 +1,4 @@
-//! Submodules: the commits that the app's own trees name, fetched from where the configuration says.
+//! Fetches submodules: the commits that the app's own trees name, from the repositories that the configuration names.
 
 use pp_objects::ObjectId;
 
@@ -11,7 +11,7 @@ use crate::git::listing::ListedRevision;
 use crate::git::{Remote, RemoteError, gitlink};
 use crate::worker::{Client, WorkerError};
 
-/// Gets the commits that `revision` wants of its submodules. One that is in the mirror already costs no
+/// Fetches the commits that `revision` names for its submodules. A commit that is in the mirror already takes no
 /// connection.
 pub(super) fn fetch_all(
     repository: &Repository,
@@ -29,14 +29,14 @@ pub(super) fn fetch_all(
     Ok(())
 }
 
-/// The commit that the trees of `revision` want at the submodule's path; none if they want none, or if the
-/// mirror has it.
+/// Returns the commit that the trees of `revision` name at the submodule's path; `None` if they name none, or if
+/// the commit is in the mirror.
 fn missing(
     worker: &mut Client,
     revision: ObjectId,
     submodule: &Submodule,
 ) -> Result<Option<ObjectId>, WorkerError> {
-    // Outer submodules come first, so what leads to an inner one is in the mirror.
+    // Outer submodules come first, so the trees on the way to an inner submodule are in the mirror.
     let wanted = gitlink::commit_at(worker, revision, &submodule.path)?;
     let Some(wanted) = wanted else {
         return Ok(None);
@@ -80,7 +80,7 @@ fn fetch_one(
     Err(format!("{commit} cannot be fetched: {}{mend}", what.what))
 }
 
-/// Whether the server has no such commit. There is no code for that in git's protocol, only a text.
+/// Returns whether the server has no such commit. git's protocol has no code for that, only a text.
 fn unknown(error: &FetchError) -> bool {
     let FetchError::Remote(RemoteError::Server { said, .. }) = error else {
         return false;

@@ -1,4 +1,4 @@
-//! Frames to and from the worker's process, which has a deadline for each task, and bounded ears.
+//! Frames to and from the worker's process. Each task has a deadline, and the input from the worker is bounded.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -15,13 +15,13 @@ use crate::process::ending::{AbortReason, Exit};
 use crate::process::start::Output;
 use crate::util::text;
 
-/// What is read ahead of what was asked for: an honest worker sends progress alone meanwhile.
+/// The most bytes taken from the worker while a request is sent: an honest worker sends only progress meanwhile.
 const AHEAD: usize = 2 * (HEAD + MOST_BYTES);
 
-/// Room made for each reading: pieces of objects come in quick succession.
+/// The room made in the buffer for each read: pieces of objects come in quick succession.
 const BUFFER: usize = 512 * 1024;
 
-/// A running worker. Dropping it ends its whole group.
+/// A running worker and its pipes. Dropping the channel ends the worker's whole process group.
 #[derive(Debug)]
 pub(crate) struct Channel {
     child: ChildProcess,
@@ -29,23 +29,23 @@ pub(crate) struct Channel {
     inbox: BytesMut,
 }
 
-/// What the worker was asked, and how long that may take.
+/// A task of the worker, and the time it may take.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Task {
-    /// As it reads after "while".
+    /// The task, as it reads after "while" in a message.
     pub(crate) doing: &'static str,
-    /// How long it may take.
+    /// The longest time the task may take.
     pub(crate) time: Duration,
 }
 
 impl Channel {
-    /// Starts `program` for the mirror at `mirror` with nothing of our environment. The kernel ends the
-    /// worker with the calling thread (the worker asks for that itself).
+    /// Starts `program` for the mirror at `mirror` with an empty environment. The kernel ends the worker
+    /// when the calling thread ends (the worker asks the kernel for that itself).
     ///
     /// # Errors
     /// [`WorkerError::Start`].
     pub(crate) fn start(program: &Path, mirror: &Path, task: Task) -> Result<Self, WorkerError> {
-        // The worker is in another directory.
+        // The worker's working directory is another one, so its argument must be an absolute path.
         let mirror = std::path::absolute(mirror).unwrap_or_else(|_| mirror.to_owned());
         let mut command = Command::new(program);
         command.arg(mirror).env_clear().current_dir("/");
@@ -69,30 +69,30 @@ impl Channel {
         })
     }
 
-    /// The process group, for tests that look for what is left of it.
+    /// Returns the worker's process group, for tests that look for processes left of it.
     #[cfg(test)]
     pub(crate) fn pid(&self) -> u32 {
         self.child.pid().as_raw().cast_unsigned()
     }
 
-    /// Gives the worker from now on the time of `task`.
+    /// Sets the worker's deadline to the time of `task` from now.
     pub(crate) fn begin(&mut self, task: Task) {
         self.child.set_deadline(Instant::now() + task.time);
     }
 
-    /// Sends frames, and takes meanwhile what the worker says.
+    /// Sends frames, and meanwhile takes the worker's output into the inbox.
     ///
     /// # Errors
-    /// The worker is gone, or does not listen.
+    /// The worker is gone, or does not read its input.
     pub(crate) fn send(&mut self, frames: &[u8], task: Task) -> Result<(), WorkerError> {
         let sent = self.child.write_all(frames, &mut self.inbox, AHEAD);
         sent.map_err(|_| self.failed(task))
     }
 
-    /// The next frame; waits for it.
+    /// Returns the next frame, and waits for it.
     ///
     /// # Errors
-    /// The worker is gone, does not answer, or talks nonsense.
+    /// The worker is gone, does not answer, or sends bytes that are no frame.
     pub(crate) fn receive(&mut self, task: Task) -> Result<(Kind, Bytes), WorkerError> {
         loop {
             if let Some(frame) = self.received_already(task)? {
@@ -106,15 +106,15 @@ impl Channel {
         }
     }
 
-    /// A frame that has come already.
+    /// Returns a frame that has arrived in full already; `None` if none has.
     ///
     /// # Errors
-    /// The worker talks nonsense.
+    /// The worker sent bytes that are no frame.
     pub(crate) fn received_already(
         &mut self,
         task: Task,
     ) -> Result<Option<(Kind, Bytes)>, WorkerError> {
-        // The limit of each kind, before anything more is kept than the head.
+        // Checks the limit of the frame's kind as soon as the head is there, before more of the frame is kept.
         let kind = match self.inbox.first_chunk::<HEAD>() {
             None => return Ok(None),
             Some(head) => protocol::read_head(*head).map(|(kind, _)| kind),
@@ -131,7 +131,7 @@ impl Channel {
         }
     }
 
-    /// Ends the worker because of what it says.
+    /// Ends the worker because its answer makes no sense, and returns the error.
     pub(crate) fn nonsense(&mut self, what: impl Into<String>, task: Task) -> WorkerError {
         self.child.end();
         WorkerError::Nonsense {
@@ -145,7 +145,7 @@ impl Channel {
         self.child.end();
     }
 
-    /// The worker has closed its pipes, or was cut off: how it ended.
+    /// Returns the error for a worker that has closed its pipes or was cut off: how the worker ended.
     fn failed(&mut self, task: Task) -> WorkerError {
         let aborted = self.child.abort_reason();
         if aborted.is_some() {

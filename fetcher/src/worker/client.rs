@@ -1,4 +1,4 @@
-//! Asking the worker. Every answer is taken for a hostile one: bounded, checked, or proven.
+//! The client of the worker. Every answer is taken for a hostile one: it is bounded, checked, or proven.
 
 use std::path::Path;
 use std::time::Duration;
@@ -11,31 +11,31 @@ use super::error::WorkerError;
 use super::objects::{ObjectPiece, Objects};
 use crate::util::text;
 
-/// To start, to be contained and to open a mirror.
+/// The time for the worker to start, to contain itself and to open a mirror.
 const OPENING: Task = task("opening the mirror", 60);
 
-/// To look for an object.
+/// The time to look for an object in the mirror.
 const LOOKING: Task = task("looking into the mirror", 120);
 
-/// To compare two histories.
+/// The time to compare two histories.
 const COMPARING: Task = task("comparing two revisions", 120);
 
-/// To hand over objects that are held in memory.
+/// The time to hand over objects that are held in memory.
 const READING: Task = task("reading an object", 120);
 
-/// To hand over the files of a release, a slow disk included.
+/// The time to hand over the files of a release, a slow disk included.
 const WRITING: Task = task("writing the files", 900);
 
-/// To name the commit that was fetched.
+/// The time to pin the fetched object and to name its commit.
 const KEEPING: Task = task("reading what came", 120);
 
-/// To make one pack of many.
+/// The time to make one pack of many.
 const TIDYING: Task = task("tidying the mirror", 900);
 
-/// Most commits that are named to the server.
+/// The most commits that are named to the server as already in the mirror.
 const MOST_TIPS: usize = 1024;
 
-/// Most bytes of objects that are held in memory at once: trees with two hundred thousand entries have fewer.
+/// The most bytes of objects that are held in memory at once: trees with 200,000 entries have fewer.
 const MOST_HELD: usize = 64 << 20;
 
 const fn task(doing: &'static str, seconds: u64) -> Task {
@@ -45,16 +45,16 @@ const fn task(doing: &'static str, seconds: u64) -> Task {
     }
 }
 
-/// What of a repository is in the mirror already.
+/// What the mirror already has of a repository.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Tips {
-    /// Commits that are there with their history.
+    /// Commits that are in the mirror with their history.
     pub(crate) commits: Vec<ObjectId>,
-    /// Those at which that history ends without being at its beginning.
+    /// Commits at which the history of `commits` ends although they are not its beginning.
     pub(crate) boundary: Vec<ObjectId>,
 }
 
-/// A worker that has said that it is ready.
+/// A worker that has answered that it is ready.
 #[derive(Debug)]
 pub(crate) struct Client {
     pub(super) channel: Channel,
@@ -62,10 +62,11 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// Starts `program` as the worker for the mirror at `mirror`.
+    /// Starts `program` as the worker for the mirror at `mirror`, and waits until the worker is ready.
     ///
     /// # Errors
-    /// [`WorkerError::Refused`] with [`FailureKind::Broken`](super::error::FailureKind::Broken) if the mirror is damaged.
+    /// [`WorkerError::Refused`] with [`FailureKind::Broken`](super::error::FailureKind::Broken) if the mirror is
+    /// damaged.
     pub(crate) fn start(program: &Path, mirror: &Path) -> Result<Self, WorkerError> {
         let mut client = Self {
             channel: Channel::start(program, mirror, OPENING)?,
@@ -84,13 +85,13 @@ impl Client {
         }
     }
 
-    /// What of the containment this kernel cannot enforce.
+    /// Returns which parts of the containment this kernel cannot enforce; `None` if it enforces all of them.
     pub(crate) fn lacking(&self) -> Option<&str> {
         self.lacking.as_deref()
     }
 
-    /// The commits to name to the server as here already, those of what is kept as `pin`; none if `id` itself
-    /// is in the mirror.
+    /// Returns the commits to name to the server as already in the mirror: the commits of what is kept as `pin`.
+    /// `None` if the object `id` itself is in the mirror.
     ///
     /// # Errors
     /// [`WorkerError`].
@@ -110,10 +111,10 @@ impl Client {
         }
     }
 
-    /// Keeps `id`, which is in the mirror now, as `pin` for the next fetch to build on, and names its commit.
+    /// Pins `id`, which is now in the mirror, as `pin` for the next fetch to build on, and returns its commit.
     ///
     /// # Errors
-    /// The object is not there, or stands for no commit.
+    /// The object is not in the mirror, or it is neither a commit nor a tag of one.
     pub(crate) fn keep_as(&mut self, id: ObjectId, pin: &str) -> Result<ObjectId, WorkerError> {
         match self.ask(&Request::KeepAs(id, pin.to_owned()), KEEPING)? {
             Answer::Commit(id) => Ok(id),
@@ -121,7 +122,7 @@ impl Client {
         }
     }
 
-    /// The content of an object, proven by its name.
+    /// Returns the content of an object, proven by the object's id.
     ///
     /// # Errors
     /// [`WorkerError`].
@@ -133,7 +134,7 @@ impl Client {
         Ok(self.read(kind, &[id])?.pop().unwrap_or_default())
     }
 
-    /// The commits from `to` back to `from`; none if there is no such chain. Not proven yet.
+    /// Returns the commits from `to` back to `from`; none if there is no such chain. The chain is not proven yet.
     ///
     /// # Errors
     /// [`WorkerError`].
@@ -147,7 +148,7 @@ impl Client {
         Ok(protocol::read_ids(&bytes).collect())
     }
 
-    /// Has what is live kept, and the mirror tidied.
+    /// Has the worker pin the live revision and tidy the mirror.
     ///
     /// # Errors
     /// [`WorkerError`].
@@ -163,7 +164,7 @@ impl Client {
         self.answer(task, &mut |_| {})
     }
 
-    /// Sends a request, with the list of ids that belongs to it.
+    /// Sends a request, followed by the list of ids that belongs to the request.
     pub(super) fn send(
         &mut self,
         request: &Request,
@@ -181,7 +182,7 @@ impl Client {
         self.channel.send(&frames, task)
     }
 
-    /// The answer, with the progress before it; a failure is an error.
+    /// Waits for the answer and hands the progress before it to `tick`; an [`Answer::Failed`] is an error.
     pub(super) fn answer(
         &mut self,
         task: Task,
@@ -195,7 +196,7 @@ impl Client {
         }
     }
 
-    /// The bytes that were asked for.
+    /// Returns the bytes that the last request has asked for.
     fn bytes(&mut self, task: Task) -> Result<Vec<u8>, WorkerError> {
         let bytes = match self.channel.receive(task)? {
             (Kind::Bytes, bytes) => bytes.to_vec(),
@@ -212,7 +213,7 @@ impl Client {
         }
     }
 
-    /// The answer in a frame; none if the frame holds progress.
+    /// Reads the answer from a frame; `None` if the frame holds progress, which goes to `tick`.
     pub(super) fn read_answer(
         &mut self,
         kind: Kind,
@@ -246,7 +247,7 @@ impl Client {
         self.channel.nonsense(what, task)
     }
 
-    /// Takes the pieces of so many objects until the worker says that this was all.
+    /// Hands the pieces of `count` objects to `take` until the worker says that all are sent or `take` is false.
     fn pieces(
         &mut self,
         count: usize,
@@ -339,7 +340,7 @@ impl Objects for Client {
     }
 }
 
-/// Text of the worker's, fit for a terminal: what is on lines of its own stays so.
+/// Cleans a text of the worker for a terminal; its lines stay separate lines.
 fn cleaned(text: &str) -> String {
     let short: String = text.chars().take(MOST_TEXT).collect();
     text::lines(short.as_bytes()).join("\n  ")

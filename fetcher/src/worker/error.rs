@@ -1,4 +1,4 @@
-//! Why nothing came of asking the worker.
+//! Errors of a request to the worker.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,101 +11,101 @@ use crate::space;
 /// Why the worker has not done what it was asked.
 #[derive(Debug, Error)]
 pub(crate) enum WorkerError {
-    /// The worker did not start.
+    /// The worker cannot be started.
     #[error("the git worker cannot be started: {source} ({})\n  was pp-fetcher removed or replaced? start it again", program.display())]
     Start {
-        /// The program.
+        /// The worker's program.
         program: PathBuf,
-        /// What the kernel said.
+        /// The kernel's error.
         source: std::io::Error,
     },
-    /// The worker is of another version than this program.
+    /// The worker is of another version than pp-fetcher.
     #[error(
         "the git worker is of version {theirs}, and pp-fetcher of {ours}: pp-fetcher was upgraded while it ran\n  \
          as root: systemctl restart pp-fetcher"
     )]
     Version {
-        /// What the worker says.
+        /// The version that the worker reports.
         theirs: String,
-        /// What would fit.
+        /// The version that pp-fetcher needs.
         ours: &'static str,
     },
-    /// The worker is gone.
+    /// The worker has ended.
     #[error(
         "the git worker {how} while {doing}{}; what it worked on is as it was, or is made anew\n  {advice}",
         text::in_parentheses(said)
     )]
     Ended {
-        /// How it ended.
+        /// How the worker ended.
         how: String,
-        /// What it had been asked.
+        /// The task that the worker had been given.
         doing: &'static str,
-        /// What it said.
+        /// What the worker printed to stderr.
         said: String,
-        /// What to do.
+        /// What the administrator should do.
         advice: &'static str,
     },
-    /// The worker did not finish.
+    /// The worker did not finish its task in time.
     #[error("the git worker had not finished {doing} after {} s and was ended{}\n  a slow disk, or a very large repository; the next poll tries again", time.as_secs(), text::in_parentheses(said))]
     TimedOut {
-        /// What it had been asked.
+        /// The task that the worker had been given.
         doing: &'static str,
-        /// Its time.
+        /// The time limit of the task.
         time: Duration,
-        /// What it said.
+        /// What the worker printed to stderr.
         said: String,
     },
-    /// pp-fetcher is to stop.
+    /// pp-fetcher was told to stop during the task.
     #[error(
         "pp-fetcher was told to stop while the git worker was {doing}; the next poll tries again"
     )]
     Stopped {
-        /// What it had been asked.
+        /// The task that the worker had been given.
         doing: &'static str,
     },
-    /// What the worker says makes no sense.
+    /// The worker's answer makes no sense.
     #[error("the git worker answered {what} while {doing}, and was ended\n  {SUSPICION}")]
     Nonsense {
-        /// What it had been asked.
+        /// The task that the worker had been given.
         doing: &'static str,
         /// What is wrong with the answer.
         what: String,
     },
-    /// The worker handed over something else than what was named.
+    /// The worker handed over another object than the one with the requested id.
     #[error("what the git worker gave as {id} is not the object of that name\n  {SUSPICION}")]
     Forged {
-        /// The name.
+        /// The requested id.
         id: String,
     },
-    /// The worker says why it cannot.
+    /// The worker could not carry out the request, and says why.
     #[error("{why}{}", disk(*errno))]
     Refused {
-        /// What kind of reason that is.
+        /// The kind of reason.
         trouble: FailureKind,
-        /// In words.
+        /// The reason in words.
         why: String,
-        /// The kernel's error, where that is the reason.
+        /// The kernel's error number, if the kernel gave the reason.
         errno: Option<i32>,
     },
     /// The directory of the mirror cannot be made or moved away.
     #[error("cannot {what} {}: {source}{}", path.display(), space::advice(source))]
     Directory {
-        /// What was tried.
+        /// The action that failed.
         what: &'static str,
-        /// On what.
+        /// The directory or file of the action.
         path: PathBuf,
-        /// What the kernel said.
+        /// The kernel's error.
         source: std::io::Error,
     },
 }
 
 pub(crate) use pp_objects::protocol::FailureKind;
 
-/// What a lie may mean.
+/// What an answer of the worker that makes no sense, or a forged object, may mean.
 const SUSPICION: &str = "either the disk or the memory of this host is bad, or what the forge sent has taken the worker \
     over: it is contained, and nothing of what it did is used; look at who can push before the next poll tries again";
 
-/// What to do about an error of the disk.
+/// Returns the advice for an error of the disk; empty for other errors.
 fn disk(errno: Option<i32>) -> &'static str {
     errno.map_or("", |number| {
         space::advice(&std::io::Error::from_raw_os_error(number))

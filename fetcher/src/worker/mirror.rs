@@ -1,5 +1,5 @@
-//! The directory of a mirror: an empty one made of plain files and directories, a damaged one set aside.
-//! Nothing in it is read here, and no libgit2 is needed.
+//! The directory of a mirror: an empty mirror is made of plain files and directories, a damaged mirror is set
+//! aside. The content of a mirror is not read here, so libgit2 is not needed.
 
 use std::fs::{self, File, Permissions};
 use std::io::{self, Write};
@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use super::error::WorkerError;
 
-/// As git's own `init --bare --shared` has it. Refs are synced by libgit2, packs by us.
+/// The mirror's `config`, as git's `init --bare --shared` writes it. libgit2 syncs refs, the worker syncs packs.
 const CONFIG: &str = "[core]\n\
     \trepositoryformatversion = 0\n\
     \tfilemode = true\n\
@@ -28,7 +28,7 @@ const DIRECTORIES: [&str; 7] = [
     "info",
 ];
 
-/// Sees to it that there is something at `path`: what is there already, or an empty mirror.
+/// Makes an empty mirror at `path`, if there is nothing at `path` yet.
 ///
 /// # Errors
 /// [`WorkerError::Directory`].
@@ -40,7 +40,7 @@ pub(crate) fn provide(path: &Path) -> Result<(), WorkerError> {
     }
 }
 
-/// Moves a damaged mirror out of the way, in place of one set aside before, and says where to.
+/// Moves a damaged mirror aside, in place of a mirror set aside before, and returns its new path.
 ///
 /// # Errors
 /// [`WorkerError::Directory`].
@@ -48,7 +48,7 @@ pub(crate) fn set_aside(path: &Path) -> Result<PathBuf, WorkerError> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let prefix = format!("{name}.broken-");
     let parent = path.parent().unwrap_or(Path::new("."));
-    // One is enough to look into; more would fill the disk.
+    // One mirror set aside is enough to look into; more would fill the disk.
     for old in fs::read_dir(parent).map_err(at("read", parent))?.flatten() {
         if old.file_name().to_string_lossy().starts_with(&prefix) {
             fs::remove_dir_all(old.path()).map_err(at("remove", &old.path()))?;
@@ -71,7 +71,7 @@ fn at(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> WorkerError 
     move |source| WorkerError::Directory { what, path, source }
 }
 
-/// Makes an empty mirror under a temporary name and gives it its own when it is whole.
+/// Makes an empty mirror under a temporary name and renames it when it is complete.
 fn create(path: &Path) -> Result<(), WorkerError> {
     let parent = path.parent().unwrap_or(Path::new("."));
     let new = tempfile::Builder::new()
@@ -90,7 +90,7 @@ fn create(path: &Path) -> Result<(), WorkerError> {
     sync_dir(parent)
 }
 
-/// One that the group may read and not write, whatever the umask, as all of the state.
+/// Makes a directory that the group may read and not write, whatever the umask, like all directories of the state.
 fn directory(path: &Path) -> Result<(), WorkerError> {
     fs::create_dir(path).map_err(at("create", path))?;
     fs::set_permissions(path, Permissions::from_mode(0o2750)).map_err(at("set the mode of", path))

@@ -1,13 +1,14 @@
-//! The parent's side of the git worker: the process in which foreign data meets C (`fetcher/worker`).
+//! The parent's side of the git worker, the process in which data from outside is read by C code (`fetcher/worker`).
 //!
-//! One worker for a deploy, from the fetch to the last file; none for a poll that finds nothing new. The
-//! worker takes the pack into the mirror and hands out objects by their ids; it can write the mirror and
-//! nothing else, and it never sees a release. Nothing that it says is believed: every object is hashed here,
+//! A deploy has one worker, from the fetch to the last file; a poll that finds nothing new has none. The
+//! worker takes the pack into the mirror and hands out objects by their ids; it can write to the mirror and
+//! nothing else, and it never sees a release. No answer of the worker is trusted: every object is hashed here,
 //! texts are cleaned, lengths are bounded (`CONTAINMENT.md`).
 //!
-//! - [`channel`]: frames to and from the process. [`client`]: what is asked, and what is taken for an answer.
-//! - [`objects`]: objects by their ids. [`transfer`]: a pack handed over. [`mirror`]: the directory of the mirror, made and set aside.
-//! - [`error`]: why nothing came of it.
+//! - [`channel`]: frames to and from the process. [`client`]: requests to the worker, and checks of its answers.
+//! - [`objects`]: objects by their ids. [`transfer`]: sending a pack. [`mirror`]: making the mirror's directory and
+//!   setting it aside.
+//! - [`error`]: why a request failed.
 
 pub(crate) mod channel;
 mod client;
@@ -22,11 +23,11 @@ pub(crate) use client::Client;
 pub(crate) use error::WorkerError;
 pub(crate) use objects::{ObjectPiece, Objects};
 
-/// The name of the worker's program.
+/// The file name of the worker's program.
 const NAME: &str = "pp-git-worker";
 
-/// Where the worker's program is: below `lib` beside the directory of this program, as the package has both
-/// (`/usr/bin/pp-fetcher`, `/usr/lib/pp-fetcher/pp-git-worker`), or in the same directory, where they were built.
+/// Returns the path of the worker's program: below `lib` beside the directory of this program, as packaged
+/// (`/usr/bin/pp-fetcher`, `/usr/lib/pp-fetcher/pp-git-worker`), or in this program's own directory, as built.
 pub(crate) fn program() -> PathBuf {
     let ours = std::env::current_exe().unwrap_or_default();
     let here = ours.parent().unwrap_or(Path::new("/usr/bin"));

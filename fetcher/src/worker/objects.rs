@@ -1,28 +1,28 @@
-//! Objects by their ids, as the rest of the program asks for them.
+//! The trait by which the other modules read git objects by their ids.
 
 use bytes::Bytes;
 use pp_objects::{Kind, ObjectId};
 
 use super::error::WorkerError;
 
-/// Where objects come from: the worker.
+/// A source of git objects: the worker, or a stand-in for it in tests.
 pub(crate) trait Objects {
-    /// The content of each of these objects, proven by its name.
+    /// Returns the content of each of these objects, proven by the object's id.
     ///
     /// # Errors
-    /// An object cannot be had, or is another one.
+    /// An object cannot be read, or its content is not that of its id.
     fn read(&mut self, kind: Kind, ids: &[ObjectId]) -> Result<Vec<Vec<u8>>, WorkerError>;
 
-    /// How long each of these blobs is said to be. Not proven.
+    /// Returns the size of each of these blobs in bytes, as the worker says. The sizes are not proven.
     ///
     /// # Errors
-    /// A blob cannot be had.
+    /// A blob cannot be read.
     fn sizes(&mut self, ids: &[ObjectId]) -> Result<Vec<u64>, WorkerError>;
 
-    /// Hands over each of these blobs, piece by piece, until `take` wants no more. Not proven.
+    /// Hands each of these blobs to `take`, piece by piece, until `take` returns false. The content is not proven.
     ///
     /// # Errors
-    /// A blob cannot be had.
+    /// A blob cannot be read.
     fn stream(
         &mut self,
         ids: &[ObjectId],
@@ -30,13 +30,13 @@ pub(crate) trait Objects {
     ) -> Result<(), WorkerError>;
 }
 
-/// A piece of one of several objects. Those of one object come in order, those of several mixed.
+/// A piece of one of several objects. Pieces of one object come in order; pieces of several may be mixed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ObjectPiece {
-    /// Place of the object in the list that was asked for.
+    /// Place of the object in the list of ids that was asked for.
     pub(crate) index: usize,
-    /// Whether the object ends with it.
+    /// Whether this piece is the last of the object.
     pub(crate) last: bool,
-    /// The bytes.
+    /// The object's bytes in this piece.
     pub(crate) bytes: Bytes,
 }

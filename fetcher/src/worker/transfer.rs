@@ -1,4 +1,4 @@
-//! Handing a pack over to the worker, piece by piece.
+//! Sends a pack to the worker, piece by piece.
 
 use std::time::{Duration, Instant};
 
@@ -9,21 +9,21 @@ use super::channel::Task;
 use super::client::Client;
 use super::error::WorkerError;
 
-/// For the worker to remove a pack that broke off.
+/// The time for the worker to remove a pack that broke off.
 const GIVING_UP: Duration = Duration::from_secs(5);
 
-/// A pack that is being handed over.
+/// A pack that is being sent to the worker.
 pub(crate) struct Transfer<'a> {
     client: &'a mut Client,
     task: Task,
     bytes: u64,
-    /// The worker's answer, should it come before the end.
+    /// The worker's answer, if it came before the end of the pack.
     answer: Option<Answer>,
 }
 
 impl Client {
-    /// Begins a pack that is to bring `id`, from a server whose own history ends at the commits `boundary`. It
-    /// has to be handed over, and indexed, before `deadline`.
+    /// Begins to send a pack that must bring `id`, from a server whose own history ends at the commits
+    /// `boundary`. The pack has to be sent and indexed before `deadline`.
     ///
     /// # Errors
     /// [`WorkerError`].
@@ -49,7 +49,7 @@ impl Client {
 }
 
 impl Transfer<'_> {
-    /// Hands over the next piece; tells `tick` how far the worker has come.
+    /// Sends the next piece of the pack; tells `tick` how far the worker has got.
     ///
     /// # Errors
     /// The worker refuses the pack, or is gone.
@@ -58,7 +58,7 @@ impl Transfer<'_> {
         piece: &[u8],
         tick: &mut dyn FnMut(Progress),
     ) -> Result<(), WorkerError> {
-        // An empty piece would be the end.
+        // An empty piece would mean the end of the pack.
         if piece.is_empty() {
             return Ok(());
         }
@@ -66,7 +66,7 @@ impl Transfer<'_> {
         self.send(&protocol::frame(Kind::Bytes, piece), tick)
     }
 
-    /// Says that the pack is over. Gives the number of its objects and of its bytes.
+    /// Tells the worker that the pack is complete. Returns the number of the pack's objects and of its bytes.
     ///
     /// # Errors
     /// The worker refuses the pack, or is gone.
@@ -90,8 +90,9 @@ impl Transfer<'_> {
         }
     }
 
-    /// Says that the pack does not go on, and waits a moment: the worker must not take what has come for all of
-    /// it, and removes that. What it leaves all the same is removed when the mirror is opened again.
+    /// Tells the worker that the pack is not continued, and waits a moment: the worker must not take the part that
+    /// has come for the whole pack, and removes the part. A part that the worker leaves behind all the same is
+    /// removed when the mirror is opened again.
     pub(crate) fn break_off(self) {
         let task = Task {
             doing: "giving up the pack",

@@ -1,5 +1,5 @@
-//! Objects handed out by their ids, read by several threads: a large tree is inflated on all processors,
-//! and the parent writes meanwhile.
+//! Reads objects by their ids and sends them, with several threads: a large tree is inflated on all processors
+//! while the parent writes files.
 
 use std::path::Path;
 use std::sync::Mutex;
@@ -12,19 +12,19 @@ use pp_objects::protocol::{MOST_BYTES, PIECE, Piece};
 use crate::mirror::{Mirror, MirrorError, missing};
 use crate::output::{Output, Refusal};
 
-/// Most threads: more than a few only wait for the same pipe.
+/// The most threads: more threads would only wait for the same pipe.
 const MOST_THREADS: usize = 4;
 
-/// Objects a thread takes at a time: neighbours in the tree are often neighbours in the pack.
+/// The number of objects that a thread takes at a time: neighbours in the tree are often neighbours in the pack.
 const BATCH: usize = 32;
 
-/// Frames are written when so many bytes have gathered.
+/// Frames are written to the pipe as soon as they have this many bytes.
 const GATHERED: usize = 64 * 1024;
 
-/// Longest file that is handed out, in bytes. Each thread holds one whole object in memory.
+/// Size limit of a file that is sent, in bytes. Each thread holds one whole object in memory.
 const MOST_FILE: usize = 512 << 20;
 
-/// The sizes of blobs: eight bytes each, little-endian. Nothing is inflated.
+/// Returns the sizes of blobs: eight bytes each, little-endian. No object is inflated.
 pub(crate) fn sizes(mirror: &Mirror, wanted: &[Oid]) -> Result<Vec<u8>, Refusal> {
     let odb = mirror.odb()?;
     let mut sizes = Vec::with_capacity(wanted.len() * 8);
@@ -40,7 +40,7 @@ pub(crate) fn sizes(mirror: &Mirror, wanted: &[Oid]) -> Result<Vec<u8>, Refusal>
     Ok(sizes)
 }
 
-/// Sends the content of every object.
+/// Sends the content of each object in `wanted`.
 pub(crate) fn send(
     mirror: &Mirror,
     kind: Kind,
@@ -63,7 +63,7 @@ pub(crate) fn send(
     let odb = mirror.odb()?;
     std::thread::scope(|scope| {
         for _ in 1..threads {
-            // A handle for each thread: a repository is not to be shared.
+            // Each thread opens the repository for itself: a libgit2 repository must not be shared.
             scope.spawn(|| {
                 let Ok(repository) = Repository::open_bare(path) else {
                     return;
@@ -88,7 +88,7 @@ struct Sender<'a> {
 }
 
 impl Sender<'_> {
-    /// Takes batches until there are none.
+    /// Takes batches of objects and sends them, until no batch is left.
     fn send_batches(
         &self,
         odb: &Odb<'_>,

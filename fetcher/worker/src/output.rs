@@ -1,4 +1,4 @@
-//! What goes to the parent: answers, refusals, progress.
+//! The worker's output to its parent: answers, refusals, progress.
 
 use std::io::{self, Stdout, Write};
 use std::sync::Mutex;
@@ -8,25 +8,25 @@ use pp_objects::protocol::{self, Answer, FailureKind, Kind, MOST_TEXT, Progress}
 
 use crate::mirror::MirrorError;
 
-/// Progress is told this often at most.
+/// The shortest time between two reports of progress.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// An answer that is a failure.
+/// The reason why a request could not be carried out.
 pub(crate) struct Refusal(FailureKind, String, Option<i32>);
 
 impl Refusal {
-    /// The answer that says so.
+    /// Converts the refusal into the answer [`Answer::Failed`].
     pub(crate) fn into_answer(self) -> Answer {
         let Self(trouble, why, errno) = self;
         Answer::Failed(trouble, shortened(why), errno)
     }
 
-    /// The pack is refused.
+    /// Makes a refusal of a pack.
     pub(crate) fn pack(why: String) -> Self {
         Self(FailureKind::Pack, why, None)
     }
 
-    /// Anything else.
+    /// Makes a refusal for any other reason.
     pub(crate) fn other(why: impl Into<String>) -> Self {
         Self(FailureKind::Other, why.into(), None)
     }
@@ -52,7 +52,7 @@ impl From<io::Error> for Refusal {
     }
 }
 
-/// Where answers go. Several threads write to it.
+/// The pipe to the parent. Several threads write to it.
 pub(crate) struct Output(Mutex<(Stdout, Instant)>);
 
 impl Output {
@@ -60,10 +60,10 @@ impl Output {
         Self(Mutex::new((io::stdout(), Instant::now())))
     }
 
-    /// Writes frames at once.
+    /// Writes frames and flushes the pipe.
     ///
     /// # Errors
-    /// The parent does not listen any more.
+    /// The parent no longer reads the pipe.
     pub(crate) fn send(&self, frames: &[u8]) -> io::Result<()> {
         let mut to = self
             .0
@@ -73,7 +73,7 @@ impl Output {
         to.0.flush()
     }
 
-    /// Tells how far the worker has come, unless it has just done so.
+    /// Reports how far the worker has got, unless the last report was only just sent.
     pub(crate) fn tell(&self, now: Progress) {
         let Ok(mut to) = self.0.lock() else { return };
         if to.1.elapsed() < PAUSE && now.done != now.of {
@@ -81,7 +81,7 @@ impl Output {
         }
         to.1 = Instant::now();
         if let Ok(frame) = protocol::json(Kind::Progress, &now) {
-            // A parent that does not listen any more ends the worker by itself.
+            // An error is ignored: a parent that no longer reads the pipe ends the worker anyway.
             let _ = to.0.write_all(&frame).and_then(|()| to.0.flush());
         }
     }

@@ -1,10 +1,10 @@
-//! `pp-git-worker selftest LAYERS PLACE PORT MIRROR`: what a break-in into a worker would get.
+//! `pp-git-worker selftest LAYERS PLACE PORT MIRROR`: shows what a break-in into a worker would get.
 //! Only in test builds.
 //!
-//! The process is contained as a worker is, or by one layer alone, or not at all. Then it
-//! tries, instead of serving, what somebody who runs code in it would try, and writes one line for
+//! The process is contained as a worker is, or by one layer alone, or not at all. Then, instead of serving, it
+//! tries the actions that an attacker who runs code in the worker would try, and writes one line for
 //! each attempt: `read-ssh-key refused Permission denied (os error 13)` or `read-ssh-key ALLOWED`.
-//! What is tried on is a copy of a host's directories below PLACE, which the test has made.
+//! The files that it tries to reach are a copy of a host's directories below PLACE, made by the test.
 
 use std::ffi::OsString;
 use std::fmt::Display;
@@ -27,7 +27,7 @@ use nix::unistd::{Pid, Uid, chown, execv, getppid, mkfifo, setuid};
 
 use crate::sandbox::{self, files, syscalls};
 
-/// Contains itself as the arguments say, and tries.
+/// Contains this process as the arguments say, and tries every action.
 #[must_use]
 pub(crate) fn main(arguments: &[OsString]) -> ExitCode {
     let [layers, place, port, mirror] = arguments else {
@@ -72,7 +72,7 @@ fn tell_line(line: &str) {
     let _ = std::io::stdout().write_all(line.as_bytes());
 }
 
-/// What it is there for.
+/// Tries the actions that the worker needs for its task, and others beside them.
 fn allowed(place: &Path, own: &Path) {
     tell("own-write", fs::write(own.join("probe"), "x"));
     tell("own-read", fs::read(own.join("probe")));
@@ -220,7 +220,7 @@ fn network(place: &Path, port: &str) {
 fn processes(parent: Pid) {
     tell("signal-parent", kill(parent, Some(Signal::SIGCONT)));
     tell("signal-init", kill(Pid::from_raw(1), None));
-    // Without stopping it, as it waits for us.
+    // Seized without stopping the parent, as the parent waits for this process.
     tell(
         "trace-parent",
         ptrace::seize(parent, ptrace::Options::empty()),
@@ -230,7 +230,7 @@ fn processes(parent: Pid) {
         base: 0x40_0000,
         len: buffer.len(),
     };
-    // Whether the address is mapped there says nothing: only whether it may be asked for.
+    // EFAULT only means that the address is not mapped; the test is whether the memory may be asked for.
     let read = process_vm_readv(parent, &mut [IoSliceMut::new(&mut buffer)], &[remote]);
     let read = read.or_else(|error| match error {
         nix::errno::Errno::EFAULT => Ok(0),
@@ -261,6 +261,6 @@ fn kernel(place: &Path) {
     tell("mount", over.and_then(|()| umount(&home)));
     tell("set-uid", setuid(Uid::from_raw(65534)));
     tell("user-namespace", unshare(CloneFlags::CLONE_NEWUSER));
-    // Last: where it is allowed, nothing comes after it.
+    // This is the last attempt: if it is allowed, this program is replaced.
     tell("become-program", execv(c"/bin/true", &[c"true"]));
 }

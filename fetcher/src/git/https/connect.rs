@@ -1,4 +1,4 @@
-//! Reaching a server: by name or through a proxy, then TLS, then HTTP over that.
+//! Connects to a server: by name or through a proxy, then TLS, then HTTP over TLS.
 
 use std::io;
 use std::sync::Arc;
@@ -22,15 +22,15 @@ use super::proxy::Proxy;
 use super::{HttpsOptions, roots};
 use crate::http::{Connection, RequestBody};
 
-/// The port of https.
+/// The default port of https.
 const PORT: u16 = 443;
 
-/// A stream of bytes, with or without a proxy below it.
+/// A stream of bytes to the server, direct or through a proxy.
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
-/// How a server is reached.
+/// Connects to one server.
 pub(super) struct Connector {
     authority: Authority,
     options: HttpsOptions,
@@ -38,10 +38,10 @@ pub(super) struct Connector {
 }
 
 impl Connector {
-    /// Gets ready to reach `host`, which may have a port: reads the authorities that are trusted.
+    /// Prepares connections to `host`, which may have a port: reads the file of trusted authorities.
     ///
     /// # Errors
-    /// [`HttpsError::Roots`], or the host is none.
+    /// [`HttpsError::Roots`], or `host` is not a valid host.
     pub(super) fn new(host: &str, options: &HttpsOptions) -> Result<Self, HttpsError> {
         let authority = host.parse().map_err(|error| HttpsError::Unresolved {
             why: format!("{host}: {error}"),
@@ -54,15 +54,15 @@ impl Connector {
         })
     }
 
-    /// The server's name and port, as a request names them.
+    /// Returns the server's name and port, as a request names them.
     pub(super) fn authority(&self) -> &Authority {
         &self.authority
     }
 
-    /// A new connection, within the time that is allowed for one.
+    /// Opens a new connection, within the time that is allowed for one.
     ///
     /// # Errors
-    /// What kept it from being made.
+    /// The reason why the connection could not be made.
     pub(super) async fn connect(&self) -> Result<Connection, HttpsError> {
         let time = Duration::from_secs(self.options.connect_timeout.into());
         match timeout(time, self.connect_at_all()).await {
@@ -97,7 +97,7 @@ impl Connector {
         connection.map_err(|error| of_http(&error, &self.options))
     }
 
-    /// A connection by TCP.
+    /// Opens a TCP connection.
     async fn reach(&self, host: &str, port: u16) -> Result<TcpStream, HttpsError> {
         let found = lookup_host((host, port)).await;
         let addresses: Vec<_> = found
@@ -105,12 +105,12 @@ impl Connector {
             .collect();
         let stream = TcpStream::connect(&addresses[..]).await;
         let stream = stream.map_err(|error| of_io(&error, &self.options))?;
-        // Requests are small, and each is waited for.
+        // Requests are small, and the answer to each is waited for.
         let _ = stream.set_nodelay(true);
         Ok(stream)
     }
 
-    /// The proxy's connection to `target`.
+    /// Asks the proxy to connect to `target`, and returns the connection.
     async fn through(
         &self,
         proxy: &Proxy,
@@ -139,13 +139,13 @@ impl Connector {
     }
 }
 
-/// A host without the brackets of an IPv6 address.
+/// Returns a host without the brackets of an IPv6 address.
 fn bare(host: &str) -> &str {
     let inner = host.strip_prefix('[').and_then(|h| h.strip_suffix(']'));
     inner.unwrap_or(host)
 }
 
-/// Whether a connection that was open has turned out to be ended by the server.
+/// Returns whether the error means that the server has ended a connection that was open.
 pub(super) fn is_stale(error: &hyper::Error) -> bool {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
     let ended = [

@@ -1,4 +1,4 @@
-//! Why a conversation over https failed: what happened, why, and what to do.
+//! Errors of a conversation over https: each says what happened, why, and what to do.
 
 use std::path::PathBuf;
 
@@ -6,13 +6,13 @@ use thiserror::Error;
 
 use super::token::TokenError;
 
-/// Why it failed. The address stands before it in what a person sees.
+/// Why a conversation over https failed. The message that a person sees begins with the remote's address.
 #[derive(Debug, Error)]
 pub(crate) enum HttpsError {
-    /// There is no token to send.
+    /// The token cannot be read.
     #[error(transparent)]
     Token(#[from] TokenError),
-    /// The authorities cannot be read.
+    /// The file of trusted authorities cannot be read.
     #[error(
         "the authorities to trust cannot be read from {}: {why}; install ca-certificates, or name the forge's own authority with ca_file under [https], as PEM",
         file.display()
@@ -20,10 +20,10 @@ pub(crate) enum HttpsError {
     Roots {
         /// The file.
         file: PathBuf,
-        /// What is wrong with it.
+        /// What is wrong with the file.
         why: String,
     },
-    /// A name without an address.
+    /// The host's name has no address.
     #[error(
         "the host's name cannot be resolved ({why}): check the address and the resolver{}",
         by(proxy)
@@ -31,10 +31,10 @@ pub(crate) enum HttpsError {
     Unresolved {
         /// What the resolver said.
         why: String,
-        /// The proxy, whose name it may be.
+        /// The proxy, if there is one: the name may be that of the proxy.
         proxy: Option<String>,
     },
-    /// No connection, or it broke.
+    /// The connection could not be made, or it broke.
     #[error(
         "the server cannot be reached or the connection broke ({why}): tried again at the next poll{}",
         by(proxy)
@@ -42,35 +42,35 @@ pub(crate) enum HttpsError {
     Unreachable {
         /// What the kernel or the library said.
         why: String,
-        /// The proxy that was asked for the connection.
+        /// The proxy that was asked for the connection, if there is one.
         proxy: Option<String>,
     },
-    /// The proxy does not connect us.
+    /// The proxy refuses to connect to the server.
     #[error(
         "the proxy {proxy} does not let us through ({why}): ask whoever runs it, or change proxy under [https]"
     )]
     Proxy {
-        /// The proxy.
+        /// The proxy's address.
         proxy: String,
-        /// What it said.
+        /// What the proxy said.
         why: String,
     },
-    /// Nobody we trust has signed the certificate.
+    /// The server's certificate is signed by no trusted authority.
     #[error(
         "the server's certificate is signed by nobody that {} lists; nothing was sent. If the forge has an authority of its own, name its certificate with ca_file under [https]; if it has a public certificate, somebody is between us and it",
         roots.display()
     )]
     UnknownAuthority {
-        /// The authorities that are trusted.
+        /// The file of trusted authorities.
         roots: PathBuf,
     },
-    /// The certificate is not good, for another reason.
+    /// The server's certificate is refused for another reason.
     #[error("the server's certificate is refused: {why}; nothing was sent")]
     Certificate {
-        /// What is wrong with it, and what to do.
+        /// What is wrong with the certificate, and what to do.
         why: String,
     },
-    /// No TLS with this server.
+    /// No TLS connection can be made with this server.
     #[error(
         "no encrypted connection with the server ({why}): does it speak https (TLS 1.2 or 1.3) on this port?"
     )]
@@ -78,48 +78,48 @@ pub(crate) enum HttpsError {
         /// What the library said.
         why: String,
     },
-    /// The server wants to know who we are, or knows and refuses.
+    /// The server asks for a token, or refuses access with the token that was sent.
     #[error("{}", refused(*status, *token))]
     Denied {
-        /// 401 or 403.
+        /// The status: 401 or 403.
         status: u16,
         /// Whether a token was sent.
         token: bool,
     },
-    /// No such repository for us.
+    /// The server has no such repository, or does not show it to pp-fetcher.
     #[error("{}", missing(*token))]
     NoRepository {
         /// Whether a token was sent.
         token: bool,
     },
-    /// A redirection that is not followed.
+    /// The server answers with a redirection that is not followed.
     #[error(
         "the server sends us to {to}, where nothing was sent: only a repository that moved on the same server is followed. If you trust that address, make it the app's repository"
     )]
     Redirected {
-        /// Where to, without user and query.
+        /// The address of the redirection, without user and query.
         to: String,
     },
-    /// A status that is no answer.
+    /// The server answers with a status that a git server does not give.
     #[error("the server answers with status {status}{}", advice(*status))]
     Status {
         /// The status.
         status: u16,
     },
-    /// A server of something else.
+    /// The server is not a git server.
     #[error(
         "there is no git server at this address: the answer is {found}, not {wanted}. Check the address; git's smart protocol is needed, files alone do not do"
     )]
     NotGit {
-        /// The content type that came.
+        /// The content type of the answer.
         found: String,
-        /// The one that git has.
+        /// The content type that git's answer has.
         wanted: &'static str,
     },
-    /// An answer that is no HTTP.
+    /// The answer is not HTTP.
     #[error("the answer is not HTTP ({why}): check host and port")]
     NotHttp {
-        /// What is wrong with it.
+        /// What is wrong with the answer.
         why: String,
     },
 }

@@ -1,4 +1,4 @@
-//! What the HTTP and TLS libraries say, read into kinds a person and a program can act on.
+//! Converts the errors of the HTTP and TLS libraries into kinds that a person and a program can act on.
 
 use std::error::Error as _;
 use std::io;
@@ -11,7 +11,7 @@ use super::error::HttpsError;
 use super::proxy::Proxy;
 use crate::util::text;
 
-/// The kind of an error of the connection.
+/// Returns the kind of an error of the connection.
 pub(super) fn of_io(error: &io::Error, options: &HttpsOptions) -> HttpsError {
     let inner = error.get_ref();
     if let Some(tls) = inner.and_then(|e| e.downcast_ref::<rustls::Error>()) {
@@ -19,14 +19,14 @@ pub(super) fn of_io(error: &io::Error, options: &HttpsOptions) -> HttpsError {
     }
     let proxy = options.proxy.as_ref().map(Proxy::to_string);
     let why = text::line(error.to_string().as_bytes());
-    // The standard library's own words; the resolver's errors have no kind.
+    // The words are the standard library's; the resolver's errors have no kind of their own.
     if why.contains("lookup address information") {
         return HttpsError::Unresolved { why, proxy };
     }
     HttpsError::Unreachable { why, proxy }
 }
 
-/// The kind of an error of HTTP.
+/// Returns the kind of an error of HTTP.
 pub(super) fn of_http(error: &hyper::Error, options: &HttpsOptions) -> HttpsError {
     if let Some(error) = io_of(error) {
         return of_io(error, options);
@@ -41,7 +41,7 @@ pub(super) fn of_http(error: &hyper::Error, options: &HttpsOptions) -> HttpsErro
     }
 }
 
-/// The error of the connection below an error of HTTP.
+/// Returns the connection's error that caused an error of HTTP, if there is one.
 pub(super) fn io_of(error: &hyper::Error) -> Option<&io::Error> {
     let mut source = error.source();
     while let Some(error) = source {

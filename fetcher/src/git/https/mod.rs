@@ -1,14 +1,14 @@
 //! Git over https: one GET for the greeting, one POST for each request (gitprotocol-http(5)).
 //!
 //! ```text
-//!  options ──▶ token   read at each connection, sent to the repository's own host alone
+//!  options ──▶ token   read for each conversation, sent to the repository's own host alone
 //!         └──▶ roots   the authorities a certificate may be signed by
-//!  wire    ──▶ stream ──▶ connect, http     writing collects, flushing asks, reading is the answer
-//!                    ├──▶ redirect           where a moved repository may be followed to
-//!                    └──▶ failure ──▶ error   what a person sees
+//!  wire    ──▶ stream ──▶ connect, http     writing collects a request, flushing sends it, reading gives the answer
+//!                    ├──▶ redirect           follows a repository that has moved on the same server
+//!                    └──▶ failure ──▶ error   the errors that a person sees
 //! ```
 //!
-//! Everything is of the configuration: no environment variable, no `~/.netrc`, no git setting
+//! Every setting comes from pp-fetcher's configuration: no environment variable, no `~/.netrc`, no git setting
 //! changes where a token goes.
 
 mod connect;
@@ -26,25 +26,25 @@ pub(crate) use error::HttpsError;
 pub(crate) use proxy::Proxy;
 pub(crate) use stream::Https;
 
-/// Where Debian keeps the authorities that everybody trusts (package ca-certificates).
+/// Debian's file of publicly trusted authorities (package ca-certificates).
 pub(crate) const SYSTEM_ROOTS: &str = "/etc/ssl/certs/ca-certificates.crt";
 
-/// The user name beside a token. Most forges look at the token alone; this is the name that GitHub
+/// The user name that is sent with a token. Most forges look at the token alone; this is the name that GitHub
 /// wants for the tokens of an installed app.
 pub(crate) const USERNAME: &str = "x-access-token";
 
-/// How https is spoken.
+/// The settings for git over https.
 #[derive(Debug, Clone)]
 pub(crate) struct HttpsOptions {
-    /// File with the token; without it nothing is sent that says who we are.
+    /// The file with the token; without it no authorization is sent.
     pub token_file: Option<PathBuf>,
     /// The user name the token is sent with.
     pub username: String,
-    /// The authorities a server's certificate may be signed by, as PEM.
+    /// The file of authorities that a server's certificate may be signed by, as PEM.
     pub ca_file: PathBuf,
-    /// An http proxy that is asked to CONNECT.
+    /// An http proxy that is asked to CONNECT to the server.
     pub proxy: Option<Proxy>,
-    /// Seconds to reach the server, the TLS handshake included.
+    /// The seconds that reaching the server may take, the TLS handshake included.
     pub connect_timeout: u16,
 }
 

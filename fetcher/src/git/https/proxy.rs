@@ -1,8 +1,8 @@
-//! An http proxy that is asked to CONNECT.
+//! An http proxy that is asked to CONNECT to the server.
 
 use std::fmt;
 
-/// A proxy, by its host and port.
+/// A proxy, named by its host and port.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Proxy {
     host: String,
@@ -10,7 +10,7 @@ pub(crate) struct Proxy {
 }
 
 impl Proxy {
-    /// Reads `http://HOST:PORT`; none if `written` is anything else.
+    /// Parses `http://HOST:PORT`; `None` if `written` has any other form.
     #[must_use]
     pub(crate) fn parse(written: &str) -> Option<Self> {
         let authority = written.strip_prefix("http://")?.trim_end_matches('/');
@@ -25,12 +25,12 @@ impl Proxy {
         Some(Self { host, port })
     }
 
-    /// The host; an IPv6 address is in brackets.
+    /// Returns the host; an IPv6 address is in brackets.
     pub(crate) fn host(&self) -> &str {
         &self.host
     }
 
-    /// The port.
+    /// Returns the port.
     pub(crate) fn port(&self) -> u16 {
         self.port
     }

@@ -1,14 +1,14 @@
-//! Where a repository that has moved may be followed to: elsewhere on the same server.
+//! Redirections of a repository that has moved: they are followed only to another path on the same server.
 
 use hyper::Uri;
 
 use super::error::HttpsError;
 
-/// What the address of the first request ends in, and so must what it is redirected to.
+/// The end of the first request's address; the address of a redirection must have the same end.
 pub(super) const GREETING: &str = "/info/refs?service=git-upload-pack";
 
-/// The new base address, where the answer to the first request of `base` is a redirection to
-/// `location`. A token goes to no other server, and neither does anything else.
+/// Returns the new base address if the answer to the first request of `base` is a redirection to
+/// `location`. Neither a token nor any other request is sent to another server.
 ///
 /// # Errors
 /// [`HttpsError::Redirected`].
@@ -38,7 +38,7 @@ pub(super) fn followed(base: &str, location: &str) -> Result<String, HttpsError>
     }
 }
 
-/// A location that begins where the first request of `base` was made (RFC 3986, 5.2).
+/// Resolves a relative `location` against the address of the first request of `base` (RFC 3986, 5.2).
 fn relative(base: &str, origin: &str, location: &str) -> String {
     let asked = format!("{base}{GREETING}");
     let path = asked.strip_prefix(origin).unwrap_or_default();
@@ -59,14 +59,14 @@ fn relative(base: &str, origin: &str, location: &str) -> String {
     format!("{origin}{}?{query}", parts.join("/"))
 }
 
-/// `https://host[:port]` of an address of ours.
+/// Returns `https://host[:port]` of a base address.
 fn origin(base: &str) -> Option<&str> {
     let start = "https://".len();
     let end = base.get(start..)?.find('/')? + start;
     base.get(..end)
 }
 
-/// An address as it may be shown: no user, no query, nothing but printable characters.
+/// Returns an address fit to be shown: no user, no query, only printable characters.
 fn display_location(location: &str) -> String {
     let plain = location.split(['?', '#']).next().unwrap_or_default();
     let plain = plain.trim_end_matches("/info/refs");

@@ -1,4 +1,4 @@
-//! The authorities a server's certificate may be signed by.
+//! The trusted authorities: a server's certificate must be signed by one of them.
 
 use std::fs::File;
 use std::io::Read;
@@ -12,10 +12,10 @@ use rustls::{ClientConfig, RootCertStore};
 
 use super::error::HttpsError;
 
-/// Largest file of certificates in bytes; Debian's has 220 kB.
+/// The most bytes read of a file of certificates; Debian's file has 220 kB.
 const LARGEST: u64 = 4 << 20;
 
-/// TLS that trusts what `file` holds, and nothing else.
+/// Returns a TLS configuration that trusts only the certificates in `file`.
 ///
 /// # Errors
 /// [`HttpsError::Roots`].
@@ -33,7 +33,7 @@ pub(super) fn tls(file: &Path) -> Result<Arc<ClientConfig>, HttpsError> {
         return Err(refused("it holds no certificate".into()));
     }
     let mut roots = RootCertStore::empty();
-    // As with Debian's own file, one that this library does not understand is no reason to trust none.
+    // As with Debian's own file, a certificate that this library does not understand is skipped; the others count.
     roots.add_parsable_certificates(found);
     let provider = Arc::new(ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider)

@@ -1,5 +1,5 @@
-//! A conversation over https as something that reads and writes, with a deadline, a byte budget, and an end when
-//! pp-fetcher is to stop.
+//! A conversation with a git server over https as a `Read` and `Write` stream, with a deadline and a byte budget; the
+//! conversation ends when pp-fetcher is told to stop.
 
 use std::io::{self, Read, Write};
 use std::time::{Duration, Instant};
@@ -20,52 +20,52 @@ use crate::process::ending::AbortReason;
 use crate::stop::stop_requested;
 use crate::util::text;
 
-/// Most redirections followed; a repository seldom moves twice.
+/// The most redirections that are followed; a repository seldom moves twice.
 const MOST_REDIRECTS: usize = 4;
 
-/// Most that is read of an answer that should be over, so that its connection can be used again.
+/// The most bytes read of the rest of an answer, so that its connection can be used for the next request.
 const REMAINDER: usize = 4096;
 
-/// Content types of git's (gitprotocol-http(5)).
+/// The content types of git's requests and answers (gitprotocol-http(5)).
 const ADVERTISEMENT: &str = "application/x-git-upload-pack-advertisement";
 const REQUEST: &str = "application/x-git-upload-pack-request";
 const RESULT: &str = "application/x-git-upload-pack-result";
 
-/// How often the stop is looked for.
+/// How often a waiting conversation checks whether pp-fetcher is told to stop.
 const GLANCE: Duration = Duration::from_millis(100);
 
-/// What we call ourselves to the server.
+/// The `User-Agent` header of every request.
 const USER_AGENT: &str = concat!("git/pp-fetcher-", env!("CARGO_PKG_VERSION"));
 
-/// A conversation. What is written is collected and sent by a flush; what is read is the answer.
-/// The first read, with nothing asked before it, gets the server's greeting.
+/// A conversation with a git server. Written bytes are collected and sent as one request by a flush; reading gives
+/// the server's answer. A first read without a request before it asks for the server's greeting.
 pub(crate) struct Https {
-    /// Always there, until the conversation is dropped.
+    /// Always `Some`, until the conversation is dropped.
     runtime: Option<Runtime>,
     connector: Connector,
     connection: Option<Connection>,
     options: HttpsOptions,
-    /// The repository's address; another one of the same server after a redirection.
+    /// The repository's address; after a redirection, the new address on the same server.
     base: String,
     authorization: Option<HeaderValue>,
     deadline: Instant,
     left: u64,
     asked: Vec<u8>,
     answer: Option<Incoming>,
-    /// What of the answer has come and was not read yet.
+    /// Bytes of the answer that have arrived and were not read yet.
     inbox: Bytes,
     aborted: Option<AbortReason>,
     failed: Option<HttpsError>,
 }
 
-/// Why there is no answer.
+/// Why a request got no answer.
 enum NoAnswer {
     Aborted(AbortReason),
     Failed(HttpsError),
 }
 
 impl Https {
-    /// Gets ready for a conversation about the repository at `path` of `host`: reads token and
+    /// Prepares a conversation about the repository at `path` of `host`: reads the token and the trusted
     /// authorities. Nothing is sent yet.
     ///
     /// # Errors
@@ -100,22 +100,22 @@ impl Https {
         })
     }
 
-    /// When everything ends.
+    /// Returns the time at which the conversation is cut off.
     pub(crate) fn deadline(&self) -> Instant {
         self.deadline
     }
 
-    /// Why reading or writing was cut off, if it was by us.
+    /// Returns why pp-fetcher cut off reading or writing, if it did.
     pub(crate) fn abort_reason(&self) -> Option<AbortReason> {
         self.aborted
     }
 
-    /// Why it failed, if reading or writing did, and not by our cutting it off.
+    /// Takes the error of reading or writing, if it failed for another reason than a cut-off by pp-fetcher.
     pub(in crate::git) fn failure(&mut self) -> Option<HttpsError> {
         self.failed.take()
     }
 
-    /// Asks for the greeting, where the repository has moved to if need be.
+    /// Asks for the server's greeting, and follows the redirections if the repository has moved.
     fn greet(&mut self) -> io::Result<()> {
         for _ in 0..=MOST_REDIRECTS {
             let url = format!("{}{}", self.base, redirect::GREETING);
@@ -136,7 +136,7 @@ impl Https {
         Err(self.fail(HttpsError::Redirected { to }))
     }
 
-    /// Sends what was written.
+    /// Sends the written bytes as one request.
     fn ask(&mut self) -> io::Result<()> {
         self.finish();
         let asked = Bytes::from(std::mem::take(&mut self.asked));
@@ -146,8 +146,8 @@ impl Https {
         self.take(response, RESULT)
     }
 
-    /// Sends a request over the connection that is open, or over a new one. A server may end a connection that it had
-    /// promised to keep, and no request of ours changes anything there: it is then sent once more.
+    /// Sends a request over the open connection, or over a new one. A server may end a connection that it had
+    /// promised to keep; the request is then sent once more, as no request changes anything on the server.
     fn send(
         &mut self,
         method: &Method,
@@ -178,7 +178,7 @@ impl Https {
         NoAnswer::Failed(failure::of_http(error, &self.options))
     }
 
-    /// A request that says which protocol we want and who we are.
+    /// Returns a request with the headers for protocol version 2 and, if there is a token, the authorization.
     fn request(
         &self,
         method: &Method,
@@ -210,8 +210,8 @@ impl Https {
         })
     }
 
-    /// Waits for `work` until the deadline, or until pp-fetcher is told to stop: a server that stalls must not hold
-    /// that up.
+    /// Waits for `work` until the deadline, or until pp-fetcher is told to stop: a server that stalls must not
+    /// delay the stop.
     fn wait<T>(&self, work: impl Future<Output = T>) -> Result<T, NoAnswer> {
         let Some(runtime) = &self.runtime else {
             return Err(NoAnswer::Aborted(AbortReason::Stopped));
@@ -234,7 +234,7 @@ impl Https {
         })
     }
 
-    /// Takes an answer for reading, if it is one of git's.
+    /// Takes an answer for reading if its status and content type are those of a git server.
     fn take(&mut self, response: Response<Incoming>, wanted: &'static str) -> io::Result<()> {
         let token = self.authorization.is_some();
         let failed = match response.status().as_u16() {
@@ -258,7 +258,7 @@ impl Https {
         Ok(())
     }
 
-    /// The next bytes of the answer; none at its end.
+    /// Returns the next bytes of the answer; `None` at its end.
     fn next_bytes(&mut self) -> io::Result<Option<Bytes>> {
         let Some(mut answer) = self.answer.take() else {
             return Ok(None);
@@ -266,7 +266,7 @@ impl Https {
         loop {
             let frame = match self.wait(answer.frame()) {
                 Ok(None) => {
-                    // What was read to its end leaves the connection free.
+                    // An answer that was read to its end leaves its connection free for the next request.
                     self.answer = Some(answer);
                     return Ok(None);
                 }
@@ -284,8 +284,8 @@ impl Https {
         }
     }
 
-    /// Ends the answer before. Where little of it is left, its connection serves the next request; otherwise the
-    /// connection is closed.
+    /// Ends the previous answer. If little of it is left to read, its connection serves the next request;
+    /// otherwise the connection is closed.
     fn finish(&mut self) {
         self.inbox = Bytes::new();
         let mut read = 0;
@@ -299,7 +299,7 @@ impl Https {
         self.answer = None;
     }
 
-    /// Closes the connection, and keeps why for the message.
+    /// Closes the connection, and keeps the reason for the message.
     fn give_up(&mut self, error: NoAnswer) -> io::Error {
         match error {
             NoAnswer::Failed(error) => self.fail(error),
@@ -325,7 +325,7 @@ impl Https {
     fn close(&mut self) {
         self.answer = None;
         self.connection = None;
-        // The connection's task ends when the runtime looks at it once more.
+        // The connection's task ends when the runtime polls it once more.
         if let Some(runtime) = &self.runtime {
             runtime.block_on(tokio::task::yield_now());
         }
@@ -335,7 +335,7 @@ impl Https {
 impl Drop for Https {
     fn drop(&mut self) {
         self.close();
-        // A name that is still being resolved is not waited for.
+        // A host name that is still being resolved is not waited for.
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }

@@ -1,4 +1,4 @@
-//! The token: read from a file that is not everybody's, and never shown (rule 33).
+//! The token for https: read from a file that is not open to everybody, and never shown (rule 33).
 
 use std::fmt;
 use std::fs::File;
@@ -13,55 +13,55 @@ use nix::fcntl::OFlag;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-/// Largest token file in bytes; tokens are a line of some hundred at most.
+/// Size limit of a token file in bytes; a token is one line of some hundred bytes at most.
 const LONGEST: u64 = 4096;
 
-/// Permission bits that let everybody read or replace the token.
+/// The permission bits that let everybody read or replace the token.
 const OTHERS: u32 = 0o006;
 
-/// A secret. It is wiped when it is dropped, and its Debug output says nothing.
+/// A secret token. Its memory is wiped when it is dropped, and its Debug output does not show it.
 pub(crate) struct Token(Zeroizing<String>);
 
-/// Why there is no token.
+/// Why the token cannot be used.
 #[derive(Debug, Error)]
 pub(crate) enum TokenError {
-    /// It cannot be opened or read.
+    /// The token file cannot be opened or read.
     #[error(
         "the token file {} cannot be read: {source}; it must exist and be readable by the user pp-fetcher runs as",
         path.display()
     )]
     Unreadable {
-        /// The file.
+        /// The token file.
         path: PathBuf,
-        /// What the kernel said.
+        /// The kernel's error.
         source: std::io::Error,
     },
-    /// Everybody may read or write it.
+    /// Everybody may read or write the token file.
     #[error(
         "the token file {0} is open to everybody (mode {mode:04o}) and is not used: chmod 600 {0}, and have a new token made at the forge if others use this host",
         path.display()
     )]
     Open {
-        /// The file.
+        /// The token file.
         path: PathBuf,
-        /// Its permission bits.
+        /// The file's permission bits.
         mode: u32,
     },
-    /// It does not hold one token.
+    /// The token file does not hold exactly one token.
     #[error("the token file {} {what}: write the token into it, on one line and nothing else", path.display())]
     Content {
-        /// The file.
+        /// The token file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// What is wrong with the file.
         what: &'static str,
     },
 }
 
 impl Token {
-    /// Reads the one line of `path`.
+    /// Reads the token from the one line of the file `path`.
     ///
     /// # Errors
-    /// [`TokenError`]; what the file holds is not repeated.
+    /// [`TokenError`]; the content of the file is not repeated in the error.
     pub(crate) fn read(path: &Path) -> Result<Self, TokenError> {
         let unreadable = |source| TokenError::Unreadable {
             path: path.to_owned(),
@@ -71,7 +71,7 @@ impl Token {
             path: path.to_owned(),
             what,
         };
-        // A FIFO in its place must not hold us up.
+        // A FIFO in place of the file must not make the opening wait.
         let file = File::options()
             .read(true)
             .custom_flags(OFlag::O_NONBLOCK.bits())
@@ -114,7 +114,7 @@ impl Token {
         Ok(Self(Zeroizing::new(line.to_owned())))
     }
 
-    /// The value of the header that shows it, marked as one that is never printed.
+    /// Returns the value of the authorization header, marked as sensitive so that it is never printed.
     pub(super) fn header(&self, username: &str) -> Option<HeaderValue> {
         let pair = Zeroizing::new(format!("{username}:{}", *self.0));
         let basic = Zeroizing::new(format!("Basic {}", BASE64_STANDARD.encode(&*pair)));

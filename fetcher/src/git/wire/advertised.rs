@@ -1,4 +1,4 @@
-//! One line of a version 0 advertisement, and the names and ids in it.
+//! Parses a line of a version 0 advertisement, and the names and ids in it.
 
 use pp_objects::ObjectId;
 
@@ -7,13 +7,13 @@ use super::{WireError, malformed};
 /// A line of a version 0 advertisement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Advertised {
-    /// What it points to.
+    /// The object that the ref points to.
     pub id: ObjectId,
-    /// Its name; `…^{}` for what the tag in the line before points to.
+    /// The ref's name; `…^{}` for the object that the tag in the previous line points to.
     pub name: String,
 }
 
-/// `<id> <name>`.
+/// Parses `<id> <name>`.
 pub(super) fn advertised(line: &[u8]) -> Result<Advertised, WireError> {
     let line = String::from_utf8_lossy(line);
     let (id, name) = line
@@ -26,7 +26,7 @@ pub(super) fn advertised(line: &[u8]) -> Result<Advertised, WireError> {
     })
 }
 
-/// Whether a name is fit to be shown and compared (git allows no control characters in refs).
+/// Returns whether a name is fit to be shown and compared (git allows no control characters in refs).
 pub(super) fn nameable(name: &str) -> bool {
     !name.is_empty() && !name.chars().any(char::is_control)
 }

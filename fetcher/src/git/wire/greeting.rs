@@ -1,4 +1,4 @@
-//! The first thing a server says: its version and what it can do.
+//! The greeting of a git server: the first message, with the protocol version and the server's capabilities.
 
 use std::io::{Read, Write};
 
@@ -8,45 +8,45 @@ use super::advertised::{Advertised, advertised};
 use super::{Packet, Wire, WireError, chomp, malformed};
 use crate::util::text;
 
-/// Most capabilities a server may announce; git announces about a dozen.
+/// The most capabilities a server may announce; git announces about a dozen.
 const MOST_CAPABILITIES: usize = 256;
 
-/// Most commits at which a history may end.
+/// The most commits kept at which the server's history ends.
 const MOST_SHALLOW: usize = 1000;
 
-/// Which protocol is spoken.
+/// The version of the git protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Version {
-    /// Without a say of ours: every ref is advertised first. Version 1 is the same with a line
-    /// more.
+    /// Spoken if the server ignores the requested version: it advertises every ref first. Version 1 is the
+    /// same with one more line.
     V0,
-    /// Commands: `ls-refs`, `fetch`.
+    /// The client sends commands: `ls-refs`, `fetch`.
     V2,
 }
 
-/// What the server has said first.
+/// The content of a server's greeting.
 #[derive(Debug)]
 pub(crate) struct Greeting {
-    /// Which protocol it speaks.
+    /// The protocol version that the server speaks.
     pub version: Version,
-    /// The first ref of a version 0 advertisement, which carries the capabilities; none in version
+    /// The first ref of a version 0 advertisement, whose line carries the capabilities; `None` in version
     /// 2 and from an empty repository.
     pub first: Option<Advertised>,
-    /// Whether the advertisement has ended with the greeting.
+    /// Whether the version 0 advertisement has been read to its end.
     pub ended: bool,
-    /// The commits at which the server's own history ends, as far as it has said.
+    /// The commits at which the server's own history ends, as far as the server has said.
     pub shallow: Vec<ObjectId>,
     capabilities: Vec<String>,
 }
 
 impl Greeting {
-    /// Reads the greeting.
+    /// Reads the server's greeting.
     ///
     /// # Errors
-    /// [`WireError`]; [`WireError::ObjectFormat`] for a repository that is not SHA-1.
+    /// [`WireError`]; [`WireError::ObjectFormat`] for a repository that does not use SHA-1.
     pub(crate) fn read<S: Read + Write>(wire: &mut Wire<S>) -> Result<Self, WireError> {
         match Self::read_packets(wire) {
-            // A shell's greeting, a menu of the forge's, an error page: it says best itself what it is.
+            // The message quotes what the server sent: a shell's greeting, a menu of the forge, an error page.
             Err(WireError::Malformed(what)) => {
                 let head = wire.head();
                 Err(malformed(format!("{what}; the server says: {head:?}")))
@@ -57,7 +57,7 @@ impl Greeting {
 
     fn read_packets<S: Read + Write>(wire: &mut Wire<S>) -> Result<Self, WireError> {
         let mut line = data(wire.receive()?);
-        // Over https the service is named first, in a message of its own; in version 2 it need not.
+        // Over https the service is named first, in a message of its own; in version 2 that message is optional.
         if line.as_deref() == Some(b"# service=git-upload-pack") {
             while data(wire.receive()?).is_some() {}
             line = data(wire.receive()?);
@@ -114,14 +114,14 @@ impl Greeting {
         Ok(greeting)
     }
 
-    /// Whether the server announces `name`, with a value or without.
+    /// Returns whether the server announces the capability `name`, with or without a value.
     #[must_use]
     pub(crate) fn can(&self, name: &str) -> bool {
         let names = |c: &String| c.split('=').next() == Some(name);
         self.capabilities.iter().any(names)
     }
 
-    /// Whether the server takes `feature` of a version 2 command.
+    /// Returns whether the server announces `feature` for a version 2 command.
     #[must_use]
     pub(crate) fn takes(&self, command: &str, feature: &str) -> bool {
         let mut values = self
@@ -131,7 +131,7 @@ impl Greeting {
         values.any(|(_, features)| features.split(' ').any(|f| f == feature))
     }
 
-    /// Takes note of a line that says where the server's history ends; whether it is one.
+    /// Keeps the commit of a `shallow` line, at which the server's history ends; returns whether `line` is one.
     pub(super) fn heard_shallow(&mut self, line: &[u8]) -> bool {
         let Some(id) = line.strip_prefix(b"shallow ") else {
             return false;
@@ -155,7 +155,7 @@ impl Greeting {
     }
 }
 
-/// A data packet's content without its newline; none for a flush or delimiter.
+/// Returns a data packet's content without its newline; `None` for a flush or delimiter packet.
 fn data(packet: Packet<'_>) -> Option<Vec<u8>> {
     match packet {
         Packet::Data(data) => Some(chomp(data).to_owned()),

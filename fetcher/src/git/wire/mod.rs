@@ -1,7 +1,7 @@
-//! The git protocol, version 2 with fall-back to 0, over anything that reads and writes.
+//! The git protocol, version 2 with fall-back to 0, over any `Read` and `Write` stream.
 //!
-//! Framing is gix-packetline's. What is said in the frames is little: a greeting, a listing of
-//! refs, a request for a pack. Nothing here knows of processes, deadlines or repositories.
+//! gix-packetline does the framing. Only a few messages are spoken: a greeting, a listing of
+//! refs, a request for a pack. Nothing in this module knows of processes, deadlines or repositories.
 //!
 //! Format: gitprotocol-v2(5), gitprotocol-pack(5), gitprotocol-capabilities(5).
 
@@ -22,47 +22,47 @@ pub(crate) use request::Request;
 
 use crate::util::text;
 
-/// What we call ourselves to the server.
+/// The `agent` capability that is sent to the server.
 pub(crate) const AGENT: &str = concat!("agent=pp-fetcher/", env!("CARGO_PKG_VERSION"));
 
 /// Size of the read buffer in bytes: about one full packet.
 const BUFFER: usize = 64 * 1024;
 
-/// Why a conversation cannot go on.
+/// Why a conversation in the git protocol cannot go on.
 #[derive(Debug, Error)]
 pub(crate) enum WireError {
     /// The stream ended or broke.
     #[error(transparent)]
     Io(#[from] io::Error),
-    /// The server said that it failed, in its own words (cleaned).
+    /// The server reported an error in its own words (cleaned).
     #[error("{0}")]
     Said(String),
-    /// The server said something else than the protocol allows.
+    /// The server sent bytes that the protocol does not allow.
     #[error("{0}")]
     Malformed(String),
-    /// The repository's object names are of another hash than SHA-1.
+    /// The repository names its objects by another hash than SHA-1.
     #[error("object format {0}")]
     ObjectFormat(String),
-    /// More refs than are kept.
+    /// The server lists more refs than are kept.
     #[error("more than {0} refs")]
     TooManyRefs(usize),
 }
 
-/// One packet.
+/// One packet of the git protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Packet<'a> {
-    /// Data, as it came.
+    /// The packet's data, unchanged.
     Data(&'a [u8]),
-    /// End of a message.
+    /// The end of a message.
     Flush,
-    /// Border between two sections of a message.
+    /// The border between two sections of a message.
     Delimiter,
 }
 
-/// Most that is kept of the beginning of what a server says.
+/// The most bytes kept of the beginning of a server's output.
 const HEAD: usize = 200;
 
-/// A stream whose beginning is kept: what a server says that is none is not said in packets.
+/// A stream whose first bytes are kept, for messages: a server that is not a git server does not speak in packets.
 struct RecordedStream<S> {
     stream: S,
     head: Vec<u8>,
@@ -77,13 +77,13 @@ impl<S: Read> Read for RecordedStream<S> {
     }
 }
 
-/// A stream that carries packets.
+/// A stream that carries packets of the git protocol.
 pub(crate) struct Wire<S> {
     lines: StreamingPeekableIter<BufReader<RecordedStream<S>>>,
 }
 
 impl<S: Read + Write> Wire<S> {
-    /// Packets over `stream`.
+    /// Wraps `stream`.
     pub(crate) fn new(stream: S) -> Self {
         Self {
             lines: StreamingPeekableIter::new(
@@ -100,20 +100,20 @@ impl<S: Read + Write> Wire<S> {
         }
     }
 
-    /// The stream below.
+    /// Returns the wrapped stream.
     pub(crate) fn stream(&mut self) -> &mut S {
         &mut self.lines.inner_mut().get_mut().stream
     }
 
-    /// The beginning of what the server has said, fit for a terminal.
+    /// Returns the first bytes that the server has sent, fit for a terminal.
     pub(super) fn head(&mut self) -> String {
         text::line(&self.lines.inner_mut().get_mut().head)
     }
 
-    /// The next packet; an `ERR` packet is an error.
+    /// Receives the next packet; an `ERR` packet is an error.
     ///
     /// # Errors
-    /// [`WireError::Io`] at the end of the stream too.
+    /// [`WireError::Io`] also at the end of the stream.
     pub(crate) fn receive(&mut self) -> Result<Packet<'_>, WireError> {
         let Some(line) = self.lines.read_line() else {
             return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
@@ -145,7 +145,7 @@ fn malformed(what: impl Into<String>) -> WireError {
     WireError::Malformed(text::line(what.into().as_bytes()))
 }
 
-/// `line` without the newline git ends text packets with.
+/// Returns `line` without the newline that git ends text packets with.
 fn chomp(line: &[u8]) -> &[u8] {
     line.strip_suffix(b"\n").unwrap_or(line)
 }

@@ -1,4 +1,4 @@
-//! Asking for a pack and taking it off the wire.
+//! The request for a pack, and the reading of the pack from the stream.
 
 use std::io::{Read, Write};
 
@@ -9,11 +9,11 @@ use super::greeting::{Greeting, Version};
 use super::{AGENT, Packet, Request, Wire, WireError, chomp, malformed, refs};
 use crate::util::text;
 
-/// Asks for everything that `want` needs and `haves` do not bring along, whose history ends at
-/// `boundary`, in one round: a deploy target is seldom far from what was fetched last, so a longer negotiation would cost a round trip
-/// to save nothing.
+/// Requests all objects that `want` needs and that are not in the history of `haves`, which ends at `boundary`.
+/// The request takes one round: a revision to deploy is seldom far from the last fetched one, so a longer
+/// negotiation would cost a round trip and save no bytes.
 ///
-/// Afterwards the pack is read with [`next_chunk`].
+/// The caller then reads the pack with [`next_chunk`].
 ///
 /// # Errors
 /// [`WireError`].
@@ -43,7 +43,7 @@ pub(crate) fn request<S: Read + Write>(
             if !greeting.can("side-band-64k") {
                 return Err(malformed("the server does not offer side-band-64k"));
             }
-            // A listing that was not asked for has to be read all the same.
+            // The advertised refs have to be read, although nobody asked for them.
             refs::list(wire, greeting, &[])?;
             let mut line = format!("want {want}");
             for capability in ["side-band-64k", "thin-pack", "ofs-delta", "no-progress"] {
@@ -77,7 +77,7 @@ pub(crate) fn request<S: Read + Write>(
     }
 }
 
-/// What our history does not reach beyond: without it the server takes it for whole.
+/// Adds the commits at which the mirror's history ends: without them the server takes that history for complete.
 fn shallow(request: &mut Request, boundary: &[ObjectId]) {
     for end in boundary {
         request.line(&format!("shallow {end}"));
@@ -101,13 +101,13 @@ fn until_packfile<S: Read + Write>(
     }
 }
 
-/// The next piece of the pack; none at its end.
+/// Returns the next piece of the pack; `None` at its end.
 ///
 /// # Errors
-/// [`WireError`]; what the server reports of its own failure is [`WireError::Said`].
+/// [`WireError`]; an error that the server reports is [`WireError::Said`].
 pub(crate) fn next_chunk<S: Read + Write>(wire: &mut Wire<S>) -> Result<Option<&[u8]>, WireError> {
     match wire.receive()? {
-        // Version 0 answers the haves here.
+        // A version 0 server acknowledges the haves before the pack.
         Packet::Data(line) if line.starts_with(b"ACK ") || line.starts_with(b"NAK") => {
             Ok(Some(&[]))
         }

@@ -1,4 +1,4 @@
-//! Listing refs: `ls-refs` of version 2, the advertisement of version 0.
+//! Listing of a remote's refs: `ls-refs` of version 2, the advertisement of version 0.
 
 use std::io::{Read, Write};
 
@@ -9,24 +9,24 @@ use super::greeting::{Greeting, Version};
 use super::{AGENT, Packet, Request, Wire, WireError, chomp, malformed};
 use crate::util::text;
 
-/// Most refs kept of a listing: each costs memory, and no pattern a person writes matches more.
+/// The most refs kept of a listing: each costs memory, and no pattern a person writes matches more.
 pub(crate) const MOST_REFS: usize = 100_000;
 
 /// A ref of the remote.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RemoteRef {
-    /// Full name, as `refs/heads/main`.
+    /// The full name, such as `refs/heads/main`.
     pub name: String,
-    /// What it points to: a commit, or a tag object.
+    /// The object that the ref points to: a commit, or a tag object.
     pub id: ObjectId,
-    /// What the tag object points to in the end, where it is one.
+    /// If the ref points to a tag object: the object that the tag points to in the end.
     pub peeled: Option<ObjectId>,
-    /// For a symbolic ref as HEAD: the ref it stands for, where the server tells.
+    /// If the ref is symbolic, such as HEAD: the ref that it points to, if the server tells.
     pub target: Option<String>,
 }
 
-/// The refs that begin with one of `prefixes`. In version 0 this can be done once: the server says
-/// it all before we may say anything.
+/// Returns the refs that begin with one of `prefixes`. In version 0 this works only once: the server sends
+/// all refs before it takes a request.
 ///
 /// # Errors
 /// [`WireError`].
@@ -64,7 +64,7 @@ fn ls_refs<S: Read + Write>(
     }
 }
 
-/// What every version 2 command carries.
+/// Adds the capabilities that every version 2 command carries.
 pub(super) fn capabilities(request: &mut Request, greeting: &Greeting) {
     if greeting.can("agent") {
         request.line(AGENT);
@@ -89,7 +89,7 @@ fn advertisement<S: Read + Write>(
                         last.peeled = Some(id);
                     }
                 }
-                // What an empty repository says in place of a first ref.
+                // An empty repository sends the null id in place of a first ref.
                 None if id.as_bytes() == [0; ObjectId::LENGTH] => {}
                 None => {
                     let peeled = None;
@@ -124,7 +124,7 @@ fn keep(
     prefixes: &[&str],
 ) -> Result<(), WireError> {
     let Some(line) = line else { return Ok(()) };
-    // A prefix is a hint to the server, not a promise of it.
+    // A prefix is a hint to the server: the server may send other refs, too.
     if prefixes.iter().any(|p| line.name.starts_with(p)) {
         if refs.len() == MOST_REFS {
             return Err(WireError::TooManyRefs(MOST_REFS));
@@ -134,7 +134,7 @@ fn keep(
     Ok(())
 }
 
-/// `<id> <name>[ symref-target:<ref>][ peeled:<id>]`; none for a name that no ref can have.
+/// Parses `<id> <name>[ symref-target:<ref>][ peeled:<id>]`; `None` for a name that no ref can have.
 fn listed(line: &[u8]) -> Result<Option<RemoteRef>, WireError> {
     let Ok(line) = std::str::from_utf8(line) else {
         return Ok(None);

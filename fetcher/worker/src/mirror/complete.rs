@@ -1,4 +1,4 @@
-//! Whether a received pack brings all it should, before the mirror takes it.
+//! Checks that a received pack brings every object it should, before the mirror takes it.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -9,11 +9,11 @@ use super::Mirror;
 use super::history::{links, peel};
 use pp_objects::tree::{DIRECTORY, FILE, LINK, tree};
 
-/// Why a pack does not do.
+/// Why a pack is refused.
 pub(super) enum PackFault {
-    /// What it was to bring is no commit, but something of this kind.
+    /// The object that the pack had to bring is not a commit, but an object of this kind.
     NoCommit(&'static str),
-    /// It is broken, or lacks objects.
+    /// The pack is broken, or lacks objects.
     Broken(String),
 }
 
@@ -24,12 +24,12 @@ impl From<git2::Error> for PackFault {
 }
 
 /// Checks that the commit at `id`, the whole history before it, and its whole tree are in the
-/// mirror or in the object directory `incoming`. What the mirror had before is taken as complete:
-/// it came in by this door. Where the server says that its own history ends (`boundary`), ours ends
-/// too; gives the commits at which it does.
+/// mirror or in the object directory `incoming`. Objects that the mirror had before are taken as complete:
+/// they passed the same check. Where the server says that its own history ends (`boundary`), the mirror's history
+/// ends too; returns the commits at which it does.
 ///
 /// The trees of older commits are not walked, as that would read all of a repository: nothing
-/// deploys them, and a checkout finds by itself what is missing.
+/// deploys them, and a checkout finds by itself which objects are missing.
 pub(super) fn check(
     mirror: &Mirror,
     incoming: &Path,
@@ -73,7 +73,7 @@ fn history(
 }
 
 fn contents(odb: &Odb<'_>, held: &Odb<'_>, root: Oid) -> Result<(), git2::Error> {
-    // Each object once, however often a tree that is made to explode names it.
+    // Each object is looked at once, however often a tree that is made to explode names it.
     let mut seen = HashSet::from([root]);
     let mut left = vec![root];
     while let Some(id) = left.pop() {
@@ -95,8 +95,8 @@ fn contents(odb: &Odb<'_>, held: &Odb<'_>, root: Oid) -> Result<(), git2::Error>
                     let missing = format!("the pack lacks the object {id}");
                     return Err(git2::Error::from_str(&missing));
                 }
-                // A submodule's commit is elsewhere; what git does not know it does not send, and
-                // a checkout refuses it.
+                // A submodule's commit is in another repository. git sends no object for an entry of
+                // an unknown kind, and a checkout refuses such an entry.
                 _ => {}
             }
         }

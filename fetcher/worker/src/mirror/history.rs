@@ -1,4 +1,4 @@
-//! Reads commits from the object database with our own parser.
+//! Reads commits from the object database with the parser of `pp_objects`.
 //!
 //! libgit2 refuses a commit whose author, committer or date git would never write itself but accepts; one
 //! such commit anywhere in a history would stop every deploy. Only a commit's tree and its parents matter

@@ -1,5 +1,5 @@
-//! One pack in place of many. Every fetch leaves a pack, and libgit2 has no garbage collection: a
-//! mirror that lives for years would slow down and keep what no pin needs any more.
+//! Makes one pack of many. Every fetch leaves a pack, and libgit2 has no garbage collection: a mirror
+//! that lives for years would slow down and keep objects that no pin needs any more.
 
 use std::collections::{HashSet, VecDeque};
 use std::fs;
@@ -12,14 +12,14 @@ use super::sweep::INCOMING;
 use super::{Mirror, MirrorError, at};
 use pp_objects::tree::{DIRECTORY, GITLINK, tree};
 
-/// From how many packs on it is worth to make one of them.
+/// The number of packs from which on repacking is worth it.
 pub(crate) const MANY: usize = 50;
 
 impl Mirror {
-    /// If there are at least `many` packs, makes one of what the pins need, and removes the others.
-    /// The new pack is whole and synced before an old one goes, so a crash leaves too many at worst.
+    /// If there are at least `many` packs, makes one pack of the objects that the pins need, and removes the others.
+    /// The new pack is whole and synced before an old pack goes, so a crash leaves too many packs at worst.
     ///
-    /// Nothing else may have the mirror open; the caller holds the app's lock.
+    /// No other process may have the mirror open; the caller holds the app's lock.
     ///
     /// # Errors
     /// [`MirrorError`]; the mirror on disk is then as good as before.
@@ -49,20 +49,20 @@ impl Mirror {
             .iter()
             .filter(|pack| pack.file_stem().is_none_or(|stem| *stem != *new))
         {
-            // The index first: a pack without one is not looked at, an index without a pack is
+            // The index first: git ignores a pack without an index, but an index without a pack is
             // damage.
             for path in [&pack.with_extension("idx"), pack] {
                 fs::remove_file(path).map_err(at("remove", path))?;
             }
         }
-        // libgit2 does not forget a pack that it has seen.
+        // libgit2 does not forget a pack that it has seen, so the mirror is opened anew.
         let path = self.path().to_owned();
         drop(self);
         Self::open(&path)
     }
 
-    /// Every object that the pins need, newest commits first, files with a name that finds others like
-    /// them. Not by libgit2's walk, which stops at a commit that it does not like.
+    /// Returns every object that the pins need, newest commits first, files with a name by which libgit2 finds
+    /// similar files. libgit2's own walk is not used, as it stops at a commit that it does not like.
     fn needed(&self) -> Result<Vec<(Oid, Option<String>)>, MirrorError> {
         let walk = || -> Result<Vec<(Oid, Option<String>)>, Error> {
             let odb = self.repository().odb()?;
@@ -79,7 +79,7 @@ impl Mirror {
                 if seen.insert(commit.tree) {
                     trees(&odb, commit.tree, &mut seen, &mut all)?;
                 }
-                // Beyond where a shallow history ends there is nothing.
+                // Parents beyond the end of a shallow history are not in the mirror.
                 let parents = commit.parents.into_iter().filter(|p| odb.exists(*p));
                 commits.extend(parents.filter(|parent| seen.insert(*parent)));
             }
@@ -88,7 +88,7 @@ impl Mirror {
         walk().map_err(|error| self.damaged(&error))
     }
 
-    /// The packs that have an index.
+    /// Returns the packs that have an index.
     fn packs(&self) -> Result<Vec<PathBuf>, MirrorError> {
         let directory = self.path().join("objects/pack");
         let entries = fs::read_dir(&directory).map_err(at("read", &directory))?;
@@ -98,8 +98,8 @@ impl Mirror {
     }
 }
 
-/// A tree with all that is in it and was not seen yet. What an older tree names and is not here was not
-/// here before either.
+/// Adds a tree and all objects in it that were not seen yet. An object that an older tree names and that is missing
+/// in the mirror was missing before, too.
 fn trees(
     odb: &Odb<'_>,
     root: Oid,

@@ -1,4 +1,4 @@
-//! What a killed process leaves in a mirror, and what a crash may have cut (rule 31).
+//! Removes the files that a killed process leaves in a mirror, and finds packs that a crash has truncated (rule 31).
 
 use std::fs::{self, DirEntry, File};
 use std::io::{self, Read, Seek, SeekFrom};
@@ -6,13 +6,13 @@ use std::path::Path;
 
 use super::{MirrorError, at};
 
-/// Prefix of the directory a pack is received in.
+/// The prefix of a directory in which a pack is received.
 pub(super) const INCOMING: &str = "incoming-";
 
-/// Deepest directory below `refs/` that is looked into; ours are two deep.
+/// The deepest directory below `refs/` that is searched for locks; the mirror's refs are two deep.
 const DEEPEST: usize = 16;
 
-/// A pack's and an index's trailer: SHA-1 of what stands before it.
+/// Length of the trailer of a pack or an index: the SHA-1 of the bytes before it.
 const TRAILER: usize = 20;
 
 /// Removes stale locks and half-received packs below the mirror. Links are never followed.
@@ -45,8 +45,8 @@ fn locks(directory: &Path, depth: usize) -> Result<(), MirrorError> {
     Ok(())
 }
 
-/// Compares what an index says its pack's trailer is with the pack's own: a pack that was cut, or
-/// whose blocks never reached the disk, does not pass.
+/// Compares the pack's trailer that each index names with the trailer of the pack itself: a truncated pack, or a
+/// pack whose blocks never reached the disk, does not pass.
 pub(super) fn check_packs(mirror: &Path) -> Result<(), MirrorError> {
     let packs = mirror.join("objects/pack");
     for entry in entries(&packs)? {
@@ -55,7 +55,7 @@ pub(super) fn check_packs(mirror: &Path) -> Result<(), MirrorError> {
             continue;
         }
         let pack = index.with_extension("pack");
-        // The index ends in the pack's trailer and its own.
+        // An index ends in the trailer of its pack, followed by its own.
         let same = tail(&index, 2 * TRAILER).and_then(|index| {
             let pack = tail(&pack, TRAILER)?;
             Ok(index.starts_with(&pack) && pack.iter().any(|&byte| byte != 0))
@@ -73,7 +73,7 @@ pub(super) fn check_packs(mirror: &Path) -> Result<(), MirrorError> {
     Ok(())
 }
 
-/// The last `length` bytes of a file.
+/// Returns the last `length` bytes of a file.
 fn tail(path: &Path, length: usize) -> io::Result<Vec<u8>> {
     let mut file = File::open(path)?;
     file.seek(SeekFrom::End(-i64::try_from(length).unwrap_or(i64::MAX)))?;
@@ -82,7 +82,7 @@ fn tail(path: &Path, length: usize) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// A directory's entries; none where there is no directory.
+/// Returns a directory's entries; none if there is no directory.
 fn entries(directory: &Path) -> Result<Vec<DirEntry>, MirrorError> {
     match fs::read_dir(directory) {
         Ok(entries) => entries

@@ -1,4 +1,4 @@
-//! Landlock: which files.
+//! Landlock: the files that the worker may still reach.
 
 use std::path::Path;
 
@@ -9,16 +9,16 @@ use landlock::{
 
 use super::SandboxError;
 
-/// What must be enforced if anything is: with the first version no file could change directories.
+/// The rights that must be enforced if any are: under Landlock's first version no file could change directories.
 const NEEDED: ABI = ABI::V2;
 
-/// Newest set of rights asked for. Older kernels enforce what they know.
+/// The newest set of rights that is asked for. Older kernels enforce the rights that they know.
 const NEWEST: ABI = ABI::V6;
 
-/// libgit2 reads it whenever it opens a repository, and fails if it is there and cannot be read.
+/// git's system-wide configuration: libgit2 reads it whenever it opens a repository, and fails if it is unreadable.
 const SYSTEM: &str = "/etc/gitconfig";
 
-/// Forbids every file but those below the mirror. Says what the kernel cannot enforce, if anything.
+/// Forbids every file but those below the mirror and [`SYSTEM`]. Returns what the kernel cannot enforce, if anything.
 ///
 /// # Errors
 /// [`SandboxError`]: the kernel knows Landlock, and yet it could not be entered.
@@ -48,12 +48,12 @@ pub(crate) fn only(mirror: &Path) -> Result<Option<String>, SandboxError> {
     let status = rules.restrict_self().map_err(SandboxError::at(what))?;
     Ok(match status.ruleset {
         RulesetStatus::NotEnforced => Some("Landlock was not entered".to_owned()),
-        // What newer kernels add (TCP, signals, abstract sockets) seccomp forbids as well.
+        // Rights that only newer kernels enforce (TCP, signals, abstract sockets) are forbidden by seccomp as well.
         RulesetStatus::FullyEnforced | RulesetStatus::PartiallyEnforced => None,
     })
 }
 
-/// Files, links and directories; no device, no socket, nothing to execute.
+/// Returns the rights below the mirror: files, links and directories; no device, no socket, no execution.
 fn writing() -> BitFlags<AccessFs> {
     AccessFs::ReadFile
         | AccessFs::ReadDir
@@ -75,7 +75,7 @@ fn allow(
     let what = "a path of the git worker cannot be opened";
     let at = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
     let opened = PathFd::new(path).map_err(|e| SandboxError::at(what)(at(&e)))?;
-    // A rule for a file may hold rights of files only.
+    // A rule for a file may only have rights that apply to files.
     let rights = if path.is_dir() {
         rights
     } else {

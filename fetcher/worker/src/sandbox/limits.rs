@@ -1,19 +1,19 @@
-//! What a worker may use up.
+//! The resource limits of a worker.
 
 use nix::sys::resource::{Resource, setrlimit};
 
 use super::SandboxError;
 
-/// A pack is at most 2 GiB; what its deltas need comes on top.
+/// The most bytes of one file: a pack has at most 2 GiB, and the objects that its deltas need are added to it.
 const FILE: u64 = 4 << 30;
 
-/// Four threads hold a file and what it is a delta of, each of at most 512 MiB.
+/// The most bytes of memory: four threads hold a file and the base of its delta, each of at most 512 MiB.
 const MEMORY: u64 = 4 << 30;
 
-/// Each pack is one, and the mirror is tidied at fifty.
+/// The most descriptors: each pack takes one, and the mirror is tidied at fifty packs.
 const DESCRIPTORS: u64 = 1024;
 
-/// Sets them, for good.
+/// Sets the limits, for good.
 ///
 /// # Errors
 /// [`SandboxError`].
@@ -24,7 +24,7 @@ pub(crate) fn set() -> Result<(), SandboxError> {
         (Resource::RLIMIT_DATA, MEMORY),
         (Resource::RLIMIT_NOFILE, DESCRIPTORS),
     ] {
-        // A lower one that is set already stays.
+        // A lower limit that is set already stays.
         let (_, hard) =
             nix::sys::resource::getrlimit(resource).map_err(SandboxError::at("limits"))?;
         let most = most.min(hard);

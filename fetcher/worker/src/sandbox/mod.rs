@@ -7,7 +7,7 @@
 //! | environment | none |
 //! | new privileges, programs | none |
 //! | sockets, signals, other processes | none |
-//! | system calls | an allowlist of what files and threads need |
+//! | system calls | an allowlist: the calls for files, memory, threads and time |
 //! | limits | no core, 1024 descriptors, 4 GiB a file and of memory |
 //!
 //! seccomp is required. Landlock is used if the kernel has it (5.19 or later, and switched on): without

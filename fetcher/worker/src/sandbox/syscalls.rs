@@ -1,4 +1,4 @@
-//! seccomp: what the worker may still ask of the kernel. Everything else fails with EPERM.
+//! seccomp: the system calls that the worker may still make. Every other call fails with EPERM.
 
 use std::collections::BTreeMap;
 
@@ -9,13 +9,13 @@ use seccompiler::{
 
 use super::SandboxError;
 
-/// Memory, threads, time, and files by descriptor or name. No socket, no program, no process, no
-/// signal, no namespace, no key, no device.
+/// The allowed calls: memory, threads, time, and files by descriptor or name. No socket, no program, no process,
+/// no signal, no namespace, no key, no device.
 const ALLOWED: &[i64] = &[
     libc::SYS_brk,
     libc::SYS_clock_gettime,
     libc::SYS_clock_nanosleep,
-    // Answered with ENOSYS by the other filter: the C library then takes clone.
+    // The other filter answers clone3 with ENOSYS: the C library then uses clone.
     libc::SYS_clone3,
     libc::SYS_close,
     libc::SYS_copy_file_range,
@@ -79,7 +79,7 @@ const ALLOWED: &[i64] = &[
     libc::SYS_unlinkat,
     libc::SYS_write,
     libc::SYS_writev,
-    // The older names of the same, which glibc uses where the architecture has them.
+    // Older calls of the same kind, which glibc uses where the architecture has them.
     #[cfg(target_arch = "x86_64")]
     libc::SYS_access,
     #[cfg(target_arch = "x86_64")]
@@ -100,8 +100,8 @@ const ALLOWED: &[i64] = &[
     libc::SYS_unlink,
 ];
 
-/// Calls whose argument of this index is a mode, which must have no setuid or setgid bit. A mode is
-/// given once, when something is made: Landlock cannot tell whose mode is changed later.
+/// Calls whose argument of this index is a mode, which must have no setuid or setgid bit. A mode is only given
+/// when a file or directory is made; chmod is not allowed, as Landlock cannot tell whose mode is changed.
 const MODES: &[(i64, u8)] = &[
     (libc::SYS_mkdirat, 2),
     (libc::SYS_openat, 3),
@@ -114,10 +114,10 @@ const MODES: &[(i64, u8)] = &[
 const SPECIAL: u64 = 0o6000;
 const EXECUTABLE: u64 = libc::PROT_EXEC.unsigned_abs() as u64;
 const THREAD: u64 = libc::CLONE_THREAD.unsigned_abs() as u64;
-/// `FICLONE` and `FICLONERANGE`: a copy that shares its blocks, on file systems that can.
+/// `FICLONE` and `FICLONERANGE`: a copy that shares its blocks, on file systems that can do this.
 const CLONES: [u64; 2] = [0x4004_9409, 0x4020_940d];
 
-/// Forbids everything but files, memory and threads.
+/// Forbids every system call but those for files, memory and threads.
 ///
 /// # Errors
 /// [`SandboxError`].
@@ -135,11 +135,11 @@ pub(crate) fn only_files() -> Result<(), SandboxError> {
     for call in [libc::SYS_mmap, libc::SYS_mprotect] {
         rules.insert(call, vec![when(2, masked(EXECUTABLE), 0)?]);
     }
-    // Threads, no processes.
+    // Threads are allowed, processes are not.
     rules.insert(libc::SYS_clone, vec![when(0, masked(THREAD), THREAD)?]);
-    // Only to look at limits.
+    // Limits may be read, but not set.
     rules.insert(libc::SYS_prlimit64, vec![when_long(2, 0)?]);
-    // A signal to itself, as abort() sends.
+    // The worker may signal itself, as abort() does.
     let own = u64::from(std::process::id());
     rules.insert(libc::SYS_tgkill, vec![when(0, SeccompCmpOp::Eq, own)?]);
     let shared = CLONES.map(|request| when(1, SeccompCmpOp::Eq, request));
@@ -148,7 +148,7 @@ pub(crate) fn only_files() -> Result<(), SandboxError> {
     apply(rules, false)
 }
 
-/// Two kinds of filter: what is named has no such call (`absent`), or is all that is allowed.
+/// Installs a filter. The calls in `rules` fail with ENOSYS if `absent`; otherwise they are all that is allowed.
 fn apply(rules: BTreeMap<i64, Vec<SeccompRule>>, absent: bool) -> Result<(), SandboxError> {
     let what = "seccomp cannot be entered";
     let errno = |number: i32| SeccompAction::Errno(number.unsigned_abs());
