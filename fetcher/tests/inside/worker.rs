@@ -196,6 +196,10 @@ fn a_worker_that_hands_over_other_files_is_found_out_and_nothing_is_left() {
         let bytes = Bytes::from_static(b"evil");
         vec![ObjectPiece { bytes, ..piece }]
     };
+    let as_long = |piece: ObjectPiece| {
+        let bytes = piece.bytes.iter().map(|byte| byte ^ 1).collect();
+        vec![ObjectPiece { bytes, ..piece }]
+    };
     let longer = |piece: ObjectPiece| {
         let (first, second) = (piece.clone(), piece);
         vec![
@@ -221,8 +225,9 @@ fn a_worker_that_hands_over_other_files_is_found_out_and_nothing_is_left() {
         vec![ObjectPiece { index, ..piece }]
     };
     let same: Sizes = |size| size;
-    let lies: [(&Lie, Sizes); 7] = [
+    let lies: [(&Lie, Sizes); 8] = [
         (&other, same),
+        (&as_long, same),
         (&longer, same),
         (&swapped, same),
         (&never_ends, same),

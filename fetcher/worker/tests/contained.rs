@@ -92,7 +92,10 @@ fn allowed(tried: &BTreeMap<String, String>) -> Vec<&str> {
 }
 
 #[test]
-#[allow(clippy::too_many_lines, reason = "the table of CONTAINMENT.md, a row after another")]
+#[allow(
+    clippy::too_many_lines,
+    reason = "the table of CONTAINMENT.md, a row after another"
+)]
 fn what_an_exploited_worker_could_touch() {
     // A place of its own for each, as what is allowed leaves something behind.
     let tries = |layers: &str| {
