@@ -25,10 +25,10 @@ fetcher/src/health/watch.rs|at.saturating_sub(since) >= steady|at >= since|pp-fe
 restarter/src/policy/mod.rs|.filter(\|(granted, _)\| *granted == verb)|.filter(\|_\| true)|pp-restarter|a grant of one verb is one of all
 restarter/src/monitor/work.rs|if self.draining \|\| self.jobs.len() >= JOBS|if self.jobs.len() >= JOBS|pp-restarter|orders of an old policy are carried out
 '
-# Runs the tests of a package: of the large ones those of the library, which start the programs too.
+# Runs the tests of a package: of pp-fetcher those of the library, which has the suites that start the programs too.
 check() {
-	local library=--lib
-	[ "$1" != pp-objects ] || library=
+	local library=
+	[ "$1" != pp-fetcher ] || library=--lib
 	# shellcheck disable=SC2086
 	cargo build --locked --bins -p pp-fetcher -p pp-git-worker && cargo test --locked -p "$1" $library
 }
