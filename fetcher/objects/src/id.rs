@@ -122,6 +122,12 @@ impl Hasher {
         }
     }
 
+    /// Whether the content so far is no longer than was said.
+    #[must_use]
+    pub fn fits(&self) -> bool {
+        self.left.is_some()
+    }
+
     /// Adds the next piece of the content.
     pub fn update(&mut self, piece: &[u8]) {
         self.left = self

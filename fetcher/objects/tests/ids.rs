@@ -29,5 +29,12 @@ fn a_content_that_comes_in_pieces_has_the_same_id() {
     for piece in [&b"he"[..], b"", b"llo\n"] {
         hasher.update(piece);
     }
+    assert!(hasher.fits());
     assert_eq!(hasher.finish(), Some(whole));
+    let mut longer = Hasher::new(Kind::Blob, 5);
+    longer.update(b"hello");
+    assert!(longer.fits());
+    longer.update(b"\n");
+    assert!(!longer.fits());
+    assert_eq!(longer.finish(), None);
 }

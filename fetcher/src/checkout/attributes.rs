@@ -18,7 +18,7 @@ use super::error::CheckoutError;
 use super::name;
 use super::plan::PlannedFile;
 use crate::config::tree::TreeRules;
-use crate::worker::Objects;
+use crate::worker::{Objects, WorkerError};
 
 /// The name of the file of attributes, in every directory.
 const FILE_NAME: &str = ".gitattributes";
@@ -26,6 +26,9 @@ const FILE_NAME: &str = ".gitattributes";
 /// The most bytes of `.gitattributes` files in one tree: each file is compared with each pattern in them. A
 /// line for each of ten thousand files takes fewer bytes.
 const MOST: usize = 1 << 20;
+
+/// The number of files between two looks at the clock.
+const BATCH: usize = 256;
 
 /// A path that stands for the top of the tree; no file is opened there.
 const TOP: &str = "/tree";
@@ -35,6 +38,7 @@ pub(super) fn check(
     planned: &[PlannedFile],
     rules: &TreeRules,
     objects: &mut dyn Objects,
+    check_time: &dyn Fn() -> Result<(), CheckoutError>,
 ) -> Result<(), CheckoutError> {
     let named = |file: &&PlannedFile| file.path.file_name().is_some_and(|n| n == FILE_NAME);
     let found: Vec<_> = planned.iter().filter(named).collect();
@@ -43,6 +47,13 @@ pub(super) fn check(
     }
     let ids: Vec<_> = found.iter().map(|file| file.id).collect();
     let contents = objects.read(Kind::Blob, &ids)?;
+    // The limit is judged by the sizes that the worker gave; the contents are proven.
+    for (file, content) in found.iter().zip(&contents) {
+        if content.len() as u64 != file.size {
+            let id = file.id.to_string();
+            return Err(WorkerError::Forged { id }.into());
+        }
+    }
     // Most files are about line ends alone. If one asks for a filter, another may do so through a macro.
     let asks = |content: &Vec<u8>| content.windows(6).any(|word| word == b"filter");
     if !contents.iter().any(asks) {
@@ -58,7 +69,10 @@ pub(super) fn check(
         path: TOP.into(),
         source,
     })?;
-    for file in planned {
+    for (n, file) in planned.iter().enumerate() {
+        if n % BATCH == 0 {
+            check_time()?;
+        }
         let path = file.path.as_os_str().as_bytes();
         if rules.takes_unfiltered(path) {
             continue;

@@ -103,6 +103,9 @@ pub(crate) enum Refusal {
         "the tree has more than {0} files and directories; what the app does without can be left out: leave_out under [tree]"
     )]
     Entries(u64),
+    /// All paths together are too long to be held.
+    #[error("the paths of the tree have more than {0} MiB together")]
+    Paths(usize),
     /// The file is too large.
     #[error(
         "it is {size} bytes long, more than the {limit} allowed for one file; if the app does without it: leave_out under [tree]"

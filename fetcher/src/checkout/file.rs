@@ -96,11 +96,29 @@ fn mode(planned: &PlannedFile) -> Mode {
     Mode::from_bits_truncate(if planned.executable { 0o775 } else { 0o664 })
 }
 
+/// The most files that are incomplete at a time. A worker reads an object in each of four threads; one that
+/// begins more than this is after the descriptors of this process.
+const MOST_OPEN: usize = 16;
+
+/// A file that is incomplete: its hash so far and, as long as it may be a Git LFS pointer, its content.
+struct Begun<'a> {
+    new: NewFile<'a>,
+    hasher: Hasher,
+    head: Vec<u8>,
+}
+
+impl Begun<'_> {
+    fn forged(&self) -> CheckoutError {
+        let id = self.new.planned.id.to_string();
+        WorkerError::Forged { id }.into()
+    }
+}
+
 /// The files that one thread writes from the worker's pieces.
 pub(super) struct Incoming<'a> {
     wanted: &'a [&'a PlannedFile],
     target: Target<'a>,
-    open: HashMap<usize, (NewFile<'a>, Hasher)>,
+    open: HashMap<usize, Begun<'a>>,
 }
 
 impl<'a> Incoming<'a> {
@@ -115,43 +133,57 @@ impl<'a> Incoming<'a> {
     /// Hashes and writes a piece; returns whether its file is now complete.
     pub(super) fn take(&mut self, piece: ObjectPiece) -> Result<bool, CheckoutError> {
         let ObjectPiece { index, last, bytes } = piece;
-        let (mut new, mut hasher) = match self.open.remove(&index) {
-            Some(open) => open,
-            None => self.begin(index, &bytes)?,
+        let mut begun = match self.open.remove(&index) {
+            Some(begun) => begun,
+            None => self.begin(index)?,
         };
-        hasher.update(&bytes);
+        begun.hasher.update(&bytes);
+        // No byte beyond the size that the room on the disk was judged by is written.
+        if !begun.hasher.fits() {
+            return Err(begun.forged());
+        }
+        let new = &mut begun.new;
         new.file.write_all(&bytes).map_err(|e| new.failed(e))?;
+        if new.planned.size < LFS.2 {
+            begun.head.extend_from_slice(&bytes);
+        }
         if !last {
-            self.open.insert(index, (new, hasher));
+            self.open.insert(index, begun);
             return Ok(false);
         }
+        let forged = begun.forged();
+        let Begun { new, hasher, head } = begun;
         if hasher.finish() != Some(new.planned.id) {
-            let id = new.planned.id.to_string();
-            return Err(WorkerError::Forged { id }.into());
+            return Err(forged);
         }
+        // What the revision is blamed for is proven first.
+        new.check_pointer(&head)?;
         new.finish()?;
         Ok(true)
     }
 
     /// Creates the file that a first piece belongs to.
-    fn begin(&self, index: usize, bytes: &[u8]) -> Result<(NewFile<'a>, Hasher), CheckoutError> {
+    fn begin(&self, index: usize) -> Result<Begun<'a>, CheckoutError> {
         let planned = self.wanted.get(index).copied();
         let planned = planned.ok_or_else(|| WorkerError::Forged {
             id: "an object that nobody asked for".to_owned(),
         })?;
-        let new = NewFile::create(planned, self.target)?;
-        new.check_pointer(bytes)?;
-        Ok((new, Hasher::new(Kind::Blob, planned.size)))
+        if self.open.len() >= MOST_OPEN {
+            let id = planned.id.to_string();
+            return Err(WorkerError::Forged { id }.into());
+        }
+        Ok(Begun {
+            new: NewFile::create(planned, self.target)?,
+            hasher: Hasher::new(Kind::Blob, planned.size),
+            head: Vec::new(),
+        })
     }
 
     /// Checks that every file that was begun is complete.
     pub(super) fn check_whole(&self) -> Result<(), CheckoutError> {
         match self.open.values().next() {
             None => Ok(()),
-            Some((new, _)) => {
-                let id = new.planned.id.to_string();
-                Err(WorkerError::Forged { id }.into())
-            }
+            Some(begun) => Err(begun.forged()),
         }
     }
 }

@@ -120,7 +120,8 @@ pub(crate) fn check_out(
     let root = empty_directory(into)?;
     let live = live.and_then(Live::open);
     let done = plan::plan(objects, revision, budget, deadline).and_then(|plan| {
-        attributes::check(&plan.files, &budget.rules, objects)?;
+        let check_time = || plan::check_time((deadline, budget.time));
+        attributes::check(&plan.files, &budget.rules, objects, &check_time)?;
         space::check(into, plan.need())?;
         let target = file::Target {
             root: &root,

@@ -6,7 +6,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use pp_objects::tree::{DIRECTORY, Entry, FILE, GITLINK, LINK, tree};
 use pp_objects::{Kind, ObjectId, commit};
@@ -14,10 +14,14 @@ use pp_objects::{Kind, ObjectId, commit};
 use super::error::{CheckoutError, Refusal};
 use super::{Budget, CheckedOut, link, name};
 use crate::space::SpaceNeed;
-use crate::worker::Objects;
+use crate::stop::stop_requested;
+use crate::worker::{Objects, WorkerError};
 
 /// The longest path below the release in bytes: it leaves room for the release's own path up to `PATH_MAX`.
 const LONGEST_PATH: usize = 3500;
+
+/// The most bytes in all paths together: 200,000 entries with 300 bytes each.
+const MOST_PATHS: usize = 64 << 20;
 
 /// The number of trees or links asked of the worker at a time.
 const BATCH: usize = 256;
@@ -91,6 +95,7 @@ pub(super) fn plan(
         deadline,
         plan: Plan::default(),
         known: BTreeMap::new(),
+        path_bytes: 0,
     };
     let root = planner.tree_of(Path::new(""), revision)?;
     let mut level = vec![Directory {
@@ -101,7 +106,7 @@ pub(super) fn plan(
     while !level.is_empty() {
         let mut next = Vec::new();
         for batch in level.chunks(BATCH) {
-            planner.check_time()?;
+            check_time((deadline, budget.time))?;
             planner.read_trees(batch)?;
             for directory in batch {
                 planner.directory(directory, &mut next)?;
@@ -127,16 +132,11 @@ struct Planner<'a> {
     deadline: Instant,
     plan: Plan,
     known: BTreeMap<ObjectId, Rc<Vec<Entry>>>,
+    /// The length of all paths together.
+    path_bytes: usize,
 }
 
 impl Planner<'_> {
-    fn check_time(&self) -> Result<(), CheckoutError> {
-        if Instant::now() > self.deadline {
-            return Err(CheckoutError::TimedOut(self.budget.time));
-        }
-        Ok(())
-    }
-
     /// Returns the tree of a commit, whatever else is in the commit.
     fn tree_of(&mut self, path: &Path, id: ObjectId) -> Result<ObjectId, CheckoutError> {
         let commits = self.objects.read(Kind::Commit, &[id])?;
@@ -187,12 +187,17 @@ impl Planner<'_> {
         Ok(())
     }
 
-    fn count(&self, path: &Path) -> Result<(), Refusal> {
+    fn count(&mut self, path: &Path) -> Result<(), Refusal> {
         if path.as_os_str().len() > LONGEST_PATH {
             return Err(Refusal::PathLength(LONGEST_PATH));
         }
         if self.plan.entries() >= self.budget.entries {
             return Err(Refusal::Entries(self.budget.entries));
+        }
+        // Directories with long names, one in the other, make much of little.
+        self.path_bytes += path.as_os_str().len();
+        if self.path_bytes > MOST_PATHS {
+            return Err(Refusal::Paths(MOST_PATHS >> 20));
         }
         Ok(())
     }
@@ -272,7 +277,9 @@ impl Planner<'_> {
     }
 
     fn read_links(&mut self) -> Result<(), CheckoutError> {
+        let time = (self.deadline, self.budget.time);
         for batch in self.plan.links.chunks_mut(BATCH) {
+            check_time(time)?;
             let ids: Vec<_> = batch.iter().map(|link| link.id).collect();
             for (link, target) in batch.iter_mut().zip(self.objects.read(Kind::Blob, &ids)?) {
                 let free = self
@@ -290,6 +297,18 @@ impl Planner<'_> {
         }
         Ok(())
     }
+}
+
+/// Checks that the deadline of the checkout has not passed, and that pp-fetcher is not told to stop.
+pub(super) fn check_time((deadline, time): (Instant, Duration)) -> Result<(), CheckoutError> {
+    if Instant::now() > deadline {
+        return Err(CheckoutError::TimedOut(time));
+    }
+    if stop_requested() {
+        let doing = "checking out";
+        return Err(WorkerError::Stopped { doing }.into());
+    }
+    Ok(())
 }
 
 pub(super) fn refused(path: &Path, why: Refusal) -> CheckoutError {

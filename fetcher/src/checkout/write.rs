@@ -19,9 +19,8 @@ use pp_objects::ObjectId;
 use super::error::{CheckoutError, io_at};
 use super::file::{Incoming, NewFile, Target};
 use super::live::{Copier, Live};
-use super::plan::{Plan, PlannedFile};
-use crate::stop::stop_requested;
-use crate::worker::{ObjectPiece, Objects, WorkerError};
+use super::plan::{self, Plan, PlannedFile};
+use crate::worker::{ObjectPiece, Objects};
 
 /// The most threads that hash and write files: more threads would only wait for the same disk.
 const MOST_THREADS: usize = 4;
@@ -154,16 +153,8 @@ fn threads(files: usize) -> usize {
     threads.min(MOST_THREADS).min(files / BATCH + 1)
 }
 
-/// Checks that the deadline has not passed and that pp-fetcher is not told to stop.
 fn check_time(target: Target<'_>) -> Result<(), CheckoutError> {
-    if Instant::now() > target.deadline {
-        return Err(CheckoutError::TimedOut(target.budget.time));
-    }
-    if stop_requested() {
-        let doing = "writing the files";
-        return Err(WorkerError::Stopped { doing }.into());
-    }
-    Ok(())
+    plan::check_time((target.deadline, target.budget.time))
 }
 
 /// Writes the files that the live release provably has, and returns the places in the plan of the other files.

@@ -58,7 +58,7 @@ pub(crate) enum ScriptEnd {
 /// Why a script was not run.
 #[derive(Debug, Error)]
 pub(crate) enum RunError {
-    /// The program does not exist or cannot be executed.
+    /// The script's file does not exist or cannot be executed.
     #[error("{0}")]
     Program(#[source] io::Error),
     /// The script's log cannot be opened.
@@ -69,9 +69,34 @@ pub(crate) enum RunError {
         /// The system's error.
         source: io::Error,
     },
-    /// The host has no more descriptors, processes or memory.
+    /// Something else is in the way: the host has no more descriptors, processes or memory.
     #[error("{0}")]
     System(#[from] io::Error),
+}
+
+impl RunError {
+    /// Judges why a script could not be started: only a few errors are about the script's file. Any other, such as
+    /// a host without free processes or memory, is none of the script's fault.
+    fn of_start(error: io::Error) -> Self {
+        use nix::errno::Errno;
+        let of_the_file = [
+            Errno::ENOENT,
+            Errno::EACCES,
+            Errno::EPERM,
+            Errno::ENOEXEC,
+            Errno::ENOTDIR,
+            Errno::EISDIR,
+            Errno::ELOOP,
+            Errno::ETXTBSY,
+            Errno::EINVAL,
+            Errno::E2BIG,
+            Errno::ELIBBAD,
+        ];
+        match error.raw_os_error().map(Errno::from_raw) {
+            Some(errno) if of_the_file.contains(&errno) => Self::Program(error),
+            _ => Self::System(error),
+        }
+    }
 }
 
 impl Script<'_> {
@@ -100,7 +125,7 @@ impl Script<'_> {
             .envs(&self.environment);
         let child = ChildProcess::spawn(command, Output::Merged, self.timeout, u64::MAX);
         let mut running = Running {
-            child: child.map_err(RunError::Program)?,
+            child: child.map_err(RunError::of_start)?,
             supervisor,
             log: ScriptLog {
                 file: log,
@@ -126,7 +151,7 @@ impl Script<'_> {
                     Some(ours) => script_supervisor::read_report(ours, exit?),
                     None => Ok(exit?),
                 };
-                Ok(exit.map_err(RunError::Program)?.into())
+                Ok(exit.map_err(RunError::of_start)?.into())
             }
         }
     }
@@ -245,6 +270,26 @@ mod tests {
     }
 
     const LONG: Duration = Duration::from_secs(30);
+
+    #[test]
+    fn only_what_is_about_the_file_is_the_scripts_fault() {
+        use nix::errno::Errno;
+        let of = |errno: Errno| RunError::of_start(io::Error::from_raw_os_error(errno as i32));
+        for errno in [Errno::ENOENT, Errno::EACCES, Errno::ENOEXEC] {
+            assert!(matches!(of(errno), RunError::Program(_)), "{errno}");
+        }
+        for errno in [
+            Errno::EAGAIN,
+            Errno::ENOMEM,
+            Errno::EMFILE,
+            Errno::ENFILE,
+            Errno::EIO,
+        ] {
+            assert!(matches!(of(errno), RunError::System(_)), "{errno}");
+        }
+        let silent = RunError::of_start(io::Error::other("no report"));
+        assert!(matches!(silent, RunError::System(_)));
+    }
 
     #[test]
     fn output_of_both_kinds_is_kept_and_the_end_is_told() {

@@ -79,11 +79,11 @@ pub(super) fn command(program: &Path) -> io::Result<(Command, Option<UnixStream>
     Ok((command, Some(ours)))
 }
 
-/// Reads from the supervisor how the script ended; gives the supervisor's own `exit` if there is no report,
-/// because somebody killed the supervisor.
+/// Reads from the supervisor how the script ended; gives the supervisor's own `exit` if a signal ended the
+/// supervisor before its report.
 ///
 /// # Errors
-/// The script could not be started.
+/// The script could not be started, or the supervisor ended by itself without a report.
 pub(super) fn read_report(mut ours: UnixStream, exit: Exit) -> io::Result<Exit> {
     let mut report = Vec::new();
     // The report is in the socket already; children of the supervisor must not keep pp-fetcher waiting.
@@ -97,7 +97,12 @@ pub(super) fn read_report(mut ours: UnixStream, exit: Exit) -> io::Result<Exit> 
         (b"exit", Some(code)) => Ok(Exit::Code(code)),
         (b"signal", Some(signal)) => Ok(Exit::Signal(signal)),
         (b"error", Some(errno)) => Err(io::Error::from_raw_os_error(errno)),
-        _ => Ok(exit),
+        _ => match exit {
+            Exit::Signal(_) => Ok(exit),
+            Exit::Code(_) => Err(io::Error::other(
+                "the process above the script could not do its work, and has left no report",
+            )),
+        },
     }
 }
 

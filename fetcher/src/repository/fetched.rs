@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use pp_objects::Kind;
 
@@ -16,6 +17,9 @@ use crate::revision::Revision;
 use crate::space;
 use crate::verify::{self, Keygen, SignedObject};
 use crate::worker::{Client, WorkerError};
+
+/// The longest time in which the worker has to show that one commit descends from another.
+const DESCENT: Duration = Duration::from_secs(300);
 
 /// A fetched revision, proven by the ids in the listing.
 pub(super) struct Fetched<'a> {
@@ -49,7 +53,16 @@ impl Candidate for Fetched<'_> {
     fn descends(&mut self, from: &Revision, to: &Revision) -> Result<bool, SourceError> {
         let worker = &mut self.worker;
         let shown = worker.chain(*from, *to).and_then(|chain| {
-            let get = &mut |id| worker.object(id, Kind::Commit);
+            let begun = Instant::now();
+            // Each answer has a time limit of its own; a worker that uses it up each time would take days.
+            let get = &mut |id| match begun.elapsed() > DESCENT {
+                true => Err(WorkerError::TimedOut {
+                    doing: "showing that one commit descends from another",
+                    time: DESCENT,
+                    said: String::new(),
+                }),
+                false => worker.object(id, Kind::Commit),
+            };
             descent::is_shown::<WorkerError>(*from, *to, &chain, get)
         });
         shown.map_err(classified)

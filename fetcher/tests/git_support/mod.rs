@@ -20,7 +20,8 @@ use std::time::{Duration, Instant};
 #[allow(unused_imports, reason = "not every suite starts a worker")]
 pub use built::built_worker;
 use pp_objects::ObjectId;
-use repository::{run_git, write_files};
+use repository::run_git;
+pub use repository::write_files;
 use tempfile::TempDir;
 
 /// A repository to fetch from, in a directory of its own.

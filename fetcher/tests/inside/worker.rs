@@ -3,17 +3,20 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use pp_objects::protocol::VERSION;
 use pp_objects::{Kind, ObjectId};
 
-use super::git_support::{Forge, built_worker, nothing_left, script};
+use super::git_support::{Forge, built_worker, nothing_left, script, write_files};
 use super::support;
-use crate::checkout::{Budget, check_out};
+use crate::checkout::{Budget, CheckoutError, check_out};
 use crate::deploy::FailureClass;
 use crate::deploy::source::{Source, SourceError};
+use crate::git::{RefSelector, Remote, RemoteOptions};
 use crate::repository::Repository;
 use crate::worker::channel::{Channel, Task};
 use crate::worker::{Client, ObjectPiece, Objects, WorkerError};
@@ -252,6 +255,140 @@ fn a_worker_that_hands_over_other_files_is_found_out_and_nothing_is_left() {
         assert!(!error.is_refusal(), "{n}: the revision is not at fault");
         assert!(!into.exists(), "{n}: left behind");
     }
+}
+
+/// Checks out with a liar, and gives the error.
+fn lied_to(
+    forge: &Forge,
+    commit: ObjectId,
+    lie: &Lie,
+    sizes: Sizes,
+    budget: &Budget,
+) -> CheckoutError {
+    let into = forge.dir.path().join("lied");
+    fs::create_dir(&into).unwrap();
+    let honest = forge.mirror().open().unwrap();
+    let mut liar = Liar { honest, lie, sizes };
+    check_out(&mut liar, commit, None, &into, budget, &mut |_| {}).unwrap_err()
+}
+
+/// Fetches `main` into the mirror; checks nothing out.
+fn fetch_main(forge: &Forge) {
+    let mut remote = Remote::connect(&forge.url(), &RemoteOptions::default()).unwrap();
+    let wanted = RefSelector::Branch("main".into());
+    let revision = wanted.resolve(&remote.list(&wanted).unwrap()).unwrap();
+    support::fetch(&mut remote, &forge.mirror(), &revision, &mut |_| {}).unwrap();
+}
+
+fn deploy_commit(files: &[(&str, &str)]) -> (Forge, ObjectId) {
+    let forge = Forge::new();
+    write_files(&forge.repo(), files);
+    let commit = forge.commit("last", "last\n", "files");
+    deployed(&forge, &repository(&forge, built_worker())).unwrap();
+    (forge, commit)
+}
+
+#[test]
+fn a_worker_that_never_ends_a_file_does_not_fill_the_disk() {
+    let (forge, commit) = deploy_commit(&[]);
+    let largest = Arc::new(AtomicU64::new(0));
+    let (into, seen) = (forge.dir.path().join("lied"), Arc::clone(&largest));
+    let endless = move |piece: ObjectPiece| {
+        for entry in fs::read_dir(&into).unwrap().flatten() {
+            let length = entry.metadata().map_or(0, |found| found.len());
+            seen.fetch_max(length, Ordering::Relaxed);
+        }
+        let bytes = Bytes::from(vec![b'x'; 128 * 1024]);
+        let piece = ObjectPiece {
+            last: false,
+            bytes,
+            ..piece
+        };
+        vec![piece; 200]
+    };
+    let error = lied_to(&forge, commit, &endless, |size| size, &Budget::default());
+    assert!(
+        error.to_string().contains("is not the object of that name"),
+        "{error}"
+    );
+    assert!(!forge.dir.path().join("lied").exists(), "left behind");
+    let largest = largest.load(Ordering::Relaxed);
+    assert!(largest < 128 * 1024, "{largest} bytes were written");
+}
+
+#[test]
+fn a_worker_that_ends_no_file_does_not_use_up_the_descriptors() {
+    let names: Vec<_> = (0..2000).map(|n| format!("file{n}")).collect();
+    let files: Vec<_> = names.iter().map(|n| (n.as_str(), n.as_str())).collect();
+    let (forge, commit) = deploy_commit(&files);
+    let most = Arc::new(AtomicU64::new(0));
+    let (into, seen) = (forge.dir.path().join("lied"), Arc::clone(&most));
+    // None of the files is complete, so each that is there is held open.
+    let unfinished = move |piece: ObjectPiece| {
+        if piece.index % 100 == 0 {
+            let open = fs::read_dir(&into).unwrap().count();
+            seen.fetch_max(open as u64, Ordering::Relaxed);
+        }
+        vec![ObjectPiece {
+            last: false,
+            ..piece
+        }]
+    };
+    let error = lied_to(&forge, commit, &unfinished, |size| size, &Budget::default());
+    assert!(
+        error.to_string().contains("is not the object of that name"),
+        "{error}"
+    );
+    let most = most.load(Ordering::Relaxed);
+    assert!(most <= 64, "{most} files were open");
+}
+
+#[test]
+fn a_large_file_pointer_is_refused_however_the_worker_cuts_it() {
+    let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:aa\nsize 7\n";
+    let forge = Forge::new();
+    let commit = forge.commit("movie.bin", pointer, "a pointer");
+    fetch_main(&forge);
+    let cut = |piece: ObjectPiece| {
+        let nothing = ObjectPiece {
+            last: false,
+            bytes: Bytes::new(),
+            ..piece
+        };
+        vec![nothing, piece]
+    };
+    let error = lied_to(&forge, commit, &cut, |size| size, &Budget::default());
+    assert!(
+        error.is_refusal() && error.to_string().contains("LFS"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_worker_that_makes_a_pointer_of_a_file_does_not_put_the_blame_on_the_revision() {
+    let (forge, commit) = deploy_commit(&[]);
+    let pointer = |piece| {
+        let bytes =
+            Bytes::from_static(b"version https://git-lfs.github.com/spec/v1\noid sha256:a\n");
+        vec![ObjectPiece { bytes, ..piece }]
+    };
+    let error = lied_to(&forge, commit, &pointer, |size| size, &Budget::default());
+    assert!(!error.is_refusal(), "{error}");
+}
+
+#[test]
+fn the_limit_of_attributes_does_not_rest_on_the_workers_word() {
+    let many = "*.a text\n".repeat(200_000);
+    let forge = Forge::new();
+    write_files(&forge.repo(), &[(".gitattributes", &many)]);
+    let commit = forge.commit("last", "last\n", "files");
+    fetch_main(&forge);
+    let honest = |piece| vec![piece];
+    let error = lied_to(&forge, commit, &honest, |_| 0, &Budget::default());
+    assert!(
+        error.to_string().contains("is not the object of that name"),
+        "{error}"
+    );
 }
 
 #[test]
