@@ -9,9 +9,9 @@
 //! commit's tree names for this path. Otherwise the file is written again from the object that the worker hands
 //! over. A file that was changed in place, or is being changed meanwhile, cannot get into the new release.
 //!
-//! SHA-1 is enough for this check: the content that the tree names was hashed with the detection of known attacks
-//! when it first came from the worker, and an attacker who wants another file with the hash of a given file needs
-//! a second preimage, which nobody has found.
+//! Plain SHA-1, which the processor computes, is enough for this check: an attacker who wants another file with the
+//! hash of a given file needs a second preimage, which nobody has found. Whoever can make both files of a collision
+//! is both the author of the commit and able to write the live release, and needs no collision.
 //!
 //! A file's path is opened below the release without following a link and without leaving the release's file
 //! system (`openat2`), and opening never waits for a FIFO's other end. Kernels before 5.6 and sandboxes that

@@ -57,8 +57,9 @@ impl Facts<'_> {
 /// line of the output to `tick`.
 ///
 /// # Errors
-/// The build script does not exist, cannot be run, failed or took too long: the revision's fault, and
-/// nothing has been switched.
+/// The build script does not exist, cannot be run, failed or took too long; nothing has been switched. That is the
+/// revision's fault, unless the disk is full, the sandbox of pp-fetcher's unit denied a write, the log cannot be
+/// opened, the host cannot start a process, the script is the host's own, or pp-fetcher was told to stop.
 pub(crate) fn build(
     facts: &Facts<'_>,
     log: &Path,

@@ -60,7 +60,6 @@ pub(super) fn find<'a>(
         return Ok(Search::Nothing(Verdict::Waiting(trouble)));
     }
     for _ in 0..MOST_PASSED_OVER {
-        // 1. poll
         let listing = poll(deployment, journal)?;
         tell_unordered(deployment, listing.found(), journal)?;
         let nothing = nothing_to_do(deployment, &listing.found().revision);
@@ -72,7 +71,6 @@ pub(super) fn find<'a>(
         let looked = looked.or_else(|failure| backoff::end_poll_with(deployment, failure))?;
         // A release that a process still used last time may be removable now; space is freed before it is needed.
         tidy(deployment, KeptFailure::Latest, journal);
-        // 2. fetch
         let found = listing.found().clone();
         let fetched = journal.step_telling(Step::Fetch, |tick| listing.fetch(tick));
         let fetched = match fetched {

@@ -22,7 +22,8 @@ use crate::stop::stop_requested;
 /// back keeps failing, each pass tries the way back again; a newer revision is deployed instead of that.
 ///
 /// # Errors
-/// No attempt could be made; the live release is untouched.
+/// [`PassError::Step`]: no attempt has begun, and the live release is untouched. [`PassError::State`]: the state
+/// cannot be read or written, perhaps after `current` was switched.
 pub(crate) fn pass(
     deployment: &mut Deployment<'_>,
     trigger: Trigger,
@@ -61,7 +62,6 @@ fn deploy(
         Ok(fetched) => fetched,
         Err(failure) => return end::end_without_release(deployment, attempt, &failure, journal),
     };
-    // 3. verify
     let accepted = journal.step(Step::Verify, || {
         verify::verify(deployment, &mut *fetched, &attempt, &new.found)
     });
@@ -92,11 +92,9 @@ fn prepare(
     attempt: &Attempt,
     journal: &mut Journal<'_>,
 ) -> Result<(), Failure> {
-    // 4. check out
     journal.step_telling(Step::Checkout, |tick| {
         checkout::check_out(deployment, fetched, attempt, tick)
     })?;
-    // 5. shared
     let builds = deployment.app.deploy.build.is_some();
     let missing = journal.step(Step::Shared, || {
         let missing = shared::link(deployment, attempt)?;
@@ -107,7 +105,6 @@ fn prepare(
         Ok(missing)
     })?;
     missing.iter().for_each(|text: &String| journal.note(text));
-    // 6. build
     if builds {
         let release = deployment.release_of(attempt);
         let facts = Facts {
@@ -136,16 +133,13 @@ fn bring_up(
 ) -> Result<(), Failure> {
     let (app, host) = (deployment.app, deployment.host);
     let release = deployment.release_of(attempt);
-    // 7. switch
     journal.step(Step::Switch, || {
         switch::switch(deployment, &attempt.release, Step::Switch)
     })?;
-    // 8. restart
     let unknown = journal.step_noting(Step::Restart, |note| {
         restart_all(deployment.restarter, host, app, Step::Restart, note)
     })?;
     unknown.iter().for_each(|what| journal.note(what));
-    // 9. probe
     journal.step(Step::Probe, || {
         probe(host, app, &release).map_err(|illness| match &attempt.previous_release {
             // The units were never restarted, so the failed probe says nothing about the revision.
@@ -157,7 +151,7 @@ fn bring_up(
     })
 }
 
-/// Step 10: decides by the result of an attempt: records it as good, undoes it, or begins the way back.
+/// Decides by the result of an attempt: records it as good, undoes it, or begins the way back.
 fn settle(
     deployment: &mut Deployment<'_>,
     mut attempt: Attempt,

@@ -7,7 +7,7 @@ use crate::revision::Revision;
 use crate::state::{Attempt, Outcome, Release};
 
 /// Gives the release that a way back leads to: the release that `current` links to, if it ever was good;
-/// else the last good release on disk. Never `but`, and never a release that never was good.
+/// else the last good release on disk. Never `but`, and never a release that is recorded as not good.
 pub(super) fn way_back_to(deployment: &Deployment<'_>, but: Option<&str>) -> Option<String> {
     let layout = &deployment.layout;
     let current = layout.current().ok().flatten();

@@ -51,7 +51,7 @@ pub enum Step {
 /// How a pass continues an interrupted attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Resume {
-    /// The release is removed; the next poll makes the attempt anew.
+    /// The release is removed; the same pass then polls, and makes the attempt anew.
     Undo,
     /// `current` is switched to the release, if that is not done yet, and the app is brought up.
     BringUp,
@@ -97,7 +97,7 @@ impl Step {
         }
     }
 
-    /// Checks whether `current` may be switched already when this step fails.
+    /// Checks whether a failure of this step starts the way back: `current` may be switched already.
     #[must_use]
     pub fn is_after_switch(self) -> bool {
         matches!(self, Self::Switch | Self::Restart | Self::Probe)

@@ -1,8 +1,9 @@
-//! A child process: the only way in which pp-fetcher runs other programs.
+//! A child process: the way in which pp-fetcher runs other programs; only the supervisor of a script, and root becoming
+//! another user, start a process by themselves.
 //!
 //! Each child process leads a process group of its own, has a deadline and a budget of bytes that the process
-//! may write, and ends when pp-fetcher is told to stop. Whatever happens, no process of the group is left when
-//! the [`ChildProcess`] is dropped (rule 25).
+//! may write, and ends when pp-fetcher is told to stop. Whatever happens, the whole group has been sent SIGKILL
+//! when the [`ChildProcess`] is dropped, and its leader is gone (rule 25).
 //!
 //! The methods block. Waiting for several descriptors, the clock and the end of the process at once is left to
 //! tokio, on a runtime that each child process has for itself.
@@ -287,7 +288,7 @@ impl ChildProcess {
         }
     }
 
-    /// Kills the whole group and waits until its leader is gone: from then on no process of the group writes.
+    /// Kills the whole group and waits until its leader is gone; another process of the group may take a moment.
     pub(crate) fn end(&mut self) {
         self.stdin = None;
         if self.reaped {

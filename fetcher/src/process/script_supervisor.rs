@@ -170,7 +170,7 @@ fn watch(script: &mut Child, us: &mut UnixStream) -> io::Result<ExitStatus> {
     }
 }
 
-/// Kills every descendant until there is none. A process whose parent ends becomes the supervisor's child.
+/// Kills every descendant until there is none, or gives up after [`SWEEPING`] and names those that are left. A process whose parent ends becomes the supervisor's child.
 fn sweep() {
     let until = Instant::now() + SWEEPING;
     loop {

@@ -40,7 +40,7 @@ pub struct Attempt {
     /// Only while the attempt runs: the step from which it is resumed if it is cut short.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<Step>,
-    /// Only while the attempt runs: the release that `current` pointed at before; `None` at the first deploy.
+    /// Only while the attempt runs: the release that a way back leads to; `None` if no release on disk was good.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous_release: Option<String>,
     /// Only while the attempt runs: why `current` is being switched back to the previous release.

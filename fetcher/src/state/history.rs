@@ -47,9 +47,9 @@ impl History {
     }
 
     /// Reads every attempt, the oldest first. An attempt that was resumed after a crash, or whose way back
-    /// failed and was tried again, has several lines; the last of them counts. Torn lines are skipped: the
-    /// history is only shown to people and decides nothing. If the file is larger than [`MOST`], only its end
-    /// is read.
+    /// failed and was tried again, has several lines; the last of them counts. Torn lines are skipped. Where
+    /// the state has lost a release, `deploy::previous` asks the history whether the release was good. If the file is
+    /// larger than [`MOST`], only its end is read.
     ///
     /// # Errors
     /// The error of the operating system; an absent file is an empty history.

@@ -27,7 +27,7 @@ pub struct State {
     pub trying: Option<Attempt>,
     /// Revisions that are not tried again by themselves, the latest last.
     pub quarantined: Vec<Quarantine>,
-    /// The failure of the last polls, if they failed before an attempt could begin, and how often in a row.
+    /// The failure of the last polls, if the environment was to blame, and how often in a row.
     pub trouble: Option<FailedPolls>,
     /// The pause of the app: while it holds, nothing new is deployed.
     #[serde(default)]

@@ -1,7 +1,7 @@
 //! The parent's side of the git worker, the process in which data from outside is read by C code (`fetcher/worker`).
 //!
-//! A deploy has one worker, from the fetch to the last file; a poll that finds nothing new has none. The
-//! worker takes the pack into the mirror and hands out objects by their ids; it can write to the mirror and
+//! A deploy has one worker, from the fetch to the last file, and another that tidies the mirror after a good
+//! deploy; a poll that finds nothing new has none. The worker takes the pack into the mirror and hands out objects by their ids; it can write to the mirror and
 //! nothing else, and it never sees a release. No answer of the worker is trusted: every object is hashed here,
 //! texts are cleaned, lengths are bounded (`CONTAINMENT.md`).
 //!

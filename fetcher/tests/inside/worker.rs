@@ -325,7 +325,7 @@ fn a_worker_that_ends_no_file_does_not_use_up_the_descriptors() {
     let (into, seen) = (forge.dir.path().join("lied"), Arc::clone(&most));
     // None of the files is complete, so each that is there is held open.
     let unfinished = move |piece: ObjectPiece| {
-        if piece.index % 100 == 0 {
+        if piece.index.is_multiple_of(100) {
             let open = fs::read_dir(&into).unwrap().count();
             seen.fetch_max(open as u64, Ordering::Relaxed);
         }

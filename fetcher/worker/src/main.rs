@@ -10,8 +10,8 @@
 //! ```
 //!
 //! The worker takes packs into the mirror and hands out objects by their ids. It does nothing else: it never sees
-//! a release, and can write only to the mirror. The worker is contained before it opens anything, and it ends when
-//! its pipe is closed, when its deadline has passed, or when `pp-fetcher` dies. `tests/contained.rs` tries from
+//! a release, and with Landlock it can write only to the mirror. The worker is contained before it opens anything. It
+//! ends when its pipe is closed or `pp-fetcher` dies; `pp-fetcher` kills it at a deadline. `tests/contained.rs` tries from
 //! inside what a break-in into the worker would get, and `CONTAINMENT.md` lists it.
 //!
 //! - [`sandbox`]: the rights that the worker gives up. [`serve`]: its main loop. [`objects`]: reading objects by

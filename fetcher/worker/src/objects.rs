@@ -1,4 +1,4 @@
-//! Reads objects by their ids and sends them, with several threads: a large tree is inflated on all processors
+//! Reads objects by their ids and sends them, with several threads: a large tree is inflated on up to four processors
 //! while the parent writes files.
 
 use std::path::Path;

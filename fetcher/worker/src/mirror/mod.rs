@@ -97,8 +97,8 @@ impl Mirror {
         &self.repository
     }
 
-    /// Checks whether an object is in the mirror. A pack is only taken in with all the objects that it needs, so an
-    /// object in the mirror is there with its whole history.
+    /// Checks whether an object is in the mirror. A pack is only taken in with the commits down to
+    /// the boundary of a shallow history, and with the whole tree of its tip.
     #[must_use]
     pub(crate) fn contains(&self, id: Oid) -> bool {
         self.repository.odb().is_ok_and(|odb| odb.exists(id))

@@ -56,7 +56,7 @@ impl Mirror {
     /// lies in a directory of its own, which the next opening of the mirror removes if the worker is killed.
     ///
     /// # Errors
-    /// [`PackError`]; the mirror is then unchanged.
+    /// [`PackError`]; the mirror then has no new object.
     pub(crate) fn receive(
         &self,
         id: Oid,

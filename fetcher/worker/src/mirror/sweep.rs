@@ -46,7 +46,7 @@ fn locks(directory: &Path, depth: usize) -> Result<(), MirrorError> {
 }
 
 /// Compares the pack's trailer that each index names with the trailer of the pack itself: a truncated pack, or a
-/// pack whose blocks never reached the disk, does not pass.
+/// pack whose end never reached the disk, does not pass. Damage in the middle is found when an object is read.
 pub(super) fn check_packs(mirror: &Path) -> Result<(), MirrorError> {
     let packs = mirror.join("objects/pack");
     for entry in entries(&packs)? {
