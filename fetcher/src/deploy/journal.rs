@@ -79,7 +79,7 @@ pub(crate) struct Journal<'a> {
     phases: Vec<PhaseTime>,
     // A pass without an attempt deserves no output, so steps are not reported before an attempt begins.
     loud: bool,
-    before: Vec<(Step, Duration)>,
+    before: Vec<(Step, Duration, bool)>,
     place: Option<Place>,
     under_way: Option<UnderWay>,
 }
@@ -119,8 +119,8 @@ impl<'a> Journal<'a> {
             pid,
             started: started(pid).unwrap_or_default(),
         });
-        for (step, took) in &self.before {
-            self.reporter.step(self.app, *step, *took, true);
+        for (step, took, well) in &self.before {
+            self.reporter.step(self.app, *step, *took, *well);
         }
     }
 
@@ -197,7 +197,7 @@ impl<'a> Journal<'a> {
         if self.loud {
             self.reporter.step(self.app, step, took, result.is_ok());
         } else {
-            self.before.push((step, took));
+            self.before.push((step, took, result.is_ok()));
         }
         result
     }
@@ -219,5 +219,34 @@ impl Drop for Journal<'_> {
         if let (Some(place), Some(_)) = (&self.place, &self.under_way) {
             place.clear();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Steps(Vec<(Step, bool)>);
+
+    impl Reporter for Steps {
+        fn begins(&mut self, _: &str, _: &Revision, _: &str) {}
+        fn step(&mut self, _: &str, step: Step, _: Duration, well: bool) {
+            self.0.push((step, well));
+        }
+        fn note(&mut self, _: &str, _: &str) {}
+    }
+
+    #[test]
+    fn a_step_that_failed_before_the_attempt_is_not_reported_as_done() {
+        let mut steps = Steps(Vec::new());
+        let mut journal = Journal::new("todo", &mut steps);
+        // The tag of highest version stands for no commit, the next one does.
+        for fetched in [Err("no commit"), Ok(())] {
+            let _ = journal.step(Step::Fetch, || fetched);
+        }
+        let revision = Revision::parse(&"a".repeat(40)).unwrap();
+        journal.begin(&revision, Beginning::GoOn);
+        drop(journal);
+        assert_eq!(steps.0, [(Step::Fetch, false), (Step::Fetch, true)]);
     }
 }
