@@ -4,13 +4,17 @@
 use std::path::Path;
 
 use crate::deploy::build::Facts;
-use crate::deploy::{Deployment, Journal};
+use crate::deploy::{Deployment, StepRecorder};
 use crate::process::{Script, ScriptEnd};
 use crate::state::{EndedAttempt, Outcome};
 use crate::util::duration::human;
 
 /// Runs the hook for the outcome of an attempt, if the app has one.
-pub(crate) fn tell(deployment: &Deployment<'_>, ended: &EndedAttempt, journal: &mut Journal<'_>) {
+pub(crate) fn tell(
+    deployment: &Deployment<'_>,
+    ended: &EndedAttempt,
+    recorder: &mut StepRecorder<'_>,
+) {
     let app = deployment.app;
     let attempt = &ended.attempt;
     let good = ended.outcome == Outcome::Good;
@@ -58,7 +62,7 @@ pub(crate) fn tell(deployment: &Deployment<'_>, ended: &EndedAttempt, journal: &
         Ok(ScriptEnd::Stopped) => "was ended, as pp-fetcher was told to stop".to_owned(),
         Err(error) => format!("was not run: {error}"),
     };
-    journal.note(&format!(
+    recorder.note(&format!(
         "the hook {} {how}; the deploy is not changed by that (output: {})",
         hook.display(),
         script.log.display()

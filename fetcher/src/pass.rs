@@ -8,9 +8,9 @@ use thiserror::Error;
 
 use crate::config::App;
 use crate::deploy::deployment::PassError;
-use crate::deploy::dry_run::{DryRun, foresee};
+use crate::deploy::dry_run::{DryRun, predict};
 use crate::deploy::rollback::{NoWayBack, choose};
-use crate::deploy::{Deployment, Failure, Journal, Reporter, Trigger, Verdict, pipeline};
+use crate::deploy::{Deployment, Failure, Reporter, StepRecorder, Trigger, Verdict, pipeline};
 use crate::health::SystemHost;
 use crate::hooks;
 use crate::release::Layout;
@@ -115,7 +115,7 @@ pub(crate) fn dry_run(app: &App, state: &Path) -> Result<Pass<DryRun>, Error> {
         Some(LockAttempt::Busy) => return Ok(Pass::Busy),
         held => held,
     };
-    let foreseen = with_drivers(app, dir, |deployment| Ok(foresee(deployment)?));
+    let foreseen = with_drivers(app, dir, |deployment| Ok(predict(deployment)?));
     foreseen.map(Pass::Completed)
 }
 
@@ -131,9 +131,9 @@ pub(crate) fn pass(
 ) -> Result<Pass<Verdict>, Error> {
     with_lock(app, state, |deployment| {
         let place = deployment.dir.under_way();
-        let mut journal = Journal::new(&app.name, reporter).saying_at(place);
-        let verdict = pipeline::pass(deployment, trigger, &mut journal)?;
-        tell(deployment, &verdict, &mut journal);
+        let mut recorder = StepRecorder::new(&app.name, reporter).with_status_file(place);
+        let verdict = pipeline::pass(deployment, trigger, &mut recorder)?;
+        tell(deployment, &verdict, &mut recorder);
         Ok(verdict)
     })
 }
@@ -150,16 +150,16 @@ pub(crate) fn rollback(
 ) -> Result<Pass<Verdict>, Error> {
     with_lock(app, state, |deployment| {
         let place = deployment.dir.under_way();
-        let mut journal = Journal::new(&app.name, reporter).saying_at(place);
+        let mut recorder = StepRecorder::new(&app.name, reporter).with_status_file(place);
         let target = choose(deployment, wanted)?;
-        let verdict = pipeline::roll_back(deployment, &target, &mut journal)?;
-        tell(deployment, &verdict, &mut journal);
+        let verdict = pipeline::roll_back(deployment, &target, &mut recorder)?;
+        tell(deployment, &verdict, &mut recorder);
         Ok(verdict)
     })
 }
 
-fn tell(deployment: &Deployment<'_>, verdict: &Verdict, journal: &mut Journal<'_>) {
+fn tell(deployment: &Deployment<'_>, verdict: &Verdict, recorder: &mut StepRecorder<'_>) {
     if let Verdict::Attempted(ended) = verdict {
-        hooks::tell(deployment, ended, journal);
+        hooks::tell(deployment, ended, recorder);
     }
 }

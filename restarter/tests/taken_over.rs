@@ -25,11 +25,11 @@ use tokio::time::Instant;
 struct Told(Arc<AtomicBool>);
 
 impl Changes for Told {
-    fn have_come(&self) -> bool {
+    fn are_there(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 
-    async fn come(&self) {
+    async fn wait(&self) {
         std::future::pending::<()>().await;
     }
 }

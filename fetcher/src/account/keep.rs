@@ -13,7 +13,7 @@ use signal_hook::iterator::Signals;
 
 use super::{Account, arguments};
 use crate::process::environment::PATH;
-use crate::process::script_supervisor::OURSELVES;
+use crate::process::script_supervisor::SELF_EXE;
 
 /// The variables of root's environment that are passed on; most of them decide how output looks.
 const KEPT: [&str; 13] = [
@@ -69,7 +69,7 @@ pub(crate) fn ask(
 }
 
 fn command(account: &Account, words: impl Iterator<Item = OsString>) -> Command {
-    let mut command = Command::new(OURSELVES);
+    let mut command = Command::new(SELF_EXE);
     command.arg0("pp-fetcher").args(arguments(account, words));
     command.env_clear();
     command.envs(

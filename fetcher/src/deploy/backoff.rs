@@ -98,7 +98,7 @@ pub(super) fn forget_failed_polls(deployment: &mut Deployment<'_>) -> Result<(),
 
 /// Quarantines the revision if the failure is its fault; otherwise counts the failure, so that polls try the
 /// revision again, ever less often.
-pub(super) fn hold_against(
+pub(super) fn quarantine_or_back_off(
     deployment: &mut Deployment<'_>,
     revision: &Revision,
     failure: &Failure,

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::failure::Failure;
-use super::journal::Progress;
+use super::recorder::Progress;
 use super::step::Step;
 use crate::config::App;
 use crate::process::environment::{self, Environment};

@@ -6,9 +6,9 @@ use std::fs;
 use super::backoff::{self, Trigger, forget_failed_polls, pending_wait};
 use super::deployment::{Deployment, PassError, Verdict};
 use super::failure::{Failure, FailureClass};
-use super::journal::{Beginning, Journal};
 use super::look::{self, HostReport};
 use super::previous;
+use super::recorder::{Beginning, StepRecorder};
 use super::source::{Candidate, Commit, FollowedRevision, Listing, SourceError};
 use super::step::Step;
 use super::tidy::tidy;
@@ -50,7 +50,7 @@ pub(super) struct New<'a> {
 pub(super) fn find<'a>(
     deployment: &mut Deployment<'a>,
     trigger: Trigger,
-    journal: &mut Journal<'_>,
+    recorder: &mut StepRecorder<'_>,
 ) -> Result<Search<'a>, PassError> {
     let forced = trigger == Trigger::Forced;
     if let Some(pause) = deployment.pause().filter(|_| !forced) {
@@ -60,22 +60,22 @@ pub(super) fn find<'a>(
         return Ok(Search::Nothing(Verdict::Waiting(trouble)));
     }
     for _ in 0..MOST_PASSED_OVER {
-        let listing = poll(deployment, journal)?;
-        tell_unordered(deployment, listing.found(), journal)?;
+        let listing = poll(deployment, recorder)?;
+        tell_unordered(deployment, listing.found(), recorder)?;
         let nothing = nothing_to_do(deployment, &listing.found().revision);
         if let Some(verdict) = nothing.filter(|_| !forced) {
             forget_failed_polls(deployment)?;
             return Ok(Search::Nothing(verdict));
         }
-        let looked = journal.step(Step::Look, || look::look(deployment));
+        let looked = recorder.step(Step::Look, || look::look(deployment));
         let looked = looked.or_else(|failure| backoff::end_poll_with(deployment, failure))?;
         // A release that a process still used last time may be removable now; space is freed before it is needed.
-        tidy(deployment, KeptFailure::Latest, journal);
+        tidy(deployment, KeptFailure::Latest, recorder);
         let found = listing.found().clone();
-        let fetched = journal.step_telling(Step::Fetch, |tick| listing.fetch(tick));
+        let fetched = recorder.step_telling(Step::Fetch, |tick| listing.fetch(tick));
         let fetched = match fetched {
             Err(error) if error.no_commit.is_some() => {
-                pass_over(deployment, error, journal)?;
+                pass_over(deployment, error, recorder)?;
                 continue;
             }
             fetched => fetched.map_err(|error| error.during(Step::Fetch)),
@@ -100,10 +100,10 @@ pub(super) fn find<'a>(
 
 fn poll<'a>(
     deployment: &mut Deployment<'a>,
-    journal: &mut Journal<'_>,
+    recorder: &mut StepRecorder<'_>,
 ) -> Result<Box<dyn Listing<'a> + 'a>, PassError> {
     let source = deployment.source;
-    let polled = journal.step(Step::Poll, || source.poll(&deployment.state.passed_over));
+    let polled = recorder.step(Step::Poll, || source.poll(&deployment.state.passed_over));
     match polled {
         Ok(listing) => Ok(listing),
         Err(error) => backoff::end_poll_with(deployment, error.during(Step::Poll)),
@@ -114,7 +114,7 @@ fn poll<'a>(
 pub(super) fn begin(
     deployment: &mut Deployment<'_>,
     new: &New<'_>,
-    journal: &mut Journal<'_>,
+    recorder: &mut StepRecorder<'_>,
 ) -> Attempt {
     let revision = new.found.revision;
     let previous_release = previous::way_back_to(deployment, None);
@@ -122,8 +122,8 @@ pub(super) fn begin(
     let previous = previous.and_then(|name| previous::revision_of(deployment, name));
     let commit = new.fetched.as_ref().map(|fetched| fetched.commit().clone());
     let Commit { author, subject } = commit.unwrap_or_default();
-    journal.begin(&revision, Beginning::Deploy(&subject));
-    tell(deployment, &new.looked, &revision, journal);
+    recorder.begin(&revision, Beginning::Deploy(&subject));
+    tell(deployment, &new.looked, &revision, recorder);
     let started_at = (deployment.clock)();
     let number = deployment.state.next_attempt;
     deployment.state.next_attempt += 1;
@@ -150,15 +150,15 @@ fn tell(
     deployment: &Deployment<'_>,
     looked: &HostReport,
     revision: &Revision,
-    journal: &mut Journal<'_>,
+    recorder: &mut StepRecorder<'_>,
 ) {
-    looked.remarks.iter().for_each(|text| journal.note(text));
+    looked.remarks.iter().for_each(|text| recorder.note(text));
     if let Some(ill) = &looked.ill_before {
         let ill = &ill.what;
-        journal.note(&format!("before this deploy the app is not well: {ill}"));
+        recorder.note(&format!("before this deploy the app is not well: {ill}"));
     }
     if deployment.state.quarantine_of(revision).is_some() {
-        journal.note("it was held back, and is tried again");
+        recorder.note("it was held back, and is tried again");
     }
 }
 
@@ -214,9 +214,9 @@ fn switched(deployment: &Deployment<'_>, live: &Release, current: String) -> Ver
 fn pass_over(
     deployment: &mut Deployment<'_>,
     error: SourceError,
-    journal: &mut Journal<'_>,
+    recorder: &mut StepRecorder<'_>,
 ) -> Result<(), StateError> {
-    journal.note(&error.what);
+    recorder.note(&error.what);
     deployment.state.passed_over.extend(error.no_commit);
     keep_last(&mut deployment.state.passed_over, MOST_TOLD);
     deployment.save()
@@ -226,7 +226,7 @@ fn pass_over(
 fn tell_unordered(
     deployment: &mut Deployment<'_>,
     found: &FollowedRevision,
-    journal: &mut Journal<'_>,
+    recorder: &mut StepRecorder<'_>,
 ) -> Result<(), StateError> {
     if deployment.state.unordered.len() >= MOST_TOLD {
         return Ok(());
@@ -243,7 +243,7 @@ fn tell_unordered(
         0 => String::new(),
         more => format!(" and {more} more"),
     };
-    journal.note(&format!(
+    recorder.note(&format!(
         "passed over, as no version can be read in it: {named}{more} (pp-fetcher.toml(5) has the rule)"
     ));
     deployment.state.unordered.extend(new);

@@ -4,7 +4,7 @@ use std::fs;
 
 use super::deployment::Deployment;
 use super::failure::{Failure, FailureClass};
-use super::journal::Progress;
+use super::recorder::Progress;
 use super::source::Candidate;
 use super::step::Step;
 use crate::crash;

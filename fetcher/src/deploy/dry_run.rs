@@ -36,7 +36,7 @@ pub(crate) enum DryRun {
 ///
 /// # Errors
 /// The forge cannot be asked.
-pub(crate) fn foresee(deployment: &Deployment<'_>) -> Result<DryRun, Failure> {
+pub(crate) fn predict(deployment: &Deployment<'_>) -> Result<DryRun, Failure> {
     if let Some(trying) = &deployment.state.trying {
         return Ok(DryRun::GoOn(trying.revision));
     }

@@ -2,11 +2,11 @@
 
 use std::io::Write;
 
-use super::backoff::hold_against;
+use super::backoff::quarantine_or_back_off;
 use super::deployment::{Deployment, Verdict};
 use super::failure::{Failure, FailureClass};
-use super::journal::Journal;
 use super::previous::was_made_before;
+use super::recorder::StepRecorder;
 use super::step::Step;
 use super::tidy::tidy;
 use crate::release::prune::KeptFailure;
@@ -18,7 +18,7 @@ use crate::state::{Attempt, IllBefore, Outcome, Release, StateError};
 pub(super) fn record_good(
     deployment: &mut Deployment<'_>,
     attempt: Attempt,
-    journal: &mut Journal<'_>,
+    recorder: &mut StepRecorder<'_>,
 ) -> Result<Verdict, StateError> {
     deployment.state.went_live(Release {
         revision: attempt.revision,
@@ -29,9 +29,9 @@ pub(super) fn record_good(
     deployment.state.trying = None;
     deployment.state.trouble = None;
     let live = attempt.revision;
-    let verdict = conclude(deployment, attempt, Outcome::Good, None, journal)?;
+    let verdict = conclude(deployment, attempt, Outcome::Good, None, recorder)?;
     if let Err(error) = deployment.source.keep(&live) {
-        journal.note(&format!("the mirror could not be tidied: {}", error.what));
+        recorder.note(&format!("the mirror could not be tidied: {}", error.what));
     }
     Ok(verdict)
 }
@@ -41,10 +41,10 @@ pub(super) fn end_without_release(
     deployment: &mut Deployment<'_>,
     mut attempt: Attempt,
     failure: &Failure,
-    journal: &mut Journal<'_>,
+    recorder: &mut StepRecorder<'_>,
 ) -> Result<Verdict, StateError> {
     attempt.release.clear();
-    record_failure(deployment, attempt, failure, journal)
+    record_failure(deployment, attempt, failure, recorder)
 }
 
 /// Ends a failed attempt that has not switched `current`, or after whose switch somebody has pointed `current`
@@ -53,11 +53,11 @@ pub(super) fn record_failure(
     deployment: &mut Deployment<'_>,
     attempt: Attempt,
     failure: &Failure,
-    journal: &mut Journal<'_>,
+    recorder: &mut StepRecorder<'_>,
 ) -> Result<Verdict, StateError> {
-    hold_against(deployment, &attempt.revision, failure);
+    quarantine_or_back_off(deployment, &attempt.revision, failure);
     let reason = Some(failure.to_string());
-    conclude(deployment, attempt, failure.outcome, reason, journal)
+    conclude(deployment, attempt, failure.outcome, reason, recorder)
 }
 
 /// Undoes an attempt that has not switched `current`. The caller has to save the state.
@@ -72,7 +72,7 @@ pub(super) fn discard(deployment: &mut Deployment<'_>, attempt: &mut Attempt) {
 }
 
 /// Checks whether the files of a failed build are worth keeping for inspection. Not if the disk is full.
-pub(super) fn is_worth_a_look(deployment: &Deployment<'_>, failure: &Failure) -> bool {
+pub(super) fn should_keep_failed_release(deployment: &Deployment<'_>, failure: &Failure) -> bool {
     failure.step == Step::Build
         && failure.class == FailureClass::Revision
         && space::is_full(&deployment.layout.releases()).is_none()
@@ -160,21 +160,21 @@ pub(super) fn conclude(
     mut attempt: Attempt,
     outcome: Outcome,
     reason: Option<String>,
-    journal: &mut Journal<'_>,
+    recorder: &mut StepRecorder<'_>,
 ) -> Result<Verdict, StateError> {
     if outcome != Outcome::Stuck {
-        deployment.layout.stay();
+        deployment.layout.remove_back_link();
     }
-    attempt.phases = journal.phases().to_vec();
+    attempt.phases = recorder.phases().to_vec();
     let ended = attempt.end(outcome, reason);
     if let Err(error) = deployment.dir.history().append(&ended) {
-        journal.note(&format!("the history cannot be written: {error}"));
+        recorder.note(&format!("the history cannot be written: {error}"));
     }
     if let Err(error) = deployment.save() {
         // The error only says that the state cannot be written; the outcome has to be reported too.
         let outcome = outcome.as_str();
         let reason = ended.reason.as_deref().unwrap_or_default();
-        journal.note(&format!(
+        recorder.note(&format!(
             "{outcome}, which cannot be written down: {reason}"
         ));
         return Err(error);
@@ -183,6 +183,6 @@ pub(super) fn conclude(
         Some(name) if outcome != Outcome::Good => KeptFailure::This(name),
         _ => KeptFailure::Latest,
     };
-    tidy(deployment, failed, journal);
+    tidy(deployment, failed, recorder);
     Ok(Verdict::Attempted(Box::new(ended)))
 }

@@ -4,7 +4,7 @@
 //!   a crash.
 //! - [`deployment`]: the app with everything that a pass needs, and the verdict of a pass.
 //! - [`failure`]: the failure of a step, and whether the revision or its environment is at fault.
-//! - [`journal`]: how long each step took, reported while the steps run and kept afterwards.
+//! - [`recorder`]: how long each step took, reported while the steps run and kept afterwards.
 //! - Steps: `candidate` (poll and fetch), [`look`] (what does not depend on the revision), `verify`, `checkout`,
 //!   `shared`, [`build`], `switch`, [`restart`].
 //! - `previous`: what there was before an attempt. `end`, `tidy`: the end of an attempt, and the removal of releases.
@@ -20,10 +20,10 @@ pub(crate) mod deployment;
 pub(crate) mod dry_run;
 mod end;
 pub(crate) mod failure;
-pub(crate) mod journal;
 pub(crate) mod look;
 pub(crate) mod pipeline;
 mod previous;
+pub(crate) mod recorder;
 pub(crate) mod restart;
 pub(crate) mod rollback;
 mod shared;
@@ -36,5 +36,5 @@ mod verify;
 pub(crate) use backoff::Trigger;
 pub(crate) use deployment::{Deployment, Verdict};
 pub(crate) use failure::{Failure, FailureClass};
-pub(crate) use journal::{Journal, Progress, Reporter};
+pub(crate) use recorder::{Progress, Reporter, StepRecorder};
 pub use step::Step;

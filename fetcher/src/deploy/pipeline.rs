@@ -9,7 +9,7 @@ use super::build::{self, Facts};
 use super::candidate::{self, Search};
 use super::deployment::{Deployment, PassError, Verdict};
 use super::failure::{Failure, FailureClass};
-use super::journal::{Beginning, Journal};
+use super::recorder::{Beginning, StepRecorder};
 use super::restart::restart_all;
 use super::source::Candidate;
 use super::step::{Resume, Step};
@@ -27,25 +27,25 @@ use crate::stop::stop_requested;
 pub(crate) fn pass(
     deployment: &mut Deployment<'_>,
     trigger: Trigger,
-    journal: &mut Journal<'_>,
+    recorder: &mut StepRecorder<'_>,
 ) -> Result<Verdict, PassError> {
     deployment.layout.sweep();
     deployment.dir.sweep();
-    if let Some(verdict) = resume(deployment, journal)? {
+    if let Some(verdict) = resume(deployment, recorder)? {
         return Ok(verdict);
     }
-    let found = candidate::find(deployment, trigger, journal);
+    let found = candidate::find(deployment, trigger, recorder);
     match (found, deployment.state.stuck.clone()) {
-        (Ok(Search::New(new)), _) => Ok(deploy(deployment, *new, journal)?),
+        (Ok(Search::New(new)), _) => Ok(deploy(deployment, *new, recorder)?),
         (Err(PassError::State(error)), _) => Err(error.into()),
         (Err(error), None) => Err(error),
         (Ok(Search::Nothing(verdict)), None) => Ok(verdict),
         (Err(PassError::Step(failure)), Some(stuck)) => {
-            journal.note(&failure.to_string());
-            Ok(try_way_back_again(deployment, stuck, journal)?)
+            recorder.note(&failure.to_string());
+            Ok(try_way_back_again(deployment, stuck, recorder)?)
         }
         (Ok(Search::Nothing(_)), Some(stuck)) => {
-            Ok(try_way_back_again(deployment, stuck, journal)?)
+            Ok(try_way_back_again(deployment, stuck, recorder)?)
         }
     }
 }
@@ -55,34 +55,34 @@ pub(crate) fn pass(
 fn deploy(
     deployment: &mut Deployment<'_>,
     new: candidate::New<'_>,
-    journal: &mut Journal<'_>,
+    recorder: &mut StepRecorder<'_>,
 ) -> Result<Verdict, StateError> {
-    let mut attempt = candidate::begin(deployment, &new, journal);
+    let mut attempt = candidate::begin(deployment, &new, recorder);
     let mut fetched = match new.fetched {
         Ok(fetched) => fetched,
-        Err(failure) => return end::end_without_release(deployment, attempt, &failure, journal),
+        Err(failure) => return end::end_without_release(deployment, attempt, &failure, recorder),
     };
-    let accepted = journal.step(Step::Verify, || {
+    let accepted = recorder.step(Step::Verify, || {
         verify::verify(deployment, &mut *fetched, &attempt, &new.found)
     });
     match accepted {
-        Ok(accepted) => accepted.note(journal, &mut attempt),
-        Err(failure) => return end::end_without_release(deployment, attempt, &failure, journal),
+        Ok(accepted) => accepted.note(recorder, &mut attempt),
+        Err(failure) => return end::end_without_release(deployment, attempt, &failure, recorder),
     }
     if let Some(tag) = &attempt.tag {
         deployment.state.saw_tag(tag, &attempt.revision);
     }
-    write_down(deployment, &mut attempt, Step::Checkout, journal)?;
-    let prepared = prepare(deployment, &mut *fetched, &attempt, journal);
+    write_down(deployment, &mut attempt, Step::Checkout, recorder)?;
+    let prepared = prepare(deployment, &mut *fetched, &attempt, recorder);
     // The worker has done its part: dropping the candidate ends the worker process.
     drop(fetched);
     let brought_up = match prepared {
-        Ok(()) => write_down(deployment, &mut attempt, Step::Switch, journal)
+        Ok(()) => write_down(deployment, &mut attempt, Step::Switch, recorder)
             .map_err(|error| Failure::environment(Step::Switch, error.to_string()))
-            .and_then(|()| bring_up(deployment, &attempt, journal)),
+            .and_then(|()| bring_up(deployment, &attempt, recorder)),
         Err(failure) => Err(failure),
     };
-    settle(deployment, attempt, brought_up, journal)
+    settle(deployment, attempt, brought_up, recorder)
 }
 
 /// Runs the steps from the checkout to the build, all before `current` is switched.
@@ -90,13 +90,13 @@ fn prepare(
     deployment: &mut Deployment<'_>,
     fetched: &mut dyn Candidate,
     attempt: &Attempt,
-    journal: &mut Journal<'_>,
+    recorder: &mut StepRecorder<'_>,
 ) -> Result<(), Failure> {
-    journal.step_telling(Step::Checkout, |tick| {
+    recorder.step_telling(Step::Checkout, |tick| {
         checkout::check_out(deployment, fetched, attempt, tick)
     })?;
     let builds = deployment.app.deploy.build.is_some();
-    let missing = journal.step(Step::Shared, || {
+    let missing = recorder.step(Step::Shared, || {
         let missing = shared::link(deployment, attempt)?;
         // With a build script, the release is synced after the build, which writes more files.
         if !builds {
@@ -104,7 +104,7 @@ fn prepare(
         }
         Ok(missing)
     })?;
-    missing.iter().for_each(|text: &String| journal.note(text));
+    missing.iter().for_each(|text: &String| recorder.note(text));
     if builds {
         let release = deployment.release_of(attempt);
         let facts = Facts {
@@ -114,7 +114,7 @@ fn prepare(
             previous: attempt.previous.as_ref(),
             release: &release,
         };
-        journal.step_telling(Step::Build, |tick| {
+        recorder.step_telling(Step::Build, |tick| {
             build::build(&facts, &deployment.dir.log(attempt.number), tick)?;
             switch::sync(deployment, attempt, Step::Build)
         })?;
@@ -129,18 +129,18 @@ fn prepare(
 fn bring_up(
     deployment: &Deployment<'_>,
     attempt: &Attempt,
-    journal: &mut Journal<'_>,
+    recorder: &mut StepRecorder<'_>,
 ) -> Result<(), Failure> {
     let (app, host) = (deployment.app, deployment.host);
     let release = deployment.release_of(attempt);
-    journal.step(Step::Switch, || {
+    recorder.step(Step::Switch, || {
         switch::switch(deployment, &attempt.release, Step::Switch)
     })?;
-    let unknown = journal.step_noting(Step::Restart, |note| {
+    let unknown = recorder.step_noting(Step::Restart, |note| {
         restart_all(deployment.restarter, host, app, Step::Restart, note)
     })?;
-    unknown.iter().for_each(|what| journal.note(what));
-    journal.step(Step::Probe, || {
+    unknown.iter().for_each(|what| recorder.note(what));
+    recorder.step(Step::Probe, || {
         probe(host, app, &release).map_err(|illness| match &attempt.previous_release {
             // The units were never restarted, so the failed probe says nothing about the revision.
             Some(before) if !unknown.is_empty() && switch::runs_from(deployment, before) => {
@@ -156,28 +156,28 @@ fn settle(
     deployment: &mut Deployment<'_>,
     mut attempt: Attempt,
     ended: Result<(), Failure>,
-    journal: &mut Journal<'_>,
+    recorder: &mut StepRecorder<'_>,
 ) -> Result<Verdict, StateError> {
     let failure = match ended {
-        Ok(()) => return end::record_good(deployment, attempt, journal),
+        Ok(()) => return end::record_good(deployment, attempt, recorder),
         Err(failure) => failure,
     };
-    if failure.step.is_after_switch() && switch::has_left(deployment, &attempt) {
-        return go_back(deployment, attempt, failure, journal);
+    if failure.step.is_after_switch() && switch::is_switched_to(deployment, &attempt) {
+        return go_back(deployment, attempt, failure, recorder);
     }
     // After the switch, somebody has pointed `current` elsewhere; units may still run from this release.
     let switched = failure.step.is_after_switch() && failure.step != Step::Switch;
-    if switched || end::is_worth_a_look(deployment, &failure) {
+    if switched || end::should_keep_failed_release(deployment, &failure) {
         deployment.state.trying = None;
         let failure = if switched {
             failure
         } else {
             end::keep_for_inspection(deployment, &attempt, failure)
         };
-        return end::record_failure(deployment, attempt, &failure, journal);
+        return end::record_failure(deployment, attempt, &failure, recorder);
     }
     end::discard(deployment, &mut attempt);
-    end::record_failure(deployment, attempt, &failure, journal)
+    end::record_failure(deployment, attempt, &failure, recorder)
 }
 
 /// Begins the way back from a release that is not well. The reason is saved in the state before anything is
@@ -186,29 +186,29 @@ fn go_back(
     deployment: &mut Deployment<'_>,
     mut attempt: Attempt,
     mut failure: Failure,
-    journal: &mut Journal<'_>,
+    recorder: &mut StepRecorder<'_>,
 ) -> Result<Verdict, StateError> {
-    journal.note(&format!("not well: {}", failure.what));
+    recorder.note(&format!("not well: {}", failure.what));
     if let Some(ill) = &attempt.ill_before {
         // The app was not well before this deploy either: the revision is not to blame, and is retried ever later.
         failure.class = FailureClass::Environment;
         let compared = end::compare_failures(deployment, &failure, ill);
         failure.what.push_str(&compared);
     }
-    backoff::hold_against(deployment, &attempt.revision, &failure);
+    backoff::quarantine_or_back_off(deployment, &attempt.revision, &failure);
     attempt.going_back = Some(failure.to_string());
     // The app's users come first: the way back is taken even if the state cannot be saved.
-    if let Err(error) = write_down(deployment, &mut attempt, Step::BackSwitch, journal) {
-        journal.note(&format!("going back all the same: {error}"));
+    if let Err(error) = write_down(deployment, &mut attempt, Step::BackSwitch, recorder) {
+        recorder.note(&format!("going back all the same: {error}"));
     }
-    finish_going_back(deployment, attempt, journal)
+    finish_going_back(deployment, attempt, recorder)
 }
 
 /// Runs the rest of a way back, and records how the attempt ended.
 fn finish_going_back(
     deployment: &mut Deployment<'_>,
     attempt: Attempt,
-    journal: &mut Journal<'_>,
+    recorder: &mut StepRecorder<'_>,
 ) -> Result<Verdict, StateError> {
     let reason = attempt.going_back.clone().unwrap_or_default();
     let Some(before) = attempt.previous_release.clone() else {
@@ -217,15 +217,15 @@ fn finish_going_back(
             end::explain_no_way_back(deployment, &attempt)
         );
         deployment.state.trying = None;
-        return end::conclude(deployment, attempt, Outcome::Stuck, Some(reason), journal);
+        return end::conclude(deployment, attempt, Outcome::Stuck, Some(reason), recorder);
     };
-    let back = bring_back(deployment, &before, journal);
+    let back = bring_back(deployment, &before, recorder);
     deployment.state.trying = None;
     match back {
         Ok(()) => {
             deployment.state.stuck = None;
             let outcome = Outcome::RolledBack;
-            end::conclude(deployment, attempt, outcome, Some(reason), journal)
+            end::conclude(deployment, attempt, outcome, Some(reason), recorder)
         }
         // The old release was not well before the deploy either: the app is no worse off, so it is not stuck.
         Err(worse) if attempt.ill_before.is_some() && worse.has_brought_old_code_up() => {
@@ -234,14 +234,14 @@ fn finish_going_back(
                 worse.what
             );
             let outcome = Outcome::RolledBack;
-            end::conclude(deployment, attempt, outcome, Some(reason), journal)
+            end::conclude(deployment, attempt, outcome, Some(reason), recorder)
         }
         Err(worse) => {
             let reason = end::describe_stuck(deployment, &reason, &before, &worse);
             // The saved attempt has the phases up to the way back only: every poll that tries the way back again
             // adds its own phases to a copy of these, and the next poll starts from the saved phases again.
             deployment.state.stuck = Some(attempt.clone());
-            end::conclude(deployment, attempt, Outcome::Stuck, Some(reason), journal)
+            end::conclude(deployment, attempt, Outcome::Stuck, Some(reason), recorder)
         }
     }
 }
@@ -250,7 +250,7 @@ fn finish_going_back(
 fn bring_back(
     deployment: &Deployment<'_>,
     before: &str,
-    journal: &mut Journal<'_>,
+    recorder: &mut StepRecorder<'_>,
 ) -> Result<(), Failure> {
     let (app, host) = (deployment.app, deployment.host);
     let release = deployment.layout.release(before);
@@ -259,22 +259,22 @@ fn bring_back(
         // A restart in an earlier try, or an administrator, has already brought the old release up.
         return Ok(());
     }
-    journal.step(Step::BackSwitch, || {
+    recorder.step(Step::BackSwitch, || {
         switch::switch(deployment, before, Step::BackSwitch)
     })?;
-    let restarted = journal.step_noting(Step::BackRestart, |note| {
+    let restarted = recorder.step_noting(Step::BackRestart, |note| {
         restart_all(deployment.restarter, host, app, Step::BackRestart, note)
     });
     match restarted {
-        Ok(unknown) => unknown.iter().for_each(|what| journal.note(what)),
+        Ok(unknown) => unknown.iter().for_each(|what| recorder.note(what)),
         // The restarter did neither the restart after the switch nor this restart: the old processes run on.
-        Err(failure) if switch::runs_from(deployment, before) => journal.note(&format!(
+        Err(failure) if switch::runs_from(deployment, before) => recorder.note(&format!(
             "the units still run from {before}: {}",
             failure.what
         )),
         Err(failure) => return Err(failure),
     }
-    journal.step(Step::BackProbe, || {
+    recorder.step(Step::BackProbe, || {
         let probed = probe(host, app, &release);
         probed.map_err(|illness| Failure::environment(Step::BackProbe, illness.what))
     })
@@ -284,31 +284,31 @@ fn bring_back(
 fn try_way_back_again(
     deployment: &mut Deployment<'_>,
     mut attempt: Attempt,
-    journal: &mut Journal<'_>,
+    recorder: &mut StepRecorder<'_>,
 ) -> Result<Verdict, StateError> {
     // If the state cannot be saved, nothing is continued: otherwise every poll would restart the app.
     deployment.save()?;
     let before = previous::way_back_to(deployment, Some(&attempt.release));
     attempt.previous_release = before.or(attempt.previous_release);
-    continue_going_back(deployment, attempt, journal)
+    continue_going_back(deployment, attempt, recorder)
 }
 
 fn continue_going_back(
     deployment: &mut Deployment<'_>,
     attempt: Attempt,
-    journal: &mut Journal<'_>,
+    recorder: &mut StepRecorder<'_>,
 ) -> Result<Verdict, StateError> {
     let to = attempt.previous_release.clone().unwrap_or_default();
-    journal.begin(&attempt.revision, Beginning::Back(&to));
-    journal.resume(&attempt.phases);
-    finish_going_back(deployment, attempt, journal)
+    recorder.begin(&attempt.revision, Beginning::Back(&to));
+    recorder.resume(&attempt.phases);
+    finish_going_back(deployment, attempt, recorder)
 }
 
 /// Continues an interrupted attempt at its saved step; `None` if there is no such attempt, or if the attempt
 /// was undone.
 fn resume(
     deployment: &mut Deployment<'_>,
-    journal: &mut Journal<'_>,
+    recorder: &mut StepRecorder<'_>,
 ) -> Result<Option<Verdict>, StateError> {
     let Some(mut attempt) = previous::attempt_cut_short(deployment) else {
         return Ok(None);
@@ -322,12 +322,12 @@ fn resume(
             Ok(None)
         }
         Resume::BringUp => {
-            journal.begin(&attempt.revision, Beginning::GoOn);
-            journal.resume(&attempt.phases);
-            let brought_up = bring_up(deployment, &attempt, journal);
-            settle(deployment, attempt, brought_up, journal).map(Some)
+            recorder.begin(&attempt.revision, Beginning::GoOn);
+            recorder.resume(&attempt.phases);
+            let brought_up = bring_up(deployment, &attempt, recorder);
+            settle(deployment, attempt, brought_up, recorder).map(Some)
         }
-        Resume::GoBack => continue_going_back(deployment, attempt, journal).map(Some),
+        Resume::GoBack => continue_going_back(deployment, attempt, recorder).map(Some),
     }
 }
 
@@ -339,13 +339,13 @@ fn resume(
 pub(crate) fn roll_back(
     deployment: &mut Deployment<'_>,
     target: &Release,
-    journal: &mut Journal<'_>,
+    recorder: &mut StepRecorder<'_>,
 ) -> Result<Verdict, StateError> {
-    journal.begin(&target.revision, Beginning::Rollback(&target.name));
+    recorder.begin(&target.revision, Beginning::Rollback(&target.name));
     let mut attempt = previous::begin_rollback(deployment, target);
-    write_down(deployment, &mut attempt, Step::Switch, journal)?;
-    let brought_up = bring_up(deployment, &attempt, journal);
-    settle(deployment, attempt, brought_up, journal)
+    write_down(deployment, &mut attempt, Step::Switch, recorder)?;
+    let brought_up = bring_up(deployment, &attempt, recorder);
+    settle(deployment, attempt, brought_up, recorder)
 }
 
 /// Saves in the state at which step the attempt is to be continued if it is interrupted.
@@ -353,10 +353,10 @@ fn write_down(
     deployment: &mut Deployment<'_>,
     attempt: &mut Attempt,
     step: Step,
-    journal: &Journal<'_>,
+    recorder: &StepRecorder<'_>,
 ) -> Result<(), StateError> {
     attempt.step = Some(step);
-    attempt.phases = journal.phases().to_vec();
+    attempt.phases = recorder.phases().to_vec();
     deployment.state.trying = Some(attempt.clone());
     deployment.save()
 }

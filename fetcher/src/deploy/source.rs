@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use super::failure::{Failure, FailureClass};
-use super::journal::Progress;
+use super::recorder::Progress;
 use super::step::Step;
 use crate::revision::Revision;
 use crate::state::PassedOver;

@@ -38,7 +38,7 @@ pub(super) fn switch(
 
 /// Checks whether `current` leads to the attempt's release, or nowhere though there was a release before. A
 /// `current` that cannot be read counts as changed.
-pub(super) fn has_left(deployment: &Deployment<'_>, attempt: &Attempt) -> bool {
+pub(super) fn is_switched_to(deployment: &Deployment<'_>, attempt: &Attempt) -> bool {
     match deployment.layout.current() {
         Ok(Some(current)) => current == attempt.release,
         Ok(None) => attempt.previous_release.is_some(),

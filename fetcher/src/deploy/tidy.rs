@@ -1,14 +1,14 @@
 //! The removal of old releases.
 
 use super::deployment::Deployment;
-use super::journal::Journal;
+use super::recorder::StepRecorder;
 use crate::release::prune::KeptFailure;
 
 /// Removes the releases that need not stay from the disk and from the state. No step depends on this.
 pub(super) fn tidy(
     deployment: &mut Deployment<'_>,
     failed: KeptFailure<'_>,
-    journal: &mut Journal<'_>,
+    recorder: &mut StepRecorder<'_>,
 ) {
     let remembered = deployment.state.earlier.len();
     let on_disk = deployment.layout.on_disk();
@@ -27,11 +27,11 @@ pub(super) fn tidy(
     }
     let keep = deployment.app.deploy.keep;
     let pruned = deployment.layout.prune(&mut deployment.state, keep, failed);
-    pruned.left.iter().for_each(|what| journal.note(what));
+    pruned.left.iter().for_each(|what| recorder.note(what));
     if deployment.state.earlier.len() != remembered
         && let Err(error) = deployment.save()
     {
-        journal.note(&format!(
+        recorder.note(&format!(
             "that old releases are gone is not written down: {error}"
         ));
     }

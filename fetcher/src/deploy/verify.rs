@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use super::deployment::Deployment;
 use super::failure::{Failure, FailureClass};
-use super::journal::Journal;
+use super::recorder::StepRecorder;
 use super::source::{Candidate, FollowedRevision, SourceError};
 use super::step::Step;
 use crate::config::settings::Follow;
@@ -22,13 +22,13 @@ pub(super) struct Accepted {
 }
 
 impl Accepted {
-    /// Reports the result in the journal, and keeps the signer of the revision in the attempt.
-    pub(super) fn note(self, journal: &mut Journal<'_>, attempt: &mut Attempt) {
+    /// Reports the result to the recorder, and keeps the signer of the revision in the attempt.
+    pub(super) fn note(self, recorder: &mut StepRecorder<'_>, attempt: &mut Attempt) {
         if self.rewritten {
-            journal.note("it leaves the live history, which was accepted by hand");
+            recorder.note("it leaves the live history, which was accepted by hand");
         }
         if let Some(signer) = &self.signed_by {
-            journal.note(&format!("signed by {signer}"));
+            recorder.note(&format!("signed by {signer}"));
         }
         attempt.signed_by = self.signed_by;
     }

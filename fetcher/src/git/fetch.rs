@@ -63,7 +63,7 @@ impl Remote {
             (objects, bytes) = received.map_err(|error| self.of_the_pack(error))?;
         }
         Ok(Fetched {
-            commit: worker.keep_as(revision.id, pin)?,
+            commit: worker.pin_fetched(revision.id, pin)?,
             bytes,
             objects,
         })

@@ -39,10 +39,10 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 const PIPE: i32 = 1 << 20;
 
 /// How often the request to stop, and the end of a process whose pipes stay open, are looked for.
-const GLANCE: Duration = Duration::from_millis(100);
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// How often the end of a process is looked for while waiting for that end.
-const SHORT_GLANCE: Duration = Duration::from_millis(5);
+const EXIT_POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 /// A running process.
 #[derive(Debug)]
@@ -250,7 +250,7 @@ impl ChildProcess {
                 return Ok(exit);
             }
             self.check()?;
-            self.pause(SHORT_GLANCE);
+            self.pause(EXIT_POLL_INTERVAL);
         }
     }
 
@@ -259,7 +259,7 @@ impl ChildProcess {
         let until = Instant::now() + time;
         loop {
             match self.exited() {
-                None if Instant::now() < until => self.pause(SHORT_GLANCE),
+                None if Instant::now() < until => self.pause(EXIT_POLL_INTERVAL),
                 exit => return exit,
             }
         }
@@ -355,7 +355,8 @@ impl ChildProcess {
             return Duration::ZERO;
         }
         let left = give_up.min(self.deadline);
-        left.saturating_duration_since(Instant::now()).min(GLANCE)
+        left.saturating_duration_since(Instant::now())
+            .min(POLL_INTERVAL)
     }
 
     fn count(&mut self, read: usize) -> io::Result<usize> {

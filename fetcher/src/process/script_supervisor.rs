@@ -28,7 +28,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use super::ending::Exit;
 
 /// The first argument of a supervisor process, and of no other process.
-const ARGUMENT: &str = "--keep-script";
+const ARGUMENT: &str = "--supervise-script";
 
 /// How long the supervisor keeps killing the descendants that appear after the first ones are killed.
 const SWEEPING: Duration = Duration::from_secs(5);
@@ -40,10 +40,10 @@ pub(super) const GRACE: Duration = Duration::from_secs(5);
 const TICK: Duration = Duration::from_millis(10);
 
 /// The path of the running program, valid even after a newer version has been installed in its place.
-pub(crate) const OURSELVES: &str = "/proc/self/exe";
+pub(crate) const SELF_EXE: &str = "/proc/self/exe";
 
-/// Whether [`main`] was called: only then [`OURSELVES`] is pp-fetcher, and not a test program.
-static THERE: AtomicBool = AtomicBool::new(false);
+/// Whether [`main`] was called: only then [`SELF_EXE`] is pp-fetcher, and not a test program.
+static IS_PP_FETCHER: AtomicBool = AtomicBool::new(false);
 
 /// Runs as a supervisor, if the command line says so, and gives the exit code. Otherwise gives `None`, and
 /// [`command`] uses supervisors from now on.
@@ -51,7 +51,7 @@ static THERE: AtomicBool = AtomicBool::new(false);
 pub(crate) fn main() -> Option<ExitCode> {
     let mut arguments = std::env::args_os().skip(1);
     if arguments.next().is_none_or(|first| first != ARGUMENT) {
-        THERE.store(true, Ordering::Relaxed);
+        IS_PP_FETCHER.store(true, Ordering::Relaxed);
         return None;
     }
     match arguments.next().map(supervise) {
@@ -67,13 +67,13 @@ pub(crate) fn main() -> Option<ExitCode> {
 /// # Errors
 /// The socket cannot be created.
 pub(super) fn command(program: &Path) -> io::Result<(Command, Option<UnixStream>)> {
-    if !THERE.load(Ordering::Relaxed) {
+    if !IS_PP_FETCHER.load(Ordering::Relaxed) {
         let mut command = Command::new(program);
         command.stdin(Stdio::null());
         return Ok((command, None));
     }
     let (ours, theirs) = UnixStream::pair()?;
-    let mut command = Command::new(OURSELVES);
+    let mut command = Command::new(SELF_EXE);
     command.arg0("pp-fetcher").arg(ARGUMENT).arg(program);
     command.stdin(OwnedFd::from(theirs));
     Ok((command, Some(ours)))

@@ -63,7 +63,7 @@ impl Layout {
 
     /// Removes the link that leads back to the previous release: the attempt that might have needed it has
     /// ended.
-    pub fn stay(&self) {
+    pub fn remove_back_link(&self) {
         let _ = fs::remove_file(self.back_link());
     }
 
@@ -108,7 +108,7 @@ mod tests {
                 .contains("gone")
         );
         assert_eq!(layout.current().unwrap().as_deref(), Some("two"));
-        layout.stay();
+        layout.remove_back_link();
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 3);
     }
 }

@@ -43,7 +43,7 @@ fn missing(
     };
     let pin = submodule.pin();
     match worker.tips_without(wanted, &pin)? {
-        None => worker.keep_as(wanted, &pin).map(|_| None),
+        None => worker.pin_fetched(wanted, &pin).map(|_| None),
         Some(_) => Ok(Some(wanted)),
     }
 }

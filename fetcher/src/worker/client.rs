@@ -115,7 +115,7 @@ impl Client {
     ///
     /// # Errors
     /// The object is not in the mirror, or it is neither a commit nor a tag of one.
-    pub(crate) fn keep_as(&mut self, id: ObjectId, pin: &str) -> Result<ObjectId, WorkerError> {
+    pub(crate) fn pin_fetched(&mut self, id: ObjectId, pin: &str) -> Result<ObjectId, WorkerError> {
         match self.ask(&Request::KeepAs(id, pin.to_owned()), KEEPING)? {
             Answer::Commit(id) => Ok(id),
             other => Err(self.unexpected(&other, KEEPING)),

@@ -123,7 +123,7 @@ fn what_a_pass_would_do_is_told_and_not_done() {
     let one = world.push('1', good());
     world.attempt();
     let before = world.state();
-    assert_eq!(world.foresee(), DryRun::Nothing(Verdict::Nothing(one)));
+    assert_eq!(world.predict(), DryRun::Nothing(Verdict::Nothing(one)));
     let two = world.push('2', good());
     let would = DryRun::Deploy {
         revision: two,
@@ -132,10 +132,10 @@ fn what_a_pass_would_do_is_told_and_not_done() {
         looked: crate::deploy::look::HostReport::default(),
         shared: Vec::new(),
     };
-    assert_eq!(world.foresee(), would);
+    assert_eq!(world.predict(), would);
     world.permitted.set(false);
     assert!(matches!(
-        world.foresee(),
+        world.predict(),
         DryRun::Deploy {
             obstacle: Some(_),
             ..

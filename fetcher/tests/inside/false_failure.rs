@@ -142,7 +142,7 @@ fn what_is_wrong_with_a_units_settings_is_found_before_anything_is_fetched() {
         world.attempt();
         let two = world.push('2', good());
         world.unit.replace(change);
-        match world.foresee() {
+        match world.predict() {
             DryRun::Deploy {
                 obstacle: Some(why),
                 ..

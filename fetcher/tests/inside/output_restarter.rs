@@ -23,7 +23,7 @@ fn a_restart_that_is_not_allowed_and_a_restarter_that_is_not_there() {
     let mut text = told(&world);
     text.push_str(&format!(
         "{}\n\n",
-        words::foreseen("todo", &world.foresee())
+        words::foreseen("todo", &world.predict())
     ));
     world.reachable.set(false);
     text.push_str(&told(&world));

@@ -9,11 +9,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::config::App;
-use crate::deploy::dry_run::{DryRun, foresee};
+use crate::deploy::dry_run::{DryRun, predict};
 use crate::deploy::restart::Restarter;
 use crate::deploy::rollback::{NoWayBack, choose};
 use crate::deploy::source::{Candidate, Commit, FollowedRevision, Listing, Source, SourceError};
-use crate::deploy::{Deployment, Journal, Progress, Reporter, Step, Trigger, Verdict, pipeline};
+use crate::deploy::{
+    Deployment, Progress, Reporter, Step, StepRecorder, Trigger, Verdict, pipeline,
+};
 use crate::health::holder::ForeignHolder;
 use crate::health::http::Question;
 use crate::health::unit::{UnitDefinition, UnitSeen};
@@ -144,7 +146,7 @@ impl World {
     }
 
     /// Does `work` as a new process would: under the lock, with the state from disk.
-    fn process<T>(&self, work: impl FnOnce(&mut Deployment<'_>, &mut Journal<'_>) -> T) -> T {
+    fn process<T>(&self, work: impl FnOnce(&mut Deployment<'_>, &mut StepRecorder<'_>) -> T) -> T {
         let dir = self.dir();
         dir.create().unwrap();
         let LockAttempt::Held(_lock) = dir.lock().unwrap() else {
@@ -162,37 +164,37 @@ impl World {
             host: self,
             clock: Timestamp::now,
         };
-        work(&mut deployment, &mut Journal::new("todo", &mut lines))
+        work(&mut deployment, &mut StepRecorder::new("todo", &mut lines))
     }
 
     /// One pass.
     pub fn try_pass(&self) -> Result<Verdict, String> {
-        self.process(|d, journal| pipeline::pass(d, Trigger::Requested, journal))
+        self.process(|d, recorder| pipeline::pass(d, Trigger::Requested, recorder))
             .map_err(|e| e.to_string())
     }
 
     /// One pass whose time has come, as cron makes it.
     pub fn scheduled_pass(&self) -> Result<Verdict, String> {
-        self.process(|d, journal| pipeline::pass(d, Trigger::Scheduled, journal))
+        self.process(|d, recorder| pipeline::pass(d, Trigger::Scheduled, recorder))
             .map_err(|e| e.to_string())
     }
 
     /// One pass that deploys whatever is followed.
     pub fn forced_pass(&self) -> Result<Verdict, String> {
-        self.process(|d, journal| pipeline::pass(d, Trigger::Forced, journal))
+        self.process(|d, recorder| pipeline::pass(d, Trigger::Forced, recorder))
             .map_err(|e| e.to_string())
     }
 
     /// What a pass would do.
-    pub fn foresee(&self) -> DryRun {
-        self.process(|d, _| foresee(d).unwrap())
+    pub fn predict(&self) -> DryRun {
+        self.process(|d, _| predict(d).unwrap())
     }
 
     /// A rollback by hand.
     pub fn rollback(&self, wanted: Option<&str>) -> Result<EndedAttempt, NoWayBack> {
-        self.process(|d, journal| {
+        self.process(|d, recorder| {
             let target = choose(d, wanted)?;
-            match pipeline::roll_back(d, &target, journal).unwrap() {
+            match pipeline::roll_back(d, &target, recorder).unwrap() {
                 Verdict::Attempted(attempt) => Ok(*attempt),
                 other => panic!("no attempt: {other:?}"),
             }

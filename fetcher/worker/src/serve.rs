@@ -73,7 +73,7 @@ impl Worker {
             }),
             Request::Receive(id, boundary) => self.receive(mirror, id, &boundary),
             Request::KeepAs(id, pin) => {
-                let commit = mirror.keep_as(oid(id)?, &pin)?;
+                let commit = mirror.pin_fetched(oid(id)?, &pin)?;
                 Ok(Answer::Commit(named(commit)?))
             }
             Request::Objects(kind) => self.objects(mirror, kind),

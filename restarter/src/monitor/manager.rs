@@ -14,8 +14,8 @@ pub trait Manager: Send + Sync + 'static {
 /// Notices that the policy has changed on disk since the service has read it.
 pub trait Changes {
     /// Returns whether the policy has changed.
-    fn have_come(&self) -> bool;
+    fn are_there(&self) -> bool;
 
-    /// Waits until the policy may have changed; [`Self::have_come`] tells whether it has.
-    fn come(&self) -> impl Future<Output = ()>;
+    /// Waits until the policy may have changed; [`Self::are_there`] tells whether it has.
+    fn wait(&self) -> impl Future<Output = ()>;
 }

@@ -21,7 +21,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use crate::pair::{MonitorReply, ORDER};
 pub use manager::{Changes, Manager};
 pub use work::Service;
-use work::{Received, Work};
+use work::{Received, UnitJobs};
 
 /// How long the monitor waits for jobs while the host shuts down: systemd cancels or finishes them by itself.
 const SHUTDOWN: Duration = Duration::from_secs(2);
@@ -45,7 +45,7 @@ pub async fn serve<M: Manager>(
     stop: impl Future<Output = ()>,
     changes: impl Changes,
 ) -> io::Result<()> {
-    let (mut work, mut fronts) = Work::new(service, Arc::clone(&manager));
+    let (mut work, mut fronts) = UnitJobs::new(service, Arc::clone(&manager));
     let mut pair = fronts.next().await?;
     tokio::pin!(stop);
     let mut stopping = false;
@@ -55,7 +55,7 @@ pub async fn serve<M: Manager>(
     let (mut look, mut give_up, mut leave_by) = (None, None, None);
     let mut orders = OrderReader::default();
     while ended.is_none() || !work.jobs.is_empty() {
-        let words = tokio::select! {
+        let replies = tokio::select! {
             () = &mut stop, if !stopping => {
                 stopping = true;
                 work.forget_limits();
@@ -76,10 +76,10 @@ pub async fn serve<M: Manager>(
                 work.give_up()
             }
             () = until(leave_by), if leave_by.is_some() && ended.is_none() => {
-                ended = Some(Err(io::Error::other("the front did not leave when it was told to")));
+                ended = Some(Err(io::Error::other("the front did not leave when it was sent to")));
                 continue;
             }
-            () = changes.come(), if !work.draining => match changes.have_come() {
+            () = changes.wait(), if !work.draining => match changes.are_there() {
                 true => work.drain(&mut leave_by),
                 false => continue,
             },
@@ -104,8 +104,8 @@ pub async fn serve<M: Manager>(
                 }
             }
         };
-        if ended.is_none() && !tell(&mut pair, &words).await {
-            let why = "the front does not take what it is told";
+        if ended.is_none() && !send_replies(&mut pair, &replies).await {
+            let why = "the front does not take what it is sent";
             ended = Some(Err(io::Error::other(why)));
         }
     }
@@ -113,14 +113,14 @@ pub async fn serve<M: Manager>(
     ended.unwrap_or(Ok(()))
 }
 
-/// Sends the replies `words` to the front; returns `false` if the front does not receive one in time. A front
+/// Sends the replies `replies` to the front; returns `false` if the front does not receive one in time. A front
 /// that reads nothing must not delay records, other fronts or a stop.
-async fn tell(pair: &mut UnixStream, words: &[MonitorReply]) -> bool {
-    for word in words {
-        let told = timeout(TAKE, pair.write_all(&word.encode())).await;
+async fn send_replies(pair: &mut UnixStream, replies: &[MonitorReply]) -> bool {
+    for reply in replies {
+        let sent = timeout(TAKE, pair.write_all(&reply.encode())).await;
         // Only a time-out counts. If the front is gone, the next read of the pair shows that, after the orders
         // that the front has still sent.
-        if told.is_err() {
+        if sent.is_err() {
             return false;
         }
     }

@@ -74,7 +74,7 @@ impl Watch {
 }
 
 impl Changes for Watch {
-    fn have_come(&self) -> bool {
+    fn are_there(&self) -> bool {
         let mut have = false;
         loop {
             match self.inotify.read_events() {
@@ -88,7 +88,7 @@ impl Changes for Watch {
         }
     }
 
-    async fn come(&self) {
+    async fn wait(&self) {
         #[allow(
             deprecated,
             reason = "unsound for a type that lies about its descriptor, which std's OwnedFd does not; its successor is unsafe"
@@ -101,7 +101,7 @@ impl Changes for Watch {
             let _ = self.ready.set(ready);
         }
         match self.ready.get() {
-            // The readiness can be cleared before `have_come` reads the events: that call reads all of them, and
+            // The readiness can be cleared before `are_there` reads the events: that call reads all of them, and
             // the next event makes the descriptor ready again.
             Some(ready) => match ready.readable().await {
                 Ok(mut guard) => guard.clear_ready(),

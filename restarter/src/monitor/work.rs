@@ -38,7 +38,7 @@ struct Unit {
     /// that sent `running` has crashed: its successor does not know of that order and may send one.
     next: Option<(u32, Order)>,
     /// Whether it is already in the log that the limit is reached.
-    told: bool,
+    limit_logged: bool,
 }
 
 /// The state that the monitor needs to serve: the units' limits and the fronts.
@@ -80,7 +80,7 @@ pub(super) enum Received {
 }
 
 /// The units, and the jobs that are under way for them.
-pub(super) struct Work<M> {
+pub(super) struct UnitJobs<M> {
     units: Vec<Unit>,
     stored_limits: StoredLimits,
     manager: Arc<M>,
@@ -91,7 +91,7 @@ pub(super) struct Work<M> {
     pub(super) draining: bool,
 }
 
-impl<M: Manager> Work<M> {
+impl<M: Manager> UnitJobs<M> {
     /// Returns the work for the units of `service`, with no job under way, and the fronts of `service`.
     pub(super) fn new(service: Service, manager: Arc<M>) -> (Self, Fronts) {
         let unit = |(name, bucket)| Unit {
@@ -99,7 +99,7 @@ impl<M: Manager> Work<M> {
             bucket,
             running: None,
             next: None,
-            told: false,
+            limit_logged: false,
         };
         let work = Self {
             units: service.units.into_iter().map(unit).collect(),
@@ -123,12 +123,12 @@ impl<M: Manager> Work<M> {
             return Received::End(Ok(()));
         }
         if *message == IS_CURRENT {
-            return Received::Replies(match self.draining || changes.have_come() {
+            return Received::Replies(match self.draining || changes.are_there() {
                 true => self.drain(leave_by),
                 false => vec![MonitorReply::Current],
             });
         }
-        match self.take(message) {
+        match self.accept_order(message) {
             Some(reply) => Received::Replies(reply.into_iter().collect()),
             None => {
                 let why = "the front sent an order that makes no sense";
@@ -167,7 +167,7 @@ impl<M: Manager> Work<M> {
     /// Takes an order of the front. Returns the reply to send at once, if any. Returns `None` if there is no such
     /// unit or verb, or if an earlier order of this front for the unit is still under way: only a front that was
     /// taken over by an attacker does not wait for the end of that order.
-    fn take(&mut self, bytes: &[u8; ORDER]) -> Option<Option<MonitorReply>> {
+    fn accept_order(&mut self, bytes: &[u8; ORDER]) -> Option<Option<MonitorReply>> {
         let order = Order::decode(bytes)?;
         let unit = self.units.get_mut(usize::try_from(order.unit).ok()?)?;
         match (unit.running, unit.next) {
@@ -177,12 +177,12 @@ impl<M: Manager> Work<M> {
                 unit.next = Some((self.front, order));
                 Some(None)
             }
-            (None, _) => Some(self.begin(order)),
+            (None, _) => Some(self.start_job(order)),
         }
     }
 
     /// Asks systemd to carry the order out, or returns a reply that says how long to wait.
-    fn begin(&mut self, order: Order) -> Option<MonitorReply> {
+    fn start_job(&mut self, order: Order) -> Option<MonitorReply> {
         let index = usize::try_from(order.unit).ok()?;
         let unit = self.units.get_mut(index)?;
         if self.draining || self.jobs.len() >= JOBS {
@@ -190,7 +190,7 @@ impl<M: Manager> Work<M> {
         }
         let now = Instant::now();
         if let Err(wait) = unit.bucket.take(now) {
-            if !std::mem::replace(&mut unit.told, true) {
+            if !std::mem::replace(&mut unit.limit_logged, true) {
                 audit::limited(&order, &unit.name, wait);
             }
             return Some(MonitorReply::Busy(order.id, wait));
@@ -200,7 +200,7 @@ impl<M: Manager> Work<M> {
         }
         // Before systemd is asked: even if this process ends now, the log has a record of the restart.
         audit::begun(&order, &unit.name);
-        (unit.running, unit.told) = (Some((self.front, order)), false);
+        (unit.running, unit.limit_logged) = (Some((self.front, order)), false);
         let (name, manager, front) = (unit.name.clone(), Arc::clone(&self.manager), self.front);
         let act = async move { (front, order, manager.act(order.verb, &name).await) };
         self.jobs.spawn(act);
@@ -215,7 +215,7 @@ impl<M: Manager> Work<M> {
         order: Order,
         report: Report,
     ) -> Vec<MonitorReply> {
-        let mut words = Vec::new();
+        let mut replies = Vec::new();
         let index = usize::try_from(order.unit).ok();
         let unit = index.and_then(|index| self.units.get_mut(index));
         let next = unit.and_then(|unit| {
@@ -224,12 +224,12 @@ impl<M: Manager> Work<M> {
             unit.next.take()
         });
         if front == self.front {
-            words.push(MonitorReply::Finished(order.id, report));
+            replies.push(MonitorReply::Finished(order.id, report));
         }
         // An order of a front that has crashed since is dropped, as its callers do not wait any more.
         let next = next.filter(|(front, _)| *front == self.front);
-        words.extend(next.and_then(|(_, next)| self.begin(next)));
-        words
+        replies.extend(next.and_then(|(_, next)| self.start_job(next)));
+        replies
     }
 
     /// Resets the stored limit of every unit. This happens on a stop of the service: only root can stop it, and
@@ -244,20 +244,20 @@ impl<M: Manager> Work<M> {
     /// Stops waiting for jobs whose end will not be seen. Writes a record and returns a reply for each.
     pub(super) fn give_up(&mut self) -> Vec<MonitorReply> {
         self.jobs = JoinSet::new();
-        let mut words = Vec::new();
+        let mut replies = Vec::new();
         let unseen = Report {
             job: JobResult::Unknown,
             ..Report::unseen()
         };
         for unit in &mut self.units {
             let waiting = unit.next.take().filter(|(front, _)| *front == self.front);
-            words.extend(waiting.map(|(_, order)| MonitorReply::Busy(order.id, LATER)));
+            replies.extend(waiting.map(|(_, order)| MonitorReply::Busy(order.id, LATER)));
             if let Some((front, order)) = unit.running.take() {
                 audit::job(&order, &unit.name, &unseen);
                 let served = front == self.front;
-                words.extend(served.then(|| MonitorReply::Finished(order.id, unseen.clone())));
+                replies.extend(served.then(|| MonitorReply::Finished(order.id, unseen.clone())));
             }
         }
-        words
+        replies
     }
 }

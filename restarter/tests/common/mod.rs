@@ -84,11 +84,11 @@ impl Manager for Fake {
 pub struct Same;
 
 impl Changes for Same {
-    fn have_come(&self) -> bool {
+    fn are_there(&self) -> bool {
         false
     }
 
-    async fn come(&self) {
+    async fn wait(&self) {
         std::future::pending::<()>().await;
     }
 }

@@ -32,7 +32,7 @@ const REQUEST: &str = "application/x-git-upload-pack-request";
 const RESULT: &str = "application/x-git-upload-pack-result";
 
 /// How often a waiting conversation checks whether pp-fetcher is told to stop.
-const GLANCE: Duration = Duration::from_millis(100);
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The `User-Agent` header of every request.
 const USER_AGENT: &str = concat!("git/pp-fetcher-", env!("CARGO_PKG_VERSION"));
@@ -228,7 +228,7 @@ impl Https {
                 }
                 tokio::select! {
                     done = &mut work => return Ok(done),
-                    () = sleep(left.min(GLANCE)) => {}
+                    () = sleep(left.min(POLL_INTERVAL)) => {}
                 }
             }
         })

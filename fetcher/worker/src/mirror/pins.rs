@@ -38,7 +38,7 @@ impl Mirror {
     ///
     /// # Errors
     /// [`MirrorError::Object`].
-    pub(crate) fn keep_as(&self, id: Oid, pin: &str) -> Result<Oid, MirrorError> {
+    pub(crate) fn pin_fetched(&self, id: Oid, pin: &str) -> Result<Oid, MirrorError> {
         let commit = self.commit_of(id)?;
         self.pin(pin, commit)?;
         Ok(commit)

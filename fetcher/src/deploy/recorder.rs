@@ -1,4 +1,4 @@
-//! The journal of an attempt: how long each step took, reported while the steps run and kept afterwards.
+//! The recorder of an attempt: how long each step took, reported while the steps run and kept afterwards.
 
 use std::time::{Duration, Instant};
 
@@ -72,8 +72,8 @@ impl Beginning<'_> {
     }
 }
 
-/// The journal of one attempt.
-pub(crate) struct Journal<'a> {
+/// The recorder of one attempt.
+pub(crate) struct StepRecorder<'a> {
     app: &'a str,
     reporter: &'a mut dyn Reporter,
     phases: Vec<PhaseTime>,
@@ -84,8 +84,8 @@ pub(crate) struct Journal<'a> {
     under_way: Option<UnderWay>,
 }
 
-impl<'a> Journal<'a> {
-    /// Makes an empty journal for `app`.
+impl<'a> StepRecorder<'a> {
+    /// Makes an empty recorder for `app`.
     pub(crate) fn new(app: &'a str, reporter: &'a mut dyn Reporter) -> Self {
         Self {
             app,
@@ -98,9 +98,9 @@ impl<'a> Journal<'a> {
         }
     }
 
-    /// Makes the journal also write to `place` which step is under way.
+    /// Makes the recorder also write to `place` which step is under way.
     #[must_use]
-    pub(crate) fn saying_at(mut self, place: Place) -> Self {
+    pub(crate) fn with_status_file(mut self, place: Place) -> Self {
         self.place = Some(place);
         self
     }
@@ -124,7 +124,7 @@ impl<'a> Journal<'a> {
         }
     }
 
-    /// Adds the phases of an earlier pass to the journal of a continued attempt.
+    /// Adds the phases of an earlier pass to the recorder of a continued attempt.
     pub(crate) fn resume(&mut self, ended: &[PhaseTime]) {
         self.phases.splice(..0, ended.iter().cloned());
     }
@@ -214,7 +214,7 @@ impl<'a> Journal<'a> {
     }
 }
 
-impl Drop for Journal<'_> {
+impl Drop for StepRecorder<'_> {
     fn drop(&mut self) {
         if let (Some(place), Some(_)) = (&self.place, &self.under_way) {
             place.clear();
@@ -239,14 +239,14 @@ mod tests {
     #[test]
     fn a_step_that_failed_before_the_attempt_is_not_reported_as_done() {
         let mut steps = Steps(Vec::new());
-        let mut journal = Journal::new("todo", &mut steps);
+        let mut recorder = StepRecorder::new("todo", &mut steps);
         // The tag of highest version stands for no commit, the next one does.
         for fetched in [Err("no commit"), Ok(())] {
-            let _ = journal.step(Step::Fetch, || fetched);
+            let _ = recorder.step(Step::Fetch, || fetched);
         }
         let revision = Revision::parse(&"a".repeat(40)).unwrap();
-        journal.begin(&revision, Beginning::GoOn);
-        drop(journal);
+        recorder.begin(&revision, Beginning::GoOn);
+        drop(recorder);
         assert_eq!(steps.0, [(Step::Fetch, false), (Step::Fetch, true)]);
     }
 }
