@@ -20,7 +20,7 @@ fetcher/src/git/descent.rs|c.parents.contains(parent)|!c.parents.is_empty()|pp-f
 fetcher/src/checkout/file.rs|hasher.finish() != Some(new.planned.id)|hasher.finish().is_none()|pp-fetcher|a worker may forge files
 fetcher/src/checkout/link.rs|up > depth|up > depth + 1|pp-fetcher|a link may leave the release
 fetcher/src/deploy/step.rs|Self::Switch \| Self::Restart \| Self::Probe => Resume::BringUp|Self::Switch \| Self::Restart \| Self::Probe => Resume::Undo|pp-fetcher|a kill after the switch removes what serves
-fetcher/src/deploy/pipeline.rs|    backoff::hold_against(deployment, \&attempt.revision, \&failure);||pp-fetcher|a bad revision is tried again and again
+fetcher/src/deploy/pipeline.rs|    backoff::quarantine_or_back_off(deployment, \&attempt.revision, \&failure);||pp-fetcher|a bad revision is tried again and again
 fetcher/src/health/watch.rs|at.saturating_sub(since) >= steady|at >= since|pp-fetcher|one good answer is enough
 restarter/src/policy/mod.rs|.filter(\|(granted, _)\| *granted == verb)|.filter(\|_\| true)|pp-restarter|a grant of one verb is one of all
 restarter/src/monitor/work.rs|if self.draining \|\| self.jobs.len() >= JOBS|if self.jobs.len() >= JOBS|pp-restarter|orders of an old policy are carried out
