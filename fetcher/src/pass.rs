@@ -56,33 +56,31 @@ pub(crate) fn change<T>(
     state: &Path,
     change: impl FnOnce(&mut State) -> Result<T, String>,
 ) -> Result<Pass<Result<T, String>>, Error> {
-    let dir = StateDir::new(state, &app.name);
-    dir.create()?;
-    let LockAttempt::Held(_lock) = dir.lock()? else {
-        return Ok(Pass::Busy);
-    };
-    let mut state = dir.load()?;
-    let changed = change(&mut state);
-    if changed.is_ok() {
-        dir.save(&state)?;
-    }
-    Ok(Pass::Completed(changed))
+    with_lock(app, state, |dir| {
+        let mut state = dir.load()?;
+        let changed = change(&mut state);
+        if changed.is_ok() {
+            dir.save(&state)?;
+        }
+        Ok(changed)
+    })
 }
 
-/// Takes the app's lock and runs `work` with everything that a pass needs.
+/// Takes the app's lock, and runs `work` with the app's state directory.
 fn with_lock<T>(
     app: &App,
     state: &Path,
-    work: impl FnOnce(&mut Deployment<'_>) -> Result<T, Error>,
+    work: impl FnOnce(StateDir) -> Result<T, Error>,
 ) -> Result<Pass<T>, Error> {
     let dir = StateDir::new(state, &app.name);
     dir.create()?;
     let LockAttempt::Held(_lock) = dir.lock()? else {
         return Ok(Pass::Busy);
     };
-    with_drivers(app, dir, work).map(Pass::Completed)
+    work(dir).map(Pass::Completed)
 }
 
+/// Runs `work` with the real drivers.
 fn with_drivers<T>(
     app: &App,
     dir: StateDir,
@@ -129,12 +127,8 @@ pub(crate) fn pass(
     trigger: Trigger,
     reporter: &mut dyn Reporter,
 ) -> Result<Pass<Verdict>, Error> {
-    with_lock(app, state, |deployment| {
-        let place = deployment.dir.under_way();
-        let mut recorder = StepRecorder::new(&app.name, reporter).with_status_file(place);
-        let verdict = pipeline::pass(deployment, trigger, &mut recorder)?;
-        tell(deployment, &verdict, &mut recorder);
-        Ok(verdict)
+    attempt(app, state, reporter, |deployment, recorder| {
+        Ok(pipeline::pass(deployment, trigger, recorder)?)
     })
 }
 
@@ -148,18 +142,28 @@ pub(crate) fn rollback(
     wanted: Option<&str>,
     reporter: &mut dyn Reporter,
 ) -> Result<Pass<Verdict>, Error> {
-    with_lock(app, state, |deployment| {
-        let place = deployment.dir.under_way();
-        let mut recorder = StepRecorder::new(&app.name, reporter).with_status_file(place);
+    attempt(app, state, reporter, |deployment, recorder| {
         let target = choose(deployment, wanted)?;
-        let verdict = pipeline::roll_back(deployment, &target, &mut recorder)?;
-        tell(deployment, &verdict, &mut recorder);
-        Ok(verdict)
+        Ok(pipeline::roll_back(deployment, &target, recorder)?)
     })
 }
 
-fn tell(deployment: &Deployment<'_>, verdict: &Verdict, recorder: &mut StepRecorder<'_>) {
-    if let Verdict::Attempted(ended) = verdict {
-        hooks::tell(deployment, ended, recorder);
-    }
+/// Runs `work` under the app's lock, with the real drivers and what is said of it, and tells the hooks of an attempt.
+fn attempt(
+    app: &App,
+    state: &Path,
+    reporter: &mut dyn Reporter,
+    work: impl FnOnce(&mut Deployment<'_>, &mut StepRecorder<'_>) -> Result<Verdict, Error>,
+) -> Result<Pass<Verdict>, Error> {
+    with_lock(app, state, |dir| {
+        let place = dir.under_way();
+        let mut recorder = StepRecorder::new(&app.name, reporter).with_status_file(place);
+        with_drivers(app, dir, |deployment| {
+            let verdict = work(deployment, &mut recorder)?;
+            if let Verdict::Attempted(ended) = &verdict {
+                hooks::tell(deployment, ended, &mut recorder);
+            }
+            Ok(verdict)
+        })
+    })
 }

@@ -27,7 +27,7 @@ use crate::state::PassedOver;
 use crate::util::text;
 use crate::worker::error::FailureKind;
 use crate::worker::{self, Client, WorkerError, mirror};
-use fault::{advised, classified, environment_failure};
+use fault::{advised, environment_failure};
 use listing::RemoteListing;
 
 /// One app's repository.
@@ -169,6 +169,6 @@ impl Source for Repository {
 
     fn keep(&self, live: &Revision) -> Result<(), SourceError> {
         let kept = self.open().and_then(|mut worker| worker.keep(*live));
-        kept.map_err(classified)
+        kept.map_err(environment_failure)
     }
 }

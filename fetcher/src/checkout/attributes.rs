@@ -14,6 +14,7 @@ use gix_glob::pattern::Case;
 
 use pp_objects::Kind;
 
+use super::deadline::Deadline;
 use super::error::CheckoutError;
 use super::name;
 use super::plan::PlannedFile;
@@ -38,7 +39,7 @@ pub(super) fn check(
     planned: &[PlannedFile],
     rules: &TreeRules,
     objects: &mut dyn Objects,
-    check_time: &dyn Fn() -> Result<(), CheckoutError>,
+    deadline: Deadline,
 ) -> Result<(), CheckoutError> {
     let named = |file: &&PlannedFile| file.path.file_name().is_some_and(|n| n == FILE_NAME);
     let found: Vec<_> = planned.iter().filter(named).collect();
@@ -50,8 +51,7 @@ pub(super) fn check(
     // The limit is judged by the sizes that the worker gave; the contents are proven.
     for (file, content) in found.iter().zip(&contents) {
         if content.len() as u64 != file.size {
-            let id = file.id.to_string();
-            return Err(WorkerError::Forged { id }.into());
+            return Err(WorkerError::forged(file.id).into());
         }
     }
     // Most files are about line ends alone. If one asks for a filter, another may do so through a macro.
@@ -71,7 +71,7 @@ pub(super) fn check(
     })?;
     for (n, file) in planned.iter().enumerate() {
         if n % BATCH == 0 {
-            check_time()?;
+            deadline.check()?;
         }
         let path = file.path.as_os_str().as_bytes();
         if rules.takes_unfiltered(path) {

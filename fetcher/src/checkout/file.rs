@@ -5,7 +5,6 @@ use std::fs::File;
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::time::Instant;
 
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::{Mode, fchmod, fstat};
@@ -13,6 +12,7 @@ use nix::unistd::{UnlinkatFlags, unlinkat};
 use pp_objects::{Hasher, Kind};
 
 use super::Budget;
+use super::deadline::Deadline;
 use super::error::{CheckoutError, Refusal, io_at};
 use super::plan::{PlannedFile, refused};
 use crate::worker::{ObjectPiece, WorkerError};
@@ -30,7 +30,7 @@ pub(super) struct Target<'a> {
     pub(super) root: &'a File,
     pub(super) into: &'a Path,
     pub(super) budget: &'a Budget,
-    pub(super) deadline: Instant,
+    pub(super) deadline: Deadline,
 }
 
 /// A file that is being written.
@@ -107,13 +107,6 @@ struct Begun<'a> {
     head: Vec<u8>,
 }
 
-impl Begun<'_> {
-    fn forged(&self) -> CheckoutError {
-        let id = self.new.planned.id.to_string();
-        WorkerError::Forged { id }.into()
-    }
-}
-
 /// The files that one thread writes from the worker's pieces.
 pub(super) struct Incoming<'a> {
     wanted: &'a [&'a PlannedFile],
@@ -140,7 +133,7 @@ impl<'a> Incoming<'a> {
         begun.hasher.update(&bytes);
         // No byte beyond the size that the room on the disk was judged by is written.
         if !begun.hasher.fits() {
-            return Err(begun.forged());
+            return Err(WorkerError::forged(begun.new.planned.id).into());
         }
         let new = &mut begun.new;
         new.file.write_all(&bytes).map_err(|e| new.failed(e))?;
@@ -151,10 +144,9 @@ impl<'a> Incoming<'a> {
             self.open.insert(index, begun);
             return Ok(false);
         }
-        let forged = begun.forged();
         let Begun { new, hasher, head } = begun;
         if hasher.finish() != Some(new.planned.id) {
-            return Err(forged);
+            return Err(WorkerError::forged(new.planned.id).into());
         }
         // What the revision is blamed for is proven first.
         new.check_pointer(&head)?;
@@ -169,8 +161,7 @@ impl<'a> Incoming<'a> {
             id: "an object that nobody asked for".to_owned(),
         })?;
         if self.open.len() >= MOST_OPEN {
-            let id = planned.id.to_string();
-            return Err(WorkerError::Forged { id }.into());
+            return Err(WorkerError::forged(planned.id).into());
         }
         Ok(Begun {
             new: NewFile::create(planned, self.target)?,
@@ -183,7 +174,7 @@ impl<'a> Incoming<'a> {
     pub(super) fn check_whole(&self) -> Result<(), CheckoutError> {
         match self.open.values().next() {
             None => Ok(()),
-            Some(begun) => Err(begun.forged()),
+            Some(begun) => Err(WorkerError::forged(begun.new.planned.id).into()),
         }
     }
 }

@@ -26,6 +26,7 @@
 //! to other file systems (collected static files, say).
 
 mod attributes;
+mod deadline;
 pub(crate) mod error;
 mod file;
 pub(crate) mod link;
@@ -37,7 +38,7 @@ mod write;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
@@ -46,6 +47,7 @@ use pp_objects::ObjectId;
 use crate::config::tree::TreeRules;
 use crate::space;
 use crate::worker::Objects;
+use deadline::Deadline;
 pub(crate) use error::CheckoutError;
 use error::io_at;
 use live::Live;
@@ -116,12 +118,11 @@ pub(crate) fn check_out(
     budget: &Budget,
     progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<CheckedOut, CheckoutError> {
-    let deadline = Instant::now() + budget.time;
+    let deadline = Deadline::after(budget.time);
     let root = empty_directory(into)?;
     let live = live.and_then(Live::open);
     let done = plan::plan(objects, revision, budget, deadline).and_then(|plan| {
-        let check_time = || plan::check_time((deadline, budget.time));
-        attributes::check(&plan.files, &budget.rules, objects, &check_time)?;
+        attributes::check(&plan.files, &budget.rules, objects, deadline)?;
         space::check(into, plan.need())?;
         let target = file::Target {
             root: &root,

@@ -6,16 +6,15 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::time::{Duration, Instant};
 
 use pp_objects::tree::{DIRECTORY, Entry, FILE, GITLINK, LINK, tree};
 use pp_objects::{Kind, ObjectId, commit};
 
+use super::deadline::Deadline;
 use super::error::{CheckoutError, Refusal};
 use super::{Budget, CheckedOut, link, name};
 use crate::space::SpaceNeed;
-use crate::stop::stop_requested;
-use crate::worker::{Objects, WorkerError};
+use crate::worker::Objects;
 
 /// The longest path below the release in bytes: it leaves room for the release's own path up to `PATH_MAX`.
 const LONGEST_PATH: usize = 3500;
@@ -87,7 +86,7 @@ pub(super) fn plan(
     objects: &mut dyn Objects,
     revision: ObjectId,
     budget: &Budget,
-    deadline: Instant,
+    deadline: Deadline,
 ) -> Result<Plan, CheckoutError> {
     let mut planner = Planner {
         objects,
@@ -106,7 +105,7 @@ pub(super) fn plan(
     while !level.is_empty() {
         let mut next = Vec::new();
         for batch in level.chunks(BATCH) {
-            check_time((deadline, budget.time))?;
+            deadline.check()?;
             planner.read_trees(batch)?;
             for directory in batch {
                 planner.directory(directory, &mut next)?;
@@ -129,7 +128,7 @@ struct Directory {
 struct Planner<'a> {
     objects: &'a mut dyn Objects,
     budget: &'a Budget,
-    deadline: Instant,
+    deadline: Deadline,
     plan: Plan,
     known: BTreeMap<ObjectId, Rc<Vec<Entry>>>,
     /// The length of all paths together.
@@ -277,9 +276,9 @@ impl Planner<'_> {
     }
 
     fn read_links(&mut self) -> Result<(), CheckoutError> {
-        let time = (self.deadline, self.budget.time);
+        let deadline = self.deadline;
         for batch in self.plan.links.chunks_mut(BATCH) {
-            check_time(time)?;
+            deadline.check()?;
             let ids: Vec<_> = batch.iter().map(|link| link.id).collect();
             for (link, target) in batch.iter_mut().zip(self.objects.read(Kind::Blob, &ids)?) {
                 let free = self
@@ -297,18 +296,6 @@ impl Planner<'_> {
         }
         Ok(())
     }
-}
-
-/// Checks that the deadline of the checkout has not passed, and that pp-fetcher is not told to stop.
-pub(super) fn check_time((deadline, time): (Instant, Duration)) -> Result<(), CheckoutError> {
-    if Instant::now() > deadline {
-        return Err(CheckoutError::TimedOut(time));
-    }
-    if stop_requested() {
-        let doing = "checking out";
-        return Err(WorkerError::Stopped { doing }.into());
-    }
-    Ok(())
 }
 
 pub(super) fn refused(path: &Path, why: Refusal) -> CheckoutError {

@@ -19,7 +19,7 @@ use pp_objects::ObjectId;
 use super::error::{CheckoutError, io_at};
 use super::file::{Incoming, NewFile, Target};
 use super::live::{Copier, Live};
-use super::plan::{self, Plan, PlannedFile};
+use super::plan::{Plan, PlannedFile};
 use crate::worker::{ObjectPiece, Objects};
 
 /// The most threads that hash and write files: more threads would only wait for the same disk.
@@ -153,10 +153,6 @@ fn threads(files: usize) -> usize {
     threads.min(MOST_THREADS).min(files / BATCH + 1)
 }
 
-fn check_time(target: Target<'_>) -> Result<(), CheckoutError> {
-    plan::check_time((target.deadline, target.budget.time))
-}
-
 /// Writes the files that the live release provably has, and returns the places in the plan of the other files.
 fn copy_from_live(
     live: &Live,
@@ -175,7 +171,7 @@ fn copy_from_live(
             if batch.len() == 0 || trouble.is_there() {
                 return Ok(());
             }
-            check_time(target)?;
+            target.deadline.check()?;
             for (place, planned) in batch {
                 if copy_one(&mut copier, planned, target)? {
                     meter.count();
@@ -295,7 +291,7 @@ fn write_objects(
             });
         }
         let handed_over = objects.stream(&ids, &mut |piece| {
-            if let Err(error) = check_time(target) {
+            if let Err(error) = target.deadline.check() {
                 trouble.report(error);
             }
             let place = piece.index % writers.len();

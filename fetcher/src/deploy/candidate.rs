@@ -5,7 +5,7 @@ use std::fs;
 
 use super::backoff::{self, Trigger, forget_failed_polls, pending_wait};
 use super::deployment::{Deployment, PassError, Verdict};
-use super::failure::{Failure, FailureClass};
+use super::failure::Failure;
 use super::look::{self, HostReport};
 use super::previous;
 use super::recorder::{Beginning, StepRecorder};
@@ -38,8 +38,8 @@ pub(super) enum Search<'a> {
 pub(super) struct New<'a> {
     pub(super) found: FollowedRevision,
     pub(super) looked: HostReport,
-    /// The revision in the mirror, or why the revision is not accepted.
-    pub(super) fetched: Result<Box<dyn Candidate + 'a>, Failure>,
+    /// The revision in the mirror.
+    pub(super) fetched: Box<dyn Candidate + 'a>,
 }
 
 /// Polls the forge, checks the host for obstacles that do not depend on the revision, and fetches a new
@@ -73,22 +73,18 @@ pub(super) fn find<'a>(
         tidy(deployment, KeptFailure::Latest, recorder);
         let found = listing.found().clone();
         let fetched = recorder.step_telling(Step::Fetch, |tick| listing.fetch(tick));
-        let fetched = match fetched {
-            Err(error) if error.no_commit.is_some() => {
-                pass_over(deployment, error, recorder)?;
-                continue;
-            }
-            fetched => fetched.map_err(|error| error.during(Step::Fetch)),
-        };
         return match fetched {
-            Err(failure) if failure.class == FailureClass::Environment => {
-                backoff::end_poll_with(deployment, failure)
-            }
-            fetched => Ok(Search::New(Box::new(New {
+            Ok(fetched) => Ok(Search::New(Box::new(New {
                 found,
                 looked,
                 fetched,
             }))),
+            Err(error) if error.no_commit.is_some() => {
+                pass_over(deployment, error, recorder)?;
+                continue;
+            }
+            // No revision is to blame before it is there.
+            Err(error) => backoff::end_poll_with(deployment, error.during(Step::Fetch)),
         };
     }
     let file = deployment.app.path.display();
@@ -120,8 +116,7 @@ pub(super) fn begin(
     let previous_release = previous::way_back_to(deployment, None);
     let previous = previous_release.as_deref();
     let previous = previous.and_then(|name| previous::revision_of(deployment, name));
-    let commit = new.fetched.as_ref().map(|fetched| fetched.commit().clone());
-    let Commit { author, subject } = commit.unwrap_or_default();
+    let Commit { author, subject } = new.fetched.commit().clone();
     recorder.begin(&revision, Beginning::Deploy(&subject));
     tell(deployment, &new.looked, &revision, recorder);
     let started_at = (deployment.clock)();

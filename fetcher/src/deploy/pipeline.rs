@@ -58,10 +58,7 @@ fn deploy(
     recorder: &mut StepRecorder<'_>,
 ) -> Result<Verdict, StateError> {
     let mut attempt = candidate::begin(deployment, &new, recorder);
-    let mut fetched = match new.fetched {
-        Ok(fetched) => fetched,
-        Err(failure) => return end::end_without_release(deployment, attempt, &failure, recorder),
-    };
+    let mut fetched = new.fetched;
     let accepted = recorder.step(Step::Verify, || {
         verify::verify(deployment, &mut *fetched, &attempt, &new.found)
     });

@@ -24,9 +24,8 @@ use tokio::process::{Child, ChildStdin};
 use tokio::runtime::Runtime;
 use tokio::time::sleep;
 
-use super::ending::{AbortReason, Exit, LastWords};
+use super::ending::{AbortReason, Exit, LastWords, POLL_INTERVAL, check};
 use super::start::{Output, start};
-use crate::stop::stop_requested;
 
 /// Most bytes of standard error that are kept. The rest is read and dropped, so that a program that writes
 /// much to standard error does not block.
@@ -37,9 +36,6 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// Bytes that a pipe holds: 1 MiB, the most that an unprivileged process may set (pipe(7)).
 const PIPE: i32 = 1 << 20;
-
-/// How often the request to stop, and the end of a process whose pipes stay open, are looked for.
-const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// How often the end of a process is looked for while waiting for that end.
 const EXIT_POLL_INTERVAL: Duration = Duration::from_millis(5);
@@ -338,15 +334,17 @@ impl ChildProcess {
 
     /// Checks that reading and writing may go on: the deadline has not passed and no stop was requested.
     fn check(&mut self) -> io::Result<()> {
-        if Instant::now() >= self.deadline {
-            self.aborted = Some(AbortReason::Deadline);
-            return Err(ErrorKind::TimedOut.into());
+        match check(self.deadline) {
+            Err(AbortReason::Stopped) if !self.obeys_stop => Ok(()),
+            Err(reason) => Err(self.abort(reason)),
+            Ok(()) => Ok(()),
         }
-        if self.obeys_stop && stop_requested() {
-            self.aborted = Some(AbortReason::Stopped);
-            return Err(io::Error::other("pp-fetcher was told to stop"));
-        }
-        Ok(())
+    }
+
+    /// Remembers why reading or writing is cut off, and gives the error that says so.
+    fn abort(&mut self, reason: AbortReason) -> io::Error {
+        self.aborted = Some(reason);
+        reason.into()
     }
 
     /// Gives how long to wait before the clock, the request to stop and the process are looked at again.
@@ -362,10 +360,7 @@ impl ChildProcess {
     fn count(&mut self, read: usize) -> io::Result<usize> {
         match self.budget.checked_sub(read as u64) {
             Some(left) => self.budget = left,
-            None => {
-                self.aborted = Some(AbortReason::Budget);
-                return Err(io::Error::other("more bytes than allowed"));
-            }
+            None => return Err(self.abort(AbortReason::Budget)),
         }
         Ok(read)
     }

@@ -1,5 +1,10 @@
 //! How a child process ends, and its last output.
 
+use std::io;
+use std::time::{Duration, Instant};
+
+use crate::stop::stop_requested;
+
 /// Why pp-fetcher cut off reading from or writing to a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum AbortReason {
@@ -9,6 +14,33 @@ pub(crate) enum AbortReason {
     Budget,
     /// pp-fetcher was told to stop: a forge that stalls must not hold up the end of the service.
     Stopped,
+}
+
+/// How often a wait looks for a request to stop.
+pub(crate) const POLL_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Checks that `deadline` has not passed, and that pp-fetcher was not told to stop.
+///
+/// # Errors
+/// The reason to go no further.
+pub(crate) fn check(deadline: Instant) -> Result<(), AbortReason> {
+    if Instant::now() >= deadline {
+        return Err(AbortReason::Deadline);
+    }
+    if stop_requested() {
+        return Err(AbortReason::Stopped);
+    }
+    Ok(())
+}
+
+impl From<AbortReason> for io::Error {
+    fn from(reason: AbortReason) -> Self {
+        match reason {
+            AbortReason::Deadline => io::ErrorKind::TimedOut.into(),
+            AbortReason::Budget => Self::other("more bytes than allowed"),
+            AbortReason::Stopped => Self::other("pp-fetcher was told to stop"),
+        }
+    }
 }
 
 /// How a process ended.

@@ -26,6 +26,7 @@ use nix::unistd::Pid;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::ending::Exit;
+use super::start::while_busy;
 
 /// The first argument of a supervisor process, and of no other process.
 const ARGUMENT: &str = "--supervise-script";
@@ -116,7 +117,7 @@ fn supervise(program: OsString) -> io::Result<()> {
     }
     let mut command = Command::new(program);
     command.stdin(Stdio::null()).process_group(0);
-    let report = match spawn(&mut command) {
+    let report = match while_busy(|| command.spawn()) {
         Ok(mut script) => {
             let status = watch(&mut script, &mut us)?;
             sweep();
@@ -130,20 +131,6 @@ fn supervise(program: OsString) -> io::Result<()> {
     // If the write fails, pp-fetcher is gone and nobody needs the report.
     let _ = us.write_all(report.as_bytes());
     Ok(())
-}
-
-/// Starts the script, and retries for 2 s on ETXTBSY: another thread of pp-fetcher that is just starting a
-/// process may for a moment hold the newly written file open, and then the file cannot be executed.
-fn spawn(command: &mut Command) -> io::Result<Child> {
-    let give_up = Instant::now() + Duration::from_secs(2);
-    loop {
-        match command.spawn() {
-            Err(e) if e.kind() == ErrorKind::ExecutableFileBusy && Instant::now() < give_up => {
-                thread::sleep(TICK);
-            }
-            other => return other,
-        }
-    }
 }
 
 /// Waits for the script's end, and ends the script if pp-fetcher asks for that or is gone.
@@ -170,7 +157,8 @@ fn watch(script: &mut Child, us: &mut UnixStream) -> io::Result<ExitStatus> {
     }
 }
 
-/// Kills every descendant until there is none, or gives up after [`SWEEPING`] and names those that are left. A process whose parent ends becomes the supervisor's child.
+/// Kills every descendant until there is none, or gives up after [`SWEEPING`] and names those that are left. A
+/// process whose parent ends becomes the supervisor's child.
 fn sweep() {
     let until = Instant::now() + SWEEPING;
     loop {

@@ -18,13 +18,22 @@ pub(crate) enum Output {
     Merged,
 }
 
-/// Starts the command, and retries for 2 s on ETXTBSY: another app's thread that is just starting a process
-/// may for a moment hold the newly written file open, and then the file cannot be executed.
+/// How long a program that is busy is tried again.
+const GIVE_UP: Duration = Duration::from_secs(2);
+
+/// Starts the command.
 pub(super) fn start(command: Command) -> io::Result<Child> {
-    let give_up = Instant::now() + Duration::from_secs(2);
     let mut command = tokio::process::Command::from(command);
+    while_busy(|| command.spawn())
+}
+
+/// Calls `spawn`, and again for 2 s while the program is busy (ETXTBSY): a thread of pp-fetcher that is just starting
+/// another process has for a moment, until that process executes its program, a copy of the descriptor by which a
+/// newly written file is open for writing, and until then that file cannot be executed.
+pub(super) fn while_busy<T>(mut spawn: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    let give_up = Instant::now() + GIVE_UP;
     loop {
-        match command.spawn() {
+        match spawn() {
             Err(e) if e.kind() == ErrorKind::ExecutableFileBusy && Instant::now() < give_up => {
                 std::thread::sleep(BUSY);
             }

@@ -37,7 +37,7 @@ pub(super) fn no_commit(
             why,
             ..
         }) => why,
-        FetchError::Worker(other) => return classified(other),
+        FetchError::Worker(other) => return environment_failure(other),
         FetchError::Remote(other) => return environment_failure(other),
     };
     match &found.tag {
@@ -57,12 +57,6 @@ pub(super) fn no_commit(
     }
 }
 
-/// Converts an error of the worker. A crash or a lie of the worker may be the host's fault: the revision is tried
-/// again, later and later.
-pub(super) fn classified(error: WorkerError) -> SourceError {
-    environment_failure(error)
-}
-
 /// Converts an error of a checkout. A refused tree is the revision's own fault.
 pub(super) fn refused_tree(error: CheckoutError) -> SourceError {
     if error.is_refusal() {
@@ -72,6 +66,8 @@ pub(super) fn refused_tree(error: CheckoutError) -> SourceError {
     }
 }
 
+/// Converts any other error, such as a crash or a lie of the worker, which may be the host's fault: the revision is
+/// tried again, later and later.
 pub(super) fn environment_failure(error: impl std::fmt::Display) -> SourceError {
     SourceError::environment(error.to_string())
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use pp_objects::Kind;
 
 use super::Repository;
-use super::fault::{classified, refused_tree};
+use super::fault::{environment_failure, refused_tree};
 use crate::checkout::{self, Budget};
 use crate::deploy::source::{Candidate, Commit, SourceError};
 use crate::deploy::{FailureClass, Progress};
@@ -65,7 +65,7 @@ impl Candidate for Fetched<'_> {
             };
             descent::is_shown::<WorkerError>(*from, *to, &chain, get)
         });
-        shown.map_err(classified)
+        shown.map_err(environment_failure)
     }
 
     fn signer(&mut self, allowed_signers: &Path) -> Result<String, SourceError> {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use pp_objects::{Kind, commit};
 
-use super::fault::{classified, environment_failure, no_commit};
+use super::fault::{environment_failure, no_commit};
 use super::fetched::Fetched;
 use super::{Repository, submodules};
 use crate::deploy::Progress;
@@ -41,7 +41,7 @@ impl<'a> Listing<'a> for RemoteListing<'a> {
         // No server says beforehand how large a pack is; without the reserve of free space no fetch is begun.
         let disk = repository.mirror.parent().unwrap_or(Path::new("."));
         space::check(disk, SpaceNeed::default()).map_err(environment_failure)?;
-        let mut worker = repository.open().map_err(classified)?;
+        let mut worker = repository.open().map_err(environment_failure)?;
         let received = self.receive(&mut worker, tick);
         let (tag, raw) = received.map_err(|error| no_commit(error, &self.found, &self.listed))?;
         submodules::fetch_all(repository, &mut worker, self.listed.commit)?;

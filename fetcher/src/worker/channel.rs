@@ -25,6 +25,8 @@ const BUFFER: usize = 512 * 1024;
 #[derive(Debug)]
 pub(crate) struct Channel {
     child: ChildProcess,
+    /// What the worker is doing.
+    task: Task,
     codec: LengthDelimitedCodec,
     inbox: BytesMut,
 }
@@ -64,6 +66,7 @@ impl Channel {
             .new_codec();
         Ok(Self {
             child,
+            task,
             codec,
             inbox: BytesMut::new(),
         })
@@ -75,33 +78,34 @@ impl Channel {
         self.child.pid().as_raw().cast_unsigned()
     }
 
-    /// Sets the worker's deadline to the time of `task` from now.
+    /// Gives the worker `task` to do: what errors say that it was doing, and its deadline from now.
     pub(crate) fn begin(&mut self, task: Task) {
         self.child.set_deadline(Instant::now() + task.time);
+        self.task = task;
     }
 
     /// Sends frames, and meanwhile takes the worker's output into the inbox.
     ///
     /// # Errors
     /// The worker is gone, or does not read its input.
-    pub(crate) fn send(&mut self, frames: &[u8], task: Task) -> Result<(), WorkerError> {
+    pub(crate) fn send(&mut self, frames: &[u8]) -> Result<(), WorkerError> {
         let sent = self.child.write_all(frames, &mut self.inbox, AHEAD);
-        sent.map_err(|_| self.failed(task))
+        sent.map_err(|_| self.failed())
     }
 
     /// Returns the next frame, and waits for it.
     ///
     /// # Errors
     /// The worker is gone, does not answer, or sends bytes that are no frame.
-    pub(crate) fn receive(&mut self, task: Task) -> Result<(Kind, Bytes), WorkerError> {
+    pub(crate) fn receive(&mut self) -> Result<(Kind, Bytes), WorkerError> {
         loop {
-            if let Some(frame) = self.received_already(task)? {
+            if let Some(frame) = self.received_already()? {
                 return Ok(frame);
             }
             self.inbox.reserve(BUFFER);
             match self.child.read(&mut self.inbox) {
                 Ok(1..) => {}
-                Ok(0) | Err(_) => return Err(self.failed(task)),
+                Ok(0) | Err(_) => return Err(self.failed()),
             }
         }
     }
@@ -110,16 +114,13 @@ impl Channel {
     ///
     /// # Errors
     /// The worker sent bytes that are no frame.
-    pub(crate) fn received_already(
-        &mut self,
-        task: Task,
-    ) -> Result<Option<(Kind, Bytes)>, WorkerError> {
+    pub(crate) fn received_already(&mut self) -> Result<Option<(Kind, Bytes)>, WorkerError> {
         // Checks the limit of the frame's kind as soon as the head is there, before more of the frame is kept.
         let kind = match self.inbox.first_chunk::<HEAD>() {
             None => return Ok(None),
             Some(head) => protocol::read_head(*head).map(|(kind, _)| kind),
         };
-        let kind = kind.map_err(|error| self.nonsense(error.to_string(), task))?;
+        let kind = kind.map_err(|error| self.nonsense(error.to_string()))?;
         match self.codec.decode(&mut self.inbox) {
             Ok(None) => Ok(None),
             Ok(Some(frame)) => {
@@ -127,15 +128,15 @@ impl Channel {
                 content.advance(HEAD);
                 Ok(Some((kind, content)))
             }
-            Err(error) => Err(self.nonsense(error.to_string(), task)),
+            Err(error) => Err(self.nonsense(error.to_string())),
         }
     }
 
     /// Ends the worker because its answer makes no sense, and returns the error.
-    pub(crate) fn nonsense(&mut self, what: impl Into<String>, task: Task) -> WorkerError {
+    pub(crate) fn nonsense(&mut self, what: impl Into<String>) -> WorkerError {
         self.child.end();
         WorkerError::Nonsense {
-            doing: task.doing,
+            doing: self.task.doing,
             what: text::line(what.into().as_bytes()),
         }
     }
@@ -146,21 +147,19 @@ impl Channel {
     }
 
     /// Returns the error for a worker that has closed its pipes or was cut off: how the worker ended.
-    fn failed(&mut self, task: Task) -> WorkerError {
+    fn failed(&mut self) -> WorkerError {
         let aborted = self.child.abort_reason();
         if aborted.is_some() {
             self.child.end();
         }
         let words = self.child.last_words();
         let said = text::lines(&words.stderr).join("; ");
-        let doing = task.doing;
+        let Task { doing, time } = self.task;
         match aborted {
             Some(AbortReason::Stopped) => WorkerError::Stopped { doing },
-            Some(AbortReason::Deadline | AbortReason::Budget) => WorkerError::TimedOut {
-                doing,
-                time: task.time,
-                said,
-            },
+            Some(AbortReason::Deadline | AbortReason::Budget) => {
+                WorkerError::TimedOut { doing, time, said }
+            }
             None => WorkerError::Ended {
                 how: how(words.exit),
                 doing,

@@ -72,7 +72,7 @@ impl Client {
             channel: Channel::start(program, mirror, OPENING)?,
             lacking: None,
         };
-        match client.answer(OPENING, &mut |_| {})? {
+        match client.answer(&mut |_| {})? {
             Answer::Ready { version, lacking } if version == protocol::VERSION => {
                 client.lacking = lacking.map(|text| cleaned(&text));
                 Ok(client)
@@ -81,7 +81,7 @@ impl Client {
                 theirs: cleaned(&version),
                 ours: protocol::VERSION,
             }),
-            other => Err(client.unexpected(&other, OPENING)),
+            other => Err(client.unexpected(&other)),
         }
     }
 
@@ -107,7 +107,7 @@ impl Client {
             {
                 Ok(Some(Tips { commits, boundary }))
             }
-            other => Err(self.unexpected(&other, LOOKING)),
+            other => Err(self.unexpected(&other)),
         }
     }
 
@@ -118,7 +118,7 @@ impl Client {
     pub(crate) fn pin_fetched(&mut self, id: ObjectId, pin: &str) -> Result<ObjectId, WorkerError> {
         match self.ask(&Request::KeepAs(id, pin.to_owned()), KEEPING)? {
             Answer::Commit(id) => Ok(id),
-            other => Err(self.unexpected(&other, KEEPING)),
+            other => Err(self.unexpected(&other)),
         }
     }
 
@@ -144,7 +144,7 @@ impl Client {
         to: ObjectId,
     ) -> Result<Vec<ObjectId>, WorkerError> {
         self.send(&Request::Chain(from, to), None, COMPARING)?;
-        let bytes = self.bytes(COMPARING)?;
+        let bytes = self.bytes()?;
         Ok(protocol::read_ids(&bytes).collect())
     }
 
@@ -155,13 +155,13 @@ impl Client {
     pub(crate) fn keep(&mut self, live: ObjectId) -> Result<(), WorkerError> {
         match self.ask(&Request::Keep(live), TIDYING)? {
             Answer::Done => Ok(()),
-            other => Err(self.unexpected(&other, TIDYING)),
+            other => Err(self.unexpected(&other)),
         }
     }
 
     fn ask(&mut self, request: &Request, task: Task) -> Result<Answer, WorkerError> {
         self.send(request, None, task)?;
-        self.answer(task, &mut |_| {})
+        self.answer(&mut |_| {})
     }
 
     /// Sends a request, followed by the list of ids that belongs to the request.
@@ -179,37 +179,33 @@ impl Client {
             errno: None,
         })?;
         frames.extend(ids.map(protocol::ids).unwrap_or_default());
-        self.channel.send(&frames, task)
+        self.channel.send(&frames)
     }
 
     /// Waits for the answer and hands the progress before it to `tick`; an [`Answer::Failed`] is an error.
-    pub(super) fn answer(
-        &mut self,
-        task: Task,
-        tick: &mut dyn FnMut(Progress),
-    ) -> Result<Answer, WorkerError> {
+    pub(super) fn answer(&mut self, tick: &mut dyn FnMut(Progress)) -> Result<Answer, WorkerError> {
         loop {
-            let (kind, content) = self.channel.receive(task)?;
-            if let Some(answer) = self.read_answer(kind, &content, task, tick)? {
+            let (kind, content) = self.channel.receive()?;
+            if let Some(answer) = self.read_answer(kind, &content, tick)? {
                 return Ok(answer);
             }
         }
     }
 
     /// Returns the bytes that the last request has asked for.
-    fn bytes(&mut self, task: Task) -> Result<Vec<u8>, WorkerError> {
-        let bytes = match self.channel.receive(task)? {
+    fn bytes(&mut self) -> Result<Vec<u8>, WorkerError> {
+        let bytes = match self.channel.receive()? {
             (Kind::Bytes, bytes) => bytes.to_vec(),
             (kind, content) => {
-                return match self.read_answer(kind, &content, task, &mut |_| {})? {
-                    Some(answer) => Err(self.unexpected(&answer, task)),
-                    None => Err(self.channel.nonsense("progress in place of bytes", task)),
+                return match self.read_answer(kind, &content, &mut |_| {})? {
+                    Some(answer) => Err(self.unexpected(&answer)),
+                    None => Err(self.channel.nonsense("progress in place of bytes")),
                 };
             }
         };
-        match self.answer(task, &mut |_| {})? {
+        match self.answer(&mut |_| {})? {
             Answer::Done => Ok(bytes),
-            other => Err(self.unexpected(&other, task)),
+            other => Err(self.unexpected(&other)),
         }
     }
 
@@ -218,7 +214,6 @@ impl Client {
         &mut self,
         kind: Kind,
         content: &[u8],
-        task: Task,
         tick: &mut dyn FnMut(Progress),
     ) -> Result<Option<Answer>, WorkerError> {
         let read = match kind {
@@ -228,7 +223,7 @@ impl Client {
             }),
             Kind::Json => serde_json::from_slice(content).map(Some),
             Kind::Bytes | Kind::BrokenOff | Kind::Piece => {
-                return Err(self.channel.nonsense("bytes nobody asked for", task));
+                return Err(self.channel.nonsense("bytes nobody asked for"));
             }
         };
         match read {
@@ -238,32 +233,31 @@ impl Client {
                 errno,
             }),
             Ok(other) => Ok(other),
-            Err(_) => Err(self.channel.nonsense("what is no answer", task)),
+            Err(_) => Err(self.channel.nonsense("what is no answer")),
         }
     }
 
-    pub(super) fn unexpected(&mut self, answer: &Answer, task: Task) -> WorkerError {
+    pub(super) fn unexpected(&mut self, answer: &Answer) -> WorkerError {
         let what = format!("something else than was asked ({answer:?})");
-        self.channel.nonsense(what, task)
+        self.channel.nonsense(what)
     }
 
     /// Hands the pieces of `count` objects to `take` until the worker says that all are sent or `take` is false.
     fn pieces(
         &mut self,
         count: usize,
-        task: Task,
         take: &mut dyn FnMut(ObjectPiece) -> bool,
     ) -> Result<(), WorkerError> {
         let mut whole = vec![false; count];
         loop {
-            let (kind, content) = self.channel.receive(task)?;
+            let (kind, content) = self.channel.receive()?;
             if kind != Kind::Piece {
-                return match self.read_answer(kind, &content, task, &mut |_| {})? {
+                return match self.read_answer(kind, &content, &mut |_| {})? {
                     Some(Answer::Done) if whole.iter().all(|whole| *whole) => Ok(()),
-                    Some(Answer::Done) => Err(self
-                        .channel
-                        .nonsense("that all is there, and it is not", task)),
-                    Some(other) => Err(self.unexpected(&other, task)),
+                    Some(Answer::Done) => {
+                        Err(self.channel.nonsense("that all is there, and it is not"))
+                    }
+                    Some(other) => Err(self.unexpected(&other)),
                     None => continue,
                 };
             }
@@ -271,7 +265,7 @@ impl Client {
             let known = piece.and_then(|piece| Some((piece, whole.get_mut(piece.index)?)));
             let Some((piece, known)) = known.filter(|(_, whole)| !**whole) else {
                 let what = "a piece of an object that nobody asked for";
-                return Err(self.channel.nonsense(what, task));
+                return Err(self.channel.nonsense(what));
             };
             *known = piece.last;
             let piece = ObjectPiece {
@@ -295,7 +289,7 @@ impl Objects for Client {
         self.send(&Request::Objects(kind), Some(ids), READING)?;
         let mut all = vec![Vec::new(); ids.len()];
         let mut held = 0;
-        self.pieces(ids.len(), READING, &mut |piece| {
+        self.pieces(ids.len(), &mut |piece| {
             held += piece.bytes.len();
             if let Some(object) = all.get_mut(piece.index) {
                 object.extend_from_slice(&piece.bytes);
@@ -303,13 +297,12 @@ impl Objects for Client {
             held <= MOST_HELD
         })?;
         if held > MOST_HELD || all.iter().any(|object| object.len() > MOST_BYTES) {
-            return Err(self.channel.nonsense("more bytes than are taken", READING));
+            return Err(self.channel.nonsense("more bytes than are taken"));
         }
         for (id, content) in ids.iter().zip(&all) {
             if !id.names(kind, content) {
                 self.channel.end();
-                let id = id.to_string();
-                return Err(WorkerError::Forged { id });
+                return Err(WorkerError::forged(*id));
             }
         }
         Ok(all)
@@ -320,12 +313,10 @@ impl Objects for Client {
             return Ok(Vec::new());
         }
         self.send(&Request::Sizes, Some(ids), READING)?;
-        let bytes = self.bytes(READING)?;
+        let bytes = self.bytes()?;
         let (sizes, rest) = bytes.as_chunks::<8>();
         if sizes.len() != ids.len() || !rest.is_empty() {
-            return Err(self
-                .channel
-                .nonsense("fewer or more sizes than asked for", READING));
+            return Err(self.channel.nonsense("fewer or more sizes than asked for"));
         }
         Ok(sizes.iter().copied().map(u64::from_le_bytes).collect())
     }
@@ -336,7 +327,7 @@ impl Objects for Client {
         take: &mut dyn FnMut(ObjectPiece) -> bool,
     ) -> Result<(), WorkerError> {
         self.send(&Request::Objects(ObjectKind::Blob), Some(ids), WRITING)?;
-        self.pieces(ids.len(), WRITING, take)
+        self.pieces(ids.len(), take)
     }
 }
 

@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::util::text;
+use pp_objects::ObjectId;
 use thiserror::Error;
 
 use crate::space;
+use crate::util::text;
 
 /// Why the worker has not done what it was asked.
 #[derive(Debug, Error)]
@@ -97,6 +98,13 @@ pub(crate) enum WorkerError {
         /// The kernel's error.
         source: std::io::Error,
     },
+}
+
+impl WorkerError {
+    /// The error that what was handed over as `id` is another object.
+    pub(crate) fn forged(id: ObjectId) -> Self {
+        Self::Forged { id: id.to_string() }
+    }
 }
 
 pub(crate) use pp_objects::protocol::FailureKind;

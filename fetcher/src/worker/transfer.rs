@@ -15,7 +15,6 @@ const GIVING_UP: Duration = Duration::from_secs(5);
 /// A pack that is being sent to the worker.
 pub(crate) struct Transfer<'a> {
     client: &'a mut Client,
-    task: Task,
     bytes: u64,
     /// The worker's answer, if it came before the end of the pack.
     answer: Option<Answer>,
@@ -41,7 +40,6 @@ impl Client {
         self.send(&Request::Receive(id, boundary.to_vec()), None, task)?;
         Ok(Transfer {
             client: self,
-            task,
             bytes: 0,
             answer: None,
         })
@@ -77,7 +75,7 @@ impl Transfer<'_> {
         self.send(&protocol::frame(Kind::Bytes, &[]), tick)?;
         let answer = match self.answer.take() {
             Some(answer) => answer,
-            None => self.client.answer(self.task, &mut |now| {
+            None => self.client.answer(&mut |now| {
                 tick(Progress {
                     bytes: self.bytes,
                     ..now
@@ -86,7 +84,7 @@ impl Transfer<'_> {
         };
         match answer {
             Answer::Received(objects) => Ok((objects, self.bytes)),
-            other => Err(self.client.unexpected(&other, self.task)),
+            other => Err(self.client.unexpected(&other)),
         }
     }
 
@@ -100,27 +98,26 @@ impl Transfer<'_> {
         };
         self.client.channel.begin(task);
         let frame = protocol::frame(Kind::BrokenOff, &[]);
-        if self.client.channel.send(&frame, task).is_ok() {
-            let _ = self.client.answer(task, &mut |_| {});
+        if self.client.channel.send(&frame).is_ok() {
+            let _ = self.client.answer(&mut |_| {});
         }
     }
 
     fn send(&mut self, frame: &[u8], tick: &mut dyn FnMut(Progress)) -> Result<(), WorkerError> {
         let Self {
             client,
-            task,
             bytes,
             answer,
         } = self;
-        client.channel.send(frame, *task)?;
-        while let Some((kind, content)) = client.channel.received_already(*task)? {
+        client.channel.send(frame)?;
+        while let Some((kind, content)) = client.channel.received_already()? {
             let mut tick = |now| {
                 tick(Progress {
                     bytes: *bytes,
                     ..now
                 });
             };
-            let early = client.read_answer(kind, &content, *task, &mut tick)?;
+            let early = client.read_answer(kind, &content, &mut tick)?;
             *answer = answer.take().or(early);
         }
         Ok(())

@@ -413,7 +413,7 @@ fn a_worker_that_hangs_is_ended_with_all_it_started() {
     };
     let mut channel = Channel::start(&program, &forge.mirror_path(), task).unwrap();
     let group = channel.pid();
-    let error = channel.receive(task).unwrap_err();
+    let error = channel.receive().unwrap_err();
     assert!(matches!(error, WorkerError::TimedOut { .. }), "{error}");
     nothing_left(group);
 }

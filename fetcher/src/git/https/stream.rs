@@ -16,8 +16,7 @@ use super::error::HttpsError;
 use super::token::Token;
 use super::{HttpsOptions, failure, redirect};
 use crate::http::{Connection, RequestBody};
-use crate::process::ending::AbortReason;
-use crate::stop::stop_requested;
+use crate::process::ending::{AbortReason, POLL_INTERVAL, check};
 use crate::util::text;
 
 /// The most redirections that are followed; a repository seldom moves twice.
@@ -30,9 +29,6 @@ const REMAINDER: usize = 4096;
 const ADVERTISEMENT: &str = "application/x-git-upload-pack-advertisement";
 const REQUEST: &str = "application/x-git-upload-pack-request";
 const RESULT: &str = "application/x-git-upload-pack-result";
-
-/// How often a waiting conversation checks whether pp-fetcher is told to stop.
-const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The `User-Agent` header of every request.
 const USER_AGENT: &str = concat!("git/pp-fetcher-", env!("CARGO_PKG_VERSION"));
@@ -219,13 +215,8 @@ impl Https {
         runtime.block_on(async {
             let mut work = std::pin::pin!(work);
             loop {
+                check(self.deadline).map_err(NoAnswer::Aborted)?;
                 let left = self.deadline.saturating_duration_since(Instant::now());
-                if left.is_zero() {
-                    return Err(NoAnswer::Aborted(AbortReason::Deadline));
-                }
-                if stop_requested() {
-                    return Err(NoAnswer::Aborted(AbortReason::Stopped));
-                }
                 tokio::select! {
                     done = &mut work => return Ok(done),
                     () = sleep(left.min(POLL_INTERVAL)) => {}
@@ -306,11 +297,7 @@ impl Https {
             NoAnswer::Aborted(reason) => {
                 self.close();
                 self.aborted = Some(reason);
-                match reason {
-                    AbortReason::Deadline => io::ErrorKind::TimedOut.into(),
-                    AbortReason::Budget => io::Error::other("more bytes than allowed"),
-                    AbortReason::Stopped => io::Error::other("pp-fetcher was told to stop"),
-                }
+                reason.into()
             }
         }
     }
