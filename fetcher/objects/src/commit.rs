@@ -2,6 +2,9 @@
 
 use super::id::{Kind, ObjectId};
 
+/// The most tags in a chain of tags that point to tags: the worker follows no more, nor does pp-fetcher.
+pub const MOST_TAGS: usize = 16;
+
 /// The parts of a commit that the project uses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Commit<'a> {

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use pp_objects::{Kind, commit};
+use pp_objects::Kind;
+use pp_objects::commit::{self, MOST_TAGS};
 
 use super::fault::{environment_failure, no_commit};
 use super::fetched::Fetched;
@@ -16,9 +17,6 @@ use crate::space::{self, SpaceNeed};
 use crate::util::text;
 use crate::worker::error::FailureKind;
 use crate::worker::{Client, WorkerError};
-
-/// The most tags in a chain of tags that point to tags.
-const MOST_TAGS: usize = 16;
 
 /// The listed revision, and the conversation with the remote that listed it.
 pub(super) struct RemoteListing<'a> {

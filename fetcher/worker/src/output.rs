@@ -46,6 +46,12 @@ impl From<MirrorError> for Refusal {
     }
 }
 
+impl From<git2::Error> for Refusal {
+    fn from(error: git2::Error) -> Self {
+        Self::other(error.message())
+    }
+}
+
 impl From<io::Error> for Refusal {
     fn from(error: io::Error) -> Self {
         Self::other(error.to_string())

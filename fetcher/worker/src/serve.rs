@@ -7,7 +7,7 @@ use git2::Oid;
 use pp_objects::protocol::{self, Answer, Kind, MOST_BYTES, Progress, Request};
 use pp_objects::{Kind as ObjectKind, ObjectId};
 
-use crate::mirror::{MANY, Mirror, Pack, PackError};
+use crate::mirror::{MANY, Mirror, Pack, PackError, oid};
 use crate::objects;
 use crate::output::{Output, Refusal};
 
@@ -111,7 +111,7 @@ impl Worker {
     fn list(&mut self) -> Result<Vec<Oid>, Refusal> {
         let mut bytes = Vec::new();
         match protocol::read(&mut self.from, &mut bytes)? {
-            Some(Kind::Bytes) => protocol::read_ids(&bytes).map(oid).collect(),
+            Some(Kind::Bytes) => protocol::read_ids(&bytes).map(|id| Ok(oid(id)?)).collect(),
             _ => Err(Refusal::other("there is no list of objects")),
         }
     }
@@ -146,7 +146,9 @@ impl Worker {
 }
 
 fn keep(mirror: Mirror, live: ObjectId) -> (Option<Mirror>, Result<Answer, Refusal>) {
-    let pinned = oid(live).and_then(|id| Ok(mirror.pin("live", id)?));
+    let pinned = oid(live)
+        .map_err(Refusal::from)
+        .and_then(|id| Ok(mirror.pin("live", id)?));
     if let Err(refusal) = pinned {
         return (Some(mirror), Err(refusal));
     }
@@ -177,11 +179,6 @@ impl<R: Read> Pack for PackFromParent<'_, R> {
             _ => Err(io::ErrorKind::UnexpectedEof.into()),
         }
     }
-}
-
-/// Converts an id to libgit2's type.
-fn oid(id: ObjectId) -> Result<Oid, Refusal> {
-    Oid::from_bytes(id.as_bytes()).map_err(|error| Refusal::other(error.message()))
 }
 
 /// Converts libgit2's id to the type of the messages.

@@ -6,7 +6,7 @@ use std::path::Path;
 use git2::{ObjectType, Odb, Oid};
 
 use super::Mirror;
-use super::history::{links, peel};
+use super::history::{links, oid, peel};
 use pp_objects::tree::{DIRECTORY, FILE, LINK, tree};
 
 /// Why a pack is refused.
@@ -85,7 +85,7 @@ fn contents(odb: &Odb<'_>, held: &Odb<'_>, root: Oid) -> Result<(), git2::Error>
         let entries = entries.flatten();
         let entries = entries.ok_or_else(|| git2::Error::from_str("it has a tree that is none"))?;
         for entry in entries {
-            let id = Oid::from_bytes(entry.id.as_bytes())?;
+            let id = oid(entry.id)?;
             if !seen.insert(id) {
                 continue;
             }

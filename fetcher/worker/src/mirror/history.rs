@@ -13,14 +13,12 @@ use std::path::Path;
 use git2::{ObjectType, Odb, Oid};
 
 use super::{Mirror, MirrorError, at, sync_dir};
-use pp_objects::{ObjectId, commit};
+use pp_objects::ObjectId;
+use pp_objects::commit::{self, MOST_TAGS};
 
 /// git's own file of the commits at which a history ends although they are not its beginning, one commit a line
 /// (gitrepository-layout(5)).
 const SHALLOW: &str = "shallow";
-
-/// The most tags in a chain of tags that point to tags.
-const MOST_TAGS: usize = 16;
 
 /// The most commits named to the server as already in the mirror.
 const MOST_HAVES: usize = 256;
@@ -65,7 +63,7 @@ pub(super) fn peel(odb: &Odb<'_>, mut id: Oid) -> Result<Result<Oid, &'static st
     Ok(Err("tag of tags without end"))
 }
 
-fn oid(id: ObjectId) -> Result<Oid, git2::Error> {
+pub(crate) fn oid(id: ObjectId) -> Result<Oid, git2::Error> {
     Oid::from_bytes(id.as_bytes())
 }
 

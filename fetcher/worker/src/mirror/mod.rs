@@ -13,9 +13,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use git2::{ErrorCode, ObjectType, Oid, Repository};
+use tempfile::TempDir;
 use thiserror::Error;
 
 use history::links;
+pub(crate) use history::oid;
 use pins::PINS;
 pub(crate) use receive::{Pack, PackError};
 pub(crate) use repack::MANY;
@@ -110,6 +112,17 @@ impl Mirror {
     /// [`MirrorError::Broken`].
     pub(crate) fn odb(&self) -> Result<git2::Odb<'_>, MirrorError> {
         self.repository.odb().map_err(|error| self.damaged(&error))
+    }
+
+    /// Makes a directory for a pack that is not whole yet; the next opening of the mirror removes what is left of it.
+    ///
+    /// # Errors
+    /// [`MirrorError::Io`].
+    fn incoming(&self) -> Result<TempDir, MirrorError> {
+        let incoming = tempfile::Builder::new()
+            .prefix(sweep::INCOMING)
+            .tempdir_in(&self.path);
+        incoming.map_err(at("create a directory in", &self.path))
     }
 
     /// Moves a verified pack from a directory inside the mirror to the mirror's packs. The files are synced before

@@ -10,7 +10,6 @@ use std::path::Path;
 use git2::{Indexer, Oid};
 
 use super::complete::{self, PackFault};
-use super::sweep::INCOMING;
 use super::{Mirror, MirrorError, at};
 
 /// How much of a pack has been received.
@@ -64,10 +63,7 @@ impl Mirror {
         pack: &mut dyn Pack,
         progress: &mut dyn FnMut(Received),
     ) -> Result<Received, PackError> {
-        let incoming = tempfile::Builder::new()
-            .prefix(INCOMING)
-            .tempdir_in(self.path())
-            .map_err(at("create a directory in", self.path()))?;
+        let incoming = self.incoming()?;
         let packs = incoming.path().join("pack");
         fs::create_dir(&packs).map_err(at("create", &packs))?;
         let (checksum, seen) = self.index(pack, &packs, progress)?;

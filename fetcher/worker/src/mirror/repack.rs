@@ -7,8 +7,8 @@ use std::path::PathBuf;
 
 use git2::{Error, Odb, Oid};
 
-use super::history::links;
-use super::sweep::INCOMING;
+use super::history::{links, oid};
+use super::pins::PINS;
 use super::{Mirror, MirrorError, at};
 use pp_objects::tree::{DIRECTORY, GITLINK, tree};
 
@@ -28,10 +28,7 @@ impl Mirror {
         if old.len() < many.max(2) {
             return Ok(self);
         }
-        let incoming = tempfile::Builder::new()
-            .prefix(INCOMING)
-            .tempdir_in(self.path())
-            .map_err(at("create a directory in", self.path()))?;
+        let incoming = self.incoming()?;
         let wanted = self.needed()?;
         let made = || -> Result<String, Error> {
             let mut builder = self.repository().packbuilder()?;
@@ -66,7 +63,7 @@ impl Mirror {
     fn needed(&self) -> Result<Vec<(Oid, Option<String>)>, MirrorError> {
         let walk = || -> Result<Vec<(Oid, Option<String>)>, Error> {
             let odb = self.repository().odb()?;
-            let pins = self.repository().references_glob("refs/pp/*")?;
+            let pins = self.repository().references_glob(&format!("{PINS}*"))?;
             let mut commits: VecDeque<Oid> = VecDeque::new();
             for pin in pins {
                 commits.extend(pin?.target());
@@ -113,7 +110,7 @@ fn trees(
         let entries = entries.ok_or_else(|| Error::from_str("a tree is none"))?;
         all.push((id, None));
         for entry in entries.into_iter().filter(|entry| entry.kind() != GITLINK) {
-            let id = Oid::from_bytes(entry.id.as_bytes())?;
+            let id = oid(entry.id)?;
             if !seen.insert(id) || !odb.exists(id) {
                 continue;
             }
