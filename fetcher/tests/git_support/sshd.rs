@@ -105,6 +105,11 @@ impl Sshd {
         fs::read_to_string(self.at("log")).unwrap_or_default()
     }
 
+    /// The fingerprint of one of its public keys.
+    pub fn fingerprint(&self, name: &str) -> String {
+        fingerprint_of(&self.at(name))
+    }
+
     pub fn new_key(&self, name: &str) {
         keygen(&self.at(name));
     }
@@ -158,4 +163,11 @@ fn keygen_of(path: &Path, kind: &str) {
         .status()
         .unwrap();
     assert!(made.success());
+}
+
+/// The fingerprint of a key, as ssh-keygen gives it.
+pub fn fingerprint_of(key: &Path) -> String {
+    let listed = Command::new("ssh-keygen").arg("-lf").arg(key).output();
+    let listed = String::from_utf8(listed.unwrap().stdout).unwrap();
+    listed.split(' ').nth(1).unwrap().to_owned()
 }

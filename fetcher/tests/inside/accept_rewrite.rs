@@ -1,16 +1,13 @@
 //! Rule 26: `accept-rewrite` is the one way past `fast_forward_only`, for one revision, once.
 
-use super::world::{Signed, Version, World, good};
+use super::world::{Signed, Version, World, good, on_another_line};
 use crate::deploy::Verdict;
 use crate::revision::Revision;
 use crate::state::Outcome;
 use jiff::Timestamp;
 
 fn rewritten() -> Version {
-    Version {
-        descends_from_live: false,
-        ..good()
-    }
+    on_another_line()
 }
 
 /// A world in which '1' is live and '2' was refused for leaving its history.

@@ -115,9 +115,7 @@ fn a_revision_that_was_refused_for_its_signature_is_tried_after_retry() {
 
 #[test]
 fn without_an_earlier_release_the_commit_that_mends_is_deployed_by_the_next_poll() {
-    let world = World::new("");
-    world.push('1', good());
-    world.attempt();
+    let (world, _) = World::with_one_live();
     let why = world.rollback(None).unwrap_err();
     assert_eq!(why, NoWayBack::NoEarlier);
     assert!(

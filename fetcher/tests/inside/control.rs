@@ -1,6 +1,6 @@
 //! What people decide: rollback, retry, pause, force, and what a pass would do.
 
-use super::world::{Version, World, good};
+use super::world::{World, answering, good};
 use crate::deploy::Verdict;
 use crate::deploy::dry_run::DryRun;
 use crate::deploy::rollback::NoWayBack;
@@ -53,30 +53,20 @@ fn a_rollback_goes_to_a_named_release_and_says_which_there_are() {
 fn a_rollback_to_what_is_not_well_either_comes_back() {
     let world = three_releases();
     let two = world.state().earlier.first().unwrap().revision;
-    world.versions.borrow_mut().insert(
-        two,
-        Version {
-            status: Some(500),
-            ..good()
-        },
-    );
+    world.versions.borrow_mut().insert(two, answering(500));
     assert_eq!(world.rollback(None).unwrap().outcome, Outcome::RolledBack);
     assert_eq!(world.served().unwrap().short(), "333333333333");
 }
 
 #[test]
 fn with_one_release_there_is_no_way_back() {
-    let world = World::new("");
-    world.push('1', good());
-    world.attempt();
+    let (world, _) = World::with_one_live();
     assert_eq!(world.rollback(None).unwrap_err(), NoWayBack::NoEarlier);
 }
 
 #[test]
 fn a_pause_holds_until_it_is_over_and_asks_nobody() {
-    let world = World::new("");
-    world.push('1', good());
-    world.attempt();
+    let (world, _) = World::with_one_live();
     let two = world.push('2', good());
     let now = Timestamp::now();
     let pause = |until| Pause {
@@ -95,16 +85,8 @@ fn a_pause_holds_until_it_is_over_and_asks_nobody() {
 
 #[test]
 fn force_deploys_what_is_held_back() {
-    let world = World::new("");
-    world.push('1', good());
-    world.attempt();
-    let two = world.push(
-        '2',
-        Version {
-            status: Some(500),
-            ..good()
-        },
-    );
+    let (world, _) = World::with_one_live();
+    let two = world.push('2', answering(500));
     assert_eq!(world.attempt().outcome, Outcome::RolledBack);
     world.versions.borrow_mut().insert(two, good());
     assert!(matches!(world.try_pass().unwrap(), Verdict::Held(_)));
@@ -119,9 +101,7 @@ fn force_deploys_what_is_held_back() {
 
 #[test]
 fn what_a_pass_would_do_is_told_and_not_done() {
-    let world = World::new("");
-    let one = world.push('1', good());
-    world.attempt();
+    let (world, one) = World::with_one_live();
     let before = world.state();
     assert_eq!(world.predict(), DryRun::Nothing(Verdict::Nothing(one)));
     let two = world.push('2', good());

@@ -2,24 +2,15 @@
 
 use std::time::Duration;
 
-use super::world::{Version, World, good};
+use super::world::{World, answering, good};
 use crate::deploy::Verdict;
 use crate::deploy::dry_run::DryRun;
 use crate::health::holder::ForeignHolder;
 use crate::state::Outcome;
 
-fn answering(status: u16) -> Version {
-    Version {
-        status: Some(status),
-        ..good()
-    }
-}
-
 #[test]
 fn a_live_app_that_is_down_does_not_stop_the_push_that_mends_it() {
-    let world = World::new("");
-    let one = world.push('1', good());
-    world.attempt();
+    let (world, one) = World::with_one_live();
     world.versions.borrow_mut().insert(one, answering(500));
     let two = world.push('2', good());
     assert_eq!(world.attempt().outcome, Outcome::Good);
@@ -33,9 +24,7 @@ fn a_live_app_that_is_down_does_not_stop_the_push_that_mends_it() {
 
 #[test]
 fn a_failure_that_the_live_release_has_as_well_is_not_held_against_the_new_one() {
-    let world = World::new("");
-    let one = world.push('1', good());
-    world.attempt();
+    let (world, one) = World::with_one_live();
     // As a health URL with a mistake in it does.
     world.versions.borrow_mut().insert(one, answering(404));
     let two = world.push('2', answering(404));
@@ -70,9 +59,7 @@ fn a_failure_that_the_live_release_has_as_well_is_not_held_against_the_new_one()
 
 #[test]
 fn a_release_that_nobody_restarted_is_not_said_to_be_back_however_ill_it_was() {
-    let world = World::new("");
-    let one = world.push('1', good());
-    world.attempt();
+    let (world, one) = World::with_one_live();
     world.versions.borrow_mut().insert(one, answering(404));
     world.push('2', answering(404));
     // The restart into the new release is passed on, the one back is refused.
@@ -92,9 +79,7 @@ fn a_release_that_nobody_restarted_is_not_said_to_be_back_however_ill_it_was() {
 
 #[test]
 fn a_failure_of_another_kind_is_told_beside_the_old_one() {
-    let world = World::new("");
-    let one = world.push('1', good());
-    world.attempt();
+    let (world, one) = World::with_one_live();
     world.versions.borrow_mut().insert(one, answering(502));
     world.push('2', answering(500));
     let reason = world.attempt().reason.unwrap();
@@ -107,9 +92,7 @@ fn a_failure_of_another_kind_is_told_beside_the_old_one() {
 
 #[test]
 fn a_failure_of_a_release_after_a_good_one_is_still_held_against_it() {
-    let world = World::new("");
-    world.push('1', good());
-    world.attempt();
+    let (world, _) = World::with_one_live();
     world.push('2', answering(500));
     assert_eq!(world.attempt().outcome, Outcome::RolledBack);
     assert!(matches!(world.try_pass().unwrap(), Verdict::Held(_)));
@@ -137,9 +120,7 @@ fn what_is_wrong_with_a_units_settings_is_found_before_anything_is_fetched() {
         ),
     ];
     for (change, mend) in cases {
-        let world = World::new("");
-        let one = world.push('1', good());
-        world.attempt();
+        let (world, one) = World::with_one_live();
         let two = world.push('2', good());
         world.unit.replace(change);
         match world.predict() {
@@ -170,9 +151,7 @@ fn what_is_wrong_with_a_units_settings_is_found_before_anything_is_fetched() {
 
 #[test]
 fn a_stranger_at_the_health_url_is_not_the_revisions_fault() {
-    let world = World::new("");
-    world.push('1', good());
-    world.attempt();
+    let (world, _) = World::with_one_live();
     let two = world.push('2', good());
     world.stranger.replace(Some(ForeignHolder {
         pid: 4711,

@@ -52,9 +52,7 @@ fn rule_24_an_unknown_host_is_not_trusted_on_first_sight() {
     let Some(sshd) = Sshd::start() else { return };
     let forge = Forge::new();
     fs::write(sshd.at("known_hosts"), "").unwrap();
-    let error = Remote::connect(&sshd.url(&forge.repo()), &sshd.options())
-        .err()
-        .unwrap();
+    let error = refused(&sshd, &forge);
     assert!(
         matches!(error, RemoteError::HostKeyUnknown { .. }),
         "{error}"
@@ -74,9 +72,7 @@ fn a_configuration_file_cannot_weaken_the_host_key_check() {
     let config = fs::read_to_string(sshd.at("ssh_config")).unwrap();
     let lax = format!("StrictHostKeyChecking no\nLogLevel QUIET\n{config}");
     fs::write(sshd.at("ssh_config"), lax).unwrap();
-    let error = Remote::connect(&sshd.url(&forge.repo()), &sshd.options())
-        .err()
-        .unwrap();
+    let error = refused(&sshd, &forge);
     assert!(
         matches!(error, RemoteError::HostKeyUnknown { .. }),
         "{error}"
@@ -105,11 +101,8 @@ fn a_key_the_server_does_not_know_a_repository_it_does_not_have_and_a_closed_por
     assert_eq!(error.reason(), "name-not-resolved", "{error}");
 }
 
-fn fingerprint(sshd: &Sshd, name: &str) -> String {
-    let listed = std::process::Command::new("ssh-keygen")
-        .arg("-lf")
-        .arg(sshd.at(name))
-        .output();
-    let listed = String::from_utf8(listed.unwrap().stdout).unwrap();
-    listed.split(' ').nth(1).unwrap().to_owned()
+/// Why a connection to the repository of `forge` is refused.
+fn refused(sshd: &Sshd, forge: &Forge) -> RemoteError {
+    let refused = Remote::connect(&sshd.url(&forge.repo()), &sshd.options());
+    refused.err().unwrap()
 }

@@ -8,7 +8,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use super::git_support::agent::Agent;
-use super::git_support::sshd::{Sshd, keygen};
+use super::git_support::sshd::{Sshd, fingerprint_of, keygen};
 use super::git_support::{Forge, group_members, nothing_left};
 use crate::git::{RefSelector, Remote, RemoteError, RemoteOptions, RepositoryUrl};
 
@@ -44,11 +44,6 @@ fn certify(authority: &Path, key: &Path, validity: &str) {
             public.to_str().unwrap(),
         ],
     );
-}
-
-fn fingerprint(key: &Path) -> String {
-    let listed = run("ssh-keygen", &["-lf", key.to_str().unwrap()]);
-    listed.split(' ').nth(1).unwrap().to_owned()
 }
 
 #[test]
@@ -165,8 +160,8 @@ fn two_apps_with_a_deploy_key_each_on_one_host_never_show_each_others() {
             assert_eq!(found, tip_of.to_string());
             let log = sshd.log().split_off(logged);
             let other = if key == &key_one { &key_two } else { &key_one };
-            assert!(log.contains(&fingerprint(key)), "{log}");
-            assert!(!log.contains(&fingerprint(other)), "{log}");
+            assert!(log.contains(&fingerprint_of(key)), "{log}");
+            assert!(!log.contains(&fingerprint_of(other)), "{log}");
         }
     }
     // A key that is gone from the forge is refused: no other steps in.
@@ -274,7 +269,7 @@ fn what_is_wrong_with_a_jump_host_is_told() {
     assert!(
         error
             .to_string()
-            .contains(&fingerprint(&jump.at("host.pub"))),
+            .contains(&fingerprint_of(&jump.at("host.pub"))),
         "{error}"
     );
     fs::write(jump.at("known_hosts"), known).unwrap();

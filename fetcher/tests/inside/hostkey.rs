@@ -58,15 +58,6 @@ fn known(sshd: &Sshd) -> String {
     fs::read_to_string(sshd.at("known_hosts")).unwrap_or_default()
 }
 
-fn fingerprint(sshd: &Sshd, name: &str) -> String {
-    let listed = Command::new("ssh-keygen")
-        .arg("-lf")
-        .arg(sshd.at(name))
-        .output();
-    let listed = String::from_utf8(listed.unwrap().stdout).unwrap();
-    listed.split(' ').nth(1).unwrap().to_owned()
-}
-
 fn connects(sshd: &Sshd) -> Result<(), RemoteError> {
     let forge = Forge::new();
     Remote::connect(&sshd.url(&forge.repo()), &sshd.options()).map(drop)
@@ -98,9 +89,9 @@ fn what_is_offered_and_pinned_is_shown_with_file_and_line() {
         format!("127.0.0.1 port {0}, known as [127.0.0.1]:{0}", sshd.port),
         format!(
             "offered  ED25519 {}  not pinned",
-            fingerprint(&sshd, "host.pub")
+            sshd.fingerprint("host.pub")
         ),
-        format!("pinned   ED25519 {}", fingerprint(&sshd, "other.pub")),
+        format!("pinned   ED25519 {}", sshd.fingerprint("other.pub")),
         format!("{}, line 2; THE SERVER", sshd.at("known_hosts").display()),
         "pp-fetcher hostkey pin todo".to_owned(),
     ] {
@@ -122,10 +113,10 @@ fn rule_24_a_changed_key_is_replaced_when_its_fingerprint_is_named() {
         connects(&sshd),
         Err(RemoteError::HostKeyChanged { .. })
     ));
-    let (code, text) = pin(&sshd, &fingerprint(&sshd, "host.pub"));
+    let (code, text) = pin(&sshd, &sshd.fingerprint("host.pub"));
     assert_eq!(code, Some(0), "{text}");
     assert!(
-        text.contains(&fingerprint(&sshd, "other.pub")),
+        text.contains(&sshd.fingerprint("other.pub")),
         "what went is told: {text}"
     );
     let after = known(&sshd);
@@ -134,7 +125,7 @@ fn rule_24_a_changed_key_is_replaced_when_its_fingerprint_is_named() {
     assert!(new[1].starts_with(&format!("[127.0.0.1]:{} ssh-ed25519 ", sshd.port)));
     connects(&sshd).unwrap();
     let before = known(&sshd);
-    let (code, text) = pin(&sshd, &fingerprint(&sshd, "host.pub"));
+    let (code, text) = pin(&sshd, &sshd.fingerprint("host.pub"));
     assert_eq!((code, text.contains("already")), (Some(0), true), "{text}");
     assert_eq!(known(&sshd), before);
 }
@@ -145,14 +136,14 @@ fn rule_24_a_fingerprint_the_server_does_not_have_pins_nothing() {
         return;
     };
     for wrong in [
-        fingerprint(&sshd, "other.pub"),
+        sshd.fingerprint("other.pub"),
         "SHA256:".into(),
         String::new(),
     ] {
         let (code, text) = pin(&sshd, &wrong);
         assert_eq!(code, Some(1), "{text}");
         assert!(text.contains("nothing was changed"), "{text}");
-        assert!(text.contains(&fingerprint(&sshd, "host.pub")), "{text}");
+        assert!(text.contains(&sshd.fingerprint("host.pub")), "{text}");
     }
     assert_eq!(known(&sshd), lines);
 }
@@ -176,7 +167,7 @@ fn on_a_terminal_the_whole_fingerprint_is_typed() {
     let Some((sshd, lines)) = changed() else {
         return;
     };
-    let right = fingerprint(&sshd, "host.pub");
+    let right = sshd.fingerprint("host.pub");
     for (typed, pinned) in [("yes", false), ("", false), (right.as_str(), true)] {
         let program = command(&sshd, &["hostkey", "pin", "todo"]);
         let words = std::iter::once(program.get_program()).chain(program.get_args());
@@ -212,7 +203,7 @@ fn an_unknown_host_is_pinned_into_a_file_that_is_not_there_yet() {
         !sshd.at("known_hosts").exists(),
         "to look is not to trust: {text}"
     );
-    let (code, text) = pin(&sshd, &fingerprint(&sshd, "host.pub"));
+    let (code, text) = pin(&sshd, &sshd.fingerprint("host.pub"));
     assert_eq!(code, Some(0), "{text}");
     connects(&sshd).unwrap();
 }
@@ -226,7 +217,7 @@ fn a_hashed_line_is_found_and_replaced() {
         .stderr(Stdio::null())
         .status();
     assert!(hashed.unwrap().success());
-    let (code, text) = pin(&sshd, &fingerprint(&sshd, "host.pub"));
+    let (code, text) = pin(&sshd, &sshd.fingerprint("host.pub"));
     assert_eq!(code, Some(0), "{text}");
     assert_eq!(known(&sshd).lines().count(), 3);
     connects(&sshd).unwrap();
@@ -246,7 +237,7 @@ fn a_revoked_key_and_a_line_for_others_too_are_left_alone() {
         ),
     ] {
         fs::write(sshd.at("known_hosts"), &lines).unwrap();
-        let (code, text) = pin(&sshd, &fingerprint(&sshd, "host.pub"));
+        let (code, text) = pin(&sshd, &sshd.fingerprint("host.pub"));
         assert_eq!(code, Some(1), "{text}");
         assert!(text.contains(expected) && text.contains("line 1"), "{text}");
         assert_eq!(known(&sshd), lines);
@@ -263,7 +254,7 @@ fn a_key_alias_and_a_quiet_lax_configuration_change_nothing_but_the_name() {
     );
     fs::write(sshd.at("ssh_config"), config).unwrap();
     fs::write(sshd.at("known_hosts"), "").unwrap();
-    let (code, text) = pin(&sshd, &fingerprint(&sshd, "host.pub"));
+    let (code, text) = pin(&sshd, &sshd.fingerprint("host.pub"));
     assert_eq!(code, Some(0), "{text}");
     assert!(known(&sshd).starts_with("todo-forge ssh-ed25519 "));
     connects(&sshd).unwrap();
@@ -283,9 +274,9 @@ fn every_kind_of_key_is_shown_and_those_still_offered_stay_pinned() {
         "{text}"
     );
     for name in ["host.pub", "host_ecdsa.pub", "host_rsa.pub"] {
-        assert!(text.contains(&fingerprint(&sshd, name)), "{name}: {text}");
+        assert!(text.contains(&sshd.fingerprint(name)), "{name}: {text}");
     }
-    let (code, text) = pin(&sshd, &fingerprint(&sshd, "host_rsa.pub"));
+    let (code, text) = pin(&sshd, &sshd.fingerprint("host_rsa.pub"));
     assert_eq!(code, Some(0), "{text}");
     assert_eq!(known(&sshd).lines().count(), 2);
     connects(&sshd).unwrap();
@@ -303,9 +294,9 @@ fn a_server_that_does_not_answer_pins_nothing_and_what_is_pinned_is_shown() {
     let (code, text) = run(&sshd, &["hostkey", "show", "todo"]);
     assert_eq!(code, Some(1), "{text}");
     assert!(text.contains("shows no host key"), "{text}");
-    assert!(text.contains(&fingerprint(&sshd, "other.pub")), "{text}");
+    assert!(text.contains(&sshd.fingerprint("other.pub")), "{text}");
     assert!(!text.contains("DOES NOT OFFER"), "nobody knows: {text}");
-    let (code, text) = pin(&sshd, &fingerprint(&sshd, "host.pub"));
+    let (code, text) = pin(&sshd, &sshd.fingerprint("host.pub"));
     assert_eq!(code, Some(1), "{text}");
     assert_eq!(known(&sshd), lines);
 }
@@ -327,8 +318,8 @@ fn rule_24_a_poll_that_meets_a_changed_key_fetches_nothing_and_names_keys_file_a
     let repository = Repository::new(&app, sshd.at("mirror.git"));
     let what = repository.poll(&[]).err().unwrap().what;
     for wanted in [
-        fingerprint(&sshd, "host.pub"),
-        fingerprint(&sshd, "other.pub"),
+        sshd.fingerprint("host.pub"),
+        sshd.fingerprint("other.pub"),
         "known_hosts, line 2".into(),
         "nothing was fetched".into(),
         "pp-fetcher hostkey show todo".into(),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::world::{Version, World, good};
+use super::world::{World, crashing, good};
 use crate::deploy::Verdict;
 use crate::state::Outcome;
 
@@ -18,9 +18,7 @@ fn waits(world: &World) -> Vec<String> {
 
 #[test]
 fn a_deploy_waits_for_the_restarters_limit_and_says_how_long() {
-    let world = World::new("");
-    world.push('1', good());
-    world.attempt();
+    let (world, _) = World::with_one_live();
     assert_eq!(waits(&world), Vec::<String>::new());
     let before = world.waited();
     let two = world.push('2', good());
@@ -37,16 +35,8 @@ fn a_deploy_waits_for_the_restarters_limit_and_says_how_long() {
 
 #[test]
 fn the_way_back_waits_for_it_too() {
-    let world = World::new("");
-    let one = world.push('1', good());
-    world.attempt();
-    world.push(
-        '2',
-        Version {
-            crashes: true,
-            ..good()
-        },
-    );
+    let (world, one) = World::with_one_live();
+    world.push('2', crashing());
     // The restart is let through at once, the way back's is not.
     *world.busy.borrow_mut() = vec![Some(Duration::from_secs(3)), None];
     let attempt = world.attempt();
@@ -60,9 +50,7 @@ fn the_way_back_waits_for_it_too() {
 
 #[test]
 fn a_limit_that_is_out_of_reach_is_not_the_revisions_fault() {
-    let world = World::new("");
-    let one = world.push('1', good());
-    world.attempt();
+    let (world, one) = World::with_one_live();
     let two = world.push('2', good());
     // Longer than anybody waits: for the deploy, and for the way back.
     *world.busy.borrow_mut() = vec![Some(Duration::from_secs(300)); 2];

@@ -2,7 +2,7 @@
 //! another key than the one pinned.
 
 use std::fs;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use super::git_support::sshd::Sshd;
 use crate::config;
@@ -67,22 +67,13 @@ impl Scene {
             .push_str(&format!("(a poll ends with)\n{what}\n\n"));
     }
 
-    fn fingerprint(&self, name: &str) -> String {
-        let listed = Command::new("ssh-keygen")
-            .arg("-lf")
-            .arg(self.sshd.at(name))
-            .output();
-        let listed = String::from_utf8(listed.unwrap().stdout).unwrap();
-        listed.split(' ').nth(1).unwrap().to_owned()
-    }
-
     /// Keys and port are others every time.
     fn is_as_before(&self, name: &str) {
         let mut text = self.typed.replace(&self.sshd.port.to_string(), "PORT");
         for key in ["host.pub", "other.pub"] {
             if self.sshd.at(key).exists() {
                 let of = format!("[fingerprint of {key}]");
-                text = text.replace(&self.fingerprint(key), &of);
+                text = text.replace(&self.sshd.fingerprint(key), &of);
             }
         }
         super::snapshots::as_before(name, &text, self.sshd.dir.path());
@@ -99,7 +90,7 @@ fn a_key_that_is_not_pinned_yet() {
     scene.types("hostkey show todo");
     scene.types("hostkey pin todo");
     scene.types("hostkey pin todo --fingerprint SHA256:AAAA");
-    let right = scene.fingerprint("host.pub");
+    let right = scene.sshd.fingerprint("host.pub");
     scene.types(&format!("hostkey pin todo --fingerprint {right}"));
     scene.types(&format!("hostkey pin todo --fingerprint {right}"));
     scene.types("hostkey show todo");
@@ -115,7 +106,7 @@ fn a_key_that_has_changed() {
     scene.sshd.pin("other.pub");
     scene.polls();
     scene.types("hostkey show todo");
-    let right = scene.fingerprint("host.pub");
+    let right = scene.sshd.fingerprint("host.pub");
     scene.types(&format!("hostkey pin todo --fingerprint {right}"));
     scene.is_as_before("hostkey_changed");
 }

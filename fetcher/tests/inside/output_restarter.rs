@@ -1,6 +1,6 @@
 //! What is said where the restarter or the units have a say: a host in memory, the same sentences.
 
-use super::world::{Signed, Version, World, good};
+use super::world::{Signed, Version, World, answering, crashing, good};
 use crate::cli::output::words;
 use crate::pass::Pass;
 
@@ -36,20 +36,14 @@ fn a_restart_that_is_not_allowed_and_a_restarter_that_is_not_there() {
 #[test]
 fn a_unit_that_does_not_stay_up() {
     let world = World::new("");
-    let crashing = Version {
-        crashes: true,
-        ..good()
-    };
+    let crashing = crashing();
     world.push('1', crashing.clone());
     let mut text = told(&world);
     world.push('2', good());
     text.push_str(&told(&world));
     world.push('3', crashing);
     text.push_str(&told(&world));
-    let unhealthy = Version {
-        status: Some(503),
-        ..good()
-    };
+    let unhealthy = answering(503);
     world.push('4', unhealthy);
     text.push_str(&told(&world));
     text.push_str(&told(&world));

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::world::{Version, World, good};
+use super::world::{Version, World, answering, crashing, good, on_another_line};
 use crate::deploy::Verdict;
 use crate::state::Outcome;
 
@@ -34,16 +34,11 @@ fn a_first_deploy_then_an_update_then_nothing() {
 
 #[test]
 fn a_release_is_made_beside_the_one_that_was_found_good_and_no_other() {
-    let world = World::new("");
-    world.push('1', good());
-    world.attempt();
+    let (world, _) = World::with_one_live();
     assert_eq!(*world.beside.borrow(), None);
     let live = |world: &World| world.layout().release(&world.state().live.unwrap().name);
     let first = live(&world);
-    let ill = Version {
-        status: Some(500),
-        ..good()
-    };
+    let ill = answering(500);
     for digit in ['2', '3'] {
         world.push(digit, ill.clone());
         assert_eq!(world.attempt().outcome, Outcome::RolledBack);
@@ -57,9 +52,7 @@ fn a_release_is_made_beside_the_one_that_was_found_good_and_no_other() {
 
 #[test]
 fn a_no_op_asks_once_and_writes_nothing() {
-    let world = World::new("");
-    world.push('1', good());
-    world.attempt();
+    let (world, _) = World::with_one_live();
     let stamp = |_: ()| {
         let list = |path: &std::path::Path| {
             let mut all: Vec<_> = fs::read_dir(path)
@@ -117,26 +110,10 @@ fn a_build_that_fails_switches_nothing_and_is_not_tried_again() {
 
 #[test]
 fn an_app_that_crashes_or_answers_errors_is_taken_back_and_quarantined() {
-    let world = World::new("");
-    let one = world.push('1', good());
-    world.attempt();
+    let (world, one) = World::with_one_live();
     let bad = [
-        (
-            '2',
-            Version {
-                crashes: true,
-                ..good()
-            },
-            "exit-code",
-        ),
-        (
-            '3',
-            Version {
-                status: Some(500),
-                ..good()
-            },
-            "500 instead of 200",
-        ),
+        ('2', crashing(), "exit-code"),
+        ('3', answering(500), "500 instead of 200"),
         (
             '4',
             Version {
@@ -182,13 +159,7 @@ fn an_app_that_crashes_or_answers_errors_is_taken_back_and_quarantined() {
 #[test]
 fn a_first_release_that_is_not_well_has_no_way_back_and_says_so() {
     let world = World::new("");
-    world.push(
-        '1',
-        Version {
-            crashes: true,
-            ..good()
-        },
-    );
+    world.push('1', crashing());
     let attempt = world.attempt();
     assert_eq!(attempt.outcome, Outcome::Stuck);
     assert!(attempt.reason.unwrap().contains("none to go back to"));
@@ -198,9 +169,7 @@ fn a_first_release_that_is_not_well_has_no_way_back_and_says_so() {
 
 #[test]
 fn when_the_way_back_is_not_well_either_every_poll_tries_again() {
-    let world = World::new("");
-    let one = world.push('1', good());
-    world.attempt();
+    let (world, one) = World::with_one_live();
     // A migration that the old release cannot work with.
     world.push(
         '2',
@@ -226,16 +195,8 @@ fn when_the_way_back_is_not_well_either_every_poll_tries_again() {
 
 #[test]
 fn rule_26_a_rewritten_history_is_refused_once() {
-    let world = World::new("");
-    let one = world.push('1', good());
-    world.attempt();
-    world.push(
-        '2',
-        Version {
-            descends_from_live: false,
-            ..good()
-        },
-    );
+    let (world, one) = World::with_one_live();
+    world.push('2', on_another_line());
     let attempt = world.attempt();
     assert_eq!(attempt.outcome, Outcome::Refused);
     assert!(attempt.reason.unwrap().contains("another line"));
@@ -245,25 +206,15 @@ fn rule_26_a_rewritten_history_is_refused_once() {
 
 #[test]
 fn losing_the_state_does_not_lose_the_protection_against_a_downgrade() {
-    let world = World::new("");
-    world.push('1', good());
-    world.attempt();
+    let (world, _) = World::with_one_live();
     fs::remove_dir_all(world.directory.path().join("state")).unwrap();
-    world.push(
-        '2',
-        Version {
-            descends_from_live: false,
-            ..good()
-        },
-    );
+    world.push('2', on_another_line());
     assert_eq!(world.attempt().outcome, Outcome::Refused);
 }
 
 #[test]
 fn rule_27_a_hostile_tree_leaves_nothing_behind() {
-    let world = World::new("");
-    world.push('1', good());
-    world.attempt();
+    let (world, _) = World::with_one_live();
     world.push(
         '2',
         Version {
@@ -279,9 +230,7 @@ fn rule_27_a_hostile_tree_leaves_nothing_behind() {
 
 #[test]
 fn a_restarter_that_would_refuse_is_found_out_before_anything_is_switched() {
-    let world = World::new("");
-    let one = world.push('1', good());
-    world.attempt();
+    let (world, one) = World::with_one_live();
     let two = world.push('2', good());
     for (permitted, reachable, why) in [
         (false, true, "policy.d"),
@@ -308,9 +257,7 @@ fn a_restarter_that_would_refuse_is_found_out_before_anything_is_switched() {
 
 #[test]
 fn a_forge_that_cannot_be_reached_is_counted_and_forgotten_when_it_can() {
-    let world = World::new("");
-    world.push('1', good());
-    world.attempt();
+    let (world, _) = World::with_one_live();
     let remote = world.remote.borrow_mut().take();
     for count in 1..=3 {
         assert!(world.try_pass().unwrap_err().contains("connection refused"));
@@ -324,9 +271,7 @@ fn a_forge_that_cannot_be_reached_is_counted_and_forgotten_when_it_can() {
 
 #[test]
 fn what_fails_again_and_again_is_tried_less_often_unless_somebody_asks() {
-    let world = World::new("");
-    world.push('1', good());
-    world.attempt();
+    let (world, _) = World::with_one_live();
     world.push('2', good());
     world.permitted.set(false);
     for _ in 0..2 {

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::world::{Version, World, good};
+use super::world::{Version, World, answering, good};
 use crate::release::Layout;
 use crate::revision::Revision;
 use crate::state::{Attempt, Outcome, State};
@@ -10,9 +10,7 @@ use jiff::Timestamp;
 
 /// A world in which '1' is live and an attempt at '2' was cut short, with its release on disk.
 fn cut_short(second: Version, switched: bool, going_back: Option<&str>) -> (World, [Revision; 2]) {
-    let world = World::new("");
-    let one = world.push('1', good());
-    world.attempt();
+    let (world, one) = World::with_one_live();
     let two = world.push('2', second);
     let layout = world.layout();
     let release = layout.new_name(Timestamp::now(), &two);
@@ -74,14 +72,7 @@ fn after_the_switch_it_is_restarted_probed_and_found_good() {
 
 #[test]
 fn after_the_switch_it_is_taken_back_if_it_is_not_well() {
-    let (world, [one, two]) = cut_short(
-        Version {
-            status: Some(500),
-            ..good()
-        },
-        true,
-        None,
-    );
+    let (world, [one, two]) = cut_short(answering(500), true, None);
     assert_eq!(world.attempt().outcome, Outcome::RolledBack);
     assert_eq!(world.served(), Some(one));
     assert!(world.state().quarantine_of(&two).is_some());
@@ -101,9 +92,7 @@ fn a_way_back_that_was_cut_short_is_gone_on_with() {
 
 #[test]
 fn a_state_that_cannot_be_read_stops_everything() {
-    let world = World::new("");
-    let one = world.push('1', good());
-    world.attempt();
+    let (world, one) = World::with_one_live();
     fs::write(world.directory.path().join("state/todo/state.json"), "{").unwrap();
     world.push('2', good());
     assert!(world.dir().load().is_err());

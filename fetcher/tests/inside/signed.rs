@@ -1,6 +1,6 @@
 //! `[verify] allowed_signers` in the pipeline: what it refuses, and that nothing goes round it.
 
-use super::world::{Signed, Version, World, good};
+use super::world::{Signed, Version, World, good, on_another_line};
 use crate::deploy::Verdict;
 use crate::state::{Attempt, Outcome};
 use jiff::Timestamp;
@@ -112,13 +112,7 @@ fn when_it_cannot_be_found_out_nothing_is_deployed_and_it_is_tried_again() {
 fn rule_26_a_signed_downgrade_is_refused() {
     let world = signed_world();
     let one = world.served();
-    world.push(
-        '0',
-        Version {
-            descends_from_live: false,
-            ..good()
-        },
-    );
+    world.push('0', on_another_line());
     let attempt = world.attempt();
     assert_eq!(attempt.outcome, Outcome::Refused);
     assert!(attempt.reason.unwrap().contains("another line"));

@@ -3,23 +3,13 @@
 
 use std::os::unix::fs::symlink;
 
-use super::world::{Version, World, good};
+use super::world::{Version, World, answering, crashing, good};
 use crate::deploy::Verdict;
 use crate::revision::Revision;
 use crate::state::Outcome;
 
-fn crashing() -> Version {
-    Version {
-        crashes: true,
-        ..good()
-    }
-}
-
 fn sick() -> Version {
-    Version {
-        status: Some(500),
-        ..good()
-    }
+    answering(500)
 }
 
 /// After it no other version is well.
@@ -32,9 +22,7 @@ fn one_way() -> Version {
 
 /// `1` was good, `2` is sick and has migrated, so that `1` is sick too.
 fn stuck() -> (World, Revision, Revision) {
-    let world = World::new("");
-    let one = world.push('1', good());
-    world.attempt();
+    let (world, one) = World::with_one_live();
     let two = world.push('2', one_way());
     let attempt = world.attempt();
     assert_eq!(attempt.outcome, Outcome::Stuck);
@@ -225,9 +213,7 @@ fn rollback_names_the_live_release_where_that_is_not_well() {
 #[test]
 fn a_link_that_was_switched_by_hand_is_told_and_each_advice_ends_well() {
     let switched = || {
-        let world = World::new("");
-        let one = world.push('1', good());
-        world.attempt();
+        let (world, one) = World::with_one_live();
         let first = world.state().live.unwrap().name;
         let two = world.push('2', good());
         world.attempt();

@@ -48,6 +48,30 @@ pub enum Signed {
     CannotTell,
 }
 
+/// A version that crashes when it starts.
+pub fn crashing() -> Version {
+    Version {
+        crashes: true,
+        ..good()
+    }
+}
+
+/// A version whose health URL answers with `status`.
+pub fn answering(status: u16) -> Version {
+    Version {
+        status: Some(status),
+        ..good()
+    }
+}
+
+/// A version that does not descend from the live one.
+pub fn on_another_line() -> Version {
+    Version {
+        descends_from_live: false,
+        ..good()
+    }
+}
+
 /// A version that is well.
 pub fn good() -> Version {
     Version {
@@ -119,6 +143,14 @@ impl World {
             beside: RefCell::default(),
             clock: Cell::new(Duration::ZERO),
         }
+    }
+
+    /// A host on which version 1 is live and good, and its revision.
+    pub fn with_one_live() -> (Self, Revision) {
+        let world = Self::new("");
+        let one = world.push('1', good());
+        world.attempt();
+        (world, one)
     }
 
     /// Pushes a version whose id is all `digit`.
