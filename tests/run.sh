@@ -72,6 +72,13 @@ checks() {
 	[ "$s" = 0 ] || skips+=$(sed -n "s/^skip  /  $name: /p" "$1")$'\n'
 }
 
+lints() {
+	local features
+	for features in "" --all-features; do
+		cargo clippy --workspace --locked --all-targets $features -- -D warnings || return
+	done
+}
+
 docs() { RUSTDOCFLAGS="-D warnings" cargo doc --workspace --locked --document-private-items --no-deps; }
 
 deny() {
@@ -80,33 +87,31 @@ deny() {
 	"$deny" --locked check "$@"
 }
 
-# Each of them, also after one that has failed.
-unit_tests() {
-	local result=0
-	cargo test --workspace --locked --exclude pp-tests --no-fail-fast -- --show-output || result=1
-	cargo test --locked -p pp-tests --lib || result=1
-	cargo test --locked -p pp-restarter --features selftest --test sandbox || result=1
-	cargo test --locked -p pp-git-worker --features selftest --test contained || result=1
-	PP_KILLS=${PP_KILLS:-500} cargo test --locked -p pp-fetcher --test random_kills -- --nocapture || result=1
-	cargo test --locked -p pp-fetcher --features failpoints --test crash --test faults_full -- --show-output || result=1
-	return $result
+# The groups of tests, side by side: most of them wait much more than they compute. With all features, as the crash
+# matrix and what tries the sandboxes from inside need theirs; what is shipped has none, and is what the lab installs.
+side_by_side() {
+	$no_skips && export PP_LAB=required
+	PP_DEBS=$work/debs PP_KILLS=${PP_KILLS:-500} python3 tests/side_by_side.py "$work" <<-END
+		lab	cargo test --locked -p pp-tests --test *
+		checks	packaging/check.sh $work/debs
+		unit	cargo test --workspace --locked --exclude pp-tests --all-features -- --show-output
+		unit	cargo test --locked -p pp-tests --lib
+	END
 }
 
-lab() {
-	local required=
-	$no_skips && required=required
-	PP_LAB=$required PP_DEBS=$work/debs cargo test --locked -p pp-tests --test '*' --no-fail-fast
-}
+# group NAME COUNTER LOG: counts what a group of tests has printed. Without a log none was run, and that is a failure.
+group() { step "$1" "$2" cat "$work/$3.log" >/dev/null; }
 
 step "tools" one install_tools
 step "format" one cargo fmt --all --check
-step "lints" one cargo clippy --workspace --locked --all-targets -- -D warnings
+step "lints" one lints
 step "docs" one docs
 step "dependencies" one deny bans licenses sources
-step "unit and integration tests" tests unit_tests
 step "packages" one packaging/build.sh "$work/debs"
-step "packages, checked" checks packaging/check.sh "$work/debs"
-step "lab tests" tests lab
+step "test programs" one side_by_side
+group "unit and integration tests" tests unit
+group "packages, checked" checks checks
+group "lab tests" tests lab
 $advisories && step "advisories" one tests/advisories.sh
 
 printf '\n%-28s %-20s %5s %5s %5s %8s\n' step result pass fail skip time

@@ -1,7 +1,8 @@
 //! A real sshd on loopback, for one test. Host key, user key, known_hosts and ssh_config of its own.
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -41,6 +42,8 @@ impl Sshd {
         }
         // Where Debian's sshd keeps its empty directory; only root can and need make it.
         let _ = fs::create_dir_all("/run/sshd");
+        // Whatever the umask (a test beside this may set it): sshd refuses a directory that others can write.
+        let _ = fs::set_permissions("/run/sshd", Permissions::from_mode(0o755));
         let dir = tempfile::tempdir().unwrap();
         let at = |name: &str| dir.path().join(name);
         keygen(&at("host"));

@@ -1,14 +1,12 @@
 //! The root file system that every lab is laid upon: made once, then only read.
 
-use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, anyhow};
-use nix::fcntl::{Flock, FlockArg};
+use anyhow::{Context, Result};
 
-use super::run;
+use super::{locked, run};
 
 /// The release the packages are made for.
 const SUITE: &str = "bookworm";
@@ -46,9 +44,7 @@ pub(super) fn ready(dir: &Path) -> Result<PathBuf> {
     let mut hasher = DefaultHasher::new();
     (SUITE, PACKAGES, HOOK).hash(&mut hasher);
     let image = dir.join(format!("{SUITE}-{:016x}", hasher.finish()));
-    let lock = File::create(dir.join("image.lock")).context("cannot make the image's lock")?;
-    let _held = Flock::lock(lock, FlockArg::LockExclusive)
-        .map_err(|(_, errno)| anyhow!("cannot lock the image: {errno}"))?;
+    let _held = locked(&dir.join("image.lock"))?;
     if image.is_dir() {
         return Ok(image);
     }

@@ -11,11 +11,13 @@ mod machine;
 mod net;
 mod root;
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
+use nix::fcntl::{Flock, FlockArg};
 
 pub use command::{Account, Call, Output};
 pub(crate) use net::request;
@@ -23,6 +25,13 @@ pub use net::{NetNs, Response};
 
 use machine::Machine;
 use root::Root;
+
+/// Waits for the lock `path`, and holds it until the value is dropped.
+fn locked(path: &Path) -> Result<Flock<File>> {
+    let file = File::create(path).with_context(|| format!("cannot make {}", path.display()))?;
+    Flock::lock(file, FlockArg::LockExclusive)
+        .map_err(|(_, errno)| anyhow!("cannot lock {}: {errno}", path.display()))
+}
 
 /// A booted host.
 #[derive(Debug)]
@@ -69,8 +78,13 @@ impl Lab {
         }
         let dir = work_dir();
         std::fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
-        root::sweep(&dir)?;
-        let root = Root::lay(&dir, &image::ready(&dir)?)?;
+        let image = image::ready(&dir)?;
+        let root = {
+            // Other suites boot at the same time: none may take this root for a dead one's before it is locked.
+            let _alone = locked(&dir.join("labs.lock"))?;
+            root::sweep(&dir)?;
+            Root::lay(&dir, &image)?
+        };
         let machine = Machine::start(&root)?;
         let lab = Self { machine, root };
         lab.sh(&format!(
