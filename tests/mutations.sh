@@ -15,7 +15,7 @@ cd "$copy" || exit 2
 # file | what is replaced | by what | package | what that would mean
 mutations='
 fetcher/objects/src/id.rs|.is_some_and(\|id\| id == *self)|.is_some()|pp-objects|any content is taken for any object
-fetcher/objects/src/id.rs|self.left != Some(0) \|\| ||pp-objects|a blob may be longer or shorter than was said
+fetcher/objects/src/id.rs|if self.left != Some(0) {|if self.left.is_none() {|pp-objects|a blob may be shorter than was said
 fetcher/src/git/descent.rs|c.parents.contains(parent)|!c.parents.is_empty()|pp-fetcher|history may be rewritten
 fetcher/src/checkout/file.rs|hasher.finish() != Some(new.planned.id)|hasher.finish().is_none()|pp-fetcher|a worker may forge files
 fetcher/src/checkout/link.rs|up > depth|up > depth + 1|pp-fetcher|a link may leave the release

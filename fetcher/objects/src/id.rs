@@ -4,7 +4,6 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
-use sha1_checked::{Digest, Sha1};
 
 /// The id of a git object: a SHA-1, written as forty lower-case hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -105,7 +104,7 @@ impl ObjectId {
 
 /// Computes the id of an object whose content comes in pieces.
 pub struct Hasher {
-    hash: Sha1,
+    hash: sha1dc::Hasher,
     /// Bytes that are still to come; `None` after more bytes than announced.
     left: Option<u64>,
 }
@@ -114,8 +113,8 @@ impl Hasher {
     /// Starts the hash of an object that is `length` bytes long.
     #[must_use]
     pub fn new(kind: Kind, length: u64) -> Self {
-        let mut hash = Sha1::builder().safe_hash(false).build();
-        hash.update(format!("{} {length}\0", kind.as_str()));
+        let mut hash = sha1dc::Hasher::new();
+        hash.update(format!("{} {length}\0", kind.as_str()).as_bytes());
         Self {
             hash,
             left: Some(length),
@@ -139,11 +138,11 @@ impl Hasher {
     /// Returns the id; `None` if the content was longer or shorter than announced, or is a known attack on SHA-1.
     #[must_use]
     pub fn finish(self) -> Option<ObjectId> {
-        let result = self.hash.try_finalize();
-        if self.left != Some(0) || result.has_collision() {
+        if self.left != Some(0) {
             return None;
         }
-        ObjectId::from_bytes(result.hash().as_slice())
+        let digest = self.hash.finalize().ok()?;
+        Some(ObjectId(digest.to_bytes()))
     }
 }
 

@@ -9,10 +9,6 @@
 //! commit's tree names for this path. Otherwise the file is written again from the object that the worker hands
 //! over. A file that was changed in place, or is being changed meanwhile, cannot get into the new release.
 //!
-//! Plain SHA-1, which the processor computes, is enough for this check: an attacker who wants another file with the
-//! hash of a given file needs a second preimage, which nobody has found. Whoever can make both files of a collision
-//! is both the author of the commit and able to write the live release, and needs no collision.
-//!
 //! A file's path is opened below the release without following a link and without leaving the release's file
 //! system (`openat2`), and opening never waits for a FIFO's other end. Kernels before 5.6 and sandboxes that
 //! do not know the call answer with an error, and then every file comes from the worker.
@@ -23,7 +19,7 @@ use std::path::Path;
 
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2};
 use nix::sys::stat::Mode;
-use sha1::{Digest, Sha1};
+use pp_objects::{Hasher, Kind};
 
 use super::plan::PlannedFile;
 
@@ -86,8 +82,7 @@ impl<'a> Copier<'a> {
         planned: &PlannedFile,
         to: &mut File,
     ) -> io::Result<Option<&[u8]>> {
-        let mut hash = Sha1::new();
-        hash.update(format!("blob {}\0", planned.size));
+        let mut hasher = Hasher::new(Kind::Blob, planned.size);
         let mut left = planned.size;
         let mut last = 0;
         while left > 0 {
@@ -99,11 +94,11 @@ impl<'a> Copier<'a> {
             if candidate.read_exact(chunk).is_err() {
                 break;
             }
-            hash.update(&*chunk);
+            hasher.update(chunk);
             to.write_all(chunk)?;
             left = left.saturating_sub(last as u64);
         }
-        let same = left == 0 && hash.finalize().as_slice() == planned.id.as_bytes();
+        let same = hasher.finish() == Some(planned.id);
         Ok(same.then(|| self.buffer.get(..last).unwrap_or_default()))
     }
 }

@@ -38,7 +38,7 @@ pub(super) fn check(
 ) -> Result<HashSet<Oid>, PackFault> {
     let held = mirror.repository().odb()?;
     let both = Odb::new()?;
-    for directory in [&mirror.path().join("objects"), incoming] {
+    for directory in [&mirror.path.join("objects"), incoming] {
         let unfit = || PackFault::Broken("the mirror's path is not UTF-8".to_owned());
         both.add_disk_alternate(directory.to_str().ok_or_else(unfit)?)?;
     }

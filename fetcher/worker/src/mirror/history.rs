@@ -145,7 +145,7 @@ impl Mirror {
     /// Returns the commits at which the mirror's history ends although they are not its beginning.
     #[must_use]
     pub(crate) fn boundary(&self) -> Vec<Oid> {
-        let text = fs::read_to_string(self.path().join(SHALLOW)).unwrap_or_default();
+        let text = fs::read_to_string(self.path.join(SHALLOW)).unwrap_or_default();
         text.lines()
             .filter_map(|line| Oid::from_str(line).ok())
             .collect()
@@ -161,9 +161,9 @@ impl Mirror {
         if all.len() == before {
             return Ok(());
         }
-        let path = self.path().join(SHALLOW);
-        write(self.path(), &path, &all).map_err(at("write", &path))?;
-        sync_dir(self.path())
+        let path = self.path.join(SHALLOW);
+        write(&self.path, &path, &all).map_err(at("write", &path))?;
+        sync_dir(&self.path)
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod complete;
 mod history;
+mod packs;
 mod pins;
 mod receive;
 mod repack;
@@ -18,6 +19,7 @@ use thiserror::Error;
 
 use history::links;
 pub(crate) use history::oid;
+pub(crate) use packs::{PackReader, Packs};
 use pins::PINS;
 pub(crate) use receive::{Pack, PackError};
 pub(crate) use repack::MANY;
@@ -87,10 +89,12 @@ impl Mirror {
         Ok(mirror)
     }
 
-    /// Returns the mirror's directory.
-    #[must_use]
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
+    /// Opens the packs that are there now, to read objects from them.
+    ///
+    /// # Errors
+    /// [`MirrorError::Broken`].
+    pub(crate) fn packs(&self) -> Result<Packs, MirrorError> {
+        Packs::open(&self.path)
     }
 
     /// Returns the repository, for reading.
@@ -104,14 +108,6 @@ impl Mirror {
     #[must_use]
     pub(crate) fn contains(&self, id: Oid) -> bool {
         self.repository.odb().is_ok_and(|odb| odb.exists(id))
-    }
-
-    /// Returns the object database.
-    ///
-    /// # Errors
-    /// [`MirrorError::Broken`].
-    pub(crate) fn odb(&self) -> Result<git2::Odb<'_>, MirrorError> {
-        self.repository.odb().map_err(|error| self.damaged(&error))
     }
 
     /// Makes a directory for a pack that is not whole yet; the next opening of the mirror removes what is left of it.
@@ -182,16 +178,11 @@ impl Mirror {
     }
 
     fn missing(&self, id: Oid, error: &git2::Error) -> MirrorError {
-        missing(&self.path, id, error)
-    }
-}
-
-/// Returns the error for an object of the mirror at `path` that is missing or unreadable.
-pub(crate) fn missing(path: &Path, id: Oid, error: &git2::Error) -> MirrorError {
-    MirrorError::Object {
-        path: path.to_owned(),
-        id,
-        why: error.message().to_owned(),
+        MirrorError::Object {
+            path: self.path.clone(),
+            id,
+            why: error.message().to_owned(),
+        }
     }
 }
 

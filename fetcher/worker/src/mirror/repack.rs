@@ -3,13 +3,12 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::fs;
-use std::path::PathBuf;
 
 use git2::{Error, Odb, Oid};
 
 use super::history::{links, oid};
 use super::pins::PINS;
-use super::{Mirror, MirrorError, at};
+use super::{Mirror, MirrorError, at, sweep};
 use pp_objects::tree::{DIRECTORY, GITLINK, tree};
 
 /// The number of packs from which on repacking is worth it.
@@ -24,7 +23,7 @@ impl Mirror {
     /// # Errors
     /// [`MirrorError`]; the mirror on disk is then as good as before.
     pub(crate) fn repack(self, many: usize) -> Result<Self, MirrorError> {
-        let old = self.packs()?;
+        let old = sweep::indexes(&self.path)?;
         if old.len() < many.max(2) {
             return Ok(self);
         }
@@ -42,18 +41,18 @@ impl Mirror {
         let name = made().map_err(|error| self.damaged(&error))?;
         self.accept(incoming.path(), &name)?;
         let new = format!("pack-{name}");
-        for pack in old
+        for index in old
             .iter()
-            .filter(|pack| pack.file_stem().is_none_or(|stem| *stem != *new))
+            .filter(|index| index.file_stem().is_none_or(|stem| *stem != *new))
         {
             // The index first: git ignores a pack without an index, but an index without a pack is
             // damage.
-            for path in [&pack.with_extension("idx"), pack] {
+            for path in [index, &index.with_extension("pack")] {
                 fs::remove_file(path).map_err(at("remove", path))?;
             }
         }
         // libgit2 does not forget a pack that it has seen, so the mirror is opened anew.
-        let path = self.path().to_owned();
+        let path = self.path.clone();
         drop(self);
         Self::open(&path)
     }
@@ -83,15 +82,6 @@ impl Mirror {
             Ok(all)
         };
         walk().map_err(|error| self.damaged(&error))
-    }
-
-    /// Returns the packs that have an index.
-    fn packs(&self) -> Result<Vec<PathBuf>, MirrorError> {
-        let directory = self.path().join("objects/pack");
-        let entries = fs::read_dir(&directory).map_err(at("read", &directory))?;
-        let paths = entries.flatten().map(|entry| entry.path());
-        let indexed = paths.filter(|p| p.extension().is_some_and(|e| e == "idx"));
-        Ok(indexed.map(|p| p.with_extension("pack")).collect())
     }
 }
 

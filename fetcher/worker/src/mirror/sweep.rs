@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirEntry, File};
 use std::io::{self, Read, Seek, SeekFrom};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::{MirrorError, at};
 
@@ -48,12 +48,7 @@ fn locks(directory: &Path, depth: usize) -> Result<(), MirrorError> {
 /// Compares the pack's trailer that each index names with the trailer of the pack itself: a truncated pack, or a
 /// pack whose end never reached the disk, does not pass. Damage in the middle is found when an object is read.
 pub(super) fn check_packs(mirror: &Path) -> Result<(), MirrorError> {
-    let packs = mirror.join("objects/pack");
-    for entry in entries(&packs)? {
-        let index = entry.path();
-        if index.extension().is_none_or(|e| e != "idx") {
-            continue;
-        }
+    for index in indexes(mirror)? {
         let pack = index.with_extension("pack");
         // An index ends in the trailer of its pack, followed by its own.
         let same = tail(&index, 2 * TRAILER).and_then(|index| {
@@ -67,10 +62,19 @@ pub(super) fn check_packs(mirror: &Path) -> Result<(), MirrorError> {
         };
         return Err(MirrorError::Broken {
             path: mirror.to_owned(),
-            why: format!("pack {}: {why}", name(&entry)),
+            why: format!("pack {}: {why}", index.display()),
         });
     }
     Ok(())
+}
+
+/// Returns the indexes of the mirror's packs.
+pub(super) fn indexes(mirror: &Path) -> Result<Vec<PathBuf>, MirrorError> {
+    let packs = entries(&mirror.join("objects/pack"))?;
+    let paths = packs.iter().map(DirEntry::path);
+    Ok(paths
+        .filter(|path| path.extension().is_some_and(|e| e == "idx"))
+        .collect())
 }
 
 /// Returns the last `length` bytes of a file.
