@@ -41,7 +41,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nix::fcntl::{OFlag, open};
-use nix::sys::stat::Mode;
+use nix::sys::stat::{Mode, fchmod};
 use pp_objects::ObjectId;
 
 use crate::config::tree::TreeRules;
@@ -102,7 +102,8 @@ pub(crate) struct CheckedOut {
 }
 
 /// Writes the tree of `revision` into the empty directory `into`: files 0664 or 0775, directories
-/// 0775 with the setgid bit if `into` has it, whatever the umask.
+/// 0775 with the setgid bit if `into` has it, whatever the umask. Until all is written, `into` is closed to
+/// everybody but its owner: a member of the group could put a link in the place of a directory.
 ///
 /// `live` is the directory of a release: files that it already has are copied from there. Its content is not
 /// trusted, and nothing that is wrong with it is an error.
@@ -130,7 +131,9 @@ pub(crate) fn check_out(
             budget,
             deadline,
         };
+        let opened = write::close(target)?;
         let copied = write::write(objects, live.as_ref(), &plan, target, progress)?;
+        fchmod(&root, opened).map_err(|e| io_at("open to the group", into)(e.into()))?;
         nix::unistd::syncfs(&root).map_err(|e| io_at("sync the file system of", into)(e.into()))?;
         Ok(CheckedOut {
             copied,

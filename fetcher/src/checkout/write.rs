@@ -12,7 +12,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use nix::fcntl::AtFlags;
-use nix::sys::stat::{FchmodatFlags, Mode, fchmodat, fstat, fstatat, mkdirat};
+use nix::sys::stat::{FchmodatFlags, Mode, fchmod, fchmodat, fstat, fstatat, mkdirat};
 use nix::unistd::symlinkat;
 use pp_objects::ObjectId;
 
@@ -76,22 +76,34 @@ pub(super) fn write(
     Ok((plan.files.len() - missing.len()) as u64)
 }
 
+/// Closes the release's directory to everybody but its owner; returns the mode that it is to have in the end.
+pub(super) fn close(target: Target<'_>) -> Result<Mode, CheckoutError> {
+    let Target { root, into, .. } = target;
+    let mode = directory_mode(target)?;
+    let closed = mode & (Mode::S_ISGID | Mode::S_IRWXU);
+    fchmod(root, closed).map_err(|e| io_at("close to the group", into)(e.into()))?;
+    Ok(mode)
+}
+
+/// The mode of each directory. The kernel passes the setgid bit of a directory on to new directories in it; chmod
+/// would remove the bit.
+fn directory_mode(target: Target<'_>) -> Result<Mode, CheckoutError> {
+    let Target { root, into, .. } = target;
+    let made = fstat(root).map_err(|e| io_at("look at", into)(e.into()))?;
+    let inherited = Mode::from_bits_truncate(made.st_mode) & Mode::S_ISGID;
+    Ok(Mode::from_bits_truncate(0o775) | inherited)
+}
+
 fn make_directories(plan: &Plan, target: Target<'_>) -> Result<(), CheckoutError> {
     let Target { root, into, .. } = target;
-    let mode = fstat(root)
-        .map_err(|e| io_at("look at", into)(e.into()))?
-        .st_mode;
-    // The kernel passes the setgid bit of a directory on to new directories in it; chmod would remove the bit.
-    let inherited = Mode::from_bits_truncate(mode) & Mode::S_ISGID;
-    let mode = Mode::from_bits_truncate(0o775);
+    let mode = directory_mode(target)?;
     for directory in &plan.directories {
         let failed = |e: nix::Error| io_at("make the directory", &into.join(directory))(e.into());
-        mkdirat(root, directory, mode).map_err(failed)?;
+        mkdirat(root, directory, mode & !Mode::S_ISGID).map_err(failed)?;
         let flags = AtFlags::AT_SYMLINK_NOFOLLOW;
         let made = fstatat(root, directory, flags).map_err(failed)?;
-        if Mode::from_bits_truncate(made.st_mode) != mode | inherited {
-            let follow = FchmodatFlags::FollowSymlink;
-            fchmodat(root, directory, mode | inherited, follow).map_err(failed)?;
+        if Mode::from_bits_truncate(made.st_mode) != mode {
+            fchmodat(root, directory, mode, FchmodatFlags::FollowSymlink).map_err(failed)?;
         }
     }
     Ok(())

@@ -1,6 +1,7 @@
 //! A revision in the mirror: it is compared, verified and checked out with the worker that has received it.
 
-use std::fs;
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -84,7 +85,9 @@ impl Candidate for Fetched<'_> {
         into: &Path,
         tick: &mut (dyn FnMut(Progress) + Send),
     ) -> Result<(), SourceError> {
-        fs::create_dir(into).map_err(|e| {
+        // Closed to the group until the whole tree is written ([`checkout::check_out`] opens it).
+        let created = DirBuilder::new().mode(0o700).create(into);
+        created.map_err(|e| {
             SourceError::environment(format!("{}: {e}{}", into.display(), space::advice(&e)))
         })?;
         let budget = self.budget();

@@ -63,8 +63,11 @@ fn the_tree_is_gits_own_and_the_permissions_are_the_groups() {
     let (mirror, commit) = fetched(&forge);
     let into = fresh(&forge);
     let seen = AtomicU64::new(0);
+    let mode = || fs::metadata(&into).unwrap().permissions().mode() & 0o7777;
     let mut progress = |p: crate::checkout::Progress| {
         assert_eq!(p.of, 304);
+        // Nobody of the group can put a link in the place of a directory that is written into.
+        assert_eq!(mode(), 0o2700);
         seen.fetch_max(p.files, Ordering::Relaxed);
     };
     let budget = Budget::default();
@@ -72,6 +75,7 @@ fn the_tree_is_gits_own_and_the_permissions_are_the_groups() {
         support::check_out_telling(&mirror, commit, None, &into, &budget, &mut progress).unwrap();
     assert_eq!((done.files, done.links, done.directories), (304, 4, 28));
     assert_eq!(seen.load(Ordering::Relaxed), 304);
+    assert_eq!(mode(), 0o2775);
     let compared = std::process::Command::new("diff")
         .args(["-r", "--no-dereference", "--exclude=.git"])
         .args([&forge.repo(), &into])
