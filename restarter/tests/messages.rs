@@ -65,13 +65,21 @@ fn rule_12_announcing_much_costs_no_memory() {
     for _ in 0..100 {
         rig.raw(&[0xff, 0xff, 0xff, 0xff]);
     }
-    let before = memory();
-    for _ in 0..2000 {
-        rig.raw(&[0xff, 0xff, 0xff, 0xff]);
-        rig.raw(&[0, 0, 4, 1]);
-    }
-    let delta = memory().saturating_sub(before);
-    assert!(delta < 1024, "{delta} kB more after 4,000 of them");
+    let grown = || {
+        let before = memory();
+        for _ in 0..2000 {
+            rig.raw(&[0xff, 0xff, 0xff, 0xff]);
+            rig.raw(&[0, 0, 4, 1]);
+        }
+        memory().saturating_sub(before)
+    };
+    // Tests beside this one take memory, too, once; what is never given back is taken in each round.
+    let rounds: Vec<_> = (0..5).map(|_| grown()).collect();
+    let least = rounds.iter().min();
+    assert!(
+        least < Some(&1024),
+        "kB more after 4,000 of them: {rounds:?}"
+    );
 }
 
 #[test]

@@ -9,6 +9,7 @@ use anyhow::{Context, Result, anyhow};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use super::cgroup::{self, Cgroups};
 use super::root::Root;
 use super::run;
 use crate::wait::wait_until;
@@ -24,6 +25,8 @@ const LANDLOCK: &str = "landlock_create_ruleset landlock_add_rule landlock_restr
 pub(super) struct Machine {
     nspawn: Child,
     leader: u32,
+    // Removed after the processes in them have ended.
+    _cgroups: Cgroups,
 }
 
 impl Machine {
@@ -31,7 +34,9 @@ impl Machine {
     pub(super) fn start(root: &Root) -> Result<Self> {
         let log = root.dir().join("console");
         let console = File::create(&log)?;
-        let nspawn = Command::new("systemd-nspawn")
+        let cgroups = Cgroups::make(root.name());
+        let nspawn = cgroups
+            .command("systemd-nspawn")
             .args([
                 "--quiet",
                 "--boot",
@@ -50,7 +55,11 @@ impl Machine {
             .spawn()
             .context("cannot start systemd-nspawn")?;
         // From here on, dropping it ends what was started.
-        let mut machine = Self { nspawn, leader: 0 };
+        let mut machine = Self {
+            nspawn,
+            leader: 0,
+            _cgroups: cgroups,
+        };
         std::fs::write(root.dir().join("nspawn"), identity(machine.nspawn.id())?)?;
         machine
             .boot()
@@ -108,8 +117,9 @@ impl Drop for Machine {
 
 /// Ends the machine of a run that was killed, if its process is still the one it started.
 pub(super) fn end_left_over(dir: &Path) {
+    let name = dir.file_name().unwrap_or_default().to_string_lossy();
     let Ok(written) = std::fs::read_to_string(dir.join("nspawn")) else {
-        return;
+        return cgroup::sweep(&name);
     };
     let Some(pid) = written
         .split_whitespace()
@@ -120,12 +130,13 @@ pub(super) fn end_left_over(dir: &Path) {
     };
     let same = || identity(pid).is_ok_and(|now| now == written);
     if !same() {
-        return;
+        return cgroup::sweep(&name);
     }
     let Ok(raw) = i32::try_from(pid) else { return };
     // The kernel ends the host with it: its PID 1 has asked to die with its parent.
     let _ = kill(Pid::from_raw(raw), Signal::SIGKILL);
     let _ = wait_until("it ends", PATIENCE, || Ok((!same()).then_some(())));
+    cgroup::sweep(&name);
 }
 
 /// A process's pid and start time: together they are not given out twice.

@@ -4,6 +4,7 @@
 //! `systemd-nspawn` without any network but its own loopback. Dropping the [`Lab`] powers it off and
 //! removes every trace; what a killed run left behind is swept at the next boot.
 
+mod cgroup;
 mod command;
 mod files;
 mod image;
