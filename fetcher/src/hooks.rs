@@ -5,7 +5,8 @@ use std::path::Path;
 
 use crate::deploy::build::Facts;
 use crate::deploy::{Deployment, StepRecorder};
-use crate::process::{Script, ScriptEnd};
+use crate::process::environment::Environment;
+use crate::process::{Script, ScriptEnd, env_file};
 use crate::state::{EndedAttempt, Outcome};
 use crate::util::duration::human;
 
@@ -33,7 +34,11 @@ pub(crate) fn tell(
         previous: attempt.previous.as_ref(),
         release: &release,
     };
-    let mut environment = facts.environment();
+    let env_files = env_file::read(&app.deploy.env_files).unwrap_or_else(|why| {
+        recorder.note(&why);
+        Environment::new()
+    });
+    let mut environment = facts.environment(env_files);
     environment.insert("PP_OUTCOME".to_owned(), ended.outcome.as_str().to_owned());
     environment.insert(
         "PP_REASON".to_owned(),

@@ -10,6 +10,7 @@
 //! - [`release`]: directories and the link that is switched. [`space`]: room for them. [`process`]: other people's programs.
 //! - [`health`]: whether the app is well. [`state`]: what is remembered. [`hooks`]: who is told.
 //! - [`hostkey`]: host keys shown and pinned by hand. [`account`]: whose apps they are, and becoming that user.
+//! - [`doctor`]: the condition of every link of an app's chain.
 //! - [`http`]: one connection, for the probe and for git over https.
 //! - [`sanitize`]: what of any text may reach a person. [`util`]: text, durations, patterns.
 //! - [`service`]: every app at its interval. [`stop`]: what a signal leads to.
@@ -26,6 +27,7 @@ mod cli;
 mod config;
 mod crash;
 mod deploy;
+mod doctor;
 mod git;
 mod health;
 mod hooks;

@@ -18,6 +18,7 @@ use crate::config::tree::TreeRules;
 use crate::config::{App, Ssh};
 use crate::deploy::source::{FollowedRevision, Listing, Source, SourceError};
 use crate::git::listing::{ListedRevision, tag_of};
+use crate::git::push_access::{PushAccess, push_access};
 use crate::git::{
     HttpsOptions, RefSelector, Remote, RemoteError, RemoteOptions, RepositoryUrl, SshOptions,
 };
@@ -94,6 +95,19 @@ impl Repository {
         }?;
         say_what_is_lacking(&worker);
         Ok(worker)
+    }
+
+    /// Asks the server of each submodule, by its path, whether this host can read from it.
+    pub(crate) fn ask_submodules(&self) -> Vec<(String, Result<(), String>)> {
+        submodules::ask_all(self)
+    }
+
+    /// Finds out whether the key may push to the repository, which is reached by ssh.
+    ///
+    /// # Errors
+    /// A sentence: the server does not answer.
+    pub(crate) fn push_access(&self) -> Result<PushAccess, String> {
+        push_access(&self.url, &self.options)
     }
 
     fn advised(&self, error: &RemoteError) -> SourceError {

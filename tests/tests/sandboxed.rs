@@ -26,6 +26,9 @@ fn main() -> ExitCode {
             a_build_that_writes_where_the_unit_lets_it_not_is_told_and_not_held,
             a_build_that_calls_sudo_is_told_why_it_cannot,
             a_member_is_told_the_line_that_polls_and_it_does,
+            the_doctor_of_root_looks_from_inside_of_the_service,
+            the_doctor_sees_what_a_unit_has_and_the_build_has_not_and_what_shuts_the_unit_out,
+            a_build_reads_a_file_of_variables_as_systemd_does,
         ],
     )
 }
@@ -170,5 +173,179 @@ fn a_build_that_calls_sudo_is_told_why_it_cannot(host: &Host) -> Result<()> {
     app.push(Perl("v2"), "Second")?;
     serves(&app, "hello v2")?;
     host.lab().cmd(["systemctl", "stop", UNIT]).ok()?;
+    Ok(())
+}
+
+/// Works by hand, and not in the service: the commonest lie about a chain that is broken.
+fn the_doctor_of_root_looks_from_inside_of_the_service(host: &Host) -> Result<()> {
+    let app = only(host, "inside")?;
+    let lab = host.lab();
+    lab.sh(
+        "install -d -m 2775 -o gunicorn -g hosted_apps /srv/apps/inside
+         sed -i 's|/var/www/projects/inside|/srv/apps/inside|' /etc/systemd/system/inside.service
+         systemctl daemon-reload",
+    )?;
+    app.set(
+        "root = \"/var/www/projects/inside\"",
+        "root = \"/srv/apps/inside\"",
+    )?;
+    app.push(Perl("v1"), "First")?;
+    lab.cmd(["systemctl", "start", UNIT]).ok()?;
+    said(host, "inside: /srv/apps/inside is read-only in here")?;
+    let by_root = || lab.cmd(["pp-fetcher", "doctor", "inside"]).output();
+    let found = by_root()?;
+    assert_eq!(found.code, Some(1), "{found}");
+    for part in [
+        "looked as gunicorn, in the sandbox of the service",
+        "FAULT    root           /srv/apps/inside is read-only in here",
+        "systemctl edit pp-fetcher",
+        "it restarts inside.service for this user",
+        "inside: 1 fault",
+    ] {
+        assert!(found.stdout.contains(part), "{part:?}: {found}");
+    }
+    let gunicorn = lab.as_user("gunicorn");
+    let by_hand = gunicorn.cmd(["pp-fetcher", "doctor", "inside"]).output()?;
+    assert_eq!(by_hand.code, Some(0), "{by_hand}");
+    assert!(
+        by_hand.stdout.contains("outside of the service's sandbox"),
+        "{by_hand}"
+    );
+    // The drop-in counts for the doctor as soon as systemd knows it.
+    drop_in(host, "/srv/apps/inside")?;
+    let found = by_root()?;
+    assert_eq!(found.code, Some(0), "{found}");
+    lab.cmd(["systemctl", "restart", UNIT]).ok()?;
+    serves(&app, "hello v1")?;
+    let found = by_root()?;
+    assert!(found.stdout.contains("is well"), "{found}");
+    assert!(found.stdout.contains("no job of cron pulls"), "{found}");
+
+    // What the old way has left: root asks sudo and crontab, which have no rights in the sandbox.
+    lab.sh("echo '%hosted_apps ALL = NOPASSWD: /bin/systemctl restart inside.service' >/etc/sudoers.d/old
+            echo '*/5 * * * * cd /srv/old && git pull -q' | crontab -u gunicorn -")?;
+    let found = by_root()?;
+    assert_eq!(found.code, Some(0), "{found}");
+    for part in [
+        "sudo still lets this user restart units without a password",
+        "this user's crontab still runs: */5 * * * * cd /srv/old && git pull -q",
+    ] {
+        assert!(found.stdout.contains(part), "{part:?}: {found}");
+    }
+    lab.sh(
+        "rm /etc/sudoers.d/old; crontab -u gunicorn -r; systemctl stop pp-fetcher
+            rm -r /etc/systemd/system/pp-fetcher.service.d; systemctl daemon-reload",
+    )?;
+    // Where cron polls, there is no sandbox to look from.
+    let found = by_root()?;
+    assert!(
+        found.stdout.contains("looked as gunicorn, outside"),
+        "{found}"
+    );
+    Ok(())
+}
+
+fn the_doctor_sees_what_a_unit_has_and_the_build_has_not_and_what_shuts_the_unit_out(
+    host: &Host,
+) -> Result<()> {
+    let app = only(host, "units")?;
+    let lab = host.lab();
+    app.push(Perl("v1"), "First")?;
+    lab.cmd(["pp-fetcher", "poll", "units"]).ok()?;
+    let directory = "/etc/systemd/system/units.service.d";
+    let write = |name: &str, text: &str| {
+        lab.write(
+            &format!("{directory}/{name}"),
+            text.as_bytes(),
+            0o644,
+            "root:root",
+        )
+    };
+    lab.cmd(["mkdir", directory]).ok()?;
+    write("paths.cfg", "")?;
+    write(
+        "more.conf",
+        "[Service]\nUser=nobody\nEnvironment=SECRET_KEY=x\nEnvironmentFile=-/etc/units.env\n",
+    )?;
+    lab.sh("systemctl daemon-reload; chmod 2770 /var/www/projects/units")?;
+    let found = lab.cmd(["pp-fetcher", "doctor", "units"]).output()?;
+    for part in [
+        "paths.cfg: the name of a drop-in ends in .conf",
+        "as root: mv /etc/systemd/system/units.service.d/paths.cfg",
+        "units.service has variables that the build script does not have: Environment= (",
+        "SECRET_KEY",
+        "EnvironmentFile=/etc/units.env",
+        "as nobody, which cannot enter /var/www/projects/units",
+        "as root: chmod o+x /var/www/projects/units",
+    ] {
+        assert!(found.stdout.contains(part), "{part:?}: {found}");
+    }
+    assert_eq!(found.code, Some(1), "{found}");
+    lab.sh("mv /etc/systemd/system/units.service.d/paths.cfg /etc/systemd/system/units.service.d/paths.cfg.conf
+            rm /etc/systemd/system/units.service.d/more.conf; systemctl daemon-reload
+            chmod 2775 /var/www/projects/units; systemctl restart units.service")?;
+    let found = lab.cmd(["pp-fetcher", "doctor", "units"]).output()?;
+    assert_eq!(found.code, Some(0), "{found}");
+    assert!(!found.stdout.contains("paths.cfg"), "{found}");
+    Ok(())
+}
+
+/// Each of these is something that another reader of such files takes for something else.
+const VARIABLES: &str = r#"# a comment \
+HIDDEN=by the comment before
+PLAIN=one two  
+SPACED = around 
+SINGLE='a "b" \n $HOME '
+DOUBLE="a 'b' \"c\" \$HOME \n \\ e"
+JOINED=one \
+  two
+LINES="one
+two"
+ESCAPED=it\'s\ 
+MIXED="a"'b'c d
+EMPTY=
+export NOT_A_NAME=x
+1DIGIT=x
+HASH=a#b # c
+TABBED="a	b"
+;SEMICOLON=x
+LAST=end"#;
+
+fn a_build_reads_a_file_of_variables_as_systemd_does(host: &Host) -> Result<()> {
+    let app = only(host, "variables")?;
+    let lab = host.lab();
+    lab.write(
+        "/etc/variables.env",
+        VARIABLES.as_bytes(),
+        0o400,
+        "gunicorn:root",
+    )?;
+    app.set("[deploy]", "[deploy]\nenv_files = [\"/etc/variables.env\"]")?;
+    app.push(
+        building(
+            "v1",
+            "python3 -c 'import os, json; print(json.dumps(dict(os.environ)))' >environment",
+        ),
+        "First",
+    )?;
+    lab.cmd(["pp-fetcher", "poll", "variables"]).ok()?;
+    let ours = lab.sh("cat /var/www/projects/variables/current/environment")?;
+    let theirs = lab.sh(
+        "systemd-run --quiet --pipe --wait --property=EnvironmentFile=/etc/variables.env \
+         python3 -c 'import os, json; print(json.dumps(dict(os.environ)))'",
+    )?;
+    let read = |text: &str| -> Result<std::collections::BTreeMap<String, String>> {
+        Ok(serde_json::from_str(text)?)
+    };
+    let (ours, theirs) = (read(&ours)?, read(&theirs)?);
+    for line in VARIABLES.lines() {
+        let name = line.split('=').next().unwrap().trim();
+        assert_eq!(
+            ours.get(name),
+            theirs.get(name),
+            "{name}: {ours:?}, {theirs:?}"
+        );
+    }
+    assert_eq!(ours.get("LAST").map(String::as_str), Some("end"));
     Ok(())
 }

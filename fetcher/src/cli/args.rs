@@ -147,6 +147,12 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Look at every link from the configuration to the app that answers, and say what to do
+    ///
+    /// Exit status: 0 no link is broken, warnings or not; 1 one is; 2 the command line or the
+    /// configuration is wrong.
+    #[command(after_long_help = help::DOCTOR)]
+    Doctor(Doctor),
     /// Every attempt to deploy an app
     #[command(after_long_help = help::HISTORY)]
     History {
@@ -253,6 +259,20 @@ pub(crate) enum Hostkey {
         #[arg(long, value_name = "PATH")]
         submodule: Option<PathBuf>,
     },
+}
+
+/// What `doctor` is told.
+#[derive(Debug, Args)]
+pub(crate) struct Doctor {
+    /// Only this app
+    #[arg(value_name = "APP")]
+    pub app: Option<String>,
+    /// For programs
+    #[arg(long)]
+    pub json: bool,
+    /// What root has found of the old way, in JSON
+    #[arg(long, hide = true)]
+    pub left_over: Option<String>,
 }
 
 /// What `poll` is told.

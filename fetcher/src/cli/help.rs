@@ -65,6 +65,40 @@ journalctl -u pp-fetcher -p info               what was done, without polls that
 journalctl -u pp-fetcher -p err                what failed
 journalctl PP_APP=todo PP_EVENT=ended -o json  what each pass over todo came to";
 
+/// For `pp-fetcher doctor`: where it looks from, its links and its JSON.
+pub(super) const DOCTOR: &str = "\
+Links:
+Each is ok, a warning, a fault or skipped, with what to do about it below:
+  user           who looked, from where; memberships of groups that have no effect yet
+  configuration  the app's file
+  key            the deploy key, and whether another app has the same
+  forge          the server, its host key, the login, the repository, the branch or tags
+  push access    that the server refuses pushes with this key; nothing is sent
+  submodules     that each can be read
+  root           owner, group and mode of the directories of releases
+  disk           room and inodes
+  environment    directories under [deploy.env] that the service cannot write; variables that a
+                 unit has and the build has not
+  clock          that it was not set back
+  build script   that it is there and can be run
+  shared         files and directories that outlive releases
+  restarter      that it answers, and restarts the app's units for this user
+  units          that the units can run what is deployed
+  app            that the live release is well, by units and health URL
+  state          a pause, held revisions, a way back that fails
+  web server     that nginx can connect to the socket of the health URL
+  old way        jobs of cron that pull, sudo rules that restart, a checkout in the app's root, a
+                 second copy of the key: what was there before pp-fetcher
+Nothing is changed, and nothing is deployed.
+
+As root, where a service polls the apps, this looks from inside of the service's own sandbox: with
+its user, its drop-ins, its variables.
+
+JSON:
+One object with schema (1) and apps, each with app and links; a link has link (its name),
+condition (ok, warning, fault or skipped), text, and remedy, a list of lines. Keys, links and
+findings may be added; those that are here stay as they are.";
+
 /// For `pp-fetcher status`: its JSON.
 pub(super) const STATUS: &str = "\
 JSON:

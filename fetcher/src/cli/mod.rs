@@ -2,6 +2,7 @@
 
 pub(crate) mod args;
 pub(crate) mod control;
+pub(crate) mod doctor;
 mod help;
 pub(crate) mod history;
 pub(crate) mod hostkey;
@@ -81,9 +82,16 @@ fn as_root(arguments: &Arguments, words: Vec<OsString>) -> ExitCode {
         };
         return ExitCode::from(pin_as_root::pin(arguments, &account, &asked));
     }
+    let mut words = words;
+    if let Command::Doctor(options) = &arguments.command {
+        let left_over = doctor::left_over(&account.name);
+        if let Some(code) = doctor::in_the_sandbox(arguments, options, &left_over) {
+            return ExitCode::from(code);
+        }
+        words.extend(left_over);
+    }
     // The directories as root resolves them: for another user, the same command line may mean other
     // directories.
-    let mut words = words;
     words.splice(1..1, arguments.places_not_said());
     match keep::run(&account, words.into_iter().skip(1)) {
         Ok(code) => code,
@@ -131,6 +139,7 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
         Command::Poll(options) => poll::poll(arguments, options),
         Command::Run(quiet) => service::run(arguments, *quiet),
         Command::Status { app, json } => status::status(arguments, app.as_deref(), *json),
+        Command::Doctor(options) => doctor::doctor(arguments, options),
         Command::History { app, json } => history::history(arguments, app, *json),
         Command::Logs { app, attempt } => logs::logs(arguments, app, *attempt),
         Command::Rollback { app, release } => control::rollback(arguments, app, release.as_deref()),

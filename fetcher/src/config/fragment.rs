@@ -159,6 +159,8 @@ pub(crate) struct Deploy {
     pub keep: Option<usize>,
     /// Environment variables of the build script.
     pub env: Option<BTreeMap<String, String>>,
+    /// Files of environment variables of the build script.
+    pub env_files: Option<Vec<String>>,
 }
 
 /// The table `[restart]`: which units are restarted or reloaded after the switch.
@@ -236,6 +238,7 @@ impl Deploy {
             build_timeout: self.build_timeout.or(defaults.build_timeout),
             keep: self.keep.or(defaults.keep),
             env: Some(env),
+            env_files: self.env_files.or(defaults.env_files),
         }
     }
 }

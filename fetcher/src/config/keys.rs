@@ -14,7 +14,15 @@ const TABLES: [(&str, &[&str]); 11] = [
     ),
     (
         "[deploy]",
-        &["root", "shared", "build", "build_timeout", "keep", "env"],
+        &[
+            "root",
+            "shared",
+            "build",
+            "build_timeout",
+            "keep",
+            "env",
+            "env_files",
+        ],
     ),
     ("[restart]", &["units", "reload", "elsewhere"]),
     (

@@ -16,6 +16,7 @@ use super::ssh::Ssh;
 use super::submodule::{self, Submodule};
 use super::tree::{self, TreeRules};
 use crate::git::{HttpsOptions, RepositoryUrl};
+use crate::process::env_file::EnvFile;
 use crate::util::duration::HumanDuration;
 
 /// One configured app.
@@ -109,6 +110,8 @@ pub(crate) struct Deploy {
     pub keep: usize,
     /// Environment variables of the build script beside the `PP_…` variables.
     pub env: BTreeMap<String, String>,
+    /// Files of environment variables of the build script, in order.
+    pub env_files: Vec<EnvFile>,
 }
 
 /// A path that is stored in `shared/` and linked into every release.
@@ -230,6 +233,7 @@ fn deploy(name: &str, path: &Path, written: fragment::Deploy) -> Result<Deploy, 
         build_timeout: or(written.build_timeout, 15 * 60),
         keep: written.keep.unwrap_or(5).max(2),
         env: written.env.unwrap_or_default(),
+        env_files: env_files(written.env_files.unwrap_or_default()).map_err(error)?,
     })
 }
 
@@ -269,6 +273,22 @@ fn follow(
         (None, None, None) => Ok(Follow::Branch("main".into())),
         _ => Err("only one of `branch`, `tag` and `ref` can be followed".into()),
     }
+}
+
+fn env_files(written: Vec<String>) -> Result<Vec<EnvFile>, String> {
+    let file = |written: String| {
+        let path = written.strip_prefix('-').unwrap_or(&written);
+        if !Path::new(path).is_absolute() {
+            return Err(format!(
+                "`deploy.env_files`: `{written}` is not an absolute path"
+            ));
+        }
+        Ok(EnvFile {
+            path: path.into(),
+            may_be_absent: written.starts_with('-'),
+        })
+    };
+    written.into_iter().map(file).collect()
 }
 
 fn shared(paths: Vec<String>) -> Result<Vec<SharedPath>, String> {

@@ -9,6 +9,7 @@ use super::failure::Failure;
 use super::recorder::Progress;
 use super::step::Step;
 use crate::config::App;
+use crate::process::env_file;
 use crate::process::environment::{self, Environment};
 use crate::process::{RunError, Script, ScriptEnd};
 use crate::release::Layout;
@@ -34,10 +35,12 @@ pub(crate) struct Facts<'a> {
 }
 
 impl Facts<'_> {
-    /// Gives the clean environment with the `PP_…` variables and `[deploy.env]`, which overrides both.
+    /// Gives the clean environment with the variables of `env_files`, the `PP_…` variables and `[deploy.env]`; of two
+    /// assignments to one variable the later counts.
     #[must_use]
-    pub(crate) fn environment(&self) -> Environment {
+    pub(crate) fn environment(&self, env_files: Environment) -> Environment {
         let mut environment = environment::clean();
+        environment.extend(env_files);
         let path = |path: &Path| path.to_string_lossy().into_owned();
         let previous = self.previous.map(Revision::to_string).unwrap_or_default();
         environment.extend([
@@ -69,11 +72,13 @@ pub(crate) fn build(
         return Ok(());
     };
     let program = script(facts.release, written)?;
+    let env_files = env_file::read(&facts.app.deploy.env_files);
+    let env_files = env_files.map_err(|why| Failure::environment(Step::Build, why))?;
     let timeout = facts.app.deploy.build_timeout;
     let run = Script {
         program: program.clone(),
         directory: facts.release,
-        environment: facts.environment(),
+        environment: facts.environment(env_files),
         timeout,
         log,
     };

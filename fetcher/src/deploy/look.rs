@@ -10,7 +10,9 @@ use super::failure::Failure;
 use super::previous::way_back_to;
 use super::restart::check_permitted;
 use super::step::Step;
+use crate::config::App;
 use crate::health::probe::{probe_once, settings};
+use crate::process::env_file;
 use crate::release::place;
 use crate::state::IllBefore;
 
@@ -35,7 +37,8 @@ pub(super) fn look(deployment: &Deployment<'_>) -> Result<HostReport, Failure> {
         .map_err(|e| fail(e.to_string()))?;
     let mut remarks = place::look(deployment.layout.root()).map_err(fail)?;
     remarks.extend(place::look_at_environment(&deployment.app.deploy.env));
-    look_at_build(deployment).map_err(fail)?;
+    look_at_build(deployment.app).map_err(fail)?;
+    env_file::read(&deployment.app.deploy.env_files).map_err(fail)?;
     let serving = serving(deployment);
     let release = serving
         .as_deref()
@@ -49,17 +52,14 @@ pub(super) fn look(deployment: &Deployment<'_>) -> Result<HostReport, Failure> {
 }
 
 /// Checks a build script with an absolute path: the script belongs to the host, so it can be checked now.
-fn look_at_build(deployment: &Deployment<'_>) -> Result<(), String> {
-    let Some(build) = deployment
-        .app
-        .deploy
-        .build
-        .as_ref()
-        .filter(|b| b.is_absolute())
-    else {
+///
+/// # Errors
+/// The script is not there, or cannot be run; with the remedy.
+pub(crate) fn look_at_build(app: &App) -> Result<(), String> {
+    let Some(build) = app.deploy.build.as_ref().filter(|b| b.is_absolute()) else {
         return Ok(());
     };
-    let (shown, file) = (build.display(), deployment.app.path.display());
+    let (shown, file) = (build.display(), app.path.display());
     match fs::metadata(build) {
         Ok(found) if build::may_be_run(&found) => Ok(()),
         Ok(found) if found.is_file() => Err(format!(

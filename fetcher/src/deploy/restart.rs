@@ -98,7 +98,7 @@ pub(crate) fn check_permitted(
             }
         }
         Some((verb, unit)) => Err(fail(format!(
-            "the restarter does not let this user {} {unit}, so nothing was deployed{}\n  \
+            "the restarter does not let this user {} {unit}{}\n  \
              {HOW_TO_ALLOW}",
             verb.as_str(),
             too_many_groups()

@@ -81,8 +81,23 @@ impl SshOptions {
         port: Option<u16>,
         path: &str,
     ) -> Result<Command, PathRefused> {
+        self.service("git-upload-pack", user, host, port, path)
+    }
+
+    /// Returns the command that runs `service`, a program of git's, for `path` at the host.
+    ///
+    /// # Errors
+    /// [`PathRefused`] for a path that ssh's own expansion would change.
+    pub(crate) fn service(
+        &self,
+        service: &str,
+        user: Option<&str>,
+        host: &str,
+        port: Option<u16>,
+        path: &str,
+    ) -> Result<Command, PathRefused> {
         let mut command = self.towards(&[], user, host, port)?;
-        command.arg(format!("git-upload-pack {}", quoted(path)));
+        command.arg(format!("{service} {}", quoted(path)));
         Ok(command)
     }
 

@@ -46,6 +46,12 @@ pub(crate) struct UnitDefinition {
     pub directory: String,
     /// The words of every `ExecStart`.
     pub commands: Vec<String>,
+    /// `User`; empty if the unit names none.
+    pub user: String,
+    /// The assignments of `Environment`.
+    pub environment: Vec<String>,
+    /// The paths of `EnvironmentFile`.
+    pub environment_files: Vec<String>,
 }
 
 /// One process of a unit.

@@ -85,6 +85,8 @@ impl Systemd {
         let (job, _): (u32, OwnedObjectPath) = unit.take("Job")?;
         let (_, load_error): (String, String) = unit.take("LoadError")?;
         let commands: Vec<Command> = service.take("ExecStart").unwrap_or_default();
+        // Each with whether the file may be absent.
+        let files: Vec<(String, bool)> = service.take("EnvironmentFiles").unwrap_or_default();
         let seen = UnitSeen {
             name: name.to_string(),
             in_job: job != 0,
@@ -102,6 +104,9 @@ impl Systemd {
                 can_reload: unit.take("CanReload")?,
                 directory: service.take("WorkingDirectory").unwrap_or_default(),
                 commands: commands.into_iter().flat_map(|c| c.1).collect(),
+                user: service.take("User").unwrap_or_default(),
+                environment: service.take("Environment").unwrap_or_default(),
+                environment_files: files.into_iter().map(|(path, _)| path).collect(),
             },
             cwd: None,
             processes: Vec::new(),

@@ -10,6 +10,7 @@
 pub(crate) mod ask;
 pub(crate) mod child;
 pub(crate) mod ending;
+pub(crate) mod env_file;
 pub(crate) mod environment;
 mod latest;
 pub(crate) mod script;

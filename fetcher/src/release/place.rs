@@ -72,12 +72,13 @@ fn writable(path: &Path) -> Result<(), String> {
     ))
 }
 
-fn may_write(path: &Path) -> bool {
+/// Whether this user may make files in the directory `path`.
+pub(crate) fn may_write(path: &Path) -> bool {
     access(path, AccessFlags::W_OK | AccessFlags::X_OK).is_ok()
 }
 
 /// Describes owner and mode of `path`: `/srv belongs to root:root, mode 0755`.
-fn owned(path: &Path) -> String {
+pub(crate) fn owned(path: &Path) -> String {
     match fs::metadata(path) {
         Ok(found) => format!(
             "{} belongs to {}:{}, mode {:04o}",

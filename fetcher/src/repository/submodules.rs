@@ -48,6 +48,19 @@ fn missing(
     }
 }
 
+/// Asks the server of each submodule whether this host can read from it.
+pub(super) fn ask_all(repository: &Repository) -> Vec<(String, Result<(), String>)> {
+    let ask = |submodule: &Submodule| {
+        let options = remote_options(&submodule.ssh, &submodule.https, &repository.fetch_limits);
+        let path = submodule.path.display().to_string();
+        let app = format!("{} --submodule {path}", repository.app);
+        let asked = Remote::connect(&submodule.repository, &options);
+        let asked = asked.map_err(|error| advised(&error, &app, &options.ssh).what);
+        (path, asked.map(drop))
+    };
+    repository.submodules.iter().map(ask).collect()
+}
+
 fn fetch_one(
     repository: &Repository,
     worker: &mut Client,

@@ -108,6 +108,12 @@ impl Sshd {
         fs::read_to_string(self.at("log")).unwrap_or_default()
     }
 
+    /// Ends it: its port is closed then.
+    pub fn stop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
     /// The fingerprint of one of its public keys.
     pub fn fingerprint(&self, name: &str) -> String {
         fingerprint_of(&self.at(name))
@@ -150,8 +156,7 @@ impl Sshd {
 
 impl Drop for Sshd {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.stop();
     }
 }
 

@@ -34,6 +34,7 @@ mod checkout_room;
 mod checkout_tree;
 mod configuration;
 mod control;
+mod doctor_ssh;
 mod examples;
 mod false_failure;
 mod git_fetch;

@@ -1,0 +1,50 @@
+//! The user and the groups of this process.
+
+use std::ffi::CString;
+
+use nix::unistd::{Gid, User, geteuid, getgrouplist, getgroups};
+
+use super::Finding;
+use crate::account::own_name;
+use crate::release::place::group;
+use crate::space;
+
+const LINK: &str = "user";
+
+pub(super) fn look(tell: &mut dyn FnMut(Finding)) {
+    let name = own_name().unwrap_or_else(|| geteuid().to_string());
+    let place = match space::in_a_unit() {
+        true => "in the sandbox of the service",
+        false => "outside of the service's sandbox (as root, pp-fetcher doctor looks from inside)",
+    };
+    tell(Finding::ok(LINK, format!("looked as {name}, {place}")));
+    // A service has the groups that its unit and the user database gave it when it was started; a login, those of
+    // the time of the login.
+    let missing = not_yet_effective();
+    if !missing.is_empty() {
+        let groups = missing.join(", ");
+        tell(Finding::warning(
+            LINK,
+            format!(
+                "{name} was made a member of {groups} after this process's session began, so the membership has no \
+                 effect yet\n  log in again; for the service: systemctl restart pp-fetcher"
+            ),
+        ));
+    }
+}
+
+/// Gives the groups that the user database has for this user, and this process has not.
+fn not_yet_effective() -> Vec<String> {
+    let Ok(Some(user)) = User::from_uid(geteuid()) else {
+        return Vec::new();
+    };
+    let entitled = CString::new(user.name).ok();
+    let entitled = entitled.and_then(|name| getgrouplist(&name, user.gid).ok());
+    let mut has: Vec<Gid> = getgroups().unwrap_or_default();
+    has.extend([nix::unistd::getegid(), user.gid]);
+    let missing = entitled
+        .into_iter()
+        .flatten()
+        .filter(|gid| !has.contains(gid));
+    missing.map(group).collect()
+}

@@ -1,0 +1,163 @@
+//! The host: the directories of releases, the disk, the clock, the build script, and the shared paths.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, SystemTime};
+
+use jiff::Timestamp;
+
+use super::Finding;
+use crate::config::App;
+use crate::deploy::look::look_at_build;
+use crate::process::ask::ask;
+use crate::process::env_file;
+use crate::release::{Layout, place};
+use crate::space;
+use crate::state::State;
+
+/// How far in the future a time that this host has written may lie: clocks are set while they run.
+const TOLERATED: Duration = Duration::from_secs(60);
+
+/// The time that python3 has to answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+pub(super) fn look(app: &App, states: &Path, state: Option<&State>, tell: &mut dyn FnMut(Finding)) {
+    let root = &app.deploy.root;
+    match place::look(root) {
+        Ok(remarks) if remarks.is_empty() => {
+            tell(Finding::ok(
+                "root",
+                format!("{} takes releases", root.display()),
+            ));
+        }
+        Ok(remarks) => remarks
+            .iter()
+            .for_each(|remark| tell(Finding::warning("root", remark))),
+        Err(message) => tell(Finding::fault("root", message)),
+    }
+    for directory in [states, root] {
+        let there = directory.ancestors().find(|path| path.is_dir());
+        if let Some(full) = there.and_then(space::is_full) {
+            tell(Finding::fault("disk", full.to_string()));
+        }
+    }
+    if let Err(message) = env_file::read(&app.deploy.env_files) {
+        tell(Finding::fault("environment", message));
+    }
+    for remark in place::look_at_environment(&app.deploy.env) {
+        tell(Finding::fault("environment", remark));
+    }
+    clock(state, tell);
+    build(app, tell);
+    shared(app, tell);
+}
+
+fn clock(state: Option<&State>, tell: &mut dyn FnMut(Finding)) {
+    let Some(live) = state.and_then(|state| state.live.as_ref()) else {
+        return;
+    };
+    let ahead = live.deployed_at.duration_since(Timestamp::now());
+    if ahead > jiff::SignedDuration::try_from(TOLERATED).unwrap_or_default() {
+        let now = SystemTime::now();
+        let now = Timestamp::try_from(now).unwrap_or_default();
+        tell(Finding::fault(
+            "clock",
+            format!(
+                "this host's clock says {}, and the live release is of {}: the clock was set back\n  timedatectl \
+                 shows whether it is synchronized",
+                now.strftime("%Y-%m-%d %H:%M UTC"),
+                live.deployed_at.strftime("%Y-%m-%d %H:%M UTC")
+            ),
+        ));
+    }
+}
+
+fn build(app: &App, tell: &mut dyn FnMut(Finding)) {
+    const LINK: &str = "build script";
+    let Some(script) = &app.deploy.build else {
+        return tell(Finding::skipped(LINK, "none is configured"));
+    };
+    if script.is_absolute() {
+        let shown = script.display();
+        tell_venv(script, tell);
+        let checked = look_at_build(app).map(|()| format!("{shown} can be run"));
+        return tell(Finding::of(LINK, checked));
+    }
+    let layout = Layout::new(&app.deploy.root);
+    match layout.current().ok().flatten() {
+        None => tell(Finding::skipped(
+            LINK,
+            format!("{} comes with the first release", script.display()),
+        )),
+        Some(release) => {
+            let path = layout.release(&release).join(script);
+            let found = fs::metadata(&path).is_ok_and(|found| found.is_file());
+            tell_venv(&path, tell);
+            tell(match found {
+                true => Finding::ok(LINK, format!("{} is in the live release", script.display())),
+                false => Finding::warning(
+                    LINK,
+                    format!(
+                        "{} is not in the live release, so the next revision has to bring it\n  commit it, or take that line out of {}",
+                        script.display(),
+                        app.path.display()
+                    ),
+                ),
+            });
+        }
+    }
+}
+
+/// Debian has python3 without what `python3 -m venv` needs.
+fn tell_venv(script: &Path, tell: &mut dyn FnMut(Finding)) {
+    let text = fs::read(script).unwrap_or_default();
+    if !String::from_utf8_lossy(&text).contains("-m venv") {
+        return;
+    }
+    let mut python = Command::new("python3");
+    python.args(["-c", "import ensurepip, venv"]);
+    if ask(&python, b"", PATIENCE).is_ok_and(|output| output.code != 0) {
+        tell(Finding::fault(
+            "build script",
+            format!(
+                "{} makes a virtual environment, and python3 of this host cannot\n  as root: apt-get install \
+                 python3-venv",
+                script.display()
+            ),
+        ));
+    }
+}
+
+fn shared(app: &App, tell: &mut dyn FnMut(Finding)) {
+    let layout = Layout::new(&app.deploy.root);
+    for plan in layout.will_share(&app.deploy.shared) {
+        let path = layout.shared().join(&plan.path);
+        let shown = path.display();
+        if !plan.kept {
+            let missing = match plan.directory {
+                true => "is made by the first deploy".to_owned(),
+                false => format!(
+                    "is not there: unless the repository has {}, each release has a link that leads nowhere until the \
+                     app makes it",
+                    plan.path.display()
+                ),
+            };
+            tell(Finding::warning("shared", format!("{shown} {missing}")));
+            continue;
+        }
+        // SQLite makes its journal beside the database, so the directory has to be writable, too.
+        let directory = path.parent().filter(|_| !plan.directory).unwrap_or(&path);
+        match place::may_write(directory) {
+            true => tell(Finding::ok("shared", format!("{shown} is kept"))),
+            false => tell(Finding::fault(
+                "shared",
+                format!(
+                    "{} cannot be written by this user: {}\n  a database in it needs that for its journal",
+                    directory.display(),
+                    place::owned(directory)
+                ),
+            )),
+        }
+    }
+}
