@@ -6,8 +6,8 @@ a host to boot, for a unit to be steady, for a limit to fill.
 
 A line of TASKS is the name of a group, a tab, and a command. Of a `cargo test …` the programs are built, and
 each of them is a task; any other command is a task as it stands. What a task prints is shown when the task has
-ended, and added to LOGS/GROUP.log. Whoever counts failures needs no exit code: a task that fails without a failed
-test in its output (it was killed, say) gets a line that says so. Exit: 0 all tasks were run, 1 a program was not built.
+ended, and added to LOGS/GROUP.log. Whoever counts failures needs no exit code: a task whose output does not show how
+it ended (it was killed, or left before its summary) gets a line of a failure. Exit: 0 all tasks were run, 1 a program was not built.
 
 LOGS/../durations.json keeps how long each task took, so that the next run begins with the longest.
 """
@@ -29,12 +29,17 @@ AT_ONCE = 2 * (os.cpu_count() or 1)
 # The exit code of packaging/check.sh where a check was skipped and none has failed.
 SKIPPED = 3
 
-# A line that the caller counts as a failure.
-FAILURE = re.compile(r"^(FAIL |test result: FAILED)", re.MULTILINE)
+
+def is_told(tests, code, text):
+    """Whether the caller, who counts lines, sees from this output how a task has ended."""
+    if tests:
+        well = code == 0 and re.search(r"^test result: ok", text, re.MULTILINE)
+        return well or re.search(r"^test result: FAILED", text, re.MULTILINE)
+    return code in (0, SKIPPED) or re.search(r"^FAIL ", text, re.MULTILINE)
 
 
 def programs(command):
-    """Builds the test programs of a `cargo test` command; returns (name, directory, command) of each."""
+    """Builds the test programs of a `cargo test` command; returns (name, directory, command, whether tests) of each."""
     cargo, _, options = command.partition(" -- ")
     built = subprocess.run(
         shlex.split(cargo) + ["--no-run", "--message-format=json-render-diagnostics"],
@@ -46,7 +51,7 @@ def programs(command):
         if message.get("executable") and message["profile"]["test"]:
             directory = os.path.dirname(message["manifest_path"])
             name = f"{os.path.basename(directory)}/{message['target']['name']}"
-            yield name, directory, [message["executable"], *shlex.split(options)]
+            yield name, directory, [message["executable"], *shlex.split(options)], True
 
 
 class Runner:
@@ -63,13 +68,13 @@ class Runner:
 
     def run(self, task):
         """Runs one task and shows its output."""
-        group, name, directory, command = task
+        group, name, directory, command, tests = task
         begun = time.monotonic()
         ended = subprocess.run(command, cwd=directory, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                stderr=subprocess.STDOUT, check=False)
         took = time.monotonic() - begun
         text = ended.stdout.decode(errors="replace")
-        if ended.returncode not in (0, SKIPPED) and not FAILURE.search(text):
+        if not is_told(tests, ended.returncode, text):
             text += (f"\nFAIL  {name}: exit code {ended.returncode}\n"
                      "test result: FAILED. 0 passed; 1 failed; 0 ignored\n")
         with self.lock:
@@ -88,7 +93,7 @@ def main():
         if command.startswith("cargo test "):
             tasks += [(group, *program) for program in programs(command)]
         else:
-            tasks.append((group, command, os.getcwd(), shlex.split(command)))
+            tasks.append((group, command, os.getcwd(), shlex.split(command), False))
     # A task that no run has measured may be the longest.
     tasks.sort(key=lambda task: -runner.known.get(task[1], float("inf")))
     with ThreadPoolExecutor(AT_ONCE) as pool:

@@ -270,9 +270,9 @@ pub(crate) struct Doctor {
     /// For programs
     #[arg(long)]
     pub json: bool,
-    /// What root has found of the old way, in JSON
+    /// What root has found, in JSON
     #[arg(long, hide = true)]
-    pub left_over: Option<String>,
+    pub by_root: Option<String>,
 }
 
 /// What `poll` is told.

@@ -9,8 +9,7 @@ use super::output::style::{TextStyle, Tone};
 use super::output::{print_error, say, say_json};
 use super::{FAILED, OK, USAGE, load, select};
 use crate::config::App;
-use crate::doctor::old_way::{self, LeftOver};
-use crate::doctor::{self, Condition, Finding, Surroundings, sandbox};
+use crate::doctor::{self, ByRoot, Condition, Finding, Surroundings, old_way, sandbox};
 
 /// The version of the JSON document.
 const SCHEMA: u32 = 1;
@@ -31,8 +30,8 @@ struct Examined<'a> {
 pub(crate) fn doctor(arguments: &Arguments, options: &Doctor) -> u8 {
     let json = options.json;
     let names: Vec<String> = options.app.iter().cloned().collect();
-    let left_over: Option<Vec<LeftOver>> = options
-        .left_over
+    let by_root: Option<ByRoot> = options
+        .by_root
         .as_deref()
         .map(|found| serde_json::from_str(found).unwrap_or_default());
     let config = match load(&arguments.config(), &names) {
@@ -56,7 +55,7 @@ pub(crate) fn doctor(arguments: &Arguments, options: &Doctor) -> u8 {
     let around = Surroundings {
         apps: &all,
         states: &states,
-        left_over: left_over.as_deref(),
+        by_root: by_root.as_ref(),
     };
     let examined: Vec<_> = apps.iter().map(|app| examine(app, around, json)).collect();
     let is_fault = |finding: &Finding| finding.condition == Condition::Fault;
@@ -131,38 +130,47 @@ fn summary(links: &[Finding]) -> String {
     }
 }
 
-/// Finds, as root, what is left of the old way for the user `name`; gives it as words of the command line.
-pub(super) fn left_over(name: &str) -> [OsString; 2] {
-    let found = serde_json::to_string(&old_way::found_by_root(name));
-    ["--left-over".into(), found.unwrap_or_default().into()]
+/// What root does of the doctor's work.
+pub(super) enum AsRoot {
+    /// The doctor has run in the sandbox of the service; its exit code.
+    Done(u8),
+    /// No service polls these apps: a process of their user has to look, with these words on its command line.
+    Continue([OsString; 2]),
 }
 
-/// Runs the doctor in the sandbox of the service, as root can. Gives the exit code; `None` if no service polls these
-/// apps, so that a process of their user without a sandbox has to look.
-pub(super) fn in_the_sandbox(
-    arguments: &Arguments,
-    options: &Doctor,
-    left_over: &[OsString],
-) -> Option<u8> {
+/// Finds out what only root can, and runs the doctor in the sandbox of the service that polls these apps, if one does.
+pub(super) fn as_root(arguments: &Arguments, options: &Doctor, user: &str) -> AsRoot {
     let unit = match arguments.user.as_deref() {
         Some(user) if arguments.is_of_a_users_own() => format!("pp-fetcher@{user}.service"),
         _ => "pp-fetcher.service".to_owned(),
     };
+    let in_use = sandbox::is_in_use(&unit);
+    let by_root = ByRoot {
+        unit: in_use.then(|| unit.clone()),
+        left_over: old_way::found_by_root(user),
+    };
+    let by_root = serde_json::to_string(&by_root).unwrap_or_default();
+    let by_root = ["--by-root".into(), OsString::from(by_root)];
+    if !in_use {
+        return AsRoot::Continue(by_root);
+    }
     let mut words: Vec<OsString> = vec!["doctor".into()];
     words.extend(arguments.for_another());
-    words.extend_from_slice(left_over);
+    words.extend_from_slice(&by_root);
     words.extend(options.json.then(|| "--json".into()));
     words.extend(options.app.iter().map(OsString::from));
-    match sandbox::run(&unit, &words)? {
-        Ok(status) => status
-            .code()
-            .and_then(|code| u8::try_from(code).ok())
-            .or(Some(FAILED)),
-        Err(error) => {
-            print_error(&format!(
-                "systemd-run cannot be started: {error}; this looks from outside of the service's sandbox"
-            ));
-            None
+    let why = match sandbox::run(&unit, user, &words, &say) {
+        Ok(Some(code @ (OK | FAILED | USAGE))) => return AsRoot::Done(code),
+        Ok(Some(code)) => {
+            format!("the doctor was ended in the sandbox of {unit} (exit code {code})")
         }
-    }
+        Ok(None) => {
+            format!("the sandbox of {unit} cannot be made, so the service cannot start either")
+        }
+        Err(error) => format!("systemd-run cannot be started: {error}"),
+    };
+    print_error(&format!(
+        "{why}\n  journalctl -n 20 and systemctl status {unit} show more"
+    ));
+    AsRoot::Done(FAILED)
 }

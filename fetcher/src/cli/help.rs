@@ -85,8 +85,10 @@ Each is ok, a warning, a fault or skipped, with what to do about it below:
   restarter      that it answers, and restarts the app's units for this user
   units          that the units can run what is deployed
   app            that the live release is well, by units and health URL
-  state          a pause, held revisions, a way back that fails
+  verify         that the keys that may sign can be read
+  state          that it can be written; a pause, held revisions, a way back that fails
   web server     that nginx can connect to the socket of the health URL
+  service        that the service that polls runs, with its files as they are now; as root alone
   old way        jobs of cron that pull, sudo rules that restart, a checkout in the app's root, a
                  second copy of the key: what was there before pp-fetcher
 Nothing is changed, and nothing is deployed.

@@ -22,6 +22,7 @@ use std::process::ExitCode;
 pub use args::command;
 use args::{Arguments, Command, Hostkey};
 use clap::Parser;
+use doctor::AsRoot;
 use nix::unistd::{Uid, geteuid};
 use output::print_error;
 
@@ -84,11 +85,10 @@ fn as_root(arguments: &Arguments, words: Vec<OsString>) -> ExitCode {
     }
     let mut words = words;
     if let Command::Doctor(options) = &arguments.command {
-        let left_over = doctor::left_over(&account.name);
-        if let Some(code) = doctor::in_the_sandbox(arguments, options, &left_over) {
-            return ExitCode::from(code);
+        match doctor::as_root(arguments, options, &account.name) {
+            AsRoot::Done(code) => return ExitCode::from(code),
+            AsRoot::Continue(by_root) => words.extend(by_root),
         }
-        words.extend(left_over);
     }
     // The directories as root resolves them: for another user, the same command line may mean other
     // directories.

@@ -4,18 +4,24 @@ use std::ffi::CString;
 
 use nix::unistd::{Gid, User, geteuid, getgrouplist, getgroups};
 
-use super::Finding;
+use super::{ByRoot, Finding};
 use crate::account::own_name;
 use crate::release::place::group;
 use crate::space;
 
 const LINK: &str = "user";
 
-pub(super) fn look(tell: &mut dyn FnMut(Finding)) {
+pub(super) fn look(by_root: Option<&ByRoot>, tell: &mut dyn FnMut(Finding)) {
     let name = own_name().unwrap_or_else(|| geteuid().to_string());
-    let place = match space::in_a_unit() {
-        true => "in the sandbox of the service",
-        false => "outside of the service's sandbox (as root, pp-fetcher doctor looks from inside)",
+    let unit = by_root.map(|by_root| by_root.unit.as_deref());
+    let place = match (unit, space::in_a_unit()) {
+        (Some(Some(unit)), true) => format!("in the sandbox of {unit}"),
+        (_, true) => "in a unit of its own".to_owned(),
+        (Some(_), false) => "outside of any sandbox: no service polls these apps".to_owned(),
+        (None, false) => {
+            "outside of any sandbox; as root, pp-fetcher doctor looks from inside of the service's"
+                .to_owned()
+        }
     };
     tell(Finding::ok(LINK, format!("looked as {name}, {place}")));
     // A service has the groups that its unit and the user database gave it when it was started; a login, those of

@@ -17,7 +17,10 @@ pub(super) fn look(app: &App, state: Option<&State>, tell: &mut dyn FnMut(Findin
         Err(error) => return tell(Finding::fault("units", format!("cannot start: {error}"))),
     };
     let layout = Layout::new(&app.deploy.root);
-    let live = layout.current().ok().flatten();
+    let live = match layout.current() {
+        Ok(live) => live,
+        Err(error) => return tell(Finding::fault("app", error.to_string())),
+    };
     let live = live.map(|name| layout.release(&name));
     let units: Vec<_> = app.restart.iter().chain(&app.reload).collect();
     if units.is_empty() {

@@ -49,8 +49,8 @@ pub(super) fn look(
     }
 }
 
-/// Finds another app with the same key for another repository: GitHub, GitLab, Gitea and Bitbucket accept a deploy
-/// key for one repository only.
+/// Finds another app with the same key for another repository of the same server: GitHub, Gitea and Bitbucket accept a
+/// deploy key for one repository only (GitLab lets it be enabled for more).
 fn key(app: &App, apps: &[App]) -> Finding {
     let Some(identity) = &app.ssh.identity else {
         let text = match &app.ssh.agent {
@@ -60,20 +60,37 @@ fn key(app: &App, apps: &[App]) -> Finding {
         return Finding::ok("key", text);
     };
     let shown = identity.display();
+    let of = |app: &App| match &app.repository {
+        RepositoryUrl::Ssh { host, path, .. } => {
+            Some((host.clone(), path.trim_matches('/').to_owned()))
+        }
+        _ => None,
+    };
+    let own = of(app);
     let same = apps.iter().find(|other| {
-        let repository = other.repository.to_string() != app.repository.to_string();
-        other.name != app.name && repository && other.ssh.identity.as_ref() == Some(identity)
+        let Some(((host, path), (our_host, our_path))) = of(other).zip(own.clone()) else {
+            return false;
+        };
+        let key = other.ssh.identity.as_ref() == Some(identity);
+        other.name != app.name && key && host == our_host && path != our_path
     });
     match same {
         Some(other) => Finding::warning(
             "key",
             format!(
-                "{shown} is the key of {} too, whose repository is {}: forges take a deploy key for one repository \
-                 only\n  make a key for this one: ssh-keygen -t ed25519 -N '' -f {shown}_{}",
-                other.name, other.repository, app.name
+                "{shown} is the key of {} too, whose repository is {}: most forges, GitHub among them, take a \
+                 deploy key for one repository only\n  make a key for this one: ssh-keygen -t ed25519 -N '' -f \
+                 {shown}_{}; register it, and name it as `identity` in {}",
+                other.name,
+                other.repository,
+                app.name,
+                app.path.display()
             ),
         ),
-        None => Finding::ok("key", format!("{shown} is the key of one repository alone")),
+        None => Finding::ok(
+            "key",
+            format!("{shown} is named; no other app of this server has it"),
+        ),
     }
 }
 

@@ -1,11 +1,14 @@
 //! The host: the directories of releases, the disk, the clock, the build script, and the shared paths.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
+use nix::fcntl::OFlag;
 
 use super::Finding;
 use crate::config::App;
@@ -18,6 +21,9 @@ use crate::state::State;
 
 /// How far in the future a time that this host has written may lie: clocks are set while they run.
 const TOLERATED: Duration = Duration::from_secs(60);
+
+/// Size of the part of a file that is looked at, in bytes.
+const LARGEST: u64 = 256 * 1024;
 
 /// The time that python3 has to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -49,8 +55,43 @@ pub(super) fn look(app: &App, states: &Path, state: Option<&State>, tell: &mut d
         tell(Finding::fault("environment", remark));
     }
     clock(state, tell);
+    signers(app, tell);
     build(app, tell);
     shared(app, tell);
+}
+
+/// Looks whether the state of an app can be written: each pass writes it.
+pub(super) fn state_directory(own: &Path, states: &Path) -> Finding {
+    let directory = if own.is_dir() { own } else { states };
+    let there = directory.ancestors().find(|path| path.is_dir());
+    match there.filter(|path| !place::may_write(path)) {
+        Some(path) => Finding::fault(
+            "state",
+            format!(
+                "{} cannot be written by this user: {}",
+                path.display(),
+                place::owned(path)
+            ),
+        ),
+        None => Finding::ok("state", format!("{} can be written", directory.display())),
+    }
+}
+
+/// The keys that may sign have to be readable, or nothing is deployed.
+fn signers(app: &App, tell: &mut dyn FnMut(Finding)) {
+    let Some(file) = &app.allowed_signers else {
+        return;
+    };
+    let shown = file.display();
+    tell(Finding::of(
+        "verify",
+        match text_of(file) {
+            Ok(_) => Ok(format!("{shown} says who may sign")),
+            Err(error) => Err(format!(
+                "{shown}, `allowed_signers` under [verify], cannot be read: {error}"
+            )),
+        },
+    ));
 }
 
 fn clock(state: Option<&State>, tell: &mut dyn FnMut(Finding)) {
@@ -111,14 +152,15 @@ fn build(app: &App, tell: &mut dyn FnMut(Finding)) {
 
 /// Debian has python3 without what `python3 -m venv` needs.
 fn tell_venv(script: &Path, tell: &mut dyn FnMut(Finding)) {
-    let text = fs::read(script).unwrap_or_default();
-    if !String::from_utf8_lossy(&text).contains("-m venv") {
+    let text = text_of(script).unwrap_or_default();
+    let makes = |line: &str| line.contains("-m venv") && !line.trim_start().starts_with('#');
+    if !text.lines().any(makes) {
         return;
     }
     let mut python = Command::new("python3");
     python.args(["-c", "import ensurepip, venv"]);
     if ask(&python, b"", PATIENCE).is_ok_and(|output| output.code != 0) {
-        tell(Finding::fault(
+        tell(Finding::warning(
             "build script",
             format!(
                 "{} makes a virtual environment, and python3 of this host cannot\n  as root: apt-get install \
@@ -127,6 +169,21 @@ fn tell_venv(script: &Path, tell: &mut dyn FnMut(Finding)) {
             ),
         ));
     }
+}
+
+/// Reads the beginning of a regular file; others could put a FIFO in its place.
+fn text_of(file: &Path) -> std::io::Result<String> {
+    let mut options = File::options();
+    let opened = options
+        .read(true)
+        .custom_flags(OFlag::O_NONBLOCK.bits())
+        .open(file)?;
+    if !opened.metadata()?.is_file() {
+        return Err(std::io::Error::other("it is no regular file"));
+    }
+    let mut bytes = Vec::new();
+    opened.take(LARGEST).read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 fn shared(app: &App, tell: &mut dyn FnMut(Finding)) {
@@ -150,7 +207,7 @@ fn shared(app: &App, tell: &mut dyn FnMut(Finding)) {
         let directory = path.parent().filter(|_| !plan.directory).unwrap_or(&path);
         match place::may_write(directory) {
             true => tell(Finding::ok("shared", format!("{shown} is kept"))),
-            false => tell(Finding::fault(
+            false => tell(Finding::warning(
                 "shared",
                 format!(
                     "{} cannot be written by this user: {}\n  a database in it needs that for its journal",

@@ -9,8 +9,8 @@
 //! - [`old_way`]: what a makeshift with cron and sudo has left behind.
 //! - [`sandbox`]: how root starts the doctor inside of the service's own sandbox.
 //!
-//! The steps of a deploy make the same checks (`deploy::look`), but end at the first fault. The doctor asks the
-//! same functions, so that a deploy and the doctor cannot disagree, and goes on after a fault.
+//! The look step of a deploy (`deploy::look`) asks the same functions, but ends at the first fault. What only the
+//! fetched revision shows, its signature and its tree, the doctor does not see.
 
 mod account;
 mod app;
@@ -23,7 +23,7 @@ mod units;
 
 use std::path::Path;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::config::App;
 use crate::state::{State, StateDir};
@@ -100,8 +100,17 @@ pub(crate) struct Surroundings<'a> {
     pub apps: &'a [App],
     /// The directory of the state of all apps.
     pub states: &'a Path,
-    /// What root has found of the old way, if root has started this process.
-    pub left_over: Option<&'a [LeftOver]>,
+    /// What root has found, if root has started this process.
+    pub by_root: Option<&'a ByRoot>,
+}
+
+/// What root finds, and the apps' user cannot.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct ByRoot {
+    /// The unit of the service that polls these apps, if one does; this process runs in its sandbox then.
+    pub unit: Option<String>,
+    /// What is left of the old way.
+    pub left_over: Vec<LeftOver>,
 }
 
 /// Looks at every link of `app`, and hands each finding to `tell` as soon as the link was looked at.
@@ -109,10 +118,10 @@ pub(crate) fn examine(app: &App, around: Surroundings<'_>, tell: &mut dyn FnMut(
     let Surroundings {
         apps,
         states,
-        left_over,
+        by_root,
     } = around;
     let dir = StateDir::new(states, &app.name);
-    account::look(tell);
+    account::look(by_root, tell);
     tell(Finding::ok(
         "configuration",
         format!(
@@ -123,7 +132,10 @@ pub(crate) fn examine(app: &App, around: Surroundings<'_>, tell: &mut dyn FnMut(
         ),
     ));
     let state = match dir.load() {
-        Ok(state) => Some(state),
+        Ok(state) => {
+            tell(host::state_directory(&states.join(&app.name), states));
+            Some(state)
+        }
         Err(error) => {
             tell(Finding::fault("state", error.to_string()));
             None
@@ -134,7 +146,14 @@ pub(crate) fn examine(app: &App, around: Surroundings<'_>, tell: &mut dyn FnMut(
     forge::look(app, apps, &dir, held, tell);
     host::look(app, states, state, tell);
     app::look(app, state, tell);
-    old_way::look(app, left_over, tell);
+    if let Some(unit) = by_root.and_then(|by_root| by_root.unit.as_deref()) {
+        units::service(unit, tell);
+    }
+    old_way::look(
+        app,
+        by_root.map(|by_root| by_root.left_over.as_slice()),
+        tell,
+    );
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! root away, beside pp-fetcher.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -16,29 +17,23 @@ use crate::util::text;
 
 const LINK: &str = "old way";
 
+/// The most findings of one kind.
+const MOST: usize = 20;
+
 /// The time that `sudo` and `crontab` have to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A place where a makeshift still works, and the line there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum LeftOver {
-    /// A job of cron that pulls from git.
-    Job {
-        /// The file, or whose crontab.
-        place: String,
-        /// The job's line.
-        line: String,
-    },
+    /// A job of cron that pulls from git: in this file, with this line, or in the user's own crontab, whose lines may
+    /// have passwords and stay there.
+    Job(Option<(String, String)>),
     /// The app's root is a checkout of git.
-    Checkout {
-        /// The root.
-        root: PathBuf,
-        /// The number of files that differ from the commit that is checked out.
-        edits: usize,
-    },
+    Checkout(PathBuf),
     /// A file in the user's `~/.ssh` with the same key as the app's.
     KeyCopy(PathBuf),
-    /// A rule by which sudo runs systemctl as root without a password.
+    /// A rule by which sudo runs systemctl, or everything, as root without a password.
     SudoRule(String),
 }
 
@@ -69,25 +64,30 @@ pub(super) fn look(app: &App, by_root: Option<&[LeftOver]>, tell: &mut dyn FnMut
     if all.is_empty() {
         tell(Finding::ok(
             LINK,
-            "no job of cron pulls, and sudo restarts nothing for this user",
+            "no `git pull` in /etc/crontab, /etc/cron.d and this user's crontab, no sudo rule for systemctl",
         ));
     }
 }
 
 fn message(app: &App, left_over: &LeftOver) -> String {
     match left_over {
-        LeftOver::Job { place, line } => format!(
+        LeftOver::Job(Some((place, line))) => format!(
             "{place} still runs: {line}\n  take the line out once pp-fetcher deploys {}",
             app.name
         ),
-        LeftOver::Checkout { root, edits } => format!(
-            "{0} is still a checkout of git, in which {edits} files differ from its commit\n  pp-fetcher does not touch \
-             it; git -C {0} status shows the files: what is worth keeping is pushed, or moved to {0}/shared",
-            root.display()
+        LeftOver::Job(None) => format!(
+            "this user's crontab still pulls from git\n  crontab -e, as this user: take the line out once pp-fetcher \
+             deploys {}",
+            app.name
+        ),
+        LeftOver::Checkout(root) => format!(
+            "{0} is still a checkout of git\n  pp-fetcher does not touch it; git -C {0} status, as its owner, shows what \
+             no push has: push it, or move it to {0}/shared",
+            quoted(root)
         ),
         LeftOver::KeyCopy(path) => format!(
-            "{} is a copy of the deploy key\n  rm {0}, once nothing else uses it",
-            path.display()
+            "{0} is a copy of the deploy key\n  rm {0}, once nothing else uses it",
+            quoted(path)
         ),
         LeftOver::SudoRule(rule) => format!(
             "sudo still lets this user restart units without a password: {rule}\n  as root: visudo, and take the rule out; \
@@ -96,28 +96,42 @@ fn message(app: &App, left_over: &LeftOver) -> String {
     }
 }
 
-/// Finds out whether the app's root is a checkout, as the old way has it.
+/// A path as it can be typed, on one line.
+fn quoted(path: &Path) -> String {
+    let plain = |b: &u8| b.is_ascii_alphanumeric() || b"/._-".contains(b);
+    let text = path.to_string_lossy();
+    match text.as_bytes().iter().all(plain) {
+        true => text.into_owned(),
+        false => format!("'{}'", clean(&text).replace('\'', r"'\''")),
+    }
+}
+
+/// Finds out whether the app's root is a checkout, as the old way has it. git is not run: a checkout's own
+/// configuration can name programs.
 fn checkout(root: &Path) -> Option<LeftOver> {
     root.join(".git").symlink_metadata().ok()?;
-    let root_word = root.to_string_lossy();
-    let status = output("/usr/bin/git", &["-C", &root_word, "status", "--porcelain"]);
-    Some(LeftOver::Checkout {
-        root: root.to_owned(),
-        edits: status.lines().count(),
-    })
+    Some(LeftOver::Checkout(root.to_owned()))
 }
 
 /// Finds a copy of the app's key in the user's own `~/.ssh`.
 fn key_copy(app: &App) -> Option<LeftOver> {
     let own = Path::new(&std::env::var_os("HOME")?).join(".ssh");
     let identity = app.ssh.identity.as_ref()?;
-    let key = fs::read(identity).ok().filter(|key| !key.is_empty())?;
+    let original = identity
+        .metadata()
+        .ok()
+        .filter(|found| found.is_file() && found.len() > 0)?;
+    let key = fs::read(identity).ok()?;
     let mut files = fs::read_dir(own).ok()?.flatten().map(|entry| entry.path());
     let same = |path: &PathBuf| {
-        let is_file = path
-            .metadata()
-            .is_ok_and(|found| found.is_file() && found.len() == key.len() as u64);
-        is_file && path != identity && fs::read(path).is_ok_and(|text| text == key)
+        let Ok(found) = path.metadata() else {
+            return false;
+        };
+        let another = (found.dev(), found.ino()) != (original.dev(), original.ino());
+        another
+            && found.is_file()
+            && found.len() == original.len()
+            && fs::read(path).is_ok_and(|text| text == key)
     };
     files.find(same).map(LeftOver::KeyCopy)
 }
@@ -130,13 +144,18 @@ pub(crate) fn found_by_root(name: &str) -> Vec<LeftOver> {
 /// Asks sudo and crontab, with these arguments.
 fn ask_all(sudo: &[&str], crontab: &[&str]) -> Vec<LeftOver> {
     let rules = output("/usr/bin/sudo", sudo);
-    let rules = rules.lines().map(str::trim);
-    let rules = rules.filter(|line| line.contains("NOPASSWD:") && line.contains("systemctl"));
-    let mut found: Vec<_> = rules.map(|rule| LeftOver::SudoRule(clean(rule))).collect();
-    found.extend(jobs(
-        "this user's crontab",
-        &output("/usr/bin/crontab", crontab),
-    ));
+    let restarts = |line: &&str| {
+        let all = line.trim_end().ends_with("NOPASSWD: ALL");
+        all || line.contains("NOPASSWD:")
+            && (line.contains("systemctl") || line.contains("service"))
+    };
+    let rules = rules.lines().map(str::trim).filter(restarts);
+    let mut found: Vec<_> = rules
+        .map(|rule| LeftOver::SudoRule(clean(rule)))
+        .take(MOST)
+        .collect();
+    let own = output("/usr/bin/crontab", crontab);
+    found.extend(pulls(&own).next().map(|_| LeftOver::Job(None)));
     found
 }
 
@@ -148,28 +167,29 @@ fn output(program: &str, arguments: &[&str]) -> String {
     String::from_utf8_lossy(&said.unwrap_or_default()).into_owned()
 }
 
-/// Finds the jobs that pull in the host's own files of cron, which everybody can read.
+/// Finds the jobs that pull in the host's own files of cron, which everybody can read. cron does not read a file of
+/// `cron.d` with a dot in its name.
 fn jobs_of_host() -> Vec<LeftOver> {
     let mut files = vec![PathBuf::from("/etc/crontab")];
-    let directory = fs::read_dir("/etc/cron.d").into_iter().flatten();
-    files.extend(directory.flatten().map(|entry| entry.path()));
-    let read = |file: &PathBuf| {
-        let text = fs::read_to_string(file).unwrap_or_default();
-        jobs(&file.display().to_string(), &text).collect::<Vec<_>>()
+    let directory = fs::read_dir("/etc/cron.d").into_iter().flatten().flatten();
+    let read = directory.filter(|entry| !entry.file_name().as_encoded_bytes().contains(&b'.'));
+    files.extend(read.map(|entry| entry.path()));
+    let jobs = |file: &PathBuf| {
+        let text = fs::read(file).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
+        let place = quoted(file);
+        let job = |line: String| LeftOver::Job(Some((place.clone(), line)));
+        pulls(&text).map(job).collect::<Vec<_>>()
     };
-    files.iter().flat_map(read).collect()
+    files.iter().flat_map(jobs).take(MOST).collect()
 }
 
 /// Finds the lines of a crontab that pull from git.
-fn jobs(place: &str, crontab: &str) -> impl Iterator<Item = LeftOver> {
+fn pulls(crontab: &str) -> impl Iterator<Item = String> {
     let lines = crontab.lines().map(str::trim);
     let pulls =
         |line: &&str| !line.starts_with('#') && line.contains("git") && line.contains("pull");
-    let job = |line: &str| LeftOver::Job {
-        place: place.to_owned(),
-        line: clean(line),
-    };
-    lines.filter(pulls).map(job).collect::<Vec<_>>().into_iter()
+    lines.filter(pulls).map(clean)
 }
 
 fn clean(line: &str) -> String {
@@ -183,10 +203,18 @@ mod tests {
     #[test]
     fn a_line_that_pulls_is_found_and_a_comment_is_not() {
         let text = "# git pull\n*/5 * * * * gunicorn cd /srv/todo && git pull -q && ./deploy.sh\n* * * * * root true\n";
-        let found: Vec<_> = jobs("/etc/crontab", text).collect();
-        let [LeftOver::Job { place, line }] = &found[..] else {
-            panic!("{found:?}");
-        };
-        assert!(place == "/etc/crontab" && line.starts_with("*/5"), "{line}");
+        let found: Vec<_> = pulls(text).collect();
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].starts_with("*/5"), "{found:?}");
+    }
+
+    #[test]
+    fn a_path_is_shown_as_it_can_be_typed() {
+        assert_eq!(
+            quoted(Path::new("/home/g/.ssh/id_todo")),
+            "/home/g/.ssh/id_todo"
+        );
+        assert_eq!(quoted(Path::new("/h/a;b c")), "'/h/a;b c'");
+        assert!(!quoted(Path::new("/h/a\n  as root: rm")).contains('\n'));
     }
 }

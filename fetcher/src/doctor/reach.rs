@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use nix::unistd::{User, getgrouplist};
+use nix::unistd::{Group, User, getgrouplist};
 
 /// The permission to enter a directory, and the permission to write, as a bit of a mode's last digit.
 const ENTER: u32 = 0o1;
@@ -35,32 +35,40 @@ impl Person {
         })
     }
 
-    /// Gives the first directory on the way to `path`, links followed, that this user cannot enter. A directory that
-    /// this process cannot look at is not judged.
+    /// Adds groups, by name: those that a unit gives to its processes.
+    pub(super) fn with_groups(mut self, names: &[String]) -> Self {
+        let gids = names
+            .iter()
+            .filter_map(|name| Group::from_name(name).ok().flatten());
+        self.groups.extend(gids.map(|group| group.gid.as_raw()));
+        self
+    }
+
+    /// Gives the first directory on the way to `path`, links followed, that this user cannot enter by owner and mode.
+    /// A directory that this process cannot look at is not judged.
     pub(super) fn shut_out_at(&self, path: &Path) -> Option<PathBuf> {
         let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
         let mut above: Vec<_> = real.ancestors().skip(1).collect();
         above.reverse();
-        let shut = |directory: &&Path| !self.has(directory, ENTER);
+        let shut = |directory: &&Path| self.has(directory, ENTER) == Some(false);
         above.into_iter().find(shut).map(Path::to_owned)
     }
 
-    /// Whether this user may write to `path`, which is all that connecting to a socket takes.
-    pub(super) fn may_write(&self, path: &Path) -> bool {
+    /// Whether this user may write to `path` by owner and mode, which is all that connecting to a socket takes; `None`
+    /// if this process cannot look at it.
+    pub(super) fn may_write(&self, path: &Path) -> Option<bool> {
         self.has(path, WRITE)
     }
 
-    fn has(&self, path: &Path, permission: u32) -> bool {
-        let Ok(found) = fs::metadata(path) else {
-            return true;
-        };
+    fn has(&self, path: &Path, permission: u32) -> Option<bool> {
+        let found = fs::metadata(path).ok()?;
         let shift = match () {
-            () if self.uid == 0 => return true,
+            () if self.uid == 0 => return Some(true),
             () if self.uid == found.uid() => 6,
             () if self.groups.contains(&found.gid()) => 3,
             () => 0,
         };
-        found.mode() >> shift & permission != 0
+        Some(found.mode() >> shift & permission != 0)
     }
 }
 
@@ -94,9 +102,10 @@ mod tests {
             assert_eq!(somebody.shut_out_at(&file).as_ref(), shut);
         }
         set(&file, 0o664);
-        assert!(!somebody.may_write(&file));
+        assert_eq!(somebody.may_write(&file), Some(false));
         set(&file, 0o666);
-        assert!(somebody.may_write(&file));
+        assert_eq!(somebody.may_write(&file), Some(true));
+        assert_eq!(somebody.may_write(&inner.join("none")), None);
         assert!(Person::named("nosuchuser").is_none());
     }
 }

@@ -3,14 +3,16 @@
 //! `systemd-run` with the settings of the service's unit, drop-ins included.
 
 use std::ffi::OsString;
-use std::io;
-use std::process::{Command, ExitStatus};
+use std::io::{self, BufRead, BufReader, Read};
+use std::process::{Command, Stdio};
+use std::thread;
 
 /// Settings of a unit that decide what its processes see and may do: systemd.exec(5), systemd.resource-control(5).
 /// A name that ends in `*` stands for every setting that begins so.
 const SETTINGS: &[&str] = &[
     "AmbientCapabilities",
     "Bind*",
+    "CacheDirectory*",
     "CapabilityBoundingSet",
     "DevicePolicy",
     "DynamicUser",
@@ -21,6 +23,7 @@ const SETTINGS: &[&str] = &[
     "InaccessiblePaths",
     "KeyringMode",
     "Limit*",
+    "LogsDirectory*",
     "LockPersonality",
     "Memory*",
     "NetworkNamespacePath",
@@ -34,6 +37,7 @@ const SETTINGS: &[&str] = &[
     "ReadWritePaths",
     "RemoveIPC",
     "Restrict*",
+    "StateDirectory*",
     "SupplementaryGroups",
     "SystemCall*",
     "TasksMax",
@@ -44,38 +48,43 @@ const SETTINGS: &[&str] = &[
     "WorkingDirectory",
 ];
 
-/// Settings that begin as one of [`SETTINGS`] does, and belong to the start and end of a service.
-const NOT_THESE: &[&str] = &[
-    "RestartPreventExitStatus",
-    "RestartForceExitStatus",
-    "RestartSec",
-];
+/// The most bytes that are taken of the doctor's output.
+const MOST: u64 = 8 << 20;
 
-/// Runs this program with `words` in the sandbox of the unit `unit`. `None` if there is no systemd, or if the unit
-/// is neither enabled nor running: then cron polls, and its jobs have no sandbox.
-///
-/// # Errors
-/// systemd-run cannot be started.
-pub(crate) fn run(unit: &str, words: &[OsString]) -> Option<io::Result<ExitStatus>> {
+/// The longest time for all apps.
+const PATIENCE: &str = "--property=RuntimeMaxSec=15min";
+
+/// Whether the unit polls: it is enabled or running. Otherwise cron polls, and its jobs have no sandbox.
+pub(crate) fn is_in_use(unit: &str) -> bool {
     let asked = |question: &str| {
         let mut systemctl = Command::new("/usr/bin/systemctl");
         let answer = systemctl.args([question, "--quiet", unit]).status();
         answer.is_ok_and(|status| status.success())
     };
-    if !asked("is-active") && !asked("is-enabled") {
-        return None;
-    }
+    asked("is-active") || asked("is-enabled")
+}
+
+/// Runs this program with `words` as `user` in the sandbox of the unit `unit`, and hands each line of its output to
+/// `say`. The other process gets no descriptor of a terminal: it belongs to the apps' user, who could keep it.
+///
+/// Gives its exit code; `None` if the process printed nothing, so that the sandbox could not be made.
+///
+/// # Errors
+/// systemd-run cannot be started.
+pub(crate) fn run(
+    unit: &str,
+    user: &str,
+    words: &[OsString],
+    say: &(dyn Fn(&str) + Sync),
+) -> io::Result<Option<u8>> {
     let cat = Command::new("/usr/bin/systemctl")
         .args(["cat", unit])
-        .output();
-    let cat = cat.ok().filter(|output| output.status.success())?;
+        .output()?;
     let mut run = Command::new("/usr/bin/systemd-run");
-    run.args(["--quiet", "--pipe", "--wait", "--collect"]);
+    run.args(["--quiet", "--pipe", "--wait", "--collect", PATIENCE]);
     run.arg("--description=Pull and Pray: the doctor");
-    for name in ["TERM", "NO_COLOR", "LANG", "COLUMNS"] {
-        if std::env::var_os(name).is_some() {
-            run.arg(format!("--setenv={name}"));
-        }
+    if std::env::var_os("LANG").is_some() {
+        run.arg("--setenv=LANG");
     }
     let instance = unit
         .split_once('@')
@@ -86,9 +95,36 @@ pub(crate) fn run(unit: &str, words: &[OsString]) -> Option<io::Result<ExitStatu
     ) {
         run.arg("--property").arg(setting);
     }
+    // Whatever the drop-ins say: the doctor is never root's.
+    run.arg(format!("--property=User={user}"));
     let program = std::env::current_exe().unwrap_or_else(|_| "/usr/bin/pp-fetcher".into());
     run.arg("--").arg(program).args(words);
-    Some(run.status())
+    run.stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = run.spawn()?;
+    let (out, err) = (child.stdout.take(), child.stderr.take());
+    let said = thread::scope(|scope| {
+        scope.spawn(|| err.map_or(0, |err| copy_lines(err, say)));
+        out.map_or(0, |out| copy_lines(out, say))
+    });
+    let code = child
+        .wait()?
+        .code()
+        .and_then(|code| u8::try_from(code).ok());
+    Ok(code.filter(|_| said > 0))
+}
+
+/// Hands the lines to `say`, and gives their number.
+fn copy_lines(from: impl Read, say: &(dyn Fn(&str) + Sync)) -> usize {
+    let mut from = BufReader::new(from.take(MOST));
+    let (mut line, mut count) = (Vec::new(), 0);
+    while from.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
+        say(&String::from_utf8_lossy(&line));
+        line.clear();
+        count += 1;
+    }
+    count
 }
 
 /// Gives the settings of a unit that matter here, in the order in which they apply, from the output of `systemctl
@@ -101,9 +137,12 @@ fn settings(cat: &str, instance: &str) -> Vec<String> {
         if line.starts_with('[') {
             in_service = line == "[Service]";
         }
-        let name = line.split('=').next().unwrap_or_default().trim();
-        if in_service && line.contains('=') && counts(name) {
-            found.push(line.replace("%i", instance).replace("%I", instance));
+        let Some((name, value)) = line.split_once('=') else {
+            continue;
+        };
+        if in_service && counts(name.trim()) {
+            let value = value.trim().replace("%i", instance).replace("%I", instance);
+            found.push(format!("{}={value}", name.trim()));
         }
     }
     found
@@ -114,7 +153,7 @@ fn counts(name: &str) -> bool {
         Some(beginning) => name.starts_with(beginning),
         None => name == *setting,
     };
-    SETTINGS.iter().any(is) && !NOT_THESE.contains(&name)
+    SETTINGS.iter().any(is)
 }
 
 #[cfg(test)]
@@ -125,7 +164,7 @@ mod tests {
     fn settings_of_the_sandbox_come_in_order_and_those_of_the_start_do_not() {
         let cat = "# /lib/systemd/system/pp-fetcher@.service\n[Unit]\nDescription=User=x\n[Service]\nType=notify\n\
                    ExecStart=/usr/bin/pp-fetcher run\n# User=comment\nUser=%i\nRestartPreventExitStatus=2\n\
-                   RestrictRealtime=yes\nReadWritePaths=/a \\\n  /b\n\n# /etc/systemd/system/x.d/x.conf\n[Service]\n\
+                   RestrictRealtime=yes\nReadWritePaths = /a \\\n  /b\n\n# /etc/systemd/system/x.d/x.conf\n[Service]\n\
                    ReadWritePaths=\nReadWritePaths=/c\n[Install]\nWantedBy=multi-user.target\n";
         assert_eq!(
             settings(cat, "ada"),

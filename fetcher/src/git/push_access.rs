@@ -8,6 +8,7 @@ use super::pipe::Pipe;
 use super::ssh::PathRefused;
 use super::url::RepositoryUrl;
 use super::wire::{Packet, Wire};
+use crate::process::ending::Exit;
 use crate::util::text;
 
 /// The longest time for the greeting.
@@ -63,11 +64,15 @@ pub(crate) fn push_access(
             Err(format!("no answer within {} s", PATIENCE.as_secs()))
         }
         Err(error) => {
-            let said = text::lines(&wire.stream().last_words().stderr);
+            let words = wire.stream().last_words();
+            let said = text::lines(&words.stderr);
             let said = said.into_iter().find(|line| !line.trim().is_empty());
-            Ok(PushAccess::Refused(
-                said.unwrap_or_else(|| error.to_string()),
-            ))
+            let said = said.unwrap_or_else(|| error.to_string());
+            match words.exit {
+                // ssh ends with the exit code of the server's program; 255 is an error of ssh's own (ssh(1)).
+                Some(Exit::Code(code)) if code != 255 => Ok(PushAccess::Refused(said)),
+                _ => Err(said),
+            }
         }
     }
 }

@@ -17,6 +17,8 @@ pub(crate) struct UnitSeen {
     pub result: String,
     /// `MainPID`; 0 if there is no main process.
     pub main_pid: u32,
+    /// `ActiveEnterTimestamp`: when the unit became active, in microseconds since 1970; 0 if it never did.
+    pub active_since: u64,
     /// How often systemd started the unit again by itself since the unit was last started by hand.
     pub restarts: u32,
     /// `InvocationID`.
@@ -48,6 +50,8 @@ pub(crate) struct UnitDefinition {
     pub commands: Vec<String>,
     /// `User`; empty if the unit names none.
     pub user: String,
+    /// `Group` and `SupplementaryGroups`.
+    pub groups: Vec<String>,
     /// The assignments of `Environment`.
     pub environment: Vec<String>,
     /// The paths of `EnvironmentFile`.

@@ -83,10 +83,6 @@ impl Systemd {
         let mut unit = all(UNIT).await?;
         let mut service = all(SERVICE).await?;
         let (job, _): (u32, OwnedObjectPath) = unit.take("Job")?;
-        let (_, load_error): (String, String) = unit.take("LoadError")?;
-        let commands: Vec<Command> = service.take("ExecStart").unwrap_or_default();
-        // Each with whether the file may be absent.
-        let files: Vec<(String, bool)> = service.take("EnvironmentFiles").unwrap_or_default();
         let seen = UnitSeen {
             name: name.to_string(),
             in_job: job != 0,
@@ -94,20 +90,10 @@ impl Systemd {
             sub: unit.take("SubState")?,
             result: service.take("Result")?,
             main_pid: service.take("MainPID")?,
+            active_since: unit.take("ActiveEnterTimestamp")?,
             restarts: service.take("NRestarts")?,
             invocation: unit.take("InvocationID")?,
-            setup: UnitDefinition {
-                load: unit.take("LoadState")?,
-                load_error,
-                kind: service.take("Type")?,
-                needs_daemon_reload: unit.take("NeedDaemonReload")?,
-                can_reload: unit.take("CanReload")?,
-                directory: service.take("WorkingDirectory").unwrap_or_default(),
-                commands: commands.into_iter().flat_map(|c| c.1).collect(),
-                user: service.take("User").unwrap_or_default(),
-                environment: service.take("Environment").unwrap_or_default(),
-                environment_files: files.into_iter().map(|(path, _)| path).collect(),
-            },
+            setup: definition(&mut unit, &mut service)?,
             cwd: None,
             processes: Vec::new(),
         };
@@ -127,6 +113,29 @@ impl Systemd {
         };
         Ok((seen, processes.into_iter().map(|(_, pid, _)| pid).collect()))
     }
+}
+
+/// Reads the settings in the unit's file.
+fn definition(unit: &mut Properties, service: &mut Properties) -> zbus::Result<UnitDefinition> {
+    let (_, load_error): (String, String) = unit.take("LoadError")?;
+    let commands: Vec<Command> = service.take("ExecStart").unwrap_or_default();
+    // Each with whether the file may be absent.
+    let files: Vec<(String, bool)> = service.take("EnvironmentFiles").unwrap_or_default();
+    let mut groups: Vec<String> = service.take("SupplementaryGroups").unwrap_or_default();
+    groups.extend(service.take::<String>("Group").ok());
+    Ok(UnitDefinition {
+        load: unit.take("LoadState")?,
+        load_error,
+        kind: service.take("Type")?,
+        needs_daemon_reload: unit.take("NeedDaemonReload")?,
+        can_reload: unit.take("CanReload")?,
+        directory: service.take("WorkingDirectory").unwrap_or_default(),
+        commands: commands.into_iter().flat_map(|c| c.1).collect(),
+        user: service.take("User").unwrap_or_default(),
+        groups,
+        environment: service.take("Environment").unwrap_or_default(),
+        environment_files: files.into_iter().map(|(path, _)| path).collect(),
+    })
 }
 
 /// The properties of one interface.

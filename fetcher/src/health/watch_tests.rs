@@ -17,6 +17,7 @@ fn unit() -> UnitSeen {
     UnitSeen {
         name: "todo.service".into(),
         in_job: false,
+        active_since: 0,
         active: "active".into(),
         sub: "running".into(),
         result: "success".into(),

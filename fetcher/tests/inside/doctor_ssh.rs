@@ -8,7 +8,7 @@ use std::process::Command;
 use super::git_support::sshd::Sshd;
 use super::git_support::{Forge, script};
 use crate::config::App;
-use crate::doctor::{Condition, Finding, Surroundings, examine};
+use crate::doctor::{ByRoot, Condition, Finding, Surroundings, examine};
 
 /// A forge behind a real sshd, an app's file for it, and a directory for the app.
 struct Distant {
@@ -42,7 +42,7 @@ impl Distant {
         let around = Surroundings {
             apps,
             states: &self.forge.dir.path().join("state"),
-            left_over: Some(&[]),
+            by_root: Some(&ByRoot::default()),
         };
         examine(&apps[0], around, &mut |finding| found.push(finding));
         found

@@ -425,6 +425,7 @@ impl Host for World {
         let crashed = self.version().crashes;
         let current = self.layout().current_link();
         let mut seen = UnitSeen {
+            active_since: 0,
             name: name.to_string(),
             setup: UnitDefinition {
                 load: "loaded".into(),

@@ -11,6 +11,7 @@ mod image;
 mod machine;
 mod net;
 mod root;
+mod sweep;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -83,7 +84,7 @@ impl Lab {
         let root = {
             // Other suites boot at the same time: none may take this root for a dead one's before it is locked.
             let _alone = locked(&dir.join("labs.lock"))?;
-            root::sweep(&dir)?;
+            sweep::sweep(&dir)?;
             Root::lay(&dir, &image)?
         };
         let machine = Machine::start(&root)?;

@@ -9,11 +9,10 @@ use anyhow::{Context, Result, anyhow};
 use nix::fcntl::{Flock, FlockArg};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 
-use super::machine;
 use super::run;
 
 /// Directories of labs begin with this.
-const PREFIX: &str = "pp-lab-";
+pub(super) const PREFIX: &str = "pp-lab-";
 
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
@@ -89,30 +88,14 @@ impl Drop for Root {
     }
 }
 
-/// Ends and removes the labs of runs that were killed; those of running ones are locked.
-pub(super) fn sweep(dir: &Path) -> Result<()> {
-    for entry in std::fs::read_dir(dir)? {
-        let path = entry?.path();
-        let ours = path
-            .file_name()
-            .is_some_and(|n| n.to_string_lossy().starts_with(PREFIX));
-        if !ours {
-            continue;
-        }
-        if let Ok(Some(_dead)) = lock(&path) {
-            machine::end_left_over(&path);
-            remove(&path).with_context(|| format!("cannot remove {}", path.display()))?;
-        }
-    }
-    Ok(())
-}
-
-fn lock(dir: &Path) -> Result<Option<Flock<File>>> {
+/// Takes the lock that a living lab holds; `None` if it lives.
+pub(super) fn lock(dir: &Path) -> Result<Option<Flock<File>>> {
     let file = File::create(dir.join("alive"))?;
     Ok(Flock::lock(file, FlockArg::LockExclusiveNonblock).ok())
 }
 
-fn remove(dir: &Path) -> Result<()> {
+/// Removes all of a lab that has ended.
+pub(super) fn remove(dir: &Path) -> Result<()> {
     // Not mounted where it is a copy.
     let _ = umount2(&dir.join("root"), MntFlags::MNT_DETACH);
     std::fs::remove_dir_all(dir)?;

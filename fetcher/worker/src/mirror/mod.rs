@@ -58,7 +58,7 @@ pub(crate) enum MirrorError {
         path: PathBuf,
         /// The object.
         id: Oid,
-        /// What libgit2 says.
+        /// What libgit2 or gix-pack says.
         why: String,
     },
 }
