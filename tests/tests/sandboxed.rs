@@ -27,6 +27,7 @@ fn main() -> ExitCode {
             a_build_that_calls_sudo_is_told_why_it_cannot,
             a_member_is_told_the_line_that_polls_and_it_does,
             the_doctor_of_root_looks_from_inside_of_the_service,
+            the_doctor_of_root_tells_a_mistake_a_sandbox_that_cannot_be_made_and_a_service_that_does_not_run,
             the_doctor_sees_what_a_unit_has_and_the_build_has_not_and_what_shuts_the_unit_out,
             a_build_reads_a_file_of_variables_as_systemd_does,
         ],
@@ -245,6 +246,43 @@ fn the_doctor_of_root_looks_from_inside_of_the_service(host: &Host) -> Result<()
         found.stdout.contains("looked as gunicorn, outside of any"),
         "{found}"
     );
+    Ok(())
+}
+
+fn the_doctor_of_root_tells_a_mistake_a_sandbox_that_cannot_be_made_and_a_service_that_does_not_run(
+    host: &Host,
+) -> Result<()> {
+    let app = only(host, "alone")?;
+    let lab = host.lab();
+    app.push(Perl("v1"), "First")?;
+    lab.cmd(["systemctl", "start", UNIT]).ok()?;
+    serves(&app, "hello v1")?;
+    let by_root = || lab.cmd(["pp-fetcher", "doctor", "alone"]).output();
+    // A mistake in a file is told as such, and leaves the JSON of the others whole.
+    lab.sh("echo 'intervall = 1' >/etc/pp-fetcher/apps.d/other.toml")?;
+    let found = lab.cmd(["pp-fetcher", "doctor", "other"]).output()?;
+    assert_eq!(found.code, Some(2), "{found}");
+    assert!(found.stderr.contains("intervall"), "{found}");
+    assert!(!found.stderr.contains("cannot be made"), "{found}");
+    let found = lab.cmd(["pp-fetcher", "doctor", "--json"]).output()?;
+    assert_eq!(found.code, Some(2), "{found}");
+    serde_json::from_str::<serde_json::Value>(&found.stdout)?;
+    lab.sh("rm /etc/pp-fetcher/apps.d/other.toml")?;
+
+    // So is a sandbox that cannot be made, and a service that does not run.
+    drop_in(host, "/srv/no-such-directory")?;
+    let found = by_root()?;
+    assert_eq!(found.code, Some(1), "{found}");
+    let told = "the sandbox of pp-fetcher.service cannot be made";
+    assert!(found.stderr.contains(told), "{found}");
+    drop_in(host, "")?;
+    lab.sh("systemctl enable --quiet pp-fetcher; systemctl stop pp-fetcher")?;
+    let found = by_root()?;
+    assert_eq!(found.code, Some(1), "{found}");
+    let told = "pp-fetcher.service is inactive, so nothing polls";
+    assert!(found.stdout.contains(told), "{found}");
+    lab.sh("systemctl disable --quiet pp-fetcher")?;
+    lab.sh("rm -r /etc/systemd/system/pp-fetcher.service.d; systemctl daemon-reload")?;
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::args::{Arguments, Doctor};
 use super::output::style::{TextStyle, Tone};
-use super::output::{print_error, say, say_json};
+use super::output::{print_error, print_prompt, say, say_json};
 use super::{FAILED, OK, USAGE, load, select};
 use crate::config::App;
 use crate::doctor::{self, ByRoot, Condition, Finding, Surroundings, old_way, sandbox};
@@ -159,13 +159,17 @@ pub(super) fn as_root(arguments: &Arguments, options: &Doctor, user: &str) -> As
     words.extend_from_slice(&by_root);
     words.extend(options.json.then(|| "--json".into()));
     words.extend(options.app.iter().map(OsString::from));
-    let why = match sandbox::run(&unit, user, &words, &say) {
+    let lines = sandbox::Lines {
+        output: &say,
+        errors: &print_prompt,
+    };
+    let why = match sandbox::run(&unit, user, &words, &lines) {
         Ok(Some(code @ (OK | FAILED | USAGE))) => return AsRoot::Done(code),
         Ok(Some(code)) => {
             format!("the doctor was ended in the sandbox of {unit} (exit code {code})")
         }
         Ok(None) => {
-            format!("the sandbox of {unit} cannot be made, so the service cannot start either")
+            format!("the sandbox of {unit} cannot be made: is a path there that its settings name?")
         }
         Err(error) => format!("systemd-run cannot be started: {error}"),
     };

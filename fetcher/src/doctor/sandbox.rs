@@ -51,6 +51,9 @@ const SETTINGS: &[&str] = &[
 /// The most bytes that are taken of the doctor's output.
 const MOST: u64 = 8 << 20;
 
+/// The exit code of a mistake in the configuration: systemd-run has none of that number.
+const USAGE: u8 = 2;
+
 /// The longest time for all apps.
 const PATIENCE: &str = "--property=RuntimeMaxSec=15min";
 
@@ -64,10 +67,16 @@ pub(crate) fn is_in_use(unit: &str) -> bool {
     asked("is-active") || asked("is-enabled")
 }
 
+/// Where a line of the doctor's output goes: its standard output and its standard error.
+pub(crate) struct Lines<'a> {
+    pub(crate) output: &'a (dyn Fn(&str) + Sync),
+    pub(crate) errors: &'a (dyn Fn(&str) + Sync),
+}
+
 /// Runs this program with `words` as `user` in the sandbox of the unit `unit`, and hands each line of its output to
-/// `say`. The other process gets no descriptor of a terminal: it belongs to the apps' user, who could keep it.
+/// `lines`. The other process gets no descriptor of a terminal: it belongs to the apps' user, who could keep it.
 ///
-/// Gives its exit code; `None` if the process printed nothing, so that the sandbox could not be made.
+/// Gives its exit code; `None` if the process found nothing to say, so that the sandbox could not be made.
 ///
 /// # Errors
 /// systemd-run cannot be started.
@@ -75,7 +84,7 @@ pub(crate) fn run(
     unit: &str,
     user: &str,
     words: &[OsString],
-    say: &(dyn Fn(&str) + Sync),
+    lines: &Lines<'_>,
 ) -> io::Result<Option<u8>> {
     let cat = Command::new("/usr/bin/systemctl")
         .args(["cat", unit])
@@ -105,14 +114,15 @@ pub(crate) fn run(
     let mut child = run.spawn()?;
     let (out, err) = (child.stdout.take(), child.stderr.take());
     let said = thread::scope(|scope| {
-        scope.spawn(|| err.map_or(0, |err| copy_lines(err, say)));
-        out.map_or(0, |out| copy_lines(out, say))
+        scope.spawn(|| err.map_or(0, |err| copy_lines(err, lines.errors)));
+        out.map_or(0, |out| copy_lines(out, lines.output))
     });
     let code = child
         .wait()?
         .code()
         .and_then(|code| u8::try_from(code).ok());
-    Ok(code.filter(|_| said > 0))
+    // A mistake in the configuration is told on standard error alone.
+    Ok(code.filter(|code| said > 0 || *code == USAGE))
 }
 
 /// Hands the lines to `say`, and gives their number.
