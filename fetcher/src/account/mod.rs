@@ -10,7 +10,7 @@
 pub(crate) mod become_user;
 pub(crate) mod keep;
 
-use std::ffi::OsString;
+use std::ffi::{CString, OsString};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -112,6 +112,13 @@ pub(crate) fn own_name() -> Option<String> {
     Some(user.name)
 }
 
+/// Gives the groups that the user database has for `user`; none if the database does not answer.
+pub(crate) fn groups_of(user: &User) -> Vec<Gid> {
+    let name = CString::new(user.name.as_str()).ok();
+    let groups = name.and_then(|name| getgrouplist(&name, user.gid).ok());
+    groups.unwrap_or_default()
+}
+
 /// Finds the user that root has to become for apps whose state is in `state`: the user `named`, or else the
 /// owner of that directory, or else gunicorn.
 ///
@@ -139,10 +146,7 @@ pub(crate) fn of_the_apps(named: Option<&str>, state: &Path) -> Result<Account, 
     }
     // The group of the state's directory, if the user is a member of it: the service runs with that group.
     let group = directory.map(|found| Gid::from_raw(found.gid()));
-    let groups = std::ffi::CString::new(user.name.clone())
-        .ok()
-        .and_then(|name| getgrouplist(&name, user.gid).ok())
-        .unwrap_or_default();
+    let groups = groups_of(&user);
     Ok(Account {
         gid: group.filter(|gid| groups.contains(gid)).unwrap_or(user.gid),
         name: user.name,

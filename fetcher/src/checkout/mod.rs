@@ -41,7 +41,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nix::fcntl::{OFlag, open};
-use nix::sys::stat::{Mode, fchmod};
+use nix::sys::stat::Mode;
 use pp_objects::ObjectId;
 
 use crate::config::tree::TreeRules;
@@ -131,9 +131,7 @@ pub(crate) fn check_out(
             budget,
             deadline,
         };
-        let opened = write::close(target)?;
         let copied = write::write(objects, live.as_ref(), &plan, target, progress)?;
-        fchmod(&root, opened).map_err(|e| io_at("open to the group", into)(e.into()))?;
         nix::unistd::syncfs(&root).map_err(|e| io_at("sync the file system of", into)(e.into()))?;
         Ok(CheckedOut {
             copied,

@@ -55,7 +55,8 @@ pub(super) fn write(
     target: Target<'_>,
     progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<u64, CheckoutError> {
-    make_directories(plan, target)?;
+    let mode = close(target)?;
+    make_directories(plan, target, mode)?;
     let meter = ProgressMeter {
         of: plan.files.len() as u64,
         told: Mutex::new(MeterState {
@@ -73,30 +74,25 @@ pub(super) fn write(
         let made = symlinkat(&link.target, target.root, &link.path);
         made.map_err(|e| io_at("make the link", &target.into.join(&link.path))(e.into()))?;
     }
+    let opened = fchmod(target.root, mode);
+    opened.map_err(|e| io_at("open to the group", target.into)(e.into()))?;
     Ok((plan.files.len() - missing.len()) as u64)
 }
 
-/// Closes the release's directory to everybody but its owner; returns the mode that it is to have in the end.
-pub(super) fn close(target: Target<'_>) -> Result<Mode, CheckoutError> {
-    let Target { root, into, .. } = target;
-    let mode = directory_mode(target)?;
-    let closed = mode & (Mode::S_ISGID | Mode::S_IRWXU);
-    fchmod(root, closed).map_err(|e| io_at("close to the group", into)(e.into()))?;
-    Ok(mode)
-}
-
-/// The mode of each directory. The kernel passes the setgid bit of a directory on to new directories in it; chmod
-/// would remove the bit.
-fn directory_mode(target: Target<'_>) -> Result<Mode, CheckoutError> {
+/// Closes the release's directory to everybody but its owner; returns the mode that every directory of the release
+/// is to have in the end. The kernel passes the setgid bit of a directory on to new directories in it; chmod would
+/// remove the bit.
+fn close(target: Target<'_>) -> Result<Mode, CheckoutError> {
     let Target { root, into, .. } = target;
     let made = fstat(root).map_err(|e| io_at("look at", into)(e.into()))?;
     let inherited = Mode::from_bits_truncate(made.st_mode) & Mode::S_ISGID;
+    let closed = Mode::S_IRWXU | inherited;
+    fchmod(root, closed).map_err(|e| io_at("close to the group", into)(e.into()))?;
     Ok(Mode::from_bits_truncate(0o775) | inherited)
 }
 
-fn make_directories(plan: &Plan, target: Target<'_>) -> Result<(), CheckoutError> {
+fn make_directories(plan: &Plan, target: Target<'_>, mode: Mode) -> Result<(), CheckoutError> {
     let Target { root, into, .. } = target;
-    let mode = directory_mode(target)?;
     for directory in &plan.directories {
         let failed = |e: nix::Error| io_at("make the directory", &into.join(directory))(e.into());
         mkdirat(root, directory, mode & !Mode::S_ISGID).map_err(failed)?;

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::args::{Arguments, Doctor};
 use super::output::style::{TextStyle, Tone};
 use super::output::{print_error, print_prompt, say, say_json};
-use super::{FAILED, OK, USAGE, load, select};
+use super::{FAILED, OK, USAGE, load, say_no_app, select};
 use crate::config::App;
 use crate::doctor::{self, ByRoot, Condition, Finding, Surroundings, old_way, sandbox};
 
@@ -45,11 +45,7 @@ pub(crate) fn doctor(arguments: &Arguments, options: &Doctor) -> u8 {
         Err(code) => return code,
     };
     if apps.is_empty() && !broken && !json {
-        let directory = arguments.config().join("apps.d");
-        say(&format!(
-            "no app is configured in {}\n",
-            directory.display()
-        ));
+        say_no_app(arguments);
     }
     let states = arguments.state();
     let around = Surroundings {

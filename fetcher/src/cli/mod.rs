@@ -24,7 +24,7 @@ use args::{Arguments, Command, Hostkey};
 use clap::Parser;
 use doctor::AsRoot;
 use nix::unistd::{Uid, geteuid};
-use output::print_error;
+use output::{print_error, say};
 
 use crate::account::{self, become_user, keep};
 use crate::config::{self, App, Config};
@@ -226,6 +226,15 @@ fn select(config: Config, names: &[String]) -> Result<Vec<App>, u8> {
     }
     let wanted = |app: &App| names.is_empty() || names.contains(&app.name);
     Ok(config.apps.into_iter().filter(wanted).collect())
+}
+
+/// Says where an app would be configured.
+fn say_no_app(arguments: &Arguments) {
+    let directory = arguments.config().join("apps.d");
+    say(&format!(
+        "no app is configured in {}\n",
+        directory.display()
+    ));
 }
 
 /// Loads the app of the name `app`.

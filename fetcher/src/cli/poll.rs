@@ -7,8 +7,8 @@ use std::thread;
 use super::args::{Arguments, Poll};
 use super::output::level::{Level, is_well};
 use super::output::lines::Lines;
-use super::output::{Output, json, print_error, say, words};
-use super::{FAILED, OK, USAGE, load, select};
+use super::output::{Output, json, print_error, words};
+use super::{FAILED, OK, USAGE, load, say_no_app, select};
 use crate::config::App;
 use crate::deploy::Trigger;
 use crate::deploy::dry_run::DryRun;
@@ -36,10 +36,7 @@ pub(crate) fn poll(arguments: &Arguments, options: &Poll) -> u8 {
     };
     let level = Level::from(options.quiet);
     if apps.is_empty() && !broken && !options.json && level == Level::All {
-        say(&format!(
-            "no app is configured in {}\n",
-            arguments.config().join("apps.d").display()
-        ));
+        say_no_app(arguments);
     }
     match (broken, passes(&apps, arguments, options)) {
         (true, _) => USAGE,

@@ -1,11 +1,9 @@
 //! The user and the groups of this process.
 
-use std::ffi::CString;
-
-use nix::unistd::{Gid, User, geteuid, getgrouplist, getgroups};
+use nix::unistd::{Gid, User, geteuid, getgroups};
 
 use super::{ByRoot, Finding};
-use crate::account::own_name;
+use crate::account::{groups_of, own_name};
 use crate::release::place::group;
 use crate::space;
 
@@ -44,13 +42,9 @@ fn not_yet_effective() -> Vec<String> {
     let Ok(Some(user)) = User::from_uid(geteuid()) else {
         return Vec::new();
     };
-    let entitled = CString::new(user.name).ok();
-    let entitled = entitled.and_then(|name| getgrouplist(&name, user.gid).ok());
     let mut has: Vec<Gid> = getgroups().unwrap_or_default();
     has.extend([nix::unistd::getegid(), user.gid]);
-    let missing = entitled
-        .into_iter()
-        .flatten()
-        .filter(|gid| !has.contains(gid));
+    let entitled = groups_of(&user).into_iter();
+    let missing = entitled.filter(|gid| !has.contains(gid));
     missing.map(group).collect()
 }

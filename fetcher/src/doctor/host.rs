@@ -1,14 +1,12 @@
 //! The host: the directories of releases, the disk, the clock, the build script, and the shared paths.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::Read;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use jiff::Timestamp;
-use nix::fcntl::OFlag;
+use jiff::{SignedDuration, Timestamp};
 
 use super::Finding;
 use crate::config::App;
@@ -18,9 +16,10 @@ use crate::process::env_file;
 use crate::release::{Layout, place};
 use crate::space;
 use crate::state::State;
+use crate::util::file;
 
 /// How far in the future a time that this host has written may lie: clocks are set while they run.
-const TOLERATED: Duration = Duration::from_secs(60);
+const TOLERATED: SignedDuration = SignedDuration::from_secs(60);
 
 /// Size of the part of a file that is looked at, in bytes.
 const LARGEST: u64 = 256 * 1024;
@@ -43,8 +42,7 @@ pub(super) fn look(app: &App, states: &Path, state: Option<&State>, tell: &mut d
         Err(message) => tell(Finding::fault("root", message)),
     }
     for directory in [states, root] {
-        let there = directory.ancestors().find(|path| path.is_dir());
-        if let Some(full) = there.and_then(space::is_full) {
+        if let Some(full) = place::nearest_directory(directory).and_then(space::is_full) {
             tell(Finding::fault("disk", full.to_string()));
         }
     }
@@ -63,8 +61,7 @@ pub(super) fn look(app: &App, states: &Path, state: Option<&State>, tell: &mut d
 /// Looks whether the state of an app can be written: each pass writes it.
 pub(super) fn state_directory(own: &Path, states: &Path) -> Finding {
     let directory = if own.is_dir() { own } else { states };
-    let there = directory.ancestors().find(|path| path.is_dir());
-    match there.filter(|path| !place::may_write(path)) {
+    match place::nearest_directory(directory).filter(|path| !place::may_write(path)) {
         Some(path) => Finding::fault(
             "state",
             format!(
@@ -98,10 +95,8 @@ fn clock(state: Option<&State>, tell: &mut dyn FnMut(Finding)) {
     let Some(live) = state.and_then(|state| state.live.as_ref()) else {
         return;
     };
-    let ahead = live.deployed_at.duration_since(Timestamp::now());
-    if ahead > jiff::SignedDuration::try_from(TOLERATED).unwrap_or_default() {
-        let now = SystemTime::now();
-        let now = Timestamp::try_from(now).unwrap_or_default();
+    let now = Timestamp::now();
+    if live.deployed_at.duration_since(now) > TOLERATED {
         tell(Finding::fault(
             "clock",
             format!(
@@ -171,18 +166,12 @@ fn tell_venv(script: &Path, tell: &mut dyn FnMut(Finding)) {
     }
 }
 
-/// Reads the beginning of a regular file; others could put a FIFO in its place.
-fn text_of(file: &Path) -> std::io::Result<String> {
-    let mut options = File::options();
-    let opened = options
-        .read(true)
-        .custom_flags(OFlag::O_NONBLOCK.bits())
-        .open(file)?;
-    if !opened.metadata()?.is_file() {
-        return Err(std::io::Error::other("it is no regular file"));
-    }
+/// Reads the beginning of a regular file.
+fn text_of(path: &Path) -> std::io::Result<String> {
     let mut bytes = Vec::new();
-    opened.take(LARGEST).read_to_end(&mut bytes)?;
+    file::need_regular(path)?
+        .take(LARGEST)
+        .read_to_end(&mut bytes)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 

@@ -1,11 +1,12 @@
 //! Whether another user can reach a file: each directory on the way has to let that user in.
 
-use std::ffi::CString;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use nix::unistd::{Group, User, getgrouplist};
+use nix::unistd::{Group, User};
+
+use crate::account::groups_of;
 
 /// The permission to enter a directory, and the permission to write, as a bit of a mode's last digit.
 const ENTER: u32 = 0o1;
@@ -22,16 +23,10 @@ impl Person {
     /// Looks up a user by its name; `None` if there is no such user.
     pub(super) fn named(name: &str) -> Option<Self> {
         let user = User::from_name(name).ok()??;
-        let groups = CString::new(name).ok();
-        let groups = groups.and_then(|name| getgrouplist(&name, user.gid).ok());
         Some(Self {
+            groups: groups_of(&user).iter().map(|gid| gid.as_raw()).collect(),
             name: user.name,
             uid: user.uid.as_raw(),
-            groups: groups
-                .unwrap_or_default()
-                .iter()
-                .map(|gid| gid.as_raw())
-                .collect(),
         })
     }
 

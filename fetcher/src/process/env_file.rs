@@ -1,16 +1,14 @@
 //! Files of environment variables, read as systemd reads `EnvironmentFile=` (systemd.exec(5)), so that a unit and the
 //! build script of its app can have the same file. No value is ever part of a message.
 
-use std::fs::File;
 use std::io::{self, ErrorKind, Read};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use nix::fcntl::OFlag;
 use nix::unistd::geteuid;
 
 use super::environment::Environment;
 use crate::release::place::user;
+use crate::util::file;
 
 /// Size of the largest file that is read, in bytes; a usual one is a page of text.
 const LARGEST: u64 = 256 * 1024;
@@ -41,18 +39,9 @@ pub(crate) fn read(files: &[EnvFile]) -> Result<Environment, String> {
     Ok(all)
 }
 
-/// Reads a regular file; others could put a FIFO in its place.
 fn bytes_of(path: &Path) -> io::Result<Vec<u8>> {
-    let mut options = File::options();
-    let file = options
-        .read(true)
-        .custom_flags(OFlag::O_NONBLOCK.bits())
-        .open(path)?;
-    let found = file.metadata()?;
-    if !found.is_file() {
-        return Err(io::Error::other("it is no regular file"));
-    }
-    if found.len() > LARGEST {
+    let file = file::need_regular(path)?;
+    if file.metadata()?.len() > LARGEST {
         return Err(io::Error::other(format!(
             "it is longer than {} KiB",
             LARGEST >> 10

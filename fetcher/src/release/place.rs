@@ -34,8 +34,7 @@ pub(crate) fn look(root: &Path) -> Result<Vec<String>, String> {
 }
 
 fn missing(root: &Path) -> Result<(), String> {
-    let there = root.ancestors().find(|path| path.is_dir());
-    let parent = there.unwrap_or(Path::new("/"));
+    let parent = nearest_directory(root).unwrap_or(Path::new("/"));
     let make = || {
         format!(
             "as root: install -d -m 2775 -o {} -g {} {}",
@@ -55,6 +54,11 @@ fn missing(root: &Path) -> Result<(), String> {
         (false, None) => cannot(owned(parent), make()),
         (true, None) => Ok(()),
     }
+}
+
+/// Gives the directory that is there: `path` itself, or the closest above it.
+pub(crate) fn nearest_directory(path: &Path) -> Option<&Path> {
+    path.ancestors().find(|path| path.is_dir())
 }
 
 fn writable(path: &Path) -> Result<(), String> {
@@ -121,7 +125,7 @@ fn remarks(root: &Path) -> Vec<String> {
 pub(crate) fn look_at_environment(environment: &BTreeMap<String, String>) -> Vec<String> {
     let read_only = |value: &String| {
         let path = Path::new(value);
-        let there = path.ancestors().find(|path| path.is_dir())?;
+        let there = nearest_directory(path)?;
         // The kernel checks owner and mode first: a directory that this user may not write anyway is no
         // mistake.
         let refused = access(there, AccessFlags::W_OK).err()?;

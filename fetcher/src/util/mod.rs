@@ -1,8 +1,9 @@
 //! Small helpers that belong to no room of their own.
 //!
 //! - [`text`]: text from elsewhere, made fit for a terminal. [`duration`]: durations as people write them.
-//! - [`glob`]: patterns of names.
+//! - [`glob`]: patterns of names. [`mod@file`]: opening files that others can replace.
 
 pub(crate) mod duration;
+pub(crate) mod file;
 pub(crate) mod glob;
 pub(crate) mod text;

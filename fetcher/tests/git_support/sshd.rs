@@ -108,6 +108,17 @@ impl Sshd {
         fs::read_to_string(self.at("log")).unwrap_or_default()
     }
 
+    /// The `[ssh]` table by which this server is reached, without its heading.
+    pub fn table(&self) -> String {
+        let at = |name: &str| self.at(name).display().to_string();
+        format!(
+            "identity = \"{}\"\nknown_hosts = \"{}\"\nconfig = \"{}\"\n",
+            at("user"),
+            at("known_hosts"),
+            at("ssh_config")
+        )
+    }
+
     /// Ends it: its port is closed then.
     pub fn stop(&mut self) {
         let _ = self.child.kill();

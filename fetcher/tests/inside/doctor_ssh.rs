@@ -5,33 +5,17 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
-use super::git_support::sshd::Sshd;
-use super::git_support::{Forge, script};
+use super::distant::Distant;
+use super::git_support::script;
 use crate::config::App;
 use crate::doctor::{ByRoot, Condition, Finding, Surroundings, examine};
 
-/// A forge behind a real sshd, an app's file for it, and a directory for the app.
-struct Distant {
-    sshd: Sshd,
-    forge: Forge,
-}
-
 impl Distant {
-    fn start() -> Option<Self> {
-        let sshd = Sshd::start()?;
-        let forge = Forge::new();
-        Some(Self { sshd, forge })
-    }
-
     fn app(&self, name: &str, repository: &str) -> App {
-        let at = |name: &str| self.sshd.at(name).display().to_string();
         let text = format!(
-            "repository = \"{repository}\"\n[deploy]\nroot = \"{}/{name}\"\n\
-             [ssh]\nidentity = \"{}\"\nknown_hosts = \"{}\"\nconfig = \"{}\"\n",
+            "repository = \"{repository}\"\n[deploy]\nroot = \"{}/{name}\"\n[ssh]\n{}",
             self.forge.dir.path().display(),
-            at("user"),
-            at("known_hosts"),
-            at("ssh_config")
+            self.sshd.table()
         );
         let fragment = toml::from_str(&text).unwrap();
         App::new(name, Path::new("todo.toml"), fragment).unwrap()

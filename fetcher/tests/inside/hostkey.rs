@@ -20,11 +20,8 @@ fn configure(sshd: &Sshd, repository: &str) -> App {
     let apps = sshd.at("etc/apps.d");
     fs::create_dir_all(&apps).unwrap();
     let text = format!(
-        "repository = \"{repository}\"\n[ssh]\nidentity = \"{}\"\nknown_hosts = \"{}\"\n\
-         config = \"{}\"\n[deploy]\nroot = \"/srv/todo\"\n",
-        sshd.at("user").display(),
-        sshd.at("known_hosts").display(),
-        sshd.at("ssh_config").display()
+        "repository = \"{repository}\"\n[ssh]\n{}[deploy]\nroot = \"/srv/todo\"\n",
+        sshd.table()
     );
     fs::write(apps.join("todo.toml"), text).unwrap();
     let mut config = config::load(&sshd.at("etc")).unwrap();

@@ -22,6 +22,7 @@ mod snapshots;
 #[path = "../site/typed.rs"]
 mod typed;
 
+mod distant;
 mod signing;
 mod support;
 mod world;

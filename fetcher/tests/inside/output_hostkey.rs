@@ -19,11 +19,8 @@ impl Scene {
         let sshd = Sshd::start()?;
         fs::create_dir_all(sshd.at("etc/apps.d")).unwrap();
         let text = format!(
-            "repository = \"forge:me/todo.git\"\n[ssh]\nidentity = \"{}\"\nknown_hosts = \"{}\"\n\
-             config = \"{}\"\n[deploy]\nroot = \"/srv/todo\"\n",
-            sshd.at("user").display(),
-            sshd.at("known_hosts").display(),
-            sshd.at("ssh_config").display()
+            "repository = \"forge:me/todo.git\"\n[ssh]\n{}[deploy]\nroot = \"/srv/todo\"\n",
+            sshd.table()
         );
         fs::write(sshd.at("etc/apps.d/todo.toml"), text).unwrap();
         Some(Self {

@@ -5,36 +5,17 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use super::git_support::Forge;
+use super::distant::Distant;
 use super::git_support::agent::Agent;
-use super::git_support::sshd::Sshd;
 use super::typed::{mode, type_line};
 use crate::config::App;
 use crate::deploy::source::Source;
 use crate::repository::Repository;
 
-/// A forge behind a real sshd, and an app's file for it.
-struct Distant {
-    sshd: Sshd,
-    forge: Forge,
-}
-
 impl Distant {
-    fn start() -> Option<Self> {
-        let sshd = Sshd::start()?;
-        let forge = Forge::new();
-        Some(Self { sshd, forge })
-    }
-
     /// The `[ssh]` table as it should be.
     fn ssh(&self) -> String {
-        let at = |name: &str| self.sshd.at(name).display().to_string();
-        format!(
-            "identity = \"{}\"\nknown_hosts = \"{}\"\nconfig = \"{}\"\n",
-            at("user"),
-            at("known_hosts"),
-            at("ssh_config")
-        )
+        self.sshd.table()
     }
 
     /// What a poll with this table comes to.

@@ -41,7 +41,7 @@ pub(crate) fn send(
     wanted: &[Oid],
     to: &Output,
 ) -> Result<(), Refusal> {
-    let packs = mirror.packs()?;
+    let packs = &*mirror.packs()?;
     let next = AtomicUsize::new(0);
     let failed: Mutex<Option<Refusal>> = Mutex::new(None);
     let work = || {

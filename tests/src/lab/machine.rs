@@ -9,7 +9,7 @@ use anyhow::{Context, Result, anyhow};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::cgroup::{self, Cgroups};
+use super::cgroup::Cgroups;
 use super::root::Root;
 use super::run;
 use crate::wait::wait_until;
@@ -117,9 +117,8 @@ impl Drop for Machine {
 
 /// Ends the machine of a run that was killed, if its process is still the one it started.
 pub(super) fn end_left_over(dir: &Path) {
-    let name = dir.file_name().unwrap_or_default().to_string_lossy();
     let Ok(written) = std::fs::read_to_string(dir.join("nspawn")) else {
-        return cgroup::sweep(&name);
+        return;
     };
     let Some(pid) = written
         .split_whitespace()
@@ -130,13 +129,12 @@ pub(super) fn end_left_over(dir: &Path) {
     };
     let same = || identity(pid).is_ok_and(|now| now == written);
     if !same() {
-        return cgroup::sweep(&name);
+        return;
     }
     let Ok(raw) = i32::try_from(pid) else { return };
     // The kernel ends the host with it: its PID 1 has asked to die with its parent.
     let _ = kill(Pid::from_raw(raw), Signal::SIGKILL);
     let _ = wait_until("it ends", PATIENCE, || Ok((!same()).then_some(())));
-    cgroup::sweep(&name);
 }
 
 /// A process's pid and start time: together they are not given out twice.

@@ -4,21 +4,20 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use super::machine;
 use super::root::{PREFIX, lock, remove};
+use super::{cgroup, machine};
 
 /// Ends and removes the labs of runs that were killed; those of running ones are locked.
 pub(super) fn sweep(dir: &Path) -> Result<()> {
     for entry in std::fs::read_dir(dir)? {
         let path = entry?.path();
-        let ours = path
-            .file_name()
-            .is_some_and(|n| n.to_string_lossy().starts_with(PREFIX));
-        if !ours {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if !name.starts_with(PREFIX) {
             continue;
         }
         if let Ok(Some(_dead)) = lock(&path) {
             machine::end_left_over(&path);
+            cgroup::sweep(&name);
             remove(&path).with_context(|| format!("cannot remove {}", path.display()))?;
         }
     }

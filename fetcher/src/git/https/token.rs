@@ -1,17 +1,17 @@
 //! The token for https: read from a file that is not open to everybody, and never shown (rule 33).
 
 use std::fmt;
-use std::fs::File;
 use std::io::Read;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use hyper::header::HeaderValue;
-use nix::fcntl::OFlag;
 use thiserror::Error;
 use zeroize::Zeroizing;
+
+use crate::util::file;
 
 /// Size limit of a token file in bytes; a token is one line of some hundred bytes at most.
 const LONGEST: u64 = 4096;
@@ -71,16 +71,10 @@ impl Token {
             path: path.to_owned(),
             what,
         };
-        // A FIFO in place of the file must not make the opening wait.
-        let file = File::options()
-            .read(true)
-            .custom_flags(OFlag::O_NONBLOCK.bits())
-            .open(path)
-            .map_err(unreadable)?;
-        let about = file.metadata().map_err(unreadable)?;
-        if !about.is_file() {
+        let Some(file) = file::open_regular(path).map_err(unreadable)? else {
             return Err(content("is no regular file"));
-        }
+        };
+        let about = file.metadata().map_err(unreadable)?;
         let mode = about.permissions().mode() & 0o7777;
         if mode & OTHERS != 0 {
             return Err(TokenError::Open {

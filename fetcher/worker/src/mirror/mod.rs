@@ -9,9 +9,11 @@ mod receive;
 mod repack;
 mod sweep;
 
+use std::cell::RefCell;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use git2::{ErrorCode, ObjectType, Oid, Repository};
 use tempfile::TempDir;
@@ -67,6 +69,8 @@ pub(crate) enum MirrorError {
 pub(crate) struct Mirror {
     path: PathBuf,
     repository: Repository,
+    /// The packs, once they were read from and until another one comes.
+    packs: RefCell<Option<Rc<Packs>>>,
 }
 
 impl Mirror {
@@ -84,17 +88,24 @@ impl Mirror {
         let mirror = Self {
             path: path.to_owned(),
             repository,
+            packs: RefCell::default(),
         };
         mirror.check()?;
         Ok(mirror)
     }
 
-    /// Opens the packs that are there now, to read objects from them.
+    /// Returns the packs that are there now, to read objects from them. They stay open: a descent asks for each of
+    /// its commits by itself.
     ///
     /// # Errors
     /// [`MirrorError::Broken`].
-    pub(crate) fn packs(&self) -> Result<Packs, MirrorError> {
-        Packs::open(&self.path)
+    pub(crate) fn packs(&self) -> Result<Rc<Packs>, MirrorError> {
+        let mut kept = self.packs.borrow_mut();
+        if let Some(packs) = &*kept {
+            return Ok(Rc::clone(packs));
+        }
+        let packs = Rc::new(Packs::open(&self.path)?);
+        Ok(Rc::clone(kept.insert(packs)))
     }
 
     /// Returns the repository, for reading.
@@ -137,8 +148,9 @@ impl Mirror {
         self.refresh()
     }
 
-    /// Makes libgit2 look again which packs there are.
+    /// Looks again which packs there are, and has libgit2 do so.
     pub(super) fn refresh(&self) -> Result<(), MirrorError> {
+        self.packs.take();
         let refreshed = self.repository.odb().and_then(|odb| odb.refresh());
         refreshed.map_err(|error| self.damaged(&error))
     }

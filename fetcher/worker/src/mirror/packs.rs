@@ -93,6 +93,16 @@ impl PackReader<'_> {
     /// [`MirrorError::Object`] if the object is not there, cannot be read, or is of another kind.
     pub(crate) fn size(&mut self, id: Oid, wanted: Kind) -> Result<u64, MirrorError> {
         let (bundle, entry) = self.packs.find(id)?;
+        self.size_of(id, bundle, entry, wanted)
+    }
+
+    fn size_of(
+        &mut self,
+        id: Oid,
+        bundle: &Bundle,
+        entry: Entry,
+        wanted: Kind,
+    ) -> Result<u64, MirrorError> {
         let base = |base: &oid| Ok(entry_of(bundle, base).map(header::ResolvedBase::InPack));
         let read = bundle.pack.decode_header(entry, &mut self.inflate, &base);
         let read = read.map_err(|error| self.packs.unreadable(id, error))?;
@@ -113,10 +123,10 @@ impl PackReader<'_> {
         wanted: Kind,
         most: usize,
     ) -> Result<&[u8], MirrorError> {
-        if self.size(id, wanted)? > most as u64 {
+        let (bundle, entry) = self.packs.find(id)?;
+        if self.size_of(id, bundle, entry.clone(), wanted)? > most as u64 {
             return Err(self.packs.unreadable(id, "the object is too long"));
         }
-        let (bundle, entry) = self.packs.find(id)?;
         let base = |base: &oid, _: &mut Vec<u8>| {
             Ok(entry_of(bundle, base).map(entry::ResolvedBase::InPack))
         };
