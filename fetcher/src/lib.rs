@@ -61,7 +61,7 @@ pub use deploy::Step;
 pub use release::Layout;
 pub use state::{
     AcceptedRewrite, Attempt, EndedAttempt, FailedPolls, History, IllBefore, Outcome, PassedOver,
-    Pause, PhaseTime, Quarantine, Release, State, StateDir, StateError,
+    Pause, PhaseTime, Quarantine, Release, State, StateDir, StateError, Unchanged,
 };
 
 /// The program: what its command line says, or the supervisor of a script.

@@ -40,6 +40,7 @@ pub(crate) struct Repository {
     fetch_limits: Fetch,
     submodules: Vec<Submodule>,
     rules: TreeRules,
+    subdirectory: PathBuf,
     mirror: PathBuf,
     worker: PathBuf,
 }
@@ -60,6 +61,7 @@ impl Repository {
             fetch_limits: app.fetch.clone(),
             submodules: app.submodules.clone(),
             rules: app.tree.clone(),
+            subdirectory: app.deploy.subdirectory.clone(),
             mirror,
             worker: worker::program(),
         }

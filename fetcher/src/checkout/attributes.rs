@@ -14,15 +14,15 @@ use gix_glob::pattern::Case;
 
 use pp_objects::Kind;
 
+use super::Budget;
 use super::deadline::Deadline;
 use super::error::CheckoutError;
 use super::name;
-use super::plan::PlannedFile;
-use crate::config::tree::TreeRules;
+use super::plan::{Plan, PlannedFile};
 use crate::worker::{Objects, WorkerError};
 
 /// The name of the file of attributes, in every directory.
-const FILE_NAME: &str = ".gitattributes";
+pub(super) const FILE_NAME: &str = ".gitattributes";
 
 /// The most bytes of `.gitattributes` files in one tree: each file is compared with each pattern in them. A
 /// line for each of ten thousand files takes fewer bytes.
@@ -34,24 +34,31 @@ const BATCH: usize = 256;
 /// A path that stands for the top of the tree; no file is opened there.
 const TOP: &str = "/tree";
 
-/// Refuses a tree with a file for which a filter is asked, unless `rules` take that file unfiltered.
+/// Refuses a tree with a file for which a filter is asked, unless the rules take that file unfiltered.
 pub(super) fn check(
-    planned: &[PlannedFile],
-    rules: &TreeRules,
+    plan: &Plan,
+    budget: &Budget,
     objects: &mut dyn Objects,
     deadline: Deadline,
 ) -> Result<(), CheckoutError> {
+    let planned = &plan.files;
     let named = |file: &&PlannedFile| file.path.file_name().is_some_and(|n| n == FILE_NAME);
     let found: Vec<_> = planned.iter().filter(named).collect();
-    if found.iter().map(|file| file.size).sum::<u64>() > MOST as u64 {
+    let above: Vec<_> = plan.attributes_above.iter().map(|(_, id)| *id).collect();
+    let mut sizes = objects.sizes(&above)?;
+    sizes.extend(found.iter().map(|file| file.size));
+    if sizes.iter().sum::<u64>() > MOST as u64 {
         return Err(CheckoutError::Attributes(MOST));
     }
-    let ids: Vec<_> = found.iter().map(|file| file.id).collect();
+    let ids: Vec<_> = above
+        .into_iter()
+        .chain(found.iter().map(|file| file.id))
+        .collect();
     let contents = objects.read(Kind::Blob, &ids)?;
     // The limit is judged by the sizes that the worker gave; the contents are proven.
-    for (file, content) in found.iter().zip(&contents) {
-        if content.len() as u64 != file.size {
-            return Err(WorkerError::forged(file.id).into());
+    for ((id, size), content) in ids.iter().zip(&sizes).zip(&contents) {
+        if content.len() as u64 != *size {
+            return Err(WorkerError::forged(*id).into());
         }
     }
     // Most files are about line ends alone. If one asks for a filter, another may do so through a macro.
@@ -59,8 +66,13 @@ pub(super) fn check(
     if !contents.iter().any(asks) {
         return Ok(());
     }
-    let directory = |file: &PlannedFile| file.path.parent().unwrap_or(Path::new("")).to_owned();
-    let directories = found.iter().map(|file| directory(file));
+    // git's paths: those of the whole tree, whichever directory of the tree is written.
+    let directory = |file: &PlannedFile| {
+        let directory = file.path.parent().unwrap_or(Path::new(""));
+        budget.subdirectory.join(directory)
+    };
+    let above = plan.attributes_above.iter().map(|(path, _)| path.clone());
+    let directories = above.chain(found.iter().map(|file| directory(file)));
     let mut files: Vec<(PathBuf, Vec<u8>)> = directories.zip(contents).collect();
     // The file of a deeper directory overrides the files above it.
     files.sort_by_key(|(path, _)| path.components().count());
@@ -74,10 +86,11 @@ pub(super) fn check(
             deadline.check()?;
         }
         let path = file.path.as_os_str().as_bytes();
-        if rules.takes_unfiltered(path) {
+        if budget.rules.takes_unfiltered(path) {
             continue;
         }
-        if let Some(filter) = filters.of(path) {
+        let in_tree = budget.subdirectory.join(&file.path);
+        if let Some(filter) = filters.of(in_tree.as_os_str().as_bytes()) {
             let path = name::display_path(path);
             return Err(CheckoutError::Filter { path, filter });
         }

@@ -121,6 +121,9 @@ pub(crate) enum Refusal {
         "with it the files are more than {0} bytes in all; what the app does without can be left out: leave_out under [tree]"
     )]
     Bytes(u64),
+    /// The tree has no directory at the path that `[deploy] subdirectory` names.
+    #[error("the revision has no directory there, and `subdirectory` under [deploy] names it")]
+    NoDirectory,
     /// The mode is not that of a file, link, directory or submodule.
     #[error("its mode {0:06o} is none that git writes")]
     Mode(u32),

@@ -33,6 +33,7 @@ pub(crate) mod link;
 mod live;
 pub(crate) mod name;
 mod plan;
+pub(crate) mod within;
 mod write;
 
 use std::collections::BTreeSet;
@@ -66,6 +67,9 @@ pub(crate) struct Budget {
     pub depth: usize,
     /// The longest time for the whole checkout without the sync.
     pub time: Duration,
+    /// The directory of the tree that is written instead of the whole tree; empty for the whole tree. Every other path
+    /// here is relative to that directory.
+    pub subdirectory: PathBuf,
     /// Paths at which a submodule may stand, its commit being in the mirror; any other submodule is refused.
     pub submodules: BTreeSet<PathBuf>,
     /// Which files are exceptions to the checks.
@@ -80,6 +84,7 @@ impl Default for Budget {
             entries: 200_000,
             depth: 64,
             time: Duration::from_secs(300),
+            subdirectory: PathBuf::new(),
             submodules: BTreeSet::new(),
             rules: TreeRules::default(),
         }
@@ -123,7 +128,7 @@ pub(crate) fn check_out(
     let root = empty_directory(into)?;
     let live = live.and_then(Live::open);
     let done = plan::plan(objects, revision, budget, deadline).and_then(|plan| {
-        attributes::check(&plan.files, &budget.rules, objects, deadline)?;
+        attributes::check(&plan, budget, objects, deadline)?;
         space::check(into, plan.need())?;
         let target = file::Target {
             root: &root,

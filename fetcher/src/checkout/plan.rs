@@ -12,7 +12,7 @@ use pp_objects::{Kind, ObjectId, commit};
 
 use super::deadline::Deadline;
 use super::error::{CheckoutError, Refusal};
-use super::{Budget, CheckedOut, link, name};
+use super::{Budget, CheckedOut, link, name, within};
 use crate::space::SpaceNeed;
 use crate::worker::Objects;
 
@@ -51,6 +51,8 @@ pub(super) struct Plan {
     pub(super) directories: Vec<PathBuf>,
     pub(super) files: Vec<PlannedFile>,
     pub(super) links: Vec<PlannedLink>,
+    /// The `.gitattributes` files above the directory that is written, each with its directory.
+    pub(super) attributes_above: Vec<(PathBuf, ObjectId)>,
     bytes: u64,
 }
 
@@ -97,9 +99,11 @@ pub(super) fn plan(
         path_bytes: 0,
     };
     let root = planner.tree_of(Path::new(""), revision)?;
+    let top = within::subtree(planner.objects, root, &budget.subdirectory)?;
+    planner.plan.attributes_above = top.attributes_above;
     let mut level = vec![Directory {
         path: PathBuf::new(),
-        tree: root,
+        tree: top.tree,
         depth: 0,
     }];
     while !level.is_empty() {
@@ -306,7 +310,7 @@ pub(super) fn refused(path: &Path, why: Refusal) -> CheckoutError {
 }
 
 /// Returns the error for an object whose id is right, but whose content is not as git writes it.
-fn malformed(path: &Path, id: ObjectId, kind: &'static str) -> CheckoutError {
+pub(super) fn malformed(path: &Path, id: ObjectId, kind: &'static str) -> CheckoutError {
     CheckoutError::Malformed {
         path: name::display_path(path.as_os_str().as_bytes()),
         id,

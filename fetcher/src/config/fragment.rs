@@ -151,6 +151,10 @@ pub(crate) struct Deploy {
     pub root: Option<PathBuf>,
     /// Paths that are stored in `shared/` and linked into every release.
     pub shared: Option<Vec<String>>,
+    /// The directory of the repository that a release is made of.
+    pub subdirectory: Option<PathBuf>,
+    /// Paths of the repository: a revision that changes none of them is not deployed.
+    pub paths: Option<Vec<PathBuf>>,
     /// The build script: a path inside the release, or an absolute path.
     pub build: Option<PathBuf>,
     /// The time after which the build script is ended.
@@ -234,6 +238,8 @@ impl Deploy {
         Self {
             root: self.root.or(defaults.root),
             shared: self.shared.or(defaults.shared),
+            subdirectory: self.subdirectory.or(defaults.subdirectory),
+            paths: self.paths.or(defaults.paths),
             build: self.build.or(defaults.build),
             build_timeout: self.build_timeout.or(defaults.build_timeout),
             keep: self.keep.or(defaults.keep),

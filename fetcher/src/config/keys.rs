@@ -17,6 +17,8 @@ const TABLES: [(&str, &[&str]); 11] = [
         &[
             "root",
             "shared",
+            "subdirectory",
+            "paths",
             "build",
             "build_timeout",
             "keep",

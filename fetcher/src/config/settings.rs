@@ -102,6 +102,10 @@ pub(crate) struct Deploy {
     pub root: PathBuf,
     /// Paths, relative to a release, that are stored in `shared/` and linked into every release.
     pub shared: Vec<SharedPath>,
+    /// The directory of the repository that a release is made of; empty for the whole repository.
+    pub subdirectory: PathBuf,
+    /// Paths of the repository: a revision that changes none of them is not deployed. Empty: every revision is.
+    pub paths: Vec<PathBuf>,
     /// The build script.
     pub build: Option<PathBuf>,
     /// The time after which the build script is ended.
@@ -226,8 +230,26 @@ fn deploy(name: &str, path: &Path, written: fragment::Deploy) -> Result<Deploy, 
         return Err(error("`deploy.build` leaves the release".into())
             .mend("write a path inside the repository, or an absolute one"));
     }
+    let subdirectory = written.subdirectory.unwrap_or_default();
+    let paths = written.paths.unwrap_or_default();
+    let inside = [("subdirectory", &subdirectory)].into_iter();
+    let inside = inside.chain(paths.iter().map(|path| ("paths", path)));
+    for (key, path) in inside {
+        if !stays_below(path) {
+            return Err(error(format!(
+                "`deploy.{key}`: {} leaves the repository",
+                path.display()
+            ))
+            .mend("write a path from the top of the repository, without a / at its beginning"));
+        }
+    }
     Ok(Deploy {
         root,
+        subdirectory: subdirectory.components().collect(),
+        paths: paths
+            .iter()
+            .map(|path| path.components().collect())
+            .collect(),
         shared: shared(written.shared.unwrap_or_default()).map_err(error)?,
         build,
         build_timeout: or(written.build_timeout, 15 * 60),

@@ -15,7 +15,7 @@ use super::tidy::tidy;
 use crate::release::prune::KeptFailure;
 use crate::revision::Revision;
 use crate::state::record::keep_last;
-use crate::state::{Attempt, Release, StateError};
+use crate::state::{Attempt, Release, StateError, Unchanged};
 
 /// Most tags in a row that are passed over in one pass because they stand for no commit.
 const MOST_PASSED_OVER: usize = 16;
@@ -74,11 +74,20 @@ pub(super) fn find<'a>(
         let found = listing.found().clone();
         let fetched = recorder.step_telling(Step::Fetch, |tick| listing.fetch(tick));
         return match fetched {
-            Ok(fetched) => Ok(Search::New(Box::new(New {
-                found,
-                looked,
-                fetched,
-            }))),
+            Ok(mut fetched) => {
+                let unchanged = match forced {
+                    true => None,
+                    false => unchanged(deployment, &mut *fetched, &found.revision)?,
+                };
+                Ok(match unchanged {
+                    Some(verdict) => Search::Nothing(verdict),
+                    None => Search::New(Box::new(New {
+                        found,
+                        looked,
+                        fetched,
+                    })),
+                })
+            }
             Err(error) if error.no_commit.is_some() => {
                 pass_over(deployment, error, recorder)?;
                 continue;
@@ -171,6 +180,9 @@ pub(super) fn nothing_to_do(deployment: &Deployment<'_>, revision: &Revision) ->
     if let Some(held) = held {
         return Some(Verdict::Held(held.clone()));
     }
+    if let Some(verdict) = left_out(deployment, revision) {
+        return Some(verdict);
+    }
     // The way back from this revision comes first.
     if deployment
         .state
@@ -181,6 +193,58 @@ pub(super) fn nothing_to_do(deployment: &Deployment<'_>, revision: &Revision) ->
         return Some(Verdict::Nothing(*revision));
     }
     serves
+}
+
+/// Gives the verdict if an earlier poll has found that `revision` changes none of the app's `paths`.
+fn left_out(deployment: &Deployment<'_>, revision: &Revision) -> Option<Verdict> {
+    let live = deployment.state.live.as_ref()?.revision;
+    let unchanged = Unchanged {
+        revision: *revision,
+        live,
+        configuration: deployment.app.fingerprint.clone(),
+    };
+    let same = deployment.state.unchanged.as_ref() == Some(&unchanged);
+    (same && serves_already(deployment, &live).is_some()).then_some(Verdict::Unchanged {
+        revision: *revision,
+        live,
+    })
+}
+
+/// Compares the fetched revision with the live one, if only some paths matter. Remembers that none has changed, so that
+/// no later poll fetches the revision again.
+fn unchanged(
+    deployment: &mut Deployment<'_>,
+    fetched: &mut dyn Candidate,
+    revision: &Revision,
+) -> Result<Option<Verdict>, PassError> {
+    let paths = &deployment.app.deploy.paths;
+    let live = deployment.state.live.as_ref().map(|live| live.revision);
+    let Some(live) = live.filter(|_| !paths.is_empty()) else {
+        return Ok(None);
+    };
+    // Where history was rewritten, or the live revision is not in the mirror, the steps of a deploy decide.
+    let compared = match fetched.descends(&live, revision) {
+        Ok(true) if serves_already(deployment, &live).is_some() => fetched.changes(&live, paths),
+        Ok(_) => return Ok(None),
+        Err(error) => Err(error),
+    };
+    match compared {
+        Ok(true) => Ok(None),
+        Ok(false) => {
+            deployment.state.trouble = None;
+            deployment.state.unchanged = Some(Unchanged {
+                revision: *revision,
+                live,
+                configuration: deployment.app.fingerprint.clone(),
+            });
+            deployment.save()?;
+            Ok(Some(Verdict::Unchanged {
+                revision: *revision,
+                live,
+            }))
+        }
+        Err(error) => backoff::end_poll_with(deployment, error.during(Step::Fetch)),
+    }
 }
 
 /// Gives the verdict if `revision` is the live revision: [`Verdict::Switched`] if `current` leads elsewhere.

@@ -62,6 +62,13 @@ impl Deployment<'_> {
 pub(crate) enum Verdict {
     /// The revision that is followed is live already.
     Nothing(Revision),
+    /// The revision that is followed changes none of the app's `paths`, compared with what is live.
+    Unchanged {
+        /// The revision that is followed.
+        revision: Revision,
+        /// The live revision.
+        live: Revision,
+    },
     /// The revision that is followed is quarantined.
     Held(Quarantine),
     /// The revision that is followed was deployed, but `current` leads elsewhere: somebody has switched it by hand.

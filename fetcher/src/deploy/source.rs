@@ -1,7 +1,7 @@
 //! The traits of a source of revisions. Each leads to the next: polling a [`Source`] gives a [`Listing`],
 //! fetching a listing gives a [`Candidate`], and a candidate is verified and checked out.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::failure::{Failure, FailureClass};
 use super::recorder::Progress;
@@ -54,6 +54,12 @@ pub(crate) trait Candidate {
     /// # Errors
     /// The mirror cannot be read.
     fn descends(&mut self, from: &Revision, to: &Revision) -> Result<bool, SourceError>;
+
+    /// Whether any of `paths` is another in the candidate than in the revision `since`, which is in the mirror.
+    ///
+    /// # Errors
+    /// The mirror cannot be read, or a tree is not as git writes trees.
+    fn changes(&mut self, since: &Revision, paths: &[PathBuf]) -> Result<bool, SourceError>;
 
     /// Gives the signer of the candidate, by the name in the file `allowed_signers`.
     ///

@@ -9,7 +9,7 @@ use pp_objects::Kind;
 
 use super::Repository;
 use super::fault::{environment_failure, refused_tree};
-use crate::checkout::{self, Budget};
+use crate::checkout::{self, Budget, within};
 use crate::deploy::source::{Candidate, Commit, SourceError};
 use crate::deploy::{FailureClass, Progress};
 use crate::git::descent;
@@ -37,9 +37,13 @@ pub(super) struct Fetched<'a> {
 
 impl Fetched<'_> {
     fn budget(&self) -> Budget {
+        let top = &self.repository.subdirectory;
+        // Outside of what is written, nobody meets a submodule.
+        let inside = |path: &Path| path.strip_prefix(top).ok().map(PathBuf::from);
         let submodules = self.repository.submodules.iter();
         Budget {
-            submodules: submodules.map(|s| s.path.clone()).collect(),
+            subdirectory: top.clone(),
+            submodules: submodules.filter_map(|s| inside(&s.path)).collect(),
             rules: self.repository.rules.clone(),
             ..Budget::default()
         }
@@ -67,6 +71,11 @@ impl Candidate for Fetched<'_> {
             descent::is_shown::<WorkerError>(*from, *to, &chain, get)
         });
         shown.map_err(environment_failure)
+    }
+
+    fn changes(&mut self, since: &Revision, paths: &[PathBuf]) -> Result<bool, SourceError> {
+        let changed = within::differs(&mut self.worker, *since, self.listed.commit, paths);
+        changed.map_err(refused_tree)
     }
 
     fn signer(&mut self, allowed_signers: &Path) -> Result<String, SourceError> {

@@ -20,6 +20,8 @@ pub use attempt::{Attempt, EndedAttempt, IllBefore, PhaseTime};
 pub use history::History;
 pub(crate) use lock::LockAttempt;
 pub use outcome::Outcome;
-pub use record::{AcceptedRewrite, FailedPolls, PassedOver, Pause, Quarantine, Release, State};
+pub use record::{
+    AcceptedRewrite, FailedPolls, PassedOver, Pause, Quarantine, Release, State, Unchanged,
+};
 pub use store::{StateDir, StateError};
 pub(crate) use under_way::UnderWay;

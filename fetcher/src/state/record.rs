@@ -43,6 +43,9 @@ pub struct State {
     /// move.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<SeenTag>,
+    /// The last revision that was left out because it changes none of the app's `paths`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unchanged: Option<Unchanged>,
     /// Tags that do not point at a commit.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub passed_over: Vec<PassedOver>,
@@ -65,6 +68,7 @@ impl Default for State {
             accepted_rewrite: None,
             stuck: None,
             tags: Vec::new(),
+            unchanged: None,
             passed_over: Vec::new(),
             unordered: Vec::new(),
         }
@@ -102,6 +106,17 @@ pub struct PassedOver {
     pub tag: String,
     /// The object that the tag points at.
     pub id: ObjectId,
+}
+
+/// A revision that changes none of the app's `paths`, so that it is not deployed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unchanged {
+    /// The revision that is left out.
+    pub revision: Revision,
+    /// The live revision that it was compared with.
+    pub live: Revision,
+    /// The fingerprint of the configuration, which names the paths.
+    pub configuration: String,
 }
 
 /// A revision that is not tried again by itself.

@@ -49,6 +49,7 @@ mod git_sshd_ways;
 mod git_url;
 mod hostkey;
 mod limit;
+mod monorepo;
 mod output_hostkey;
 mod output_restarter;
 mod pipeline;

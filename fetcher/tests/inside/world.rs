@@ -342,6 +342,18 @@ impl Candidate for Fetched<'_> {
         Ok(versions[to].descends_from_live)
     }
 
+    fn changes(&mut self, since: &Revision, paths: &[PathBuf]) -> Result<bool, SourceError> {
+        let versions = self.0.versions.borrow();
+        let of = |revision: &Revision| {
+            let files = versions[revision].files.clone();
+            files
+                .into_iter()
+                .filter(|(name, _)| paths.iter().any(|path| Path::new(name).starts_with(path)))
+                .collect::<Vec<_>>()
+        };
+        Ok(of(since) != of(&self.1))
+    }
+
     fn signer(&mut self, _: &Path) -> Result<String, SourceError> {
         match self.0.versions.borrow()[&self.1].signed {
             Signed::ByAda => Ok("ada@example.org (ED25519 SHA256:x)".into()),

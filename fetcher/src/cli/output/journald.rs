@@ -204,7 +204,9 @@ fn end<'a>(app: &'a str, ended: &'a PassResult) -> (RecordLevel, Record<'a>) {
         _ => None,
     };
     let revision = match ended {
-        Ok(Pass::Completed(Verdict::Nothing(revision))) => Some(revision),
+        Ok(Pass::Completed(Verdict::Nothing(revision) | Verdict::Unchanged { revision, .. })) => {
+            Some(revision)
+        }
         Ok(Pass::Completed(Verdict::Held(quarantine))) => Some(&quarantine.revision),
         _ => attempt.map(|attempt| &attempt.revision),
     };

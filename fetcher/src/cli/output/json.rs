@@ -25,6 +25,11 @@ enum Result<'a> {
     Busy,
     /// The followed revision is live already.
     Nothing { revision: &'a Revision },
+    /// The followed revision changes none of the app's `paths`.
+    Unchanged {
+        revision: &'a Revision,
+        live: &'a Revision,
+    },
     /// The followed revision is quarantined.
     Held { quarantine: &'a Quarantine },
     /// `current` points at another release than the one that was deployed.
@@ -76,6 +81,7 @@ impl<'a> From<&'a Verdict> for Result<'a> {
     fn from(verdict: &'a Verdict) -> Self {
         match verdict {
             Verdict::Nothing(revision) => Self::Nothing { revision },
+            Verdict::Unchanged { revision, live } => Self::Unchanged { revision, live },
             Verdict::Held(quarantine) => Self::Held { quarantine },
             Verdict::Switched { live, current } => Self::Switched { live, current },
             Verdict::Paused(pause) => Self::Paused { pause },

@@ -58,6 +58,7 @@ pub(crate) fn outcome(ended: &PassResult) -> &'static str {
     match ended {
         Ok(Pass::Busy) => "busy",
         Ok(Pass::Completed(Verdict::Nothing(_))) => "nothing",
+        Ok(Pass::Completed(Verdict::Unchanged { .. })) => "unchanged",
         Ok(Pass::Completed(Verdict::Held(_))) => "held",
         Ok(Pass::Completed(Verdict::Switched { .. })) => "switched",
         Ok(Pass::Completed(Verdict::Paused(_))) => "paused",
@@ -75,6 +76,15 @@ pub(crate) fn format_verdict(app: &str, verdict: &Verdict) -> Sentence {
             Tone::Plain,
             "",
             format!("nothing new, {} is live", revision.short()),
+        ),
+        Verdict::Unchanged { revision, live } => Sentence::new(
+            Tone::Plain,
+            "",
+            format!(
+                "nothing to deploy: {} changes none of `paths`, {} stays live",
+                revision.short(),
+                live.short()
+            ),
         ),
         Verdict::Held(quarantine) => Sentence::new(
             Tone::Held,
