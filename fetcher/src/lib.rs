@@ -13,6 +13,7 @@
 //! - [`doctor`]: the condition of every link of an app's chain.
 //! - [`http`]: one connection, for the probe and for git over https.
 //! - [`sanitize`]: what of any text may reach a person. [`util`]: text, durations, patterns.
+//! - [`setup`]: all that a new app needs on a host, made by root.
 //! - [`service`]: every app at its interval. [`stop`]: what a signal leads to.
 //!
 //! What is public is the program itself, its command line for the man pages, and what other programs may read
@@ -41,6 +42,7 @@ mod repository;
 mod revision;
 mod sanitize;
 mod service;
+mod setup;
 mod space;
 mod state;
 mod stop;

@@ -1,5 +1,5 @@
-//! Replacing a file through its directory's open descriptor: the new content is written to a second file in
-//! the same directory, synced to disk, and renamed over the old file.
+//! Changing a directory through its open descriptor. A file is replaced whole: the new content is written to a second
+//! file in the same directory, synced to disk, and renamed over the old file.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -7,9 +7,9 @@ use std::io::Write;
 use std::path::Path;
 
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, openat, renameat};
-use nix::sys::stat::Mode;
-use nix::unistd::{UnlinkatFlags, fsync, unlinkat};
+use nix::fcntl::{OFlag, openat, readlinkat, renameat};
+use nix::sys::stat::{Mode, fchmod, mkdirat};
+use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, fsync, symlinkat, unlinkat};
 
 use super::{Directory, Refused};
 
@@ -42,6 +42,82 @@ impl Directory {
             let _ = unlinkat(self, Path::new(&next), UnlinkatFlags::NoRemoveDir);
         }
         renamed
+    }
+
+    /// Removes the file or link `name`. Gives whether there was one.
+    ///
+    /// # Errors
+    /// [`Refused`]: it is a directory, or the disk is read-only.
+    pub fn remove(&self, name: &OsStr) -> Result<bool, Refused> {
+        match unlinkat(self, name, UnlinkatFlags::NoRemoveDir) {
+            Ok(()) => fsync(self)
+                .map(|()| true)
+                .map_err(|error| self.refused(name, "cannot be removed", error)),
+            Err(Errno::ENOENT) => Ok(false),
+            Err(error) => Err(self.refused(name, "cannot be removed", error)),
+        }
+    }
+
+    /// Removes the directory `name` if there is nothing in it. Gives whether it was removed.
+    pub fn remove_empty(&self, name: &OsStr) -> bool {
+        unlinkat(self, name, UnlinkatFlags::RemoveDir).is_ok()
+    }
+
+    /// Makes the symbolic link `name`, which leads to `target`. Gives whether the link is new: one that leads there
+    /// already stays.
+    ///
+    /// # Errors
+    /// [`Refused`]: something else has that name, or the disk is full or read-only.
+    pub fn link(&self, name: &OsStr, target: &Path) -> Result<bool, Refused> {
+        match symlinkat(target, self, name) {
+            Ok(()) => Ok(true),
+            Err(Errno::EEXIST) => match readlinkat(self, name) {
+                Ok(found) if found == target.as_os_str() => Ok(false),
+                _ => Err(Refused::new(
+                    &self.path.join(name),
+                    format!("is there and is no link to {}", target.display()),
+                    "move it away",
+                )),
+            },
+            Err(error) => Err(self.refused(name, "cannot be made", error)),
+        }
+    }
+
+    /// Makes the directory `name` for the user `owner` and the group `group`, with this mode. Gives whether it is new:
+    /// a directory that is there stays as it is.
+    ///
+    /// # Errors
+    /// [`Refused`]: something else has that name, or the disk is full or read-only.
+    pub fn make_directory(
+        &self,
+        name: &OsStr,
+        owner: Uid,
+        group: Gid,
+        mode: u32,
+    ) -> Result<bool, Refused> {
+        let failed = |error| self.refused(name, "cannot be made", error);
+        match mkdirat(self, name, Mode::S_IRWXU) {
+            Ok(()) => {}
+            Err(Errno::EEXIST) => return Ok(false),
+            Err(error) => return Err(failed(error)),
+        }
+        // Nobody but the owner of this directory could have put something else in its place.
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let made = openat(self, name, flags, Mode::empty()).map_err(failed)?;
+        // The mode comes last: a change of owner takes setgid away.
+        fchown(&made, Some(owner), Some(group)).map_err(failed)?;
+        fchmod(&made, Mode::from_bits_truncate(mode)).map_err(failed)?;
+        fsync(self).map_err(failed)?;
+        Ok(true)
+    }
+
+    fn refused(&self, name: &OsStr, what: &str, error: Errno) -> Refused {
+        let what = format!("{what} ({error})");
+        Refused::new(
+            &self.path.join(name),
+            what,
+            "is there room on the disk, and is it writable for root?",
+        )
     }
 
     fn write_beside(&self, name: &OsStr, bytes: &[u8]) -> Result<(), String> {
@@ -114,5 +190,39 @@ mod tests {
             .unwrap();
         assert_eq!(fs::read(&target).unwrap(), b"root\n");
         assert!(fs::symlink_metadata(&link).unwrap().is_file());
+    }
+
+    #[test]
+    fn a_link_is_made_once_and_never_over_something_else() {
+        let (top, directory) = place();
+        let name = OsStr::new("site");
+        assert!(directory.link(name, Path::new("../a")).unwrap());
+        assert!(!directory.link(name, Path::new("../a")).unwrap());
+        let refused = directory.link(name, Path::new("../b")).unwrap_err();
+        assert!(refused.what.contains("is no link to ../b"), "{refused}");
+        fs::write(top.path().join("file"), "x").unwrap();
+        directory
+            .link(OsStr::new("file"), Path::new("../a"))
+            .unwrap_err();
+        assert!(directory.remove(name).unwrap());
+        assert!(!directory.remove(name).unwrap());
+        assert_eq!(fs::read_to_string(top.path().join("file")).unwrap(), "x");
+    }
+
+    #[test]
+    fn a_directory_gets_its_mode_whatever_the_umask_and_one_that_is_there_keeps_its_own() {
+        let (top, directory) = place();
+        let seen = |name: &str| fs::metadata(top.path().join(name)).unwrap().mode() & 0o7777;
+        let (uid, gid) = (nix::unistd::geteuid(), nix::unistd::getegid());
+        let make = |name: &str| directory.make_directory(OsStr::new(name), uid, gid, 0o2775);
+        assert!(make("new").unwrap());
+        assert_eq!(seen("new"), 0o2775);
+        fs::create_dir(top.path().join("old")).unwrap();
+        fs::set_permissions(top.path().join("old"), PermissionsExt::from_mode(0o700)).unwrap();
+        assert!(!make("old").unwrap());
+        assert_eq!(seen("old"), 0o700);
+        fs::write(top.path().join("old/file"), "x").unwrap();
+        assert!(directory.remove_empty(OsStr::new("new")));
+        assert!(!directory.remove_empty(OsStr::new("old")));
     }
 }

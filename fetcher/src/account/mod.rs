@@ -155,6 +155,26 @@ pub(crate) fn of_the_apps(named: Option<&str>, state: &Path) -> Result<Account, 
     })
 }
 
+/// Finds the user `name`, whether the user has apps already or not, for a new app.
+///
+/// # Errors
+/// [`NoAccount`].
+pub(crate) fn for_new_app(named: Option<&str>) -> Result<(Account, bool), NoAccount> {
+    let usual = Path::new(state::store::DIRECTORY);
+    let shared = of_the_apps(None, usual);
+    let Some(name) = named else {
+        return shared.map(|account| (account, false));
+    };
+    if let Ok(account) = shared
+        && account.name == name
+    {
+        return Ok((account, false));
+    }
+    // The directory that its state will have, for its group; it may not be there yet.
+    let account = of_the_apps(Some(name), &Path::new(USERS_STATE).join(name))?;
+    Ok((account, true))
+}
+
 fn of_name(name: &str) -> Result<User, NoAccount> {
     let found = User::from_name(name).map_err(|why| NoAccount::Database {
         name: name.to_owned(),

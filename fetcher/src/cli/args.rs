@@ -9,6 +9,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use super::help;
 use super::output::level::QuietOption;
+use super::setup::args::{Setup, SetupForUser};
 use crate::account::{self, UserDirectories};
 use crate::deploy::Trigger;
 
@@ -72,6 +73,11 @@ impl Arguments {
     /// Whether the apps are those of a user who has a configuration of its own.
     pub(super) fn is_of_a_users_own(&self) -> bool {
         self.config().starts_with(account::USERS)
+    }
+
+    /// Whether the command line itself names a directory of configuration or state.
+    pub(super) fn names_a_directory(&self) -> bool {
+        self.config.is_some() || self.state.is_some()
     }
 
     /// Options that say where everything is, as far as the command line does not.
@@ -153,6 +159,16 @@ pub(crate) enum Command {
     /// configuration is wrong.
     #[command(after_long_help = help::DOCTOR)]
     Doctor(Doctor),
+    /// Make all that a new app needs on this host; as root
+    ///
+    /// Without a terminal the options are all it needs; on one it asks for what they leave out, and shows every
+    /// file before it is written. What fails can be run again. Exit status: 0 all is made; 1 something could not
+    /// be made; 2 the command line is wrong, or a file is in the way.
+    #[command(after_long_help = help::SETUP)]
+    Setup(Box<Setup>),
+    /// For `setup` alone: what the apps' user makes
+    #[command(hide = true)]
+    SetupForUser(SetupForUser),
     /// Every attempt to deploy an app
     #[command(after_long_help = help::HISTORY)]
     History {

@@ -30,6 +30,7 @@ step of a deploy, and one for what came of it, with the reason if it failed.
 With --json, one object a line and one line an app, at its end:
   app      its name
   result   nothing    what is followed is live: revision
+           unchanged  what is followed changes none of the app's paths: revision, live
            switched   `current` was switched by hand, and nothing was done: live, current
            held       what is followed is quarantined: quarantine, with revision, reason, at, and
                       configuration (with another one it is tried again), if that counts
@@ -44,6 +45,25 @@ An attempt's outcome is good, refused, failed, rolled-back or stuck. With --dry-
 (revision), do-nothing (and a result as above), busy or error (error).
 Keys may be added; those that are here stay as they are.";
 
+/// For `pp-fetcher setup`: what is made, and an example.
+pub(super) const SETUP: &str = "\
+What is made:
+The app's file in /etc/pp-fetcher/apps.d, a deploy key for this one repository (a forge takes a key
+once), the pinned host key, the policy of pp-restarter, the directories, and where they are wanted
+units for gunicorn, a site of nginx, and a drop-in that lets the service write to directories that
+are elsewhere. A file that a person has made is never replaced; everything is shown by --dry-run.
+The service takes the app up by itself. As soon as the key is registered at the forge, it deploys.
+
+A host key is trusted if it is the one that --host-key-fingerprint names, that the forge is known to
+publish, or that a person types. Nothing is trusted unseen.
+
+Example:
+  pp-fetcher setup todo --repository git@github.com:me/todo.git --gunicorn todo.wsgi \\
+    --build deploy.sh --shared db.sqlite3 --shared media/ --nginx todo.example.org
+
+With --user USER, a user that is there already, the app is that user's own: its files are in
+/etc/pp-fetcher/users/USER and /srv/apps/USER, and pp-fetcher@USER polls it.";
+
 /// For `pp-fetcher run`: the records in the journal.
 pub(super) const RUN: &str = "\
 Journal:
@@ -56,7 +76,7 @@ As a service every line is a record of its own. These fields do not change:
   PP_RELEASE      the release's directory name, at the end of an attempt that came so far
   PP_ATTEMPT      the attempt's number, at its end
   PP_OUTCOME      of a step: good or failed; of a pass, at its end: good, refused, failed,
-                  rolled-back, stuck, nothing, held, switched, paused, waiting, busy or error
+                  rolled-back, stuck, nothing, unchanged, held, switched, paused, waiting, busy or error
   PP_DURATION_MS  of a step, or of all of an attempt's steps
   MESSAGE         the same in words
   PRIORITY        err: it failed or went back; debug: there was nothing to do; info: all else

@@ -11,6 +11,7 @@ pub(crate) mod output;
 mod pin_as_root;
 pub(crate) mod poll;
 pub(crate) mod service;
+pub(crate) mod setup;
 pub(crate) mod status;
 mod table;
 
@@ -58,6 +59,10 @@ pub(crate) fn main() -> ExitCode {
 /// Does the work that is left to root: starts the process that becomes the apps' user, and, to pin a host
 /// key, writes below /etc what that process has found out.
 fn as_root(arguments: &Arguments, words: Vec<OsString>) -> ExitCode {
+    if let Command::Setup(options) = &arguments.command {
+        arguments.color().apply();
+        return ExitCode::from(setup::setup(arguments, options));
+    }
     let named = arguments.user.as_deref();
     let account = named
         .map_or(Ok(()), account::check_named)
@@ -140,6 +145,8 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
         Command::Run(quiet) => service::run(arguments, *quiet),
         Command::Status { app, json } => status::status(arguments, app.as_deref(), *json),
         Command::Doctor(options) => doctor::doctor(arguments, options),
+        Command::Setup(options) => setup::not_root(options),
+        Command::SetupForUser(order) => setup::for_user(order),
         Command::History { app, json } => history::history(arguments, app, *json),
         Command::Logs { app, attempt } => logs::logs(arguments, app, *attempt),
         Command::Rollback { app, release } => control::rollback(arguments, app, release.as_deref()),

@@ -87,30 +87,52 @@ fn try_pin(
     asked: &PinArguments<'_>,
     app: &App,
 ) -> Result<String, (u8, String)> {
-    trusted::check(&app.ssh).map_err(|why| (USAGE, why))?;
-    let file = app.ssh.known_hosts.clone().unwrap_or_default();
-    if !file.starts_with(BELOW) {
-        let why = format!(
-            "root pins keys in files below {BELOW} alone, and `known_hosts` is {}\n  run this as the user that owns it",
-            file.display()
-        );
-        return Err((USAGE, why));
-    }
-    let seen = seen(arguments, account, asked)?;
-    let wanted = servers(app).map_err(|why| (USAGE, why))?;
-    if !wanted.contains(&seen.name.to_ascii_lowercase()) {
-        let why = format!(
-            "ssh reaches this server as {}, which neither the address nor a `config` of root's says (it is {})\n  name a config of \
-             root's under [ssh] that has the alias: what a user's own ~/.ssh/config says decides nothing for root",
-            seen.name,
-            wanted.join(" or ")
-        );
-        return Err((USAGE, why));
-    }
+    check_files(app)?;
+    let seen = seen(arguments.for_another(), account, asked)?;
+    check_server(app, &seen)?;
     let confirmed = match asked.fingerprint {
         Some(fingerprint) => fingerprint.to_owned(),
         None => typed(asked.app).map_err(|code| (code, String::new()))?,
     };
+    write(app, &seen, &confirmed)
+}
+
+/// Checks that the files of the app's `[ssh]` are root's, and that the pinned keys are below /etc.
+pub(super) fn check_files(app: &App) -> Result<(), (u8, String)> {
+    trusted::check(&app.ssh).map_err(|why| (USAGE, why))?;
+    let file = app.ssh.known_hosts.clone().unwrap_or_default();
+    if file.starts_with(BELOW) {
+        return Ok(());
+    }
+    let why = format!(
+        "root pins keys in files below {BELOW} alone, and `known_hosts` is {}\n  run this as the user that owns it",
+        file.display()
+    );
+    Err((USAGE, why))
+}
+
+/// Checks that the server which was asked is one that the address, or a `config` of root's, names.
+pub(super) fn check_server(app: &App, seen: &OfferedKeys) -> Result<(), (u8, String)> {
+    let wanted = servers(app).map_err(|why| (USAGE, why))?;
+    if wanted.contains(&seen.name.to_ascii_lowercase()) {
+        return Ok(());
+    }
+    let why = format!(
+        "ssh reaches this server as {}, which neither the address nor a `config` of root's says (it is {})\n  name a config of \
+         root's under [ssh] that has the alias: what a user's own ~/.ssh/config says decides nothing for root",
+        seen.name,
+        wanted.join(" or ")
+    );
+    Err((USAGE, why))
+}
+
+/// Pins the key with the fingerprint `confirmed`, if the server offers it. Gives what was done, as text.
+pub(super) fn write(
+    app: &App,
+    seen: &OfferedKeys,
+    confirmed: &str,
+) -> Result<String, (u8, String)> {
+    let file = app.ssh.known_hosts.clone().unwrap_or_default();
     let proven = |offered: &Offered| offered.proven(&seen.name);
     let place = PinTarget {
         host: seen.host.clone(),
@@ -130,17 +152,17 @@ fn try_pin(
         let (_, elsewhere) =
             trusted::read("known_hosts", Path::new(file)).map_err(|why| (USAGE, why))?;
         let pinned = known::of_text(&elsewhere.unwrap_or_default(), Path::new(file), &place.name);
-        refuse_revoked(&pinned, &confirmed).map_err(failed)?;
+        refuse_revoked(&pinned, confirmed).map_err(failed)?;
     }
     // Pinned keys of other kinds stay: that the server no longer offers them is only reported by the process
     // that is not trusted.
-    let (new, change) = decide(&place, offered, &text, &confirmed, true).map_err(failed)?;
+    let (new, change) = decide(&place, offered, &text, confirmed, true).map_err(failed)?;
     if let (Some(new), Some(name)) = (new, place.file.file_name()) {
         directory
             .replace(name, &new)
             .map_err(|why| (FAILED, why.to_string()))?;
     }
-    Ok(pinned(asked.app, &confirmed, &place, &change))
+    Ok(pinned(&app.name, confirmed, &place, &change))
 }
 
 /// Gives the names that this app's server may have in the file of pinned keys: the name in the address, and
@@ -179,12 +201,13 @@ fn servers(app: &App) -> Result<Vec<String>, String> {
 
 /// Runs the process that becomes `account`, and gives what it has found out about the server. It also shows
 /// this to the person, unless the fingerprint is already named.
-fn seen(
-    arguments: &Arguments,
+///
+/// `words` say where the app's configuration is.
+pub(super) fn seen(
+    mut words: Vec<OsString>,
     account: &Account,
     asked: &PinArguments<'_>,
 ) -> Result<OfferedKeys, (u8, String)> {
-    let mut words = arguments.for_another();
     words.extend(["hostkey", "show", asked.app, "--machine"].map(OsString::from));
     if let Some(submodule) = asked.submodule {
         words.extend(["--submodule".into(), submodule.as_os_str().to_owned()]);

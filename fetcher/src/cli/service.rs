@@ -1,13 +1,16 @@
 //! `pp-fetcher run`: the command that runs the service.
 
+use jiff::Timestamp;
+
 use super::args::Arguments;
 use super::output::level::QuietOption;
 use super::output::{Output, print_error};
 use super::{FAILED, OK, load, poll};
 use crate::config::Config;
-use crate::deploy::Trigger;
+use crate::deploy::{Trigger, backoff};
 use crate::release::place;
 use crate::service;
+use crate::state::StateDir;
 
 /// Runs the service until a signal stops it. Gives the exit code.
 pub(crate) fn run(arguments: &Arguments, quiet: QuietOption) -> u8 {
@@ -20,6 +23,10 @@ pub(crate) fn run(arguments: &Arguments, quiet: QuietOption) -> u8 {
     let reload = || load(&arguments.config(), &[]).ok().inspect(look);
     match service::run(config, reload, |app| {
         poll::one(app, arguments, Trigger::Scheduled, &output);
+        let state = StateDir::new(&arguments.state(), &app.name).load();
+        state.map_or(app.interval, |state| {
+            backoff::interval(app, &state, Timestamp::now())
+        })
     }) {
         Ok(()) => OK,
         Err(error) => {

@@ -6,12 +6,20 @@ use jiff::Timestamp;
 
 use super::deployment::{Deployment, PassError};
 use super::failure::{Failure, FailureClass};
+use crate::config::App;
 use crate::revision::Revision;
-use crate::state::{FailedPolls, StateError};
+use crate::state::{FailedPolls, State, StateError};
 use crate::stop::stop_requested;
 
 /// Longest time between two tries, unless the app's own interval is longer.
 const LONGEST: Duration = Duration::from_secs(3600);
+
+/// Longest time between two polls of an app that has no release yet: somebody is setting it up, and waits for the
+/// first one.
+const LONGEST_BEFORE_THE_FIRST: Duration = Duration::from_secs(60);
+
+/// How long somebody is taken to be setting an app up, from the first failure on.
+const SET_UP: Duration = Duration::from_secs(24 * 3600);
 
 /// What has triggered a pass: it decides what the pass may put off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +30,22 @@ pub(crate) enum Trigger {
     Requested,
     /// Somebody wants the revision deployed, even if the app is paused or the revision is quarantined or live.
     Forced,
+}
+
+/// Gives the time between two polls of an app by the service.
+#[must_use]
+pub(crate) fn interval(app: &App, state: &State, now: Timestamp) -> Duration {
+    if is_being_set_up(state, now) {
+        app.interval.min(LONGEST_BEFORE_THE_FIRST)
+    } else {
+        app.interval
+    }
+}
+
+/// Whether the app has no release yet, and has not failed for a day.
+fn is_being_set_up(state: &State, now: Timestamp) -> bool {
+    let lately = |failed: &FailedPolls| now.duration_since(failed.since).unsigned_abs() < SET_UP;
+    state.live.is_none() && state.trouble.as_ref().is_none_or(lately)
 }
 
 impl FailedPolls {
@@ -52,7 +76,9 @@ pub(super) fn pending_wait(deployment: &Deployment<'_>) -> Option<FailedPolls> {
             .as_ref()
             .is_none_or(|c| *c == deployment.app.fingerprint);
         // After the clock was set back, `last` is in the future: that must not make the pass wait.
-        same && t.last <= now && now < t.next_try(deployment.app.interval)
+        same && !is_being_set_up(&deployment.state, now)
+            && t.last <= now
+            && now < t.next_try(deployment.app.interval)
     };
     deployment.state.trouble.clone().filter(waits)
 }
@@ -141,5 +167,23 @@ mod tests {
         assert_eq!(seen, [0, 0, 9, 18, 36, 54, 54, 54]);
         assert_eq!(minutes(u32::MAX, 5), 54);
         assert_eq!(minutes(5, 120), 108, "an interval over an hour is kept");
+    }
+
+    #[test]
+    fn an_app_without_a_release_is_polled_each_minute_for_a_day() {
+        let failing_since = |hours: i64| FailedPolls {
+            reason: "the key is not registered".into(),
+            since: Timestamp::from_second(1_000_000 - hours * 3600).unwrap(),
+            last: Timestamp::from_second(1_000_000).unwrap(),
+            count: 9,
+            configuration: None,
+        };
+        let now = Timestamp::from_second(1_000_000).unwrap();
+        let mut state = State::default();
+        assert!(is_being_set_up(&state, now));
+        state.trouble = Some(failing_since(23));
+        assert!(is_being_set_up(&state, now));
+        state.trouble = Some(failing_since(25));
+        assert!(!is_being_set_up(&state, now));
     }
 }

@@ -5,6 +5,7 @@
 //! - [`offer`]: the keys that the server offers. ssh itself is run, so jump hosts and aliases are used.
 //! - [`pinned`]: the keys that those files hold for the server; [`known`]: the same without running a
 //!   program.
+//! - [`published`]: the fingerprints that the large forges publish.
 //! - [`trusted`]: which of these files may be used by root.
 //! - [`edit`]: the text of a file with a key replaced. [`write`](mod@write): writing the file, atomically.
 //!
@@ -17,6 +18,7 @@ pub(crate) mod known;
 pub(crate) mod offer;
 pub(crate) mod pinned;
 pub(crate) mod place;
+pub(crate) mod published;
 pub(crate) mod trusted;
 pub(crate) mod write;
 

@@ -22,7 +22,7 @@ use watchdog::Watchdog;
 /// Longest time from the start of the service to the first poll of each app.
 const FIRST_WITHIN: Duration = Duration::from_secs(5);
 
-/// Serves the apps of `config`: polls each app with `poll`, until SIGTERM or SIGINT; `reload` reads the
+/// Serves the apps of `config`: polls each app with `poll`, which gives the time to the next poll, until SIGTERM or SIGINT; `reload` reads the
 /// configuration again at SIGHUP. A running pass is finished, or abandoned if it has not reached its switch.
 ///
 /// # Errors
@@ -30,7 +30,7 @@ const FIRST_WITHIN: Duration = Duration::from_secs(5);
 pub(crate) fn run(
     mut config: Config,
     reload: impl Fn() -> Option<Config>,
-    poll: impl Fn(&App) + Sync,
+    poll: impl Fn(&App) -> Duration + Sync,
 ) -> std::io::Result<()> {
     stop::listen()?;
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
@@ -47,7 +47,11 @@ pub(crate) fn run(
 }
 
 /// Serves the apps until the next signal has come and every running pass has ended. Gives the signal.
-fn until_signal(apps: &[App], signals: &mut Signals, poll: &(impl Fn(&App) + Sync)) -> i32 {
+fn until_signal(
+    apps: &[App],
+    signals: &mut Signals,
+    poll: &(impl Fn(&App) -> Duration + Sync),
+) -> i32 {
     let (rest, watchdog, all_ended) = (Sleeper::default(), Watchdog::default(), Sleeper::default());
     thread::scope(|scope| {
         if let Some(every) = sd_notify::watchdog_enabled() {
@@ -72,13 +76,13 @@ fn until_signal(apps: &[App], signals: &mut Signals, poll: &(impl Fn(&App) + Syn
 }
 
 /// Serves one app, in a thread of its own: a long build of another app does not delay its polls.
-fn serve(app: &App, rest: &Sleeper, watchdog: &Watchdog, poll: &impl Fn(&App)) {
+fn serve(app: &App, rest: &Sleeper, watchdog: &Watchdog, poll: &impl Fn(&App) -> Duration) {
     let mut wait = share_of(FIRST_WITHIN);
     while !rest.ends_within(wait) {
-        watchdog.during(app, || poll(app));
+        let interval = watchdog.during(app, || poll(app));
         // A random addition of up to a tenth of the interval, so that many hosts do not ask one forge at the
         // same time.
-        wait = app.interval + share_of(app.interval / 10);
+        wait = interval + share_of(interval / 10);
     }
 }
 

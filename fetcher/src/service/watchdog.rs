@@ -21,14 +21,15 @@ pub(crate) struct Watchdog {
 }
 
 impl Watchdog {
-    /// Runs `work` for `app`, and watches that it does not take too long.
-    pub(crate) fn during(&self, app: &App, work: impl FnOnce()) {
+    /// Runs `work` for `app`, and watches that it does not take too long. Gives its result.
+    pub(crate) fn during<T>(&self, app: &App, work: impl FnOnce() -> T) -> T {
         let scripts = app.deploy.build_timeout + app.hooks.timeout;
         let most = scripts + fetches(app) + looks(app) + BESIDE;
         self.passes()
             .insert(app.name.clone(), Instant::now() + most);
-        work();
+        let result = work();
         self.passes().remove(&app.name);
+        result
     }
 
     /// Notifies systemd at the interval `every` that no pass hangs, as long as that is so, until `rest` is

@@ -1,0 +1,96 @@
+//! The configuration as it will be once the app's file is there: in a directory of root's in /run, so that it is read by
+//! the very loader that the service uses before anything below /etc changes.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use pp_trusted::{Directory, Trust};
+use tempfile::TempDir;
+
+use crate::config::{self, App};
+use crate::setup::{FileUse, Plan, Wanted};
+
+/// The largest configuration file, in bytes; the loader takes no larger one.
+const LARGEST: u64 = 256 * 1024;
+
+/// A configuration that has the new app.
+pub(super) struct Staged {
+    /// The directory; removed when this value is dropped.
+    pub(super) directory: TempDir,
+    /// The app as the configuration has it.
+    pub(super) app: App,
+}
+
+impl Staged {
+    /// Copies the owner's configuration, adds the app's file, and reads it.
+    ///
+    /// # Errors
+    /// A mistake in the app's file or in config.toml, another app that has the same root or unit, or a file that others
+    /// than root can write.
+    pub(super) fn make(wanted: &Wanted, plan: &Plan) -> Result<Self, String> {
+        let failed = |error: std::io::Error| format!("no directory in /run: {error}");
+        let directory = tempfile::Builder::new()
+            .prefix("pp-fetcher-setup-")
+            .tempdir_in("/run")
+            .map_err(failed)?;
+        let apps = directory.path().join("apps.d");
+        fs::create_dir(&apps).map_err(failed)?;
+        for path in [directory.path(), &apps] {
+            fs::set_permissions(path, PermissionsExt::from_mode(0o755)).map_err(failed)?;
+        }
+        let real = wanted.owner.config();
+        copy(&real, &["config.toml".to_owned()], directory.path())?;
+        let names = open(&real.join("apps.d"))?.map_or(Ok(Vec::new()), |apps| apps.names());
+        copy(
+            &real.join("apps.d"),
+            &names.map_err(|why| why.to_string())?,
+            &apps,
+        )?;
+        let own = plan.files.iter().find(|file| file.used_by == FileUse::App);
+        let text = own.map(|file| file.text.as_str()).unwrap_or_default();
+        put(&apps, &format!("{}.toml", wanted.app), text.as_bytes())?;
+        let as_it_will_be = |text: String| {
+            let staged = directory.path().to_string_lossy().into_owned();
+            text.replace(&staged, &real.to_string_lossy())
+        };
+        let mut config = config::load(directory.path())
+            .map_err(|error| as_it_will_be(format!("nothing was changed: {error}")))?;
+        let name = std::slice::from_ref(&wanted.app);
+        if let Some(error) = config.broken_of(name).next() {
+            return Err(as_it_will_be(format!("nothing was changed: {error}")));
+        }
+        let at = config.apps.iter().position(|app| app.name == wanted.app);
+        let app = at.map(|at| config.apps.swap_remove(at));
+        let app = app.ok_or("the configuration does not have the app")?;
+        Ok(Self { directory, app })
+    }
+}
+
+fn open(path: &Path) -> Result<Option<Directory>, String> {
+    Directory::open(&Trust::default(), path).map_err(|why| why.to_string())
+}
+
+/// Copies those of the files `names` that are there.
+fn copy(from: &Path, names: &[String], to: &Path) -> Result<(), String> {
+    let Some(from) = open(from)? else {
+        return Ok(());
+    };
+    for name in names.iter().filter(|name| name.ends_with(".toml")) {
+        let text = from
+            .read(OsStr::new(name), LARGEST)
+            .map_err(|why| why.to_string())?;
+        if let Some(text) = text {
+            put(to, name, &text)?;
+        }
+    }
+    Ok(())
+}
+
+fn put(directory: &Path, name: &str, text: &[u8]) -> Result<(), String> {
+    let path = directory.join(name);
+    fs::write(&path, text)
+        .and_then(|()| fs::set_permissions(&path, PermissionsExt::from_mode(0o644)))
+        .map_err(|error| format!("{}: {error}", path.display()))
+}
