@@ -13,6 +13,7 @@
 //! - [`doctor`]: the condition of every link of an app's chain.
 //! - [`http`]: one connection, for the probe and for git over https.
 //! - [`sanitize`]: what of any text may reach a person. [`util`]: text, durations, patterns.
+//! - [`adopt`]: from a checkout in place, deployed by a script from cron, to releases.
 //! - [`setup`]: all that a new app needs on a host, made by root.
 //! - [`service`]: every app at its interval. [`stop`]: what a signal leads to.
 //!
@@ -23,6 +24,7 @@
 #![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
 
 mod account;
+mod adopt;
 mod checkout;
 mod cli;
 mod config;

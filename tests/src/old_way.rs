@@ -75,13 +75,58 @@ impl<'a> OldWay<'a> {
     /// # Errors
     /// git failed.
     pub fn push(&self, version: &str) -> Result<String> {
-        let deploy = DEPLOY
-            .replace("@APP@", &self.name)
-            .replace("@UNIT@", &self.unit());
-        let tree = Tree::from(Django::version(version)).program("deploy.sh", deploy);
-        // In place, the database and what runs leaves behind lie in the tree.
-        let tree = tree.file(".gitignore", "db.sqlite3\n__pycache__/\n");
-        self.forge.push(self.lab, &self.name, &tree, version)
+        self.push_with(version, self.deploy_script())
+    }
+
+    /// Commits a version whose deploy script fails unless `file` is there.
+    ///
+    /// # Errors
+    /// git failed.
+    pub fn push_needing(&self, version: &str, file: &str) -> Result<String> {
+        let deploy =
+            self.deploy_script()
+                .replacen("set -eu\n", &format!("set -eu\ntest -e {file}\n"), 1);
+        self.push_with(version, deploy)
+    }
+
+    /// Puts key and aliases where they are on the servers of users, lets the apps' user trust the forge as a first
+    /// login does, and lets cron run the poller.
+    ///
+    /// # Errors
+    /// Any step failed.
+    pub fn as_on_their_servers(&self) -> Result<()> {
+        let name = &self.name;
+        let agent = "/etc/ssh-agent-service";
+        self.lab.sh(&format!(
+            "install -d -m 755 {agent}; install -d -m 700 -o gunicorn {agent}/deploy-keys
+             mv /etc/pp-fetcher/keys/{name} {agent}/deploy-keys/; rm /etc/pp-fetcher/keys/{name}.pub
+             sed -n '/^Host github.com-repo-{name}$/,/IdentitiesOnly/p' /etc/pp-fetcher/ssh_config |
+                 sed 's|/etc/pp-fetcher/keys|{agent}/deploy-keys|' >>{agent}/gunicorn_config
+             install -d -m 700 -o gunicorn -g hosted_apps /var/lib/gunicorn/.ssh
+             [ ! -e /etc/pp-fetcher/known_hosts ] ||
+                 install -m 600 -o gunicorn /etc/pp-fetcher/known_hosts /var/lib/gunicorn/.ssh/
+             rm -f /etc/pp-fetcher/known_hosts
+             sed -i 's|-F [^ ]* -o UserKnownHostsFile=[^ \"]*|-F {agent}/gunicorn_config|' {poller}
+             touch /var/log/git_poller.log; chown gunicorn:hosted_apps /var/log/git_poller.log
+             echo '*/5 * * * * gunicorn {poller} >> /var/log/git_poller.log 2>> /var/log/git_poller.log' >>/etc/crontab",
+            poller = self.poller()
+        ))?;
+        Ok(())
+    }
+
+    /// Lets systemd hold the listening socket, as the example's pair of units does.
+    ///
+    /// # Errors
+    /// Any step failed.
+    pub fn behind_a_socket(&self) -> Result<()> {
+        let (name, port) = (&self.name, self.port);
+        self.lab.sh(&format!(
+            "cd /etc/systemd/system; systemctl stop gunicorn.{name}.service
+             sed -i 's/--bind [^ ]* //; s/^\\[Unit\\]/[Unit]\\nRequires=gunicorn.{name}.socket/' gunicorn.{name}.service
+             printf '[Socket]\\nListenStream=127.0.0.1:{port}\\nBacklog=2048\\n' >gunicorn.{name}.socket
+             systemctl daemon-reload; systemctl start gunicorn.{name}.socket gunicorn.{name}.service"
+        ))?;
+        Ok(())
     }
 
     /// The poller, as cron runs it.
@@ -100,6 +145,19 @@ impl<'a> OldWay<'a> {
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    fn deploy_script(&self) -> String {
+        DEPLOY
+            .replace("@APP@", &self.name)
+            .replace("@UNIT@", &self.unit())
+    }
+
+    fn push_with(&self, version: &str, deploy: String) -> Result<String> {
+        let tree = Tree::from(Django::version(version)).program("deploy.sh", deploy);
+        // In place, the database and what runs leaves behind lie in the tree.
+        let tree = tree.file(".gitignore", "db.sqlite3\n__pycache__/\n");
+        self.forge.push(self.lab, &self.name, &tree, version)
     }
 
     fn user(&self) -> Account<'a> {

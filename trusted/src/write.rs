@@ -20,6 +20,14 @@ impl Directory {
     /// # Errors
     /// [`Refused`]: the disk is full or read-only. The old file is then unchanged.
     pub fn replace(&self, name: &OsStr, bytes: &[u8]) -> Result<(), Refused> {
+        self.replace_with_mode(name, bytes, 0o644)
+    }
+
+    /// Makes `bytes` the content of the file `name`, which gets the mode `mode`, such as 0755 for a script.
+    ///
+    /// # Errors
+    /// As those of [`Directory::replace`].
+    pub fn replace_with_mode(&self, name: &OsStr, bytes: &[u8], mode: u32) -> Result<(), Refused> {
         let path = self.path.join(name);
         let failed = |error: String| {
             let what = format!("cannot be written ({error})");
@@ -32,7 +40,7 @@ impl Directory {
         let mut next = OsString::from(".");
         next.push(name);
         next.push(format!(".{}", std::process::id()));
-        let written = self.write_beside(&next, bytes).map_err(&failed);
+        let written = self.write_beside(&next, bytes, mode).map_err(&failed);
         let renamed = written.and_then(|()| {
             renameat(self, Path::new(&next), self, Path::new(name))
                 .and_then(|()| fsync(self))
@@ -120,21 +128,22 @@ impl Directory {
         )
     }
 
-    fn write_beside(&self, name: &OsStr, bytes: &[u8]) -> Result<(), String> {
+    fn write_beside(&self, name: &OsStr, bytes: &[u8], mode: u32) -> Result<(), String> {
         let flags =
             OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let mode = Mode::from_bits_truncate(0o644);
-        let fd = match openat(self, name, flags, mode) {
+        // Readable for nobody else before it is whole and has its own mode.
+        let first = Mode::from_bits_truncate(0o600);
+        let fd = match openat(self, name, flags, first) {
             // A process with the same process id was killed before it could rename this file. Only the
             // directory's owner can have created it, so it is safe to remove.
             Err(Errno::EEXIST) => unlinkat(self, name, UnlinkatFlags::NoRemoveDir)
-                .and_then(|()| openat(self, name, flags, mode)),
+                .and_then(|()| openat(self, name, flags, first)),
             opened => opened,
         }
         .map_err(|error| error.to_string())?;
         let mut file = File::from(fd);
         // The mode given to openat(2) is reduced by the umask of this process; this sets it in full.
-        let readable = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+        let readable = std::os::unix::fs::PermissionsExt::from_mode(mode);
         file.set_permissions(readable)
             .and_then(|()| file.write_all(bytes))
             .and_then(|()| file.sync_all())

@@ -21,9 +21,6 @@ use super::name;
 use super::plan::{Plan, PlannedFile};
 use crate::worker::{Objects, WorkerError};
 
-/// The name of the file of attributes, in every directory.
-pub(super) const FILE_NAME: &str = ".gitattributes";
-
 /// The most bytes of `.gitattributes` files in one tree: each file is compared with each pattern in them. A
 /// line for each of ten thousand files takes fewer bytes.
 const MOST: usize = 1 << 20;
@@ -42,7 +39,7 @@ pub(super) fn check(
     deadline: Deadline,
 ) -> Result<(), CheckoutError> {
     let planned = &plan.files;
-    let named = |file: &&PlannedFile| file.path.file_name().is_some_and(|n| n == FILE_NAME);
+    let named = |file: &&PlannedFile| file.path.file_name().is_some_and(|n| n == name::ATTRIBUTES);
     let found: Vec<_> = planned.iter().filter(named).collect();
     let above: Vec<_> = plan.attributes_above.iter().map(|(_, id)| *id).collect();
     let mut sizes = objects.sizes(&above)?;
@@ -108,7 +105,7 @@ impl Filters {
     fn read(files: &[(PathBuf, Vec<u8>)]) -> std::io::Result<Self> {
         let (mut search, mut names) = (Search::default(), MetadataCollection::default());
         for (directory, content) in files {
-            let source = Path::new(TOP).join(directory).join(FILE_NAME);
+            let source = Path::new(TOP).join(directory).join(name::ATTRIBUTES);
             // As in git, macros are allowed only in the file at the top.
             let macros = directory.as_os_str().is_empty();
             search.add_patterns_buffer(

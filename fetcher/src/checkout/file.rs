@@ -14,7 +14,8 @@ use pp_objects::{Hasher, Kind};
 use super::Budget;
 use super::deadline::Deadline;
 use super::error::{CheckoutError, Refusal, io_at};
-use super::plan::{PlannedFile, refused};
+use super::plan::PlannedFile;
+use super::refusal::refused;
 use crate::worker::{ObjectPiece, WorkerError};
 
 /// The beginning of a Git LFS pointer, the beginning of its second line, and the size below which a pointer stays.

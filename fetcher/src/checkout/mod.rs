@@ -33,6 +33,7 @@ pub(crate) mod link;
 mod live;
 pub(crate) mod name;
 mod plan;
+mod refusal;
 pub(crate) mod within;
 mod write;
 

@@ -2,6 +2,9 @@
 
 use super::error::Refusal;
 
+/// The name of the file of attributes, in every directory: gitattributes(5).
+pub(super) const ATTRIBUTES: &str = ".gitattributes";
+
 /// Size limit of a name in bytes (`NAME_MAX`).
 const LONGEST: usize = 255;
 

@@ -12,6 +12,7 @@ use pp_objects::{Kind, ObjectId, commit};
 
 use super::deadline::Deadline;
 use super::error::{CheckoutError, Refusal};
+use super::refusal::{malformed, refused};
 use super::{Budget, CheckedOut, link, name, within};
 use crate::space::SpaceNeed;
 use crate::worker::Objects;
@@ -299,21 +300,5 @@ impl Planner<'_> {
             }
         }
         Ok(())
-    }
-}
-
-pub(super) fn refused(path: &Path, why: Refusal) -> CheckoutError {
-    CheckoutError::Refused {
-        path: name::display_path(path.as_os_str().as_bytes()),
-        why,
-    }
-}
-
-/// Returns the error for an object whose id is right, but whose content is not as git writes it.
-pub(super) fn malformed(path: &Path, id: ObjectId, kind: &'static str) -> CheckoutError {
-    CheckoutError::Malformed {
-        path: name::display_path(path.as_os_str().as_bytes()),
-        id,
-        kind,
     }
 }

@@ -7,9 +7,9 @@ use std::path::{Component, Path, PathBuf};
 use pp_objects::tree::{DIRECTORY, Entry, FILE, tree};
 use pp_objects::{Kind, ObjectId, commit};
 
-use super::attributes::FILE_NAME;
 use super::error::{CheckoutError, Refusal};
-use super::plan::{malformed, refused};
+use super::name::ATTRIBUTES;
+use super::refusal::{malformed, refused};
 use crate::worker::Objects;
 
 /// A directory of a revision's tree.
@@ -38,7 +38,7 @@ pub(super) fn subtree(
     for part in path.components() {
         let entries = entries(objects, found.tree, &at)?;
         let named = |name: &[u8]| entries.iter().find(|entry| entry.name == name);
-        if let Some(file) = named(FILE_NAME.as_bytes()).filter(|entry| entry.kind() == FILE) {
+        if let Some(file) = named(ATTRIBUTES.as_bytes()).filter(|entry| entry.kind() == FILE) {
             found.attributes_above.push((at.clone(), file.id));
         }
         let next = named(part.as_os_str().as_bytes());

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use anstream::ColorChoice;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
+use super::adopt::args::{Adopt, AdoptForUser, MoveData};
 use super::help;
 use super::output::level::QuietOption;
 use super::setup::args::{Setup, SetupForUser};
@@ -166,6 +167,20 @@ pub(crate) enum Command {
     /// be made; 2 the command line is wrong, or a file is in the way.
     #[command(after_long_help = help::SETUP)]
     Setup(Box<Setup>),
+    /// Take over an app that is checked out in place and deployed by a script; as root
+    ///
+    /// Finds repository, branch, key, unit and data by looking, makes a release of the very commit that is live,
+    /// and goes over to it with one restart. Without a terminal it goes ahead where nothing is ambiguous, and says
+    /// what it would need where something is. Exit status: 0 the app runs from its release; 1 it does not, and is
+    /// as it was; 2 something has to be said, or is in the way.
+    #[command(after_long_help = help::ADOPT)]
+    Adopt(Box<Adopt>),
+    /// For `adopt` alone: what the apps' user does
+    #[command(hide = true)]
+    AdoptForUser(AdoptForUser),
+    /// For a unit of an adopted app: what is done before it starts
+    #[command(hide = true)]
+    MoveData(MoveData),
     /// For `setup` alone: what the apps' user makes
     #[command(hide = true)]
     SetupForUser(SetupForUser),

@@ -64,6 +64,22 @@ Example:
 With --user USER, a user that is there already, the app is that user's own: its files are in
 /etc/pp-fetcher/users/USER and /srv/apps/USER, and pp-fetcher@USER polls it.";
 
+/// For `pp-fetcher adopt`: what becomes of the app and its data.
+pub(super) const ADOPT: &str = "\
+What happens:
+The jobs of cron that update the checkout are switched off, and what they have begun is waited for.
+A release is made of the live commit, by the usual build script; if that calls sudo, a stand-in says
+what it leaves out. The app serves from its checkout meanwhile. Then its unit gets a drop-in whose
+WorkingDirectory= is the release, and is restarted once: while it is stopped, the data (databases of
+SQLite, media, settings of the host) is renamed to shared/, and a link stays in its old place. If the
+app is not well then, everything goes back by itself.
+
+Behind a socket unit no request is refused. Nothing of the old way is deleted; what may be is named
+in the end. Until it is, `pp-fetcher adopt APP --undo` leads back.
+
+Example:
+  pp-fetcher adopt todo --from /var/www/projects/todo";
+
 /// For `pp-fetcher run`: the records in the journal.
 pub(super) const RUN: &str = "\
 Journal:

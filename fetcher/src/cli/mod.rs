@@ -1,5 +1,6 @@
 //! The command line: its definition, and one file for each command.
 
+pub(crate) mod adopt;
 pub(crate) mod args;
 pub(crate) mod control;
 pub(crate) mod doctor;
@@ -59,9 +60,13 @@ pub(crate) fn main() -> ExitCode {
 /// Does the work that is left to root: starts the process that becomes the apps' user, and, to pin a host
 /// key, writes below /etc what that process has found out.
 fn as_root(arguments: &Arguments, words: Vec<OsString>) -> ExitCode {
-    if let Command::Setup(options) = &arguments.command {
-        arguments.color().apply();
-        return ExitCode::from(setup::setup(arguments, options));
+    let done = match &arguments.command {
+        Command::Setup(options) => Some(setup::setup(arguments, options)),
+        Command::Adopt(options) => Some(adopt::adopt(arguments, options)),
+        _ => None,
+    };
+    if let Some(code) = done {
+        return ExitCode::from(code);
     }
     let named = arguments.user.as_deref();
     let account = named
@@ -146,6 +151,9 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
         Command::Status { app, json } => status::status(arguments, app.as_deref(), *json),
         Command::Doctor(options) => doctor::doctor(arguments, options),
         Command::Setup(options) => setup::not_root(options),
+        Command::Adopt(options) => adopt::not_root(options),
+        Command::AdoptForUser(asked) => adopt::for_user(arguments, asked),
+        Command::MoveData(options) => adopt::move_data(options),
         Command::SetupForUser(order) => setup::for_user(order),
         Command::History { app, json } => history::history(arguments, app, *json),
         Command::Logs { app, attempt } => logs::logs(arguments, app, *attempt),

@@ -21,11 +21,7 @@ pub(crate) fn text(wanted: &Wanted) -> String {
     }
     if wanted.by_ssh {
         line(&mut file, "\n[ssh]\nidentity", &path(&wanted.key()));
-        line(
-            &mut file,
-            "known_hosts",
-            &path(Path::new("/etc/pp-fetcher/known_hosts")),
-        );
+        line(&mut file, "known_hosts", &path(&wanted.known_hosts));
         if let Some(config) = &wanted.ssh_config {
             line(&mut file, "config", &path(config));
         }
@@ -54,6 +50,9 @@ pub(crate) fn text(wanted: &Wanted) -> String {
         line(&mut file, "\n[health]\nurl", &string(&url));
         if let Some(host) = &wanted.health_host {
             line(&mut file, "host", &string(host));
+        }
+        if let Some(status) = wanted.health_expect {
+            line(&mut file, "expect", &status.to_string());
         }
     }
     file

@@ -73,6 +73,17 @@ pub(crate) fn write(file: &PlannedFile) -> Result<Written, String> {
     Ok(Written::New)
 }
 
+/// Writes a program of root's, which everybody may run.
+///
+/// # Errors
+/// The directory is not root's alone, or the disk is full or read-only.
+pub(crate) fn write_program(path: &Path, text: &str) -> Result<(), String> {
+    let (parent, name) = split(path)?;
+    make(parent)?
+        .replace_with_mode(name, text.as_bytes(), 0o755)
+        .map_err(|why| why.to_string())
+}
+
 /// Removes the file or link `path`. Gives whether there was one.
 ///
 /// # Errors

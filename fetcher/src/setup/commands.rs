@@ -54,6 +54,15 @@ impl Program {
         }
     }
 
+    /// Runs the program, and gives its standard output as it is; nothing if it cannot be run.
+    #[must_use]
+    pub(crate) fn answer(self, arguments: &[&str]) -> String {
+        let mut command = Command::new(self.path());
+        command.args(arguments).env_clear().env("PATH", PATH);
+        let output = ask(&command, b"", PATIENCE).map(|output| output.stdout);
+        String::from_utf8_lossy(&output.unwrap_or_default()).into_owned()
+    }
+
     /// Runs the program for its effect.
     ///
     /// # Errors

@@ -160,6 +160,7 @@ pub(crate) mod tests {
             follow: ("branch", "main".into()),
             interval: None,
             ssh_config: None,
+            known_hosts: "/etc/pp-fetcher/known_hosts".into(),
             root: "/var/www/projects/todo".into(),
             shared: Vec::new(),
             build: Some("deploy.sh".into()),
@@ -175,6 +176,7 @@ pub(crate) mod tests {
             health_url: None,
             health_path: "/".into(),
             health_host: None,
+            health_expect: None,
             nginx: Some("shop.example.com".into()),
         }
     }

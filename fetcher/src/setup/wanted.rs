@@ -23,6 +23,8 @@ pub(crate) struct Wanted {
     pub interval: Option<String>,
     /// The ssh_config(5) file with the host's alias, if there is one.
     pub ssh_config: Option<PathBuf>,
+    /// The file of pinned host keys.
+    pub known_hosts: PathBuf,
     /// The app's root directory.
     pub root: PathBuf,
     /// Paths that outlive releases.
@@ -47,6 +49,8 @@ pub(crate) struct Wanted {
     pub health_path: String,
     /// The `Host` header of the probe's requests.
     pub health_host: Option<String>,
+    /// The status that the app answers with when it is well, if not 200.
+    pub health_expect: Option<u16>,
     /// The server name of the nginx site that setup makes.
     pub nginx: Option<String>,
 }
@@ -79,6 +83,9 @@ pub(crate) enum Listen {
     /// A Unix socket, which systemd holds while gunicorn restarts.
     Socket,
 }
+
+/// The file of pinned host keys of the whole host.
+pub(crate) const KNOWN_HOSTS: &str = "/etc/pp-fetcher/known_hosts";
 
 impl Owner {
     /// The directory of the configuration.

@@ -7,6 +7,7 @@ use super::args::Setup;
 use crate::cli::output::print_prompt;
 use crate::config::is_app_name;
 use crate::git::RepositoryUrl;
+use crate::setup::wanted::KNOWN_HOSTS;
 use crate::setup::{Gunicorn, Listen, Owner, Wanted, apply, host};
 
 /// The file of host aliases that the packages' example uses.
@@ -125,6 +126,7 @@ pub(super) fn describe(options: &Setup, owner: Owner, has: &HostHas) -> Result<W
         root: root(options, &owner),
         by_ssh: matches!(url, RepositoryUrl::Ssh { .. }),
         ssh_config: ssh_config(options, &url, has),
+        known_hosts: KNOWN_HOSTS.into(),
         owner,
         repository,
         follow: match &options.tag {
@@ -149,6 +151,7 @@ pub(super) fn describe(options: &Setup, owner: Owner, has: &HostHas) -> Result<W
             .health_host
             .clone()
             .or_else(|| options.nginx.clone()),
+        health_expect: None,
         nginx: options.nginx.clone(),
     };
     if wanted.gunicorn.is_some() {

@@ -12,21 +12,21 @@ use crate::cli::{FAILED, USAGE};
 use crate::hostkey::{known, published, trusted};
 
 use super::Refusal;
-use super::args::Setup;
 use super::stage::Staged;
 
 /// A server's key that is to be pinned.
-pub(super) struct ConfirmedKey {
-    pub(super) seen: OfferedKeys,
-    pub(super) fingerprint: String,
+pub(in crate::cli) struct ConfirmedKey {
+    pub(in crate::cli) seen: OfferedKeys,
+    pub(in crate::cli) fingerprint: String,
 }
 
 /// Asks the server for its keys, and chooses the one to pin; `None` if one is pinned already.
-pub(super) fn choose(
+pub(in crate::cli) fn choose(
     arguments: &Arguments,
     account: &Account,
     staged: &Staged,
-    options: &Setup,
+    named: Option<&str>,
+    trusted_today: &[String],
 ) -> Result<Option<ConfirmedKey>, Refusal> {
     let app = &staged.app;
     pin_as_root::check_files(app)?;
@@ -53,15 +53,14 @@ pub(super) fn choose(
     pin_as_root::check_server(app, &seen)?;
     let offered: Vec<_> = seen.offered.iter().map(|key| &key.fingerprint).collect();
     let pinned = pinned(staged, &seen.name)?;
-    if options.host_key_fingerprint.is_none() && offered.iter().any(|key| pinned.contains(key)) {
+    if named.is_none() && offered.iter().any(|key| pinned.contains(key)) {
         say(&format!(
             "the host key of {} is pinned already\n",
             seen.name
         ));
         return Ok(None);
     }
-    let known = |fingerprint: &String| offered.contains(&fingerprint);
-    if let Some(named) = options.host_key_fingerprint.as_ref().filter(|f| !known(f)) {
+    if let Some(named) = named.filter(|named| offered.iter().all(|key| key != named)) {
         return Err((
             FAILED,
             format!(
@@ -71,10 +70,18 @@ pub(super) fn choose(
             ),
         ));
     }
-    let fingerprint = match (&options.host_key_fingerprint, of_forge(&seen)) {
-        (Some(fingerprint), _) => fingerprint.clone(),
-        (None, Some(fingerprint)) => fingerprint,
-        (None, None) => ask(&app.name, &seen)?,
+    let today = offered.iter().find(|key| trusted_today.contains(key));
+    let fingerprint = match (named, of_forge(&seen), today) {
+        (Some(fingerprint), ..) => fingerprint.to_owned(),
+        (None, Some(fingerprint), _) => fingerprint,
+        (None, None, Some(today)) => {
+            say(&format!(
+                "{} offers {today}, which this user trusts today\n",
+                seen.name
+            ));
+            (*today).clone()
+        }
+        (None, None, None) => ask(&app.name, &seen)?,
     };
     Ok(Some(ConfirmedKey { seen, fingerprint }))
 }

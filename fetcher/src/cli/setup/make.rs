@@ -130,7 +130,7 @@ fn own_directories(making: &Making<'_>) -> Result<bool, String> {
 }
 
 /// Has the restarter read the policy as it will, and takes a file away that it refuses.
-fn check_policy(file: &PlannedFile, new: bool) -> Result<(), String> {
+pub(in crate::cli) fn check_policy(file: &PlannedFile, new: bool) -> Result<(), String> {
     let (taken, said) = Program::Restarter.run(&["--check"]);
     let about_this = said.contains(&*file.path.to_string_lossy());
     if taken || !new || !about_this {

@@ -7,12 +7,12 @@
 
 pub(crate) mod args;
 mod describe;
-mod host_key;
+pub(super) mod host_key;
 mod left;
-mod make;
+pub(super) mod make;
 mod remove;
 mod show;
-mod stage;
+pub(super) mod stage;
 
 use std::ffi::OsString;
 use std::io::{BufRead, IsTerminal};
@@ -31,7 +31,7 @@ use crate::setup::for_user::{Done, Order, carry_out};
 use crate::setup::{Owner, Plan, PlannedFile, Wanted, host, mark, plan};
 
 /// What ends a set-up: the exit code, and what a person is told.
-type Refusal = (u8, String);
+pub(super) type Refusal = (u8, String);
 
 /// Sets an app up, or takes away what a set-up has made. Gives the exit code.
 pub(super) fn setup(arguments: &Arguments, options: &Setup) -> u8 {
@@ -100,7 +100,13 @@ fn try_setup(arguments: &Arguments, mut options: Setup) -> Result<(), Refusal> {
         confirm()?;
     }
     let host_key = match wanted.by_ssh {
-        true => host_key::choose(arguments, &account, &staged, &options)?,
+        true => host_key::choose(
+            arguments,
+            &account,
+            &staged,
+            options.host_key_fingerprint.as_deref(),
+            &[],
+        )?,
         false => None,
     };
     let made = make::make(&make::Making {
@@ -122,7 +128,7 @@ fn try_setup(arguments: &Arguments, mut options: Setup) -> Result<(), Refusal> {
 }
 
 /// Gives the user that the app is to belong to.
-fn owner(arguments: &Arguments) -> Result<(Account, Owner), Refusal> {
+pub(super) fn owner(arguments: &Arguments) -> Result<(Account, Owner), Refusal> {
     let named = arguments.user.as_deref();
     let (account, own) = account::for_new_app(named).map_err(|error| (USAGE, error.to_string()))?;
     let group = Group::from_gid(account.gid).ok().flatten();
@@ -170,7 +176,7 @@ fn find(wanted: &Wanted, plan: &Plan) -> Result<Vec<(PlannedFile, Found)>, Refus
     Ok(all)
 }
 
-fn confirm() -> Result<(), Refusal> {
+pub(super) fn confirm() -> Result<(), Refusal> {
     print_prompt("Make all of this? [y/N] ");
     let mut line = String::new();
     let read = std::io::stdin().lock().read_line(&mut line);
@@ -181,7 +187,7 @@ fn confirm() -> Result<(), Refusal> {
 }
 
 /// Lets the apps' user do what is its own to do.
-fn ask_user(account: &Account, order: &Order) -> Result<Done, String> {
+pub(super) fn ask_user(account: &Account, order: &Order) -> Result<Done, String> {
     let order = serde_json::to_string(order).map_err(|error| error.to_string())?;
     let words = ["setup-for-user".into(), OsString::from(order)];
     let (answer, _) = keep::ask(account, words.into_iter())
@@ -196,7 +202,7 @@ fn ask_user(account: &Account, order: &Order) -> Result<Done, String> {
 
 /// Shows the doctor's findings about the app. They do not decide the exit code: a key that nobody has registered yet is
 /// no fault of the set-up.
-fn examine(arguments: &Arguments, account: &Account, app: &str) {
+pub(super) fn examine(arguments: &Arguments, account: &Account, app: &str) {
     say("\nWhat the doctor finds now:\n");
     let options = Doctor {
         app: Some(app.to_owned()),

@@ -16,11 +16,11 @@ use crate::setup::{FileUse, Plan, Wanted};
 const LARGEST: u64 = 256 * 1024;
 
 /// A configuration that has the new app.
-pub(super) struct Staged {
+pub(in crate::cli) struct Staged {
     /// The directory; removed when this value is dropped.
-    pub(super) directory: TempDir,
+    pub(in crate::cli) directory: TempDir,
     /// The app as the configuration has it.
-    pub(super) app: App,
+    pub(in crate::cli) app: App,
 }
 
 impl Staged {
@@ -29,7 +29,7 @@ impl Staged {
     /// # Errors
     /// A mistake in the app's file or in config.toml, another app that has the same root or unit, or a file that others
     /// than root can write.
-    pub(super) fn make(wanted: &Wanted, plan: &Plan) -> Result<Self, String> {
+    pub(in crate::cli) fn make(wanted: &Wanted, plan: &Plan) -> Result<Self, String> {
         let failed = |error: std::io::Error| format!("no directory in /run: {error}");
         let directory = tempfile::Builder::new()
             .prefix("pp-fetcher-setup-")

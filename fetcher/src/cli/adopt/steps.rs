@@ -1,0 +1,60 @@
+//! Steps that both ways take: over to releases, and back to the checkout.
+
+use std::path::PathBuf;
+
+use crate::adopt::poller::job;
+use crate::adopt::record::{Record, switch_job};
+use crate::setup::apply;
+use crate::setup::commands::Program;
+use crate::setup::{FileUse, PlannedFile};
+
+/// Switches the makeshift's jobs off, or on again. Root changes only lines that run as the apps' user.
+pub(super) fn switch_jobs(record: &Record, user: &str, off: bool) -> Result<(), String> {
+    for one in &record.jobs {
+        if job(&one.line).is_none_or(|(runs_as, _)| runs_as != user) {
+            return Err(format!(
+                "{}: this line does not run as {user}, so it is yours to switch off: {}",
+                one.file, one.line
+            ));
+        }
+        let path = PathBuf::from(&one.file);
+        let Some(text) = apply::read(&path)? else {
+            continue;
+        };
+        if let Some(text) = switch_job(&text, &one.line, &record.app, off) {
+            apply::write(&PlannedFile {
+                path,
+                text,
+                used_by: FileUse::App,
+            })?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes each unit's drop-in, and restarts the units: the first while the others are stopped.
+pub(super) fn restart_with(
+    record: &Record,
+    drop_in: impl Fn(&String) -> String,
+) -> Result<(), String> {
+    for unit in &record.units {
+        apply::write(&PlannedFile {
+            path: Record::drop_in(unit),
+            text: drop_in(unit),
+            used_by: FileUse::Unit,
+        })?;
+    }
+    Program::Systemctl.must(&["daemon-reload"])?;
+    let (first, others) = match record.units.split_first() {
+        Some(both) => both,
+        None => return Ok(()),
+    };
+    for unit in others {
+        Program::Systemctl.must(&["stop", unit])?;
+    }
+    Program::Systemctl.must(&["restart", first])?;
+    for unit in others {
+        Program::Systemctl.must(&["start", unit])?;
+    }
+    Ok(())
+}

@@ -1,0 +1,121 @@
+//! The way back of an adoption: to the checkout, with the data, and to the poller.
+
+use std::io::IsTerminal;
+use std::path::Path;
+
+use super::args::Adopt;
+use super::steps::{restart_with, switch_jobs};
+use super::{ask_user, confirm, owner};
+use crate::account::Account;
+use crate::adopt::files;
+use crate::adopt::for_user::Task;
+use crate::adopt::record::{DIRECTORY, Record};
+use crate::cli::args::Arguments;
+use crate::cli::output::say;
+use crate::cli::setup::{self, Refusal};
+use crate::cli::{FAILED, USAGE};
+use crate::setup::commands::Program;
+use crate::setup::for_user::Order;
+use crate::setup::remove::{Whose, candidates, whose};
+use crate::setup::wanted::KNOWN_HOSTS;
+use crate::setup::{Owner, apply, host};
+
+/// Undoes the adoption of the app that `options` names.
+pub(super) fn undo(arguments: &Arguments, options: &Adopt) -> Result<(), Refusal> {
+    let usage = |why: String| (USAGE, why);
+    let (account, owner) = owner(arguments)?;
+    let text = apply::read(&Record::path(&options.app)).map_err(usage)?;
+    let text = text.ok_or_else(|| usage("was not adopted, so there is nothing to undo".into()))?;
+    let record: Record = serde_json::from_str(&text).map_err(|error| {
+        usage(format!(
+            "{} cannot be read: {error}",
+            Record::path(&options.app).display()
+        ))
+    })?;
+    say(&format!(
+        "back to the checkout {}, as of commit {}, with its data; one restart of {}; the poller is switched on again\n",
+        record.root.display(),
+        record.commit,
+        record.units.join(", ")
+    ));
+    if options.dry_run {
+        say("nothing was changed (--dry-run)\n");
+        return Ok(());
+    }
+    if std::io::stdin().is_terminal() && !options.yes {
+        confirm()?;
+    }
+    go_back(&account, &owner, &record).map_err(|why| {
+        (
+            FAILED,
+            format!("{why}\n  when that is mended, the same command goes on from here"),
+        )
+    })?;
+    say("The app runs from its checkout again, and the poller is switched on.\n");
+    Ok(())
+}
+
+/// Goes back. Each step may have been done before.
+pub(super) fn go_back(account: &Account, owner: &Owner, record: &Record) -> Result<(), String> {
+    let app = &record.app;
+    let service = owner.service();
+    let written = candidates(app, owner);
+    let ours = |path| whose(path, app).map(|whose| whose == Whose::Ours);
+    if ours(&written.app)? {
+        apply::remove(&written.app)?;
+        if host::is_active(&service) {
+            Program::Systemctl.must(&["reload", &service])?;
+        }
+    }
+    let wait = Order {
+        wait_for: Some((owner.state(), app.clone())),
+        ..Order::default()
+    };
+    setup::ask_user(account, &wait)?;
+    let changed = record
+        .units
+        .iter()
+        .any(|unit| apply::read(&Record::drop_in(unit)).is_ok_and(|text| text.is_some()));
+    if changed {
+        restart_with(record, |unit| {
+            let moves: &[_] = if Some(unit) == record.units.first() {
+                &record.shared
+            } else {
+                &[]
+            };
+            files::into_checkout(app, &record.root, moves)
+        })?;
+        for unit in &record.units {
+            let drop_in = Record::drop_in(unit);
+            apply::remove(&drop_in)?;
+            if let Some(directory) = drop_in.parent() {
+                apply::remove_empty(directory);
+            }
+        }
+        Program::Systemctl.must(&["daemon-reload"])?;
+    }
+    if ours(&written.policy)? {
+        apply::remove(&written.policy)?;
+    }
+    let task = Task::Clear {
+        root: record.root.clone(),
+        shared: record.shared.clone(),
+        state: owner.state().join(app),
+        key: record.key.clone(),
+    };
+    ask_user(account, &task, None)?;
+    switch_jobs(record, &account.name, false)?;
+    let scripts = files::scripts(app);
+    for file in [
+        scripts.join("build"),
+        scripts.join("bin/sudo"),
+        format!("{KNOWN_HOSTS}.{app}").into(),
+    ] {
+        apply::remove(&file)?;
+    }
+    apply::remove_empty(&scripts.join("bin"));
+    apply::remove_empty(&scripts);
+    apply::remove(&Record::path(app))?;
+    apply::remove_empty(Path::new(DIRECTORY));
+    Ok(())
+}
