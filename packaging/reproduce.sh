@@ -5,9 +5,9 @@
 # time zone, language, home, flags and, where root runs this, as another user. Exit 1 and the difference, if there
 # is one.
 #
-# This does not compile. Programs built from one revision with one Rust toolchain and one Debian release are the same wherever the checkout
-# and the crates are, since build.sh takes their paths out. To see it, build in two checkouts with two CARGO_HOMEs,
-# and compare the sha256 sums of the packages.
+# This does not compile. Programs built from one revision with one Rust toolchain and one Debian release are the same
+# wherever the checkout and the crates are, since build.sh takes their paths out. To see it, build in two checkouts
+# with two CARGO_HOMEs, and compare the sha256 sums of the packages.
 set -euo pipefail
 
 [ $# = 1 ] || { echo "usage: $0 BINDIR" >&2; exit 2; }
