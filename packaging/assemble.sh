@@ -5,8 +5,7 @@
 # and when; reproduce.sh tries that. Environment: SOURCE_DATE_EPOCH and PP_DEB_REVISION as for build.sh.
 set -euo pipefail
 
-say() { echo "build: $*"; }
-die() { echo "build: $*" >&2; exit 1; }
+. "$(dirname "$(realpath "$0")")/needed.sh"
 
 [ $# = 2 ] || { echo "usage: $0 BINDIR OUTDIR" >&2; exit 2; }
 # What differs between people: modes of new files, the order of names, the way dates are written.

@@ -7,8 +7,7 @@
 set -euo pipefail
 
 usage() { echo "usage: $0 OUTDIR" >&2; exit 2; }
-say() { echo "build: $*"; }
-die() { echo "build: $*" >&2; exit 1; }
+. "$(dirname "$(realpath "$0")")/needed.sh"
 
 [ $# = 1 ] && [ "${1#-}" = "$1" ] || usage
 mkdir -p "$1"
@@ -27,38 +26,21 @@ debhelper|assembles the packages
 scdoc|renders the manual pages
 "
 
-install_missing() {
-	local missing=() package why
-	while IFS='|' read -r package why; do
-		[ -n "$package" ] || continue
-		if [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" != installed ]; then
-			say "missing: $package ($why)"
-			missing+=("$package")
-		fi
-	done <<<"$needed"
-	[ ${#missing[@]} -gt 0 ] || return 0
-	[ "$(id -u)" = 0 ] || die "not root, so it is yours to do: apt-get install ${missing[*]}"
-	say "installing: ${missing[*]}"
-	export DEBIAN_FRONTEND=noninteractive
-	apt-get update -qq
-	apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
-}
-
-command -v dpkg-query >/dev/null || die "this is not Debian: dpkg-query is not there"
 command -v cargo >/dev/null || die "cargo is not there: install Rust 1.89 or newer"
-install_missing
+install_missing "$needed"
 
-# The programs are to come out the same wherever this is and whoever's home the crates are in: a panic names its
-# source file. What stands last counts, so the directories that may be inside of another come after it. An argument
-# with a space in it is why this is the encoded variable; what RUSTFLAGS asks for stays.
+# The programs are to come out the same wherever this checkout is and in whoever's home the crates are: a panic names
+# its source file. What stands last counts, so directories that may be inside of another come after it. The encoded
+# variable is the one that takes arguments with a space in them; what RUSTFLAGS asks for stays.
+crates=$(realpath -m "${CARGO_HOME:-$HOME/.cargo}")
 read -ra flags <<<"${RUSTFLAGS:-}"
 flags+=("--remap-path-prefix=$PWD=/usr/src/pull-and-pray")
 flags+=("--remap-path-prefix=$(realpath -m "${CARGO_TARGET_DIR:-target}")=/usr/src/target")
-flags+=("--remap-path-prefix=$(realpath -m "${CARGO_HOME:-$HOME/.cargo}")=/usr/src/cargo")
+flags+=("--remap-path-prefix=$crates=/usr/src/cargo")
 CARGO_ENCODED_RUSTFLAGS=$(IFS=$'\x1f'; printf '%s' "${flags[*]}")
-# The same for libgit2, which is C.
-CFLAGS="${CFLAGS:-} -ffile-prefix-map=$(realpath -m "${CARGO_HOME:-$HOME/.cargo}")=/usr/src/cargo"
-export CARGO_ENCODED_RUSTFLAGS CFLAGS
+export CARGO_ENCODED_RUSTFLAGS
+# The same for libgit2, which is C; there a space would end the argument.
+[[ $crates = *[[:space:]]* ]] || export CFLAGS="${CFLAGS:-} -ffile-prefix-map=$crates=/usr/src/cargo"
 
 say "compiling"
 cargo build --release --locked -p pp-restarter -p pp-fetcher -p pp-git-worker -p pp-packaging \

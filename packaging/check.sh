@@ -104,6 +104,12 @@ done < <(find "$root/usr/share/man" -type f | sort)
 check "every page that a page names is there" zcat references
 check "the walk-through ships" zcat test -s "$root/usr/share/doc/pp-fetcher/README.md"
 check "deploy.sh is a shell script" sh syntax sh "$here/examples/todo_django/deploy.sh"
+for file in "$here"/*.sh "$here"/tests/*.sh; do
+	check "${file#"$here"/} is a shell script" bash syntax bash "$file"
+done
+check "apt repository: apt takes what is signed, and refuses the rest" apt-ftparchive "$here/tests/apt-repository.sh"
+binaries=${CARGO_TARGET_DIR:-$here/../target}/release
+check "the packages are the same whoever assembles them" "$binaries/pp-pages" "$here/reproduce.sh" "$binaries"
 for file in "$root"/usr/share/bash-completion/completions/*; do
 	check "completions of $(basename "$file")" bash syntax bash "$file"
 done
