@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced by the scripts here: what they say, and how they get the Debian packages that they take.
 
 said_by=$(basename "$0" .sh)
