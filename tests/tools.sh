@@ -21,6 +21,9 @@ lintian|checks the packages
 man-db|checks the manual pages
 groff|checks the manual pages
 mandoc|checks the manual pages
+apt-utils|apt-ftparchive, for the test of the apt repository
+gpg|signs in that test
+gpg-agent|holds the keys of that test
 "
 
 installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
