@@ -44,6 +44,20 @@ impl Needs {
     }
 }
 
+/// Whether something is missing that a suite needs, and says what; with `PP_LAB=required` nothing may be missing.
+#[must_use]
+pub fn is_missing(needs: Needs) -> bool {
+    let missing = needs.missing();
+    if let Some(reason) = &missing {
+        eprintln!("lab: {reason}");
+    }
+    missing.is_some() && !is_required()
+}
+
+fn is_required() -> bool {
+    std::env::var_os("PP_LAB").is_some_and(|value| value == "required")
+}
+
 /// Runs the cases that the command line selects; `start` is called before the first of them.
 pub fn run<T>(needs: Needs, start: fn() -> Result<T>, cases: &[Case<T>]) -> ExitCode
 where
@@ -52,11 +66,7 @@ where
     let mut arguments = Arguments::from_args();
     // They share the host, and the machine has few cores.
     arguments.test_threads = Some(1);
-    let missing = needs.missing();
-    let required = std::env::var_os("PP_LAB").is_some_and(|value| value == "required");
-    if let Some(reason) = &missing {
-        eprintln!("lab: {reason}");
-    }
+    let missing = is_missing(needs);
     let shared: Arc<OnceLock<Result<T, String>>> = Arc::default();
     let trials = cases
         .iter()
@@ -69,7 +79,7 @@ where
                     Err(error) => Err(format!("no host to test on: {error}").into()),
                 }
             })
-            .with_ignored_flag(missing.is_some() && !required)
+            .with_ignored_flag(missing)
         })
         .collect();
     let conclusion = libtest_mimic::run(&arguments, trials);

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::config::{self, fragment::Fragment};
+use pp_protocol::UnitName;
 
 const CONFIG: &str = include_str!("../../../packaging/etc/config.toml");
 const PAGE: &str = include_str!("../../../packaging/man/pp-fetcher.toml.5.scd");
@@ -30,6 +31,49 @@ fn the_example_app_is_accepted() {
         config.apps[0].restart[0].as_str(),
         "gunicorn.todo_django.service"
     );
+}
+
+#[test]
+fn every_other_example_is_accepted_with_its_units_in_their_order() {
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging/examples");
+    let units = |names: &[UnitName]| {
+        names
+            .iter()
+            .map(|unit| unit.to_string())
+            .collect::<Vec<_>>()
+    };
+    type Names = &'static [&'static str];
+    let cases: [(&str, Names, Names, Names); 6] = [
+        ("app_node", &["app_node"], &["app_node.service"], &[]),
+        ("app_php", &["app_php"], &[], &["php8.2-fpm.service"]),
+        ("site_static", &["site_static"], &[], &[]),
+        (
+            "todo_celery",
+            &["todo_celery"],
+            &[
+                "celery.todo_celery.service",
+                "gunicorn.todo_celery.service",
+                "celery-beat.todo_celery.service",
+            ],
+            &[],
+        ),
+        ("todo_uv", &["todo_uv"], &["gunicorn.todo_uv.service"], &[]),
+        ("ssh_agent", &["shop", "todo"], &[], &[]),
+    ];
+    for (example, apps, restart, reload) in cases {
+        let config = config::load(&examples.join(example)).unwrap();
+        assert!(config.broken.is_empty(), "{:?}", config.broken);
+        assert!(config.ignored.is_empty(), "{:?}", config.ignored);
+        let names: Vec<_> = config.apps.iter().map(|app| app.name.as_str()).collect();
+        assert_eq!(names, apps);
+        assert_eq!(units(&config.apps[0].restart), restart);
+        assert_eq!(units(&config.apps[0].reload), reload);
+        assert_eq!(
+            units(&config.apps[0].elsewhere),
+            reload,
+            "php-fpm works elsewhere"
+        );
+    }
 }
 
 #[test]

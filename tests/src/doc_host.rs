@@ -1,0 +1,145 @@
+//! Hosts on which the pages of `docs/` are followed: what a page takes for granted, and what somebody does at the forge.
+
+use anyhow::{Context, Result, bail};
+
+use crate::app::Django;
+use crate::forge::{Forge, NAME, PORT};
+use crate::host::debs;
+use crate::lab::Lab;
+use crate::old_way::OldWay;
+
+/// The forge, as the pages call it.
+pub const FORGE: &str = "git.example.org";
+
+/// The set-up of the app that most pages take for granted: the command of `docs/getting-started.md`.
+const SETUP: &str = "pp-fetcher setup todo --repository git@git.example.org:me/todo.git \
+                     --gunicorn todo.wsgi --build deploy.sh --shared db.sqlite3 --shared media/ \
+                     --nginx todo.example.org --host-key-fingerprint SHA256:…";
+
+/// A host, with a forge in it.
+#[derive(Debug)]
+pub struct DocHost {
+    lab: Lab,
+    forge: Forge,
+    fingerprint: String,
+}
+
+impl DocHost {
+    /// Boots a host in the state that a page begins with: `new`, with the packages in root's home; `installed`;
+    /// `deployed`, with the app `todo` live in its first version; `old way`, with `todo` deployed by a script from cron.
+    ///
+    /// # Errors
+    /// Any step failed, or nobody knows that state.
+    pub fn start(state: &str) -> Result<Self> {
+        let lab = Lab::boot()?;
+        for deb in debs()? {
+            let name = deb.file_name().context("a package has a name")?;
+            let path = format!("/root/{}", name.to_string_lossy());
+            lab.write(&path, &std::fs::read(&deb)?, 0o644, "root:root")?;
+        }
+        let forge = Forge::start(&lab)?;
+        // Under the name and at the port of an ordinary forge.
+        lab.sh(&format!(
+            "systemctl stop ssh.service ssh.socket 2>/dev/null || true
+             echo '127.0.0.1 {FORGE}' >>/etc/hosts
+             sed -i 's/^Port {PORT}$/Port {PORT}\\nPort 22/' /etc/forge/sshd_config
+             systemctl restart forge.service; systemctl start nginx.service
+             rm -rf /etc/pp-fetcher"
+        ))?;
+        let fingerprint = lab.sh("ssh-keygen -l -f /etc/forge/host_key.pub | cut -d' ' -f2")?;
+        let host = Self {
+            lab,
+            forge,
+            fingerprint: fingerprint.trim().to_owned(),
+        };
+        host.prepare(state)?;
+        Ok(host)
+    }
+
+    fn prepare(&self, state: &str) -> Result<()> {
+        let install = "apt-get install -y -qq ./pp-restarter_*.deb ./pp-fetcher_*.deb";
+        match state {
+            "new" => self.repository("todo"),
+            "installed" => {
+                self.lab
+                    .sh(&format!("cd /root; {install} >/dev/null 2>&1"))?;
+                self.repository("todo")
+            }
+            "deployed" => {
+                self.lab
+                    .sh(&format!("cd /root; {install} >/dev/null 2>&1"))?;
+                self.repository("todo")?;
+                self.lab.sh(&self.as_here(SETUP))?;
+                self.register("todo")?;
+                self.lab.sh("pp-fetcher poll todo")?;
+                Ok(())
+            }
+            "old way" => {
+                self.lab
+                    .sh(&format!("cd /root; {install} >/dev/null 2>&1"))?;
+                self.lab.sh(&format!(
+                    "ssh-keyscan -t ed25519 -p {PORT} {NAME} >/etc/pp-fetcher/known_hosts 2>/dev/null"
+                ))?;
+                let old = OldWay::set_up(&self.lab, &self.forge, "todo", 8000)?;
+                old.as_on_their_servers()?;
+                self.lab.sh(&format!("systemctl start {}", old.unit()))?;
+                Ok(())
+            }
+            _ => bail!("nobody knows a host that is {state:?}"),
+        }
+    }
+
+    /// The booted machine.
+    #[must_use]
+    pub fn lab(&self) -> &Lab {
+        &self.lab
+    }
+
+    /// Puts what is particular to this host into a text of a page.
+    #[must_use]
+    pub fn as_here(&self, text: &str) -> String {
+        text.replace("SHA256:…", &self.fingerprint)
+    }
+
+    /// Does what somebody does at the forge: `register APP`, `push APP VERSION`, `break APP` (a push that answers 500).
+    ///
+    /// # Errors
+    /// It failed, or nobody knows it.
+    pub fn at_the_forge(&self, what: &str) -> Result<()> {
+        let words: Vec<_> = what.split(' ').collect();
+        match words.as_slice() {
+            ["register", app] => self.register(app),
+            ["push", app, version] => {
+                let tree = Django::version(version).into();
+                self.forge
+                    .push(&self.lab, app, &tree, &format!("Version {version}"))?;
+                Ok(())
+            }
+            ["break", app] => {
+                let tree = Django::version("broken").answering_500().into();
+                self.forge.push(&self.lab, app, &tree, "A bad push")?;
+                Ok(())
+            }
+            ["host-key"] => self.forge.change_host_key(&self.lab),
+            _ => bail!("nobody knows how to {what:?} at the forge"),
+        }
+    }
+
+    /// Makes an empty repository and pushes the first version.
+    fn repository(&self, app: &str) -> Result<()> {
+        let path = format!("/srv/git/me/{app}.git");
+        self.lab
+            .as_user("git")
+            .cmd(["git", "init", "--quiet", "--bare", "-b", "main", &path])
+            .ok()?;
+        self.at_the_forge(&format!("push {app} v1"))
+    }
+
+    fn register(&self, app: &str) -> Result<()> {
+        let options = format!("restrict,command=\"/usr/local/lib/forge/read-only me/{app}.git\"");
+        self.lab.sh(&format!(
+            "echo '{options} '\"$(ssh-keygen -y -P '' -f /etc/pp-fetcher/keys/{app})\" >>/srv/git/.ssh/authorized_keys"
+        ))?;
+        Ok(())
+    }
+}
