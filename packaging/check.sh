@@ -130,6 +130,7 @@ check "every example ships" zcat shipped
 check "apt repository: apt takes what is signed, and refuses the rest" apt-ftparchive "$here/tests/apt-repository.sh"
 binaries=${CARGO_TARGET_DIR:-$here/../target}/release
 check "the packages are the same whoever assembles them" "$binaries/pp-pages" "$here/reproduce.sh" "$binaries"
+check "completions offer the units and the apps of the host" bash "$here/tests/completions.sh" "$root"
 for file in "$root"/usr/share/bash-completion/completions/*; do
 	check "completions of $(basename "$file")" bash syntax bash "$file"
 done

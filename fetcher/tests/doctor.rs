@@ -284,9 +284,12 @@ fn a_build_that_makes_a_virtual_environment_where_python_cannot_is_told() {
 fn what_the_old_way_has_left_in_the_root_and_among_the_keys_is_told() {
     let site = Site::with_one_live();
     site.git(&["init", "-q", "root"]);
-    doctor(&site)
-        .ended(0)
-        .has(&["is still a checkout of git", "git -C "]);
+    fs::write(site.root().join("edited.py"), "x").unwrap();
+    doctor(&site).ended(0).has(&[
+        "is still a checkout of git, with 1 file that no push has as it is",
+        "git -C ",
+    ]);
+    fs::remove_file(site.root().join("edited.py")).unwrap();
     fs::remove_dir_all(site.root().join(".git")).unwrap();
     let (key, copy) = (
         site.home.path().join("key"),

@@ -159,6 +159,9 @@ fn no_restarter_is_there() {
 fn a_forge_that_cannot_be_asked() {
     let mut stage = Stage::new("");
     stage.types("poll todo");
+    // While there is no release yet, no poll waits: somebody is setting the app up.
+    stage.push(&[("app.py", "v0\n")], "The version before");
+    stage.types("poll todo -qq");
     fs::rename(stage.path("forge"), stage.path("gone")).unwrap();
     stage.types("poll");
     stage.types("poll");

@@ -90,8 +90,53 @@ pub(crate) fn completions(mut command: Command, directory: &Path) -> Result<()> 
     create_dir_all(directory).with_context(|| format!("making {}", directory.display()))?;
     let name = command.get_name().to_owned();
     for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
-        generate_to(shell, &mut command, &name, directory)
-            .with_context(|| format!("writing the completions of {name} for {shell}"))?;
+        let made = generate_to(shell, &mut command, &name, directory)
+            .and_then(|path| Ok((std::fs::read_to_string(&path)?, path)))
+            .and_then(|(text, path)| write(path, with_names_of_the_host(&name, shell, &text)));
+        made.with_context(|| format!("writing the completions of {name} for {shell}"))?;
     }
     Ok(())
+}
+
+macro_rules! own {
+    ($file:literal) => {
+        include_str!(concat!("../completions/", $file))
+    };
+}
+
+/// What only the host knows on which a person types: the units that the caller may have restarted, and the apps that
+/// are configured. `../completions/` says it in the language of each shell.
+fn with_names_of_the_host(name: &str, shell: Shell, generated: &str) -> String {
+    let own = match (name, shell) {
+        ("pp-restart", Shell::Bash) => own!("pp-restart.bash"),
+        ("pp-restart", Shell::Fish) => own!("pp-restart.fish"),
+        ("pp-restart", Shell::Zsh) => own!("_pp-restart"),
+        ("pp-fetcher", Shell::Bash) => own!("pp-fetcher.bash"),
+        ("pp-fetcher", Shell::Fish) => own!("pp-fetcher.fish"),
+        ("pp-fetcher", Shell::Zsh) => own!("_pp-fetcher"),
+        _ => "",
+    };
+    if shell != Shell::Zsh {
+        return format!("{generated}{own}");
+    }
+    // zsh runs the file's last command when it completes for the first time, so functions come before it.
+    let (head, tail) = generated
+        .rsplit_once("\nif [ \"$funcstack[1]\"")
+        .unwrap_or((generated, ""));
+    let arguments = |line: &str| {
+        let function = match name {
+            "pp-restart" if line.starts_with("'*::units ") => "_pp_restart_units",
+            "pp-fetcher"
+                if ["':app ", "'::app ", "'*::apps "]
+                    .iter()
+                    .any(|argument| line.starts_with(argument)) =>
+            {
+                "_pp_fetcher_apps"
+            }
+            _ => return format!("{line}\n"),
+        };
+        format!("{}\n", line.replace(":_default'", &format!(":{function}'")))
+    };
+    let head: String = head.lines().map(arguments).collect();
+    format!("{head}{own}\nif [ \"$funcstack[1]\"{tail}")
 }

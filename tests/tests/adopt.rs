@@ -188,7 +188,7 @@ fn what_the_live_app_answers_decides_the_probe_and_each_advice_ends_well(
     let old = old_way(host, name, 8106)?;
     let dir = directory(name);
     lab.as_user("gunicorn").sh(&format!(
-        "cd {dir}; sed -i 's/^ALLOWED_HOSTS = .*/ALLOWED_HOSTS = [\"127.0.0.1\"]/
+        "cd {dir}; sed -i 's/^ALLOWED_HOSTS = .*/ALLOWED_HOSTS = [\"localhost\", \"127.0.0.1\"]/
              s/^MIDDLEWARE = .*/MIDDLEWARE = [\"django.middleware.common.CommonMiddleware\"]/' todo/settings.py
          git -c user.name=A -c user.email=a@b commit -qam 'Only these hosts'"
     ))?;

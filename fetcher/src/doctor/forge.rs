@@ -54,6 +54,9 @@ pub(super) fn look(
 fn key(app: &App, apps: &[App]) -> Finding {
     let Some(identity) = &app.ssh.identity else {
         let text = match &app.ssh.agent {
+            _ if app.ssh.config.is_some() => {
+                "no `identity` is named: ssh takes the key that its `config` names".to_owned()
+            }
             Some(agent) => format!("no key is named: ssh asks the agent at {}", agent.display()),
             None => "no key is named: ssh takes those of the user's own configuration".to_owned(),
         };

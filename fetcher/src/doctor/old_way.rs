@@ -29,8 +29,8 @@ pub(crate) enum LeftOver {
     /// A job of cron that pulls from git: in this file, with this line, or in the user's own crontab, whose lines may
     /// have passwords and stay there.
     Job(Option<(String, String)>),
-    /// The app's root is a checkout of git.
-    Checkout(PathBuf),
+    /// The app's root is a checkout of git, with so many files that git does not have as they are, if git has told.
+    Checkout(PathBuf, Option<usize>),
     /// A file in the user's `~/.ssh` with the same key as the app's.
     KeyCopy(PathBuf),
     /// A rule by which sudo runs systemctl, or everything, as root without a password.
@@ -80,10 +80,15 @@ fn message(app: &App, left_over: &LeftOver) -> String {
              deploys {}",
             app.name
         ),
-        LeftOver::Checkout(root) => format!(
-            "{0} is still a checkout of git\n  pp-fetcher does not touch it; git -C {0} status, as its owner, shows what \
+        LeftOver::Checkout(root, edits) => format!(
+            "{0} is still a checkout of git{1}\n  pp-fetcher does not touch it; git -C {0} status, as its owner, shows what \
              no push has: push it, or move it to {0}/shared",
-            quoted(root)
+            quoted(root),
+            match edits {
+                None | Some(0) => String::new(),
+                Some(1) => ", with 1 file that no push has as it is".to_owned(),
+                Some(n) => format!(", with {n} files that no push has as they are"),
+            }
         ),
         LeftOver::KeyCopy(path) => format!(
             "{0} is a copy of the deploy key\n  rm {0}, once nothing else uses it",
@@ -106,11 +111,19 @@ fn quoted(path: &Path) -> String {
     }
 }
 
-/// Finds out whether the app's root is a checkout, as the old way has it. git is not run: a checkout's own
-/// configuration can name programs.
+/// Finds out whether the app's root is a checkout, as the old way has it, and counts its local edits. This process is the
+/// apps' user, never root: a checkout's own configuration can name programs. What pp-fetcher has made does not count.
 fn checkout(root: &Path) -> Option<LeftOver> {
     root.join(".git").symlink_metadata().ok()?;
-    Some(LeftOver::Checkout(root.to_owned()))
+    let mut git = Command::new("git");
+    git.args(["--no-optional-locks", "-c", "core.fsmonitor=false", "-C"]);
+    git.arg(root).args(["status", "--porcelain", "--", "."]);
+    git.args(["releases", "shared", "current"].map(|ours| format!(":(exclude){ours}")));
+    let said = ask(&git, b"", PATIENCE)
+        .ok()
+        .filter(|output| output.code == 0);
+    let edits = said.map(|output| output.stdout.split(|b| *b == b'\n').count() - 1);
+    Some(LeftOver::Checkout(root.to_owned(), edits))
 }
 
 /// Finds a copy of the app's key in the user's own `~/.ssh`.

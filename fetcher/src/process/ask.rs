@@ -1,6 +1,6 @@
 //! Runs a program once with an input and gives its output and exit code; with its own process group, a deadline.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ pub(crate) struct CommandOutput {
 #[derive(Debug, Error)]
 pub(crate) enum AskError {
     /// The program does not exist or cannot be run.
-    #[error("{} cannot be run: {source}\n  install openssh-client", program.display())]
+    #[error("{} cannot be run: {source}{}", program.display(), package(program))]
     Program {
         /// The program.
         program: PathBuf,
@@ -55,6 +55,15 @@ pub(crate) enum AskError {
         /// What the program did instead.
         why: String,
     },
+}
+
+/// Which of Debian's packages has the program, for those that a host may lack.
+fn package(program: &Path) -> &'static str {
+    match program.file_name().and_then(|name| name.to_str()) {
+        Some("ssh" | "ssh-keygen") => "\n  install openssh-client",
+        Some("git") => "\n  install git",
+        _ => "",
+    }
 }
 
 /// Runs `command` to its end with `input`. Of pp-fetcher's environment, only HOME and PATH reach the program.

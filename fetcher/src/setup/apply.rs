@@ -2,6 +2,7 @@
 //! file that a person has made.
 
 use std::ffi::OsStr;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use nix::unistd::{Gid, Uid};
@@ -71,6 +72,25 @@ pub(crate) fn write(file: &PlannedFile) -> Result<Written, String> {
         .replace(name, file.text.as_bytes())
         .map_err(|why| why.to_string())?;
     Ok(Written::New)
+}
+
+/// Gives a file that is there another text; its mode stays.
+///
+/// # Errors
+/// The directory or the file is not root's alone, or the disk is full or read-only.
+pub(crate) fn rewrite(path: &Path, text: &str) -> Result<(), String> {
+    let (parent, name) = split(path)?;
+    let found = path
+        .symlink_metadata()
+        .map_err(|error| format!("{}: {error}", path.display()))?;
+    let directory = make(parent)?;
+    // Refused if others can write it, whatever its mode is then.
+    directory
+        .read(name, LARGEST)
+        .map_err(|why| why.to_string())?;
+    directory
+        .replace_with_mode(name, text.as_bytes(), found.mode() & 0o777)
+        .map_err(|why| why.to_string())
 }
 
 /// Writes a program of root's, which everybody may run.

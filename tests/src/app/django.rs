@@ -34,6 +34,7 @@ pub struct Django {
     wsgi: String,
     views: String,
     migrations: u32,
+    settings: String,
 }
 
 pub(super) fn kind(name: &str) -> Kind {
@@ -76,6 +77,7 @@ impl Django {
             wsgi: WSGI.to_owned(),
             views: VIEWS.to_owned(),
             migrations: 0,
+            settings: SETTINGS.to_owned(),
         }
     }
 
@@ -84,6 +86,15 @@ impl Django {
     #[must_use]
     pub fn migrations(mut self, migrations: u32) -> Self {
         self.migrations = migrations;
+        self
+    }
+
+    /// Its static files get names with a hash of their content: files of several versions are there side by side.
+    #[must_use]
+    pub fn hashing_static_files(mut self) -> Self {
+        self.settings.push_str(
+            "STATICFILES_STORAGE = 'django.contrib.staticfiles.storage.ManifestStaticFilesStorage'\n",
+        );
         self
     }
 
@@ -152,7 +163,7 @@ impl From<Django> for Tree {
         }
         tree.program("manage.py", include_str!("../../fixtures/django/manage.py"))
             .program("deploy.sh", django.deploy)
-            .file("todo/settings.py", SETTINGS)
+            .file("todo/settings.py", django.settings)
             .file(
                 "todo/urls.py",
                 include_str!("../../fixtures/django/todo/urls.py"),

@@ -8,8 +8,23 @@ use anyhow::{Context, Result};
 
 use super::{locked, run};
 
-/// The release the packages are made for.
-const SUITE: &str = "bookworm";
+/// A release of Debian that a lab can be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Suite {
+    /// Debian 12, on which the packages are made.
+    Bookworm,
+    /// Debian 13, whose hosts get the same packages.
+    Trixie,
+}
+
+impl Suite {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Bookworm => "bookworm",
+            Self::Trixie => "trixie",
+        }
+    }
+}
 
 /// What is on the host: what a server of our users has, and what plays the forge.
 const PACKAGES: &[&str] = &[
@@ -40,19 +55,20 @@ const HOOK: &str = r#"rm -f "$1/etc/hostname" "$1/etc/resolv.conf""#;
 ///
 /// # Errors
 /// `mmdebstrap` failed, most often because the package archive cannot be reached.
-pub(super) fn ready(dir: &Path) -> Result<PathBuf> {
+pub(super) fn ready(dir: &Path, suite: Suite) -> Result<PathBuf> {
+    let suite = suite.name();
     let mut hasher = DefaultHasher::new();
-    (SUITE, PACKAGES, HOOK).hash(&mut hasher);
-    let image = dir.join(format!("{SUITE}-{:016x}", hasher.finish()));
+    (suite, PACKAGES, HOOK).hash(&mut hasher);
+    let image = dir.join(format!("{suite}-{:016x}", hasher.finish()));
     let _held = locked(&dir.join("image.lock"))?;
     if image.is_dir() {
         return Ok(image);
     }
     eprintln!(
-        "lab: making a root file system of {SUITE} in {}",
+        "lab: making a root file system of {suite} in {}",
         image.display()
     );
-    let new = dir.join(format!(".new-{SUITE}"));
+    let new = dir.join(format!(".new-{suite}"));
     if new.exists() {
         std::fs::remove_dir_all(&new)?;
     }
@@ -60,7 +76,7 @@ pub(super) fn ready(dir: &Path) -> Result<PathBuf> {
         .args(["--quiet", "--variant=minbase", "--format=directory"])
         .arg(format!("--include={}", PACKAGES.join(",")))
         .arg(format!("--customize-hook={HOOK}"))
-        .args([Path::new(SUITE), &new])
+        .args([Path::new(suite), &new])
         .stdin(std::process::Stdio::null()))
     .context("cannot make the lab's root file system")?;
     std::fs::rename(&new, &image)?;

@@ -22,6 +22,7 @@ use anyhow::{Context, Result, anyhow, ensure};
 use nix::fcntl::{Flock, FlockArg};
 
 pub use command::{Account, Call, Output};
+pub use image::Suite;
 pub(crate) use net::request;
 pub use net::{NetNs, Response};
 
@@ -75,12 +76,20 @@ impl Lab {
     /// No root or no `systemd-nspawn` ([`why_not`]), a root file system that cannot be made, or a host
     /// that does not come up within 30 s; the console's last lines are in the error then.
     pub fn boot() -> Result<Self> {
+        Self::boot_suite(Suite::Bookworm)
+    }
+
+    /// The same with a release of Debian.
+    ///
+    /// # Errors
+    /// Those of [`Lab::boot`].
+    pub fn boot_suite(suite: Suite) -> Result<Self> {
         if let Some(reason) = why_not() {
             anyhow::bail!(reason);
         }
         let dir = work_dir();
         std::fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
-        let image = image::ready(&dir)?;
+        let image = image::ready(&dir, suite)?;
         let root = {
             // Other suites boot at the same time: none may take this root for a dead one's before it is locked.
             let _alone = locked(&dir.join("labs.lock"))?;
