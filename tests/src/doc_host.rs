@@ -21,7 +21,6 @@ const SETUP: &str = "pp-fetcher setup todo --repository git@git.example.org:me/t
 pub struct DocHost {
     lab: Lab,
     forge: Forge,
-    fingerprint: String,
 }
 
 impl DocHost {
@@ -46,12 +45,7 @@ impl DocHost {
              systemctl restart forge.service; systemctl start nginx.service
              rm -rf /etc/pp-fetcher"
         ))?;
-        let fingerprint = lab.sh("ssh-keygen -l -f /etc/forge/host_key.pub | cut -d' ' -f2")?;
-        let host = Self {
-            lab,
-            forge,
-            fingerprint: fingerprint.trim().to_owned(),
-        };
+        let host = Self { lab, forge };
         host.prepare(state)?;
         Ok(host)
     }
@@ -69,7 +63,7 @@ impl DocHost {
                 self.lab
                     .sh(&format!("cd /root; {install} >/dev/null 2>&1"))?;
                 self.repository("todo")?;
-                self.lab.sh(&self.as_here(SETUP))?;
+                self.lab.sh(&self.as_here(SETUP)?)?;
                 self.register("todo")?;
                 self.lab.sh("pp-fetcher poll todo")?;
                 Ok(())
@@ -95,13 +89,22 @@ impl DocHost {
         &self.lab
     }
 
-    /// Puts what is particular to this host into a text of a page.
-    #[must_use]
-    pub fn as_here(&self, text: &str) -> String {
-        text.replace("SHA256:…", &self.fingerprint)
+    /// Puts what is particular to this host into a text of a page: the fingerprint that the forge publishes at this moment.
+    ///
+    /// # Errors
+    /// The forge's host key cannot be read.
+    pub fn as_here(&self, text: &str) -> Result<String> {
+        if !text.contains("SHA256:…") {
+            return Ok(text.to_owned());
+        }
+        let published = self
+            .lab
+            .sh("ssh-keygen -l -f /etc/forge/host_key.pub | cut -d' ' -f2")?;
+        Ok(text.replace("SHA256:…", published.trim()))
     }
 
-    /// Does what somebody does at the forge: `register APP`, `push APP VERSION`, `break APP` (a push that answers 500).
+    /// Does what somebody does at the forge: `register APP`, `push APP VERSION`, `break APP` (a push that answers 500),
+    /// `host-key` (it has another one from now on).
     ///
     /// # Errors
     /// It failed, or nobody knows it.

@@ -93,7 +93,7 @@ fn act(
     used: &Use,
     before: Option<&Output>,
 ) -> Result<Option<Output>> {
-    let text = host.as_here(&block.text);
+    let text = host.as_here(&block.text)?;
     match used {
         Use::Run { user, exit } => {
             let account = host.lab().as_user(user);
