@@ -53,7 +53,7 @@ done
 cp packaging/tmpfiles/pp-fetcher.conf "$debian/pp-fetcher.tmpfiles"
 cp packaging/etc/logrotate "$debian/pp-fetcher.logrotate"
 cp packaging/etc/cron "$debian/pp-fetcher.cron.d"
-cp CHANGELOG.md README.md "$stage/"
+cp -r CHANGELOG.md README.md docs "$stage/"
 cat >"$debian/changelog" <<END
 pull-and-pray ($version) unstable; urgency=medium
 

@@ -32,7 +32,7 @@ assemble() (
 	shift 3
 	mkdir -p "$copy/home" "$copy/tmp"
 	cp -r "$here" "$copy/packaging"
-	cp "$here"/../{Cargo.toml,CHANGELOG.md,README.md} "$copy/"
+	cp -r "$here"/../{Cargo.toml,CHANGELOG.md,README.md,docs} "$copy/"
 	as=()
 	if [ "$(id -u)" = 0 ] && [ "$user" != 0 ]; then
 		chown -R "$user:$user" "$copy"

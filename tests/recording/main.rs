@@ -76,7 +76,7 @@ fn record() -> Result<()> {
 
 /// Types a command as root, in root's home.
 fn typed(host: &DocHost, command: &str) -> Result<String> {
-    let script = format!("cd /root; {}", host.as_here(command));
+    let script = format!("cd /root; {}", host.as_here(command)?);
     let output = host
         .lab()
         .cmd(["bash", "-c", &script])

@@ -132,10 +132,15 @@ fn what_is_ambiguous_is_named_and_nothing_is_changed(host: &Host) -> Result<()> 
     host.lab().as_user("gunicorn").sh(&format!(
         "cd {dir}; echo x >notes.txt; mkdir -p export; echo x >export/a; echo '# changed' >>todo/urls.py"
     ))?;
+    let crontab = format!("* * * * * cd {dir} && git pull\\n");
+    host.lab()
+        .sh(&format!("printf '{crontab}' | crontab -u gunicorn -"))?;
     let before = everything(host, name)?;
     let said = adopt(host, &[name, "--from", &dir])?;
     assert_eq!(said.code, Some(2), "{said}");
+    host.lab().sh("crontab -r -u gunicorn")?;
     for part in [
+        "gunicorn's own crontab updates the checkout",
         "nothing was changed",
         "is notes.txt data? --shared notes.txt",
         "--leave notes.txt",
@@ -309,6 +314,16 @@ fn under_load_an_adoption_costs_the_requests_of_one_restart_and_no_row(host: &Ho
         crontab.contains(&format!("#switched off by pp-fetcher adopt {name}: ")),
         "{crontab}"
     );
+    pushes_and_cleaning_up(host, &old, name, &written)
+}
+
+fn pushes_and_cleaning_up(
+    host: &Host,
+    old: &OldWay<'_>,
+    name: &str,
+    written: &Written,
+) -> Result<()> {
+    let (lab, dir) = (host.lab(), directory(name));
     // From now on a push is deployed by the service, with the database as it is.
     old.push("v2")?;
     lab.sh("systemctl restart pp-fetcher")?;
@@ -318,7 +333,7 @@ fn under_load_an_adoption_costs_the_requests_of_one_restart_and_no_row(host: &Ho
         ensure!(said.stdout.matches("good").count() == 2, "{said}");
         Ok(Some(()))
     })?;
-    nothing_was_lost(host, name, &written)?;
+    nothing_was_lost(host, name, written)?;
     // What may be deleted now, is named by a command that does it and leaves the app alone.
     let said = lab
         .cmd(["pp-fetcher", "doctor", name])
@@ -336,6 +351,12 @@ fn under_load_an_adoption_costs_the_requests_of_one_restart_and_no_row(host: &Ho
     lab.sh("systemctl restart pp-fetcher")?;
     serves(host, 8103, "todo v3")?;
     assert!(rows(host, name)?.is_superset(&written.rows));
+    let said = adopt(host, &[name, "--undo"])?;
+    assert_eq!(said.code, Some(2), "{said}");
+    let line = said.stderr.split_once("may go, too: ").context("advice")?.1;
+    lab.sh(line)?;
+    let said = adopt(host, &[name, "--undo"])?;
+    assert!(said.stderr.contains("was not adopted"), "{said}");
     Ok(())
 }
 

@@ -35,6 +35,8 @@ pub(crate) struct Facts {
     pub extras: Vec<Extra>,
     /// Jobs of cron that update the checkout.
     pub jobs: Vec<Job>,
+    /// Whether a job in the user's own crontab updates the checkout.
+    pub own_jobs: bool,
     /// The server, as the makeshift's ssh reaches it; `None` if it is not reached by ssh.
     pub server: Option<Server>,
     /// The build script at the top of the checkout, and whether it restarts units itself.
@@ -91,6 +93,7 @@ pub(crate) fn look(directory: &Path) -> Facts {
         Err(why) => facts.errors.push(format!("the status: {why}")),
     }
     facts.jobs = jobs(directory);
+    facts.own_jobs = own_jobs(directory);
     facts.build = build(directory);
     let own = git(&["config", "--get", "core.sshCommand"]).unwrap_or_default();
     facts.server = facts
@@ -154,11 +157,29 @@ fn kind(path: &Path) -> ExtraKind {
     }
 }
 
+/// Whether the user's own crontab has a line that updates the checkout. Its lines may have passwords and stay here.
+fn own_jobs(directory: &Path) -> bool {
+    let mut crontab = Command::new("crontab");
+    crontab.arg("-l");
+    let said = ask(&crontab, b"", PATIENCE).map(|output| output.stdout);
+    let lines = String::from_utf8_lossy(&said.unwrap_or_default()).into_owned();
+    let named = directory.to_string_lossy();
+    let mut lines = lines.lines().filter(|line| !line.trim().starts_with('#'));
+    lines.any(|line| {
+        let scripts = line.split_whitespace().filter(|word| word.starts_with('/'));
+        let mut texts = scripts.filter_map(|word| read(Path::new(word)));
+        names_path(line, &named) && line.contains("git")
+            || texts.any(|script| names_path(&script, &named) && script.contains("git"))
+    })
+}
+
 /// Finds the jobs in the host's crontabs that update the checkout: those that name it, or whose script does.
-fn jobs(directory: &Path) -> Vec<Job> {
+pub(crate) fn jobs(directory: &Path) -> Vec<Job> {
     let mut files = vec![PathBuf::from("/etc/crontab")];
     let more = fs::read_dir("/etc/cron.d").into_iter().flatten().flatten();
-    files.extend(more.map(|entry| entry.path()));
+    // cron reads no file there with a dot in its name.
+    let read_by_cron = more.filter(|entry| !entry.file_name().as_encoded_bytes().contains(&b'.'));
+    files.extend(read_by_cron.map(|entry| entry.path()));
     let named = directory.to_string_lossy();
     let mut jobs = Vec::new();
     for file in files {

@@ -2,7 +2,7 @@
 //! belongs to, or the nearest known key.
 
 /// The tables and their keys; the first entry is the top of the file.
-const TABLES: [(&str, &[&str]); 11] = [
+pub(crate) const TABLES: [(&str, &[&str]); 11] = [
     ("", &["repository", "branch", "tag", "ref", "interval"]),
     ("[ssh]", &["identity", "known_hosts", "config", "agent"]),
     ("[https]", &["token_file", "username", "ca_file", "proxy"]),

@@ -6,7 +6,7 @@ pub(crate) mod expect;
 pub(crate) mod fragment;
 pub(crate) mod health;
 mod https;
-mod keys;
+pub(crate) mod keys;
 mod overlap;
 mod path;
 pub(crate) mod settings;

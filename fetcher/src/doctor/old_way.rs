@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::Finding;
+use crate::adopt::look;
 use crate::config::App;
 use crate::process::ask::ask;
 use crate::space;
@@ -55,6 +56,13 @@ pub(super) fn look(app: &App, by_root: Option<&[LeftOver]>, tell: &mut dyn FnMut
         }
     };
     let mut all = jobs_of_host();
+    // A line that only runs a script shows by the script that it pulls.
+    for job in look::jobs(&app.deploy.root) {
+        let found = LeftOver::Job(Some((quoted(Path::new(&job.file)), clean(&job.line))));
+        if !all.contains(&found) {
+            all.push(found);
+        }
+    }
     all.extend_from_slice(asked);
     all.extend(checkout(&app.deploy.root));
     all.extend(key_copy(app));

@@ -77,6 +77,24 @@ fn every_other_example_is_accepted_with_its_units_in_their_order() {
 }
 
 #[test]
+fn the_page_for_people_names_every_key() {
+    let page = include_str!("../../../docs/configuration.md");
+    for (table, keys) in config::keys::TABLES {
+        let table = table.trim_matches(['[', ']']);
+        for key in keys {
+            let named = match table {
+                "" => format!("`{key}`"),
+                table => format!("`{table}.{key}`"),
+            };
+            assert!(
+                page.contains(&named),
+                "{named} is not in docs/configuration.md"
+            );
+        }
+    }
+}
+
+#[test]
 fn the_shipped_configuration_sets_nothing() {
     assert!(
         CONFIG

@@ -64,6 +64,7 @@ pub(super) fn find(options: &Adopt, account: &Account, owner: Owner) -> Result<F
         open.push("no branch is checked out: git switch BRANCH, there".to_owned());
         String::new()
     });
+    own_crontab(&facts, account, &mut open);
     let services = services(options, &root, account, &mut open);
     let sorted = sort(options, &facts, &mut open);
     let mut wanted = wanted(options, owner, &root, &facts, &mut open);
@@ -131,6 +132,16 @@ fn checkout(options: &Adopt) -> Result<PathBuf, String> {
         ));
     }
     Ok(root)
+}
+
+/// A line of the user's own crontab is the user's to take out.
+fn own_crontab(facts: &Facts, account: &Account, open: &mut Vec<String>) {
+    if facts.own_jobs {
+        open.push(format!(
+            "{0}'s own crontab updates the checkout: take that line out first, crontab -e -u {0}",
+            account.name
+        ));
+    }
 }
 
 /// Sorts the files that git does not have; what is not clear goes to `open`.

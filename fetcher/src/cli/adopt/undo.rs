@@ -32,6 +32,14 @@ pub(super) fn undo(arguments: &Arguments, options: &Adopt) -> Result<(), Refusal
             Record::path(&options.app).display()
         ))
     })?;
+    // Only whether it is there: what is in it is the apps' user's.
+    if record.root.join(".git").symlink_metadata().is_err() {
+        return Err(usage(format!(
+            "the checkout {} is gone, so there is no way back any more\n  the record of it may go, too: rm {}",
+            record.root.display(),
+            Record::path(&options.app).display()
+        )));
+    }
     say(&format!(
         "back to the checkout {}, as of commit {}, with its data; one restart of {}; the poller is switched on again\n",
         record.root.display(),
