@@ -84,7 +84,10 @@ fn typed(host: &DocHost, command: &str) -> Result<String> {
         .within(PATIENCE)
         .output()?;
     ensure!(output.code == Some(0), "{command}: {output}");
-    Ok(format!("{}{}", output.stdout, output.stderr))
+    // Of a line that was written over, what a terminal shows in the end.
+    let shown = |line: &str| line.rsplit('\r').next().unwrap_or_default().to_owned() + "\n";
+    let lines = output.stdout.lines().chain(output.stderr.lines());
+    Ok(lines.map(shown).collect())
 }
 
 /// Does what somebody does at the forge, and waits for what comes of it. Gives the time that took.
