@@ -11,6 +11,9 @@ use crate::lab::{Lab, Output};
 /// Names the directory of the packages under test.
 pub const DEBS: &str = "PP_DEBS";
 
+/// Names a directory of packages that were built from an earlier revision, to be upgraded.
+pub const OLD_DEBS: &str = "PP_OLD_DEBS";
+
 /// Ports of apps begin here, as in the old way's example.
 const FIRST_PORT: u16 = 8000;
 
@@ -35,7 +38,21 @@ impl AsRef<Lab> for Host {
 pub fn debs() -> Result<Vec<PathBuf>> {
     let dir = std::env::var_os(DEBS)
         .with_context(|| format!("{DEBS} does not name a directory of packages"))?;
-    let dir = Path::new(&dir);
+    debs_in(Path::new(&dir))
+}
+
+/// Packages of an earlier revision, where [`OLD_DEBS`] names a directory of them; else those under test.
+///
+/// # Errors
+/// Those of [`debs`].
+pub fn older_debs() -> Result<Vec<PathBuf>> {
+    match std::env::var_os(OLD_DEBS) {
+        Some(dir) => debs_in(Path::new(&dir)),
+        None => debs(),
+    }
+}
+
+fn debs_in(dir: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for package in ["pp-restarter", "pp-fetcher"] {
         let mut debs = Vec::new();
@@ -71,8 +88,16 @@ impl Host {
     /// # Errors
     /// Any of it failed.
     pub fn start() -> Result<Self> {
+        Self::start_with(&debs()?)
+    }
+
+    /// The same with these packages.
+    ///
+    /// # Errors
+    /// Those of [`Host::start`].
+    pub fn start_with(debs: &[PathBuf]) -> Result<Self> {
         let lab = Lab::boot()?;
-        lab.install(&debs()?)?;
+        lab.install(debs)?;
         lab.cmd([
             "systemctl",
             "disable",

@@ -8,11 +8,11 @@ use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use pp_tests::app::Django;
+use pp_tests::app::{Attempt, Django, Perl};
 use pp_tests::cases;
 use pp_tests::forge::{Forge, Tree};
 use pp_tests::harness::{self, Needs};
-use pp_tests::host::debs;
+use pp_tests::host::{Host, debs, older_debs};
 use pp_tests::lab::{Lab, Suite};
 use pp_tests::wait::wait_until;
 
@@ -30,6 +30,7 @@ fn main() -> ExitCode {
             on_bookworm_a_whole_life_leaves_nothing,
             on_trixie_a_whole_life_leaves_nothing,
             each_package_alone_comes_and_goes,
+            an_app_of_earlier_packages_goes_on_with_the_present_ones,
             an_upgrade_in_the_middle_of_a_restart_leaves_the_unit_restarted_and_the_caller_told,
         ],
     )
@@ -289,6 +290,50 @@ fn an_upgrade_in_the_middle_of_a_restart_leaves_the_unit_restarted_and_the_calle
         .within(PATIENCE)
         .output()?;
     assert_eq!(again.code, Some(0), "{again}");
+    Ok(())
+}
+
+/// `PP_OLD_DEBS` names packages of an earlier revision; without it, the present ones are upgraded by themselves.
+fn an_app_of_earlier_packages_goes_on_with_the_present_ones(_: &Lab) -> Result<()> {
+    let host = Host::start_with(&older_debs()?)?;
+    let lab = host.lab();
+    let app = host.perl("old")?;
+    app.set("interval = \"1m\"", "interval = \"5s\"")?;
+    app.deploy(Perl("v1"), "First")?;
+    app.deploy(Perl("v2"), "Second")?;
+    let before = app.history()?;
+    lab.sh("systemctl enable --now --quiet pp-fetcher.service")?;
+    let work = tempfile::tempdir()?;
+    install_keeping_what_is_edited(lab, &later(work.path())?)?;
+    app.serves("hello v2")?;
+    app.push(Perl("v3"), "Third")?;
+    wait_until(
+        "the service of the present packages deploys",
+        PATIENCE,
+        || {
+            let outcomes: Vec<_> = app
+                .history()?
+                .into_iter()
+                .map(|attempt| attempt.outcome)
+                .collect();
+            ensure!(outcomes == ["good"; 3], "{outcomes:?}");
+            Ok(Some(()))
+        },
+    )?;
+    app.serves("hello v3")?;
+    let after = app.history()?;
+    let revisions = |attempts: &[Attempt]| {
+        attempts
+            .iter()
+            .map(|attempt| attempt.revision.clone())
+            .collect::<Vec<_>>()
+    };
+    assert!(
+        revisions(&after).starts_with(&revisions(&before)),
+        "{after:?}"
+    );
+    lab.sh("systemctl stop pp-fetcher; runuser -u gunicorn -- pp-fetcher rollback old")?;
+    app.serves("hello v2")?;
     Ok(())
 }
 

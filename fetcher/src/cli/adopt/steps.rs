@@ -52,9 +52,10 @@ pub(super) fn restart_with(
     for unit in others {
         Program::Systemctl.must(&["stop", unit])?;
     }
-    Program::Systemctl.must(&["restart", first])?;
+    let mut ended = Program::Systemctl.must(&["restart", first]);
+    // Whatever became of the first: what was stopped for its sake runs again.
     for unit in others {
-        Program::Systemctl.must(&["start", unit])?;
+        ended = ended.and(Program::Systemctl.must(&["start", unit]));
     }
-    Ok(())
+    ended
 }
