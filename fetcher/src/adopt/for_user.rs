@@ -29,7 +29,13 @@ const ANSWER: Duration = Duration::from_secs(10);
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Task {
     /// Look at a checkout.
-    Look(PathBuf),
+    Look {
+        /// The checkout.
+        directory: PathBuf,
+        /// The user's own crontab. Root hands it over: crontab(1) is setgid, which counts for no process without new
+        /// privileges.
+        crontab: String,
+    },
     /// Ask the live app once.
     Ask,
     /// Wait until none of these scripts runs.
@@ -78,8 +84,8 @@ pub(crate) struct Done {
 pub(crate) fn carry_out(task: &Task, app: Option<&App>) -> Done {
     let mut done = Done::default();
     let ended = match (task, app) {
-        (Task::Look(directory), _) => {
-            done.facts = Some(look::look(directory));
+        (Task::Look { directory, crontab }, _) => {
+            done.facts = Some(look::look(directory, crontab));
             Ok(())
         }
         (Task::Await(scripts), _) => wait_for(scripts),

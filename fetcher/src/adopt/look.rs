@@ -62,9 +62,9 @@ pub(crate) struct Server {
     pub trusted: Vec<String>,
 }
 
-/// Looks at the checkout `directory`.
+/// Looks at the checkout `directory`. `crontab` is the user's own.
 #[must_use]
-pub(crate) fn look(directory: &Path) -> Facts {
+pub(crate) fn look(directory: &Path, crontab: &str) -> Facts {
     let mut facts = Facts::default();
     let git = |arguments: &[&str]| git(directory, arguments);
     let mut found = |what: &str, answer: Result<String, String>| match answer {
@@ -93,7 +93,7 @@ pub(crate) fn look(directory: &Path) -> Facts {
         Err(why) => facts.errors.push(format!("the status: {why}")),
     }
     facts.jobs = jobs(directory);
-    facts.own_jobs = own_jobs(directory);
+    facts.own_jobs = own_jobs(crontab, directory);
     facts.build = build(directory);
     let own = git(&["config", "--get", "core.sshCommand"]).unwrap_or_default();
     facts.server = facts
@@ -157,14 +157,10 @@ fn kind(path: &Path) -> ExtraKind {
     }
 }
 
-/// Whether the user's own crontab has a line that updates the checkout. Its lines may have passwords and stay here.
-fn own_jobs(directory: &Path) -> bool {
-    let mut crontab = Command::new("crontab");
-    crontab.arg("-l");
-    let said = ask(&crontab, b"", PATIENCE).map(|output| output.stdout);
-    let lines = String::from_utf8_lossy(&said.unwrap_or_default()).into_owned();
+/// Whether the user's own crontab has a line that updates the checkout. Its lines may have passwords: none is told.
+fn own_jobs(crontab: &str, directory: &Path) -> bool {
     let named = directory.to_string_lossy();
-    let mut lines = lines.lines().filter(|line| !line.trim().starts_with('#'));
+    let mut lines = crontab.lines().filter(|line| !line.trim().starts_with('#'));
     lines.any(|line| {
         let scripts = line.split_whitespace().filter(|word| word.starts_with('/'));
         let mut texts = scripts.filter_map(|word| read(Path::new(word)));
@@ -351,6 +347,21 @@ mod tests {
         assert!(names_path("cd /var/www/projects/todo/ && x", here));
         assert!(!names_path("cd /var/www/projects/todo2", here));
         assert!(!names_path("cd /var/www/projects/todo-old", here));
+    }
+
+    #[test]
+    fn a_job_of_the_users_own_crontab_shows_by_its_line_or_by_its_script() {
+        let checkout = tempfile::tempdir().unwrap();
+        let (here, script) = (checkout.path().join("app"), checkout.path().join("poll.sh"));
+        fs::write(&script, format!("cd {} && git pull", here.display())).unwrap();
+        let named = |line: &str| own_jobs(line, &here);
+        assert!(named(&format!(
+            "* * * * * cd {} && git pull",
+            here.display()
+        )));
+        assert!(named(&format!("* * * * * {} >/dev/null", script.display())));
+        assert!(!named(&format!("# * * * * * {}", script.display())));
+        assert!(!named("* * * * * git -C /elsewhere pull"));
     }
 
     #[test]

@@ -21,6 +21,8 @@ pub(crate) enum Program {
     Nginx,
     /// pp-restarter(8), for `--check`.
     Restarter,
+    /// crontab(1).
+    Crontab,
 }
 
 impl Program {
@@ -30,6 +32,7 @@ impl Program {
         Path::new(match self {
             Self::Systemctl => "/usr/bin/systemctl",
             Self::Nginx => "/usr/sbin/nginx",
+            Self::Crontab => "/usr/bin/crontab",
             Self::Restarter => "/usr/sbin/pp-restarter",
         })
     }

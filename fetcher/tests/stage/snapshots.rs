@@ -32,6 +32,7 @@ pub fn as_before(name: &str, text: &str, directory: &Path) {
         // How wide a column is depends on how long something took.
         (r"\[TOOK\] ago +#", "[TOOK] ago  #"),
         (r"SINCE +LAST", "SINCE  LAST"),
+        (r"- +none yet", "-  none yet"),
     ] {
         settings.add_filter(what, instead);
     }

@@ -100,7 +100,11 @@ fn prepare(work: &Adoption<'_>, record: &mut Record) -> Result<(), String> {
         .collect();
     say("The poller is switched off.\n");
     ask_user(work.account, &Task::Await(scripts), None)?;
-    let now = ask_user(work.account, &Task::Look(record.root.clone()), None)?;
+    let look = Task::Look {
+        directory: record.root.clone(),
+        crontab: String::new(),
+    };
+    let now = ask_user(work.account, &look, None)?;
     let now = now.facts.and_then(|facts| facts.commit);
     if now.as_deref() != Some(found.commit.as_str()) {
         return Err(

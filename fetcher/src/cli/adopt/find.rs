@@ -48,18 +48,9 @@ pub(super) struct Found {
 /// What is missing or ambiguous, with the option that says it; all of it, not only the first.
 pub(super) fn find(options: &Adopt, account: &Account, owner: Owner) -> Result<Found, String> {
     let root = checkout(options)?;
-    let done = ask_user(account, &Task::Look(root.clone()), None)?;
-    let facts = done.facts.unwrap_or_default();
-    let mut open = Vec::new();
+    let facts = look(&root, account)?;
     let commit = facts.commit.clone().unwrap_or_default();
-    if commit.is_empty() {
-        return Err(format!(
-            "{} is no checkout of git that {} can read\n  {}",
-            root.display(),
-            account.name,
-            facts.errors.join("\n  ")
-        ));
-    }
+    let mut open = Vec::new();
     let branch = facts.branch.clone().unwrap_or_else(|| {
         open.push("no branch is checked out: git switch BRANCH, there".to_owned());
         String::new()
@@ -132,6 +123,25 @@ fn checkout(options: &Adopt) -> Result<PathBuf, String> {
         ));
     }
     Ok(root)
+}
+
+/// Has the apps' user look at its checkout.
+fn look(root: &Path, account: &Account) -> Result<Facts, String> {
+    let look = Task::Look {
+        directory: root.to_owned(),
+        crontab: Program::Crontab.answer(&["-l", "-u", &account.name]),
+    };
+    let done = ask_user(account, &look, None)?;
+    let facts = done.facts.unwrap_or_default();
+    if facts.commit.is_none() {
+        return Err(format!(
+            "{} is no checkout of git that {} can read\n  {}",
+            root.display(),
+            account.name,
+            facts.errors.join("\n  ")
+        ));
+    }
+    Ok(facts)
 }
 
 /// A line of the user's own crontab is the user's to take out.
