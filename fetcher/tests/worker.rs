@@ -39,7 +39,7 @@ fn nothing_of_a_worker_is_left_when_its_parent_is_killed() {
     let mut command = home.fetcher(&["poll", "todo"]);
     command.env("PATH", format!("{at}/bin:/usr/bin:/bin"));
     let mut parent = command.stdout(Stdio::null()).spawn().unwrap();
-    let worker = worker_of(parent.id());
+    let worker = worker_of(&mut parent);
     let cut = home.path().join("state/todo/mirror.git");
     let until = Instant::now() + Duration::from_secs(20);
     let receiving = || {
@@ -58,17 +58,20 @@ fn nothing_of_a_worker_is_left_when_its_parent_is_killed() {
 }
 
 /// The worker of `parent`, once it has one.
-fn worker_of(parent: u32) -> u32 {
-    let until = Instant::now() + Duration::from_secs(30);
+fn worker_of(parent: &mut std::process::Child) -> u32 {
+    // Other test programs may have the processors for a while.
+    let until = Instant::now() + Duration::from_secs(90);
     loop {
         assert!(Instant::now() < until, "there is no worker");
+        let ended = parent.try_wait().unwrap();
+        assert!(ended.is_none(), "the poll has ended: {ended:?}");
         for entry in fs::read_dir("/proc").unwrap().flatten() {
             let line = fs::read_to_string(entry.path().join("cmdline")).unwrap_or_default();
             let stat = fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
             let parents = stat
                 .rsplit_once(") ")
                 .and_then(|(_, rest)| rest.split(' ').nth(1));
-            if line.contains("git-worker") && parents == Some(&parent.to_string()) {
+            if line.contains("git-worker") && parents == Some(&parent.id().to_string()) {
                 return entry.file_name().to_str().unwrap().parse().unwrap();
             }
         }

@@ -1,6 +1,6 @@
 //! `pp-fetcher setup`: makes everything on this host that a new app needs, and `setup --remove` takes it away again.
 //!
-//! - [`wanted`]: what the app is to be. [`plan`]: the files and directories that this takes; pure, so that
+//! - [`wanted`]: what the app is to be. [`mod@plan`]: the files and directories that this takes; pure, so that
 //!   `--dry-run` shows exactly what would be written.
 //! - [`app_file`]: the app's configuration. [`examples`]: units and nginx site, made from the packages' examples.
 //! - [`host`]: what root finds out about the host before the plan. [`apply`]: what root writes; below /etc alone, but
