@@ -234,6 +234,18 @@ fn what_the_live_app_answers_decides_the_probe_and_each_advice_ends_well(
     let done = with(&url)?;
     assert_eq!(done.code, Some(0), "{done}");
     lab.sh(&format!("rm {file}.old"))?;
+    // What the way back would remove is not taken from somebody else.
+    lab.sh(&format!("mkdir {dir}/releases"))?;
+    let refused = with(&url)?;
+    assert_eq!(refused.code, Some(2), "{refused}");
+    assert!(
+        refused
+            .stderr
+            .contains("move it away, or take another name"),
+        "{refused}"
+    );
+    lab.sh(&format!("mv {dir}/releases /tmp/"))?;
+    assert_eq!(with(&url)?.code, Some(0));
     Ok(())
 }
 

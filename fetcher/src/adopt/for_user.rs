@@ -32,9 +32,11 @@ pub(crate) enum Task {
     Look {
         /// The checkout.
         directory: PathBuf,
-        /// The user's own crontab. Root hands it over: crontab(1) is setgid, which counts for no process without new
-        /// privileges.
-        crontab: String,
+        /// The directory that the app's state will have.
+        state: PathBuf,
+        /// The paths that the user's own crontab names. Root hands them over: crontab(1) is setgid, which counts for no
+        /// process without new privileges. Nothing else of the crontab: everybody sees a command line.
+        own_scripts: Vec<String>,
     },
     /// Ask the live app once.
     Ask,
@@ -84,8 +86,19 @@ pub(crate) struct Done {
 pub(crate) fn carry_out(task: &Task, app: Option<&App>) -> Done {
     let mut done = Done::default();
     let ended = match (task, app) {
-        (Task::Look { directory, crontab }, _) => {
-            done.facts = Some(look::look(directory, crontab));
+        (
+            Task::Look {
+                directory,
+                state,
+                own_scripts,
+            },
+            _,
+        ) => {
+            let mut facts = look::look(directory, own_scripts);
+            let made = ["releases", "shared", "current"].map(|name| directory.join(name));
+            let all = made.into_iter().chain([state.clone()]);
+            facts.taken = all.filter(|path| path.symlink_metadata().is_ok()).collect();
+            done.facts = Some(facts);
             Ok(())
         }
         (Task::Await(scripts), _) => wait_for(scripts),
@@ -178,9 +191,15 @@ fn prove(app: &App, done: &mut Done) -> Result<(), String> {
     let live = live.ok_or("`current` leads to no release")?;
     let host = SystemHost::new().map_err(|error| error.to_string())?;
     probe(&host, app, &layout.release(&live)).map_err(|illness| illness.what)?;
-    let shared = app.deploy.shared.iter().map(|shared| shared.path.clone());
-    let is_link = |path: &PathBuf| layout.shared().join(path).is_symlink();
-    done.not_moved = shared.filter(is_link).collect();
+    for shared in &app.deploy.shared {
+        let path = &shared.path;
+        let (kept, old) = (layout.shared().join(path), layout.root().join(path));
+        if kept.is_symlink() && kept.exists() {
+            done.not_moved.push(path.clone());
+        } else if !(old.is_symlink() && kept.symlink_metadata().is_ok()) {
+            return Err(format!("{} is not in its new place", path.display()));
+        }
+    }
     Ok(())
 }
 

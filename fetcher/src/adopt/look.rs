@@ -35,6 +35,8 @@ pub(crate) struct Facts {
     pub extras: Vec<Extra>,
     /// Jobs of cron that update the checkout.
     pub jobs: Vec<Job>,
+    /// What an adoption would make, and is there already.
+    pub taken: Vec<PathBuf>,
     /// Whether a job in the user's own crontab updates the checkout.
     pub own_jobs: bool,
     /// The server, as the makeshift's ssh reaches it; `None` if it is not reached by ssh.
@@ -62,9 +64,9 @@ pub(crate) struct Server {
     pub trusted: Vec<String>,
 }
 
-/// Looks at the checkout `directory`. `crontab` is the user's own.
+/// Looks at the checkout `directory`. `own_scripts` are the paths that the user's own crontab names.
 #[must_use]
-pub(crate) fn look(directory: &Path, crontab: &str) -> Facts {
+pub(crate) fn look(directory: &Path, own_scripts: &[String]) -> Facts {
     let mut facts = Facts::default();
     let git = |arguments: &[&str]| git(directory, arguments);
     let mut found = |what: &str, answer: Result<String, String>| match answer {
@@ -93,7 +95,7 @@ pub(crate) fn look(directory: &Path, crontab: &str) -> Facts {
         Err(why) => facts.errors.push(format!("the status: {why}")),
     }
     facts.jobs = jobs(directory);
-    facts.own_jobs = own_jobs(crontab, directory);
+    facts.own_jobs = own_jobs(own_scripts, directory);
     facts.build = build(directory);
     let own = git(&["config", "--get", "core.sshCommand"]).unwrap_or_default();
     facts.server = facts
@@ -157,16 +159,11 @@ fn kind(path: &Path) -> ExtraKind {
     }
 }
 
-/// Whether the user's own crontab has a line that updates the checkout. Its lines may have passwords: none is told.
-fn own_jobs(crontab: &str, directory: &Path) -> bool {
+/// Whether one of the scripts that the user's own crontab names updates the checkout.
+fn own_jobs(scripts: &[String], directory: &Path) -> bool {
     let named = directory.to_string_lossy();
-    let mut lines = crontab.lines().filter(|line| !line.trim().starts_with('#'));
-    lines.any(|line| {
-        let scripts = line.split_whitespace().filter(|word| word.starts_with('/'));
-        let mut texts = scripts.filter_map(|word| read(Path::new(word)));
-        names_path(line, &named) && line.contains("git")
-            || texts.any(|script| names_path(&script, &named) && script.contains("git"))
-    })
+    let mut texts = scripts.iter().filter_map(|script| read(Path::new(script)));
+    texts.any(|script| names_path(&script, &named) && script.contains("git"))
 }
 
 /// Finds the jobs in the host's crontabs that update the checkout: those that name it, or whose script does.
@@ -350,18 +347,13 @@ mod tests {
     }
 
     #[test]
-    fn a_job_of_the_users_own_crontab_shows_by_its_line_or_by_its_script() {
+    fn a_script_of_the_users_own_crontab_is_looked_into() {
         let checkout = tempfile::tempdir().unwrap();
         let (here, script) = (checkout.path().join("app"), checkout.path().join("poll.sh"));
         fs::write(&script, format!("cd {} && git pull", here.display())).unwrap();
-        let named = |line: &str| own_jobs(line, &here);
-        assert!(named(&format!(
-            "* * * * * cd {} && git pull",
-            here.display()
-        )));
-        assert!(named(&format!("* * * * * {} >/dev/null", script.display())));
-        assert!(!named(&format!("# * * * * * {}", script.display())));
-        assert!(!named("* * * * * git -C /elsewhere pull"));
+        let script = script.to_string_lossy().into_owned();
+        assert!(own_jobs(&["/nowhere".into(), script.clone()], &here));
+        assert!(!own_jobs(&[script], Path::new("/elsewhere")));
     }
 
     #[test]

@@ -100,10 +100,22 @@ fn exchange(from: &Path, to: &Path, link: &Path) -> io::Result<Moved> {
             _ => {}
         }
     }
-    if to.is_symlink() {
+    let aside = fs::read_link(to).ok();
+    if aside.is_some() {
         fs::remove_file(to)?;
+    } else if to.symlink_metadata().is_ok() {
+        // Data is never replaced by data.
+        return Err(io::ErrorKind::AlreadyExists.into());
     }
-    fs::rename(from, to)?;
+    if let Err(error) = fs::rename(from, to) {
+        if let Some(target) = aside {
+            let _ = symlink(target, to);
+        }
+        for ending in BESIDE {
+            let _ = fs::rename(with(to, ending), with(from, ending));
+        }
+        return Err(error);
+    }
     symlink(link, from)?;
     Ok(Moved::Done)
 }

@@ -97,7 +97,11 @@ pub(super) fn begin_rollback(deployment: &mut Deployment<'_>, target: &Release) 
     let started_at = (deployment.clock)();
     let live = deployment.state.live.as_ref().map(|live| live.revision);
     let stuck = deployment.state.stuck.as_ref().map(|stuck| stuck.revision);
-    let left = live.into_iter().chain(stuck);
+    // What is followed may differ from the live revision outside of the app's `paths` alone: it is left as well.
+    let unchanged = deployment.state.unchanged.as_ref();
+    let same = unchanged.filter(|same| Some(same.live) == live);
+    let same = same.map(|same| same.revision);
+    let left = live.into_iter().chain(stuck).chain(same);
     for left in left.filter(|left| *left != target.revision) {
         let reason = format!("left by hand for {}", target.name);
         deployment

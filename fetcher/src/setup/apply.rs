@@ -148,7 +148,11 @@ pub(crate) fn read(path: &Path) -> Result<Option<String>, String> {
     let text = directory
         .read(name, LARGEST)
         .map_err(|why| why.to_string())?;
-    Ok(text.map(|text| String::from_utf8_lossy(&text).into_owned()))
+    text.map(|text| {
+        // What is read may be written back: no byte is to be lost on the way.
+        String::from_utf8(text).map_err(|_| format!("{} is not UTF-8", path.display()))
+    })
+    .transpose()
 }
 
 /// Makes the directory `path` for a user; those above it, as far as they are missing, are root's.

@@ -133,6 +133,23 @@ fn a_path_differs_by_content_kind_and_presence() {
     assert!(!differs(one, three, "nowhere"));
 }
 
+#[test]
+fn a_rollback_leaves_what_differs_outside_of_the_paths_as_well() {
+    let world = World::new("paths = [\"api\"]\n");
+    let one = world.push('1', with("docs", "1"));
+    world.attempt();
+    world.push('2', with("docs", "2"));
+    world.attempt();
+    let three = world.push('3', with("notes", "2"));
+    assert!(matches!(
+        world.try_pass().unwrap(),
+        Verdict::Unchanged { .. }
+    ));
+    assert_eq!(world.rollback(None).unwrap().outcome, Outcome::Good);
+    assert!(matches!(world.try_pass().unwrap(), Verdict::Held(q) if q.revision == three));
+    assert_eq!(world.served(), Some(one));
+}
+
 fn with(name: &'static str, content: &'static str) -> super::world::Version {
     super::world::Version {
         files: vec![("api", content), (name, "x")],

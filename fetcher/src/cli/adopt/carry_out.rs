@@ -67,7 +67,12 @@ pub(super) fn carry_out(arguments: &Arguments, work: &Adoption<'_>) -> Result<St
             );
         }
     };
-    finish(work, &record)?;
+    finish(work, &record).map_err(|why| {
+        format!(
+            "{why}\n  the app runs from its release, and nothing polls it yet; back: pp-fetcher adopt {} --undo",
+            record.app
+        )
+    })?;
     Ok(told(work, &not_moved))
 }
 
@@ -102,7 +107,8 @@ fn prepare(work: &Adoption<'_>, record: &mut Record) -> Result<(), String> {
     ask_user(work.account, &Task::Await(scripts), None)?;
     let look = Task::Look {
         directory: record.root.clone(),
-        crontab: String::new(),
+        state: record.root.clone(),
+        own_scripts: Vec::new(),
     };
     let now = ask_user(work.account, &look, None)?;
     let now = now.facts.and_then(|facts| facts.commit);
@@ -186,7 +192,14 @@ fn go_over(record: &Record) -> Result<(), String> {
 /// Sees whether the app is well in the release. Gives the paths whose data could not be moved.
 fn prove(work: &Adoption<'_>) -> Result<Vec<PathBuf>, String> {
     let app = (work.staged.directory.path(), work.found.wanted.app.as_str());
-    ask_user(work.account, &Task::Prove, Some(app)).map(|done| done.not_moved)
+    let done = ask_user(work.account, &Task::Prove, Some(app))?;
+    // What is printed to be typed is what root has planned.
+    let planned = shared(work);
+    Ok(done
+        .not_moved
+        .into_iter()
+        .filter(|path| planned.contains(path))
+        .collect())
 }
 
 /// Lets the service take the app up. The data was moved, so no start has to look at it any more.
@@ -198,13 +211,17 @@ fn finish(work: &Adoption<'_>, record: &Record) -> Result<(), String> {
             used_by: FileUse::Unit,
         })?;
     }
-    Program::Systemctl.must(&["daemon-reload"])?;
+    let mut drop_in = false;
     for file in &work.planned.files {
-        apply::write(file)?;
+        let new = apply::write(file)? == Written::New;
+        drop_in |= new && file.used_by == FileUse::ServiceDropIn;
     }
+    Program::Systemctl.must(&["daemon-reload"])?;
     let service = work.found.wanted.owner.service();
     if host::is_active(&service) {
-        Program::Systemctl.must(&["reload", &service])?;
+        // A sandbox gets another path only when it is made.
+        let how = if drop_in { "restart" } else { "reload" };
+        Program::Systemctl.must(&[how, &service])?;
     }
     Ok(())
 }

@@ -20,6 +20,9 @@ use crate::setup::commands::Program;
 use crate::setup::wanted::KNOWN_HOSTS;
 use crate::setup::{Owner, Plan, Wanted, mark};
 
+/// The most scripts of a user's own crontab that are looked into.
+const MOST_SCRIPTS: usize = 100;
+
 /// The app as it is and as it will be.
 pub(super) struct Found {
     /// The app as it will be.
@@ -48,7 +51,13 @@ pub(super) struct Found {
 /// What is missing or ambiguous, with the option that says it; all of it, not only the first.
 pub(super) fn find(options: &Adopt, account: &Account, owner: Owner) -> Result<Found, String> {
     let root = checkout(options)?;
-    let facts = look(&root, account)?;
+    let facts = look(&root, account, &owner.state(), &options.app)?;
+    if let Some(taken) = facts.taken.first() {
+        return Err(format!(
+            "{0} is there already, and an adoption would make it: nothing was changed\n  move it away, or take another name for the app",
+            taken.display()
+        ));
+    }
     let commit = facts.commit.clone().unwrap_or_default();
     let mut open = Vec::new();
     let branch = facts.branch.clone().unwrap_or_else(|| {
@@ -126,13 +135,20 @@ fn checkout(options: &Adopt) -> Result<PathBuf, String> {
 }
 
 /// Has the apps' user look at its checkout.
-fn look(root: &Path, account: &Account) -> Result<Facts, String> {
+fn look(root: &Path, account: &Account, state: &Path, app: &str) -> Result<Facts, String> {
+    let crontab = Program::Crontab.answer(&["-l", "-u", &account.name]);
+    let lines = || crontab.lines().filter(|line| !line.trim().starts_with('#'));
+    let words = lines().flat_map(str::split_whitespace);
+    let scripts = words.filter(|word| word.starts_with('/'));
     let look = Task::Look {
         directory: root.to_owned(),
-        crontab: Program::Crontab.answer(&["-l", "-u", &account.name]),
+        state: state.join(app),
+        own_scripts: scripts.map(str::to_owned).take(MOST_SCRIPTS).collect(),
     };
     let done = ask_user(account, &look, None)?;
-    let facts = done.facts.unwrap_or_default();
+    let mut facts = done.facts.unwrap_or_default();
+    let named = root.to_string_lossy();
+    facts.own_jobs |= lines().any(|line| line.contains("git") && line.contains(&*named));
     if facts.commit.is_none() {
         return Err(format!(
             "{} is no checkout of git that {} can read\n  {}",
@@ -318,7 +334,8 @@ pub(super) fn nothing_in_the_way(
 ) -> Result<(), String> {
     let mut foreign = Vec::new();
     for file in &planned.files {
-        if apply::look(file, &mark(app))? == Standing::Foreign {
+        // The way back removes what an adoption has made, so nothing of another set-up may be there.
+        if apply::look(file, &mark(app))? != Standing::Nothing {
             foreign.push(file.path.clone());
         }
     }
@@ -329,7 +346,7 @@ pub(super) fn nothing_in_the_way(
     match foreign.first() {
         None => Ok(()),
         Some(path) => Err(format!(
-            "{0} is there, and was not written by pp-fetcher: nothing was changed\n  move it away: mv {0} {0}.old",
+            "{0} is there already: nothing was changed\n  move it away: mv {0} {0}.old",
             path.display()
         )),
     }

@@ -12,6 +12,10 @@ use crate::setup::{FileUse, PlannedFile};
 pub(super) fn switch_jobs(record: &Record, user: &str, off: bool) -> Result<(), String> {
     for one in &record.jobs {
         if job(&one.line).is_none_or(|(runs_as, _)| runs_as != user) {
+            if !off {
+                // It was never switched off.
+                continue;
+            }
             return Err(format!(
                 "{}: this line does not run as {user}, so it is yours to switch off: {}",
                 one.file, one.line
@@ -25,7 +29,14 @@ pub(super) fn switch_jobs(record: &Record, user: &str, off: bool) -> Result<(), 
         let Some(text) = apply::read(&path)? else {
             continue;
         };
-        if let Some(text) = switch_job(&text, &one.line, &record.app, off) {
+        let switched = switch_job(&text, &one.line, &record.app, off);
+        if switched.is_none() && off {
+            return Err(format!(
+                "{}: this line is not there as it was found: {}",
+                one.file, one.line
+            ));
+        }
+        if let Some(text) = switched {
             apply::rewrite(&path, &text)?;
         }
     }
@@ -49,13 +60,16 @@ pub(super) fn restart_with(
         Some(both) => both,
         None => return Ok(()),
     };
-    for unit in others {
-        Program::Systemctl.must(&["stop", unit])?;
-    }
+    let stopped = others
+        .iter()
+        .map(|unit| Program::Systemctl.must(&["stop", unit]));
+    let stopped: Vec<_> = stopped.collect();
+    // Starts of a moment ago, which failed, are not to count against this one.
+    let _ = Program::Systemctl.run(&["reset-failed", first]);
     let mut ended = Program::Systemctl.must(&["restart", first]);
     // Whatever became of the first: what was stopped for its sake runs again.
     for unit in others {
         ended = ended.and(Program::Systemctl.must(&["start", unit]));
     }
-    ended
+    stopped.into_iter().fold(ended, Result::and)
 }

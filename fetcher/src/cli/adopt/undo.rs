@@ -102,6 +102,13 @@ pub(super) fn go_back(account: &Account, owner: &Owner, record: &Record) -> Resu
         }
         Program::Systemctl.must(&["daemon-reload"])?;
     }
+    if ours(&written.drop_in)? {
+        apply::remove(&written.drop_in)?;
+        if let Some(directory) = written.drop_in.parent() {
+            apply::remove_empty(directory);
+        }
+        Program::Systemctl.must(&["daemon-reload"])?;
+    }
     if ours(&written.policy)? {
         apply::remove(&written.policy)?;
     }

@@ -2,6 +2,7 @@
 //! pinned already.
 
 use std::io::IsTerminal;
+use std::path::Path;
 
 use crate::account::Account;
 use crate::cli::args::Arguments;
@@ -10,6 +11,7 @@ use crate::cli::output::{print_prompt, say};
 use crate::cli::pin_as_root::{self, PinArguments};
 use crate::cli::{FAILED, USAGE};
 use crate::hostkey::{known, published, trusted};
+use crate::setup::wanted::KNOWN_HOSTS;
 
 use super::Refusal;
 use super::stage::Staged;
@@ -70,7 +72,10 @@ pub(in crate::cli) fn choose(
             ),
         ));
     }
+    // What the apps' user says it trusts is pinned for its own app alone, never in the file that all users share.
+    let shared = app.ssh.known_hosts.as_deref() == Some(Path::new(KNOWN_HOSTS));
     let today = offered.iter().find(|key| trusted_today.contains(key));
+    let today = today.filter(|_| !shared);
     let fingerprint = match (named, of_forge(&seen), today) {
         (Some(fingerprint), ..) => fingerprint.to_owned(),
         (None, Some(fingerprint), _) => fingerprint,

@@ -182,6 +182,7 @@ fn carry_out(
     let lines: Vec<_> = done
         .kept
         .iter()
+        .filter(|(path, _)| data && removal.data.contains(path))
         .filter(|(path, _)| !apply::remove_empty(path))
         .map(|(path, why)| format!("{} stays: {why}", path.display()))
         .collect();

@@ -3,9 +3,10 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::Path;
 
+use nix::unistd::Group;
 use pp_trusted::{Directory, Trust};
 use tempfile::TempDir;
 
@@ -37,8 +38,12 @@ impl Staged {
             .map_err(failed)?;
         let apps = directory.path().join("apps.d");
         fs::create_dir(&apps).map_err(failed)?;
+        // Files of a configuration may be nobody else's to read.
+        let group = Group::from_name(&wanted.owner.group).ok().flatten();
+        let group = group.map(|group| group.gid.as_raw());
         for path in [directory.path(), &apps] {
-            fs::set_permissions(path, PermissionsExt::from_mode(0o755)).map_err(failed)?;
+            chown(path, None, group).map_err(failed)?;
+            fs::set_permissions(path, PermissionsExt::from_mode(0o750)).map_err(failed)?;
         }
         let real = wanted.owner.config();
         copy(&real, &["config.toml".to_owned()], directory.path())?;
