@@ -66,7 +66,7 @@ const MADE_ANEW: &[&str] = &[
 ];
 
 /// Files that SQLite keeps beside a database: they go with it.
-const BESIDE_A_DATABASE: &[&str] = &["-journal", "-wal", "-shm"];
+pub(super) const BESIDE_A_DATABASE: &[&str] = &["-journal", "-wal", "-shm"];
 
 /// Sorts the extra files. `shared` and `leave` are the decisions of a person, which come first.
 #[must_use]

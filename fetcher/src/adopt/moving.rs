@@ -6,9 +6,7 @@ use std::io;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 
-/// Files that SQLite keeps beside a database. They are renamed first: a database without its journal would be taken
-/// for a complete one.
-const BESIDE: [&str; 3] = ["-journal", "-wal", "-shm"];
+use super::data::BESIDE_A_DATABASE;
 
 /// What became of one path.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,7 +91,8 @@ fn exchange(from: &Path, to: &Path, link: &Path) -> io::Result<Moved> {
     if let Some(pid) = used_by(from) {
         return Ok(Moved::InUse(pid));
     }
-    for ending in BESIDE {
+    // First: a database without its journal would be taken for a complete one.
+    for ending in BESIDE_A_DATABASE {
         let (old, new) = (with(from, ending), with(to, ending));
         match fs::rename(old, new) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -111,7 +110,7 @@ fn exchange(from: &Path, to: &Path, link: &Path) -> io::Result<Moved> {
         if let Some(target) = aside {
             let _ = symlink(target, to);
         }
-        for ending in BESIDE {
+        for ending in BESIDE_A_DATABASE {
             let _ = fs::rename(with(to, ending), with(from, ending));
         }
         return Err(error);

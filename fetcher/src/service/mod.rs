@@ -22,8 +22,9 @@ use watchdog::Watchdog;
 /// Longest time from the start of the service to the first poll of each app.
 const FIRST_WITHIN: Duration = Duration::from_secs(5);
 
-/// Serves the apps of `config`: polls each app with `poll`, which gives the time to the next poll, until SIGTERM or SIGINT; `reload` reads the
-/// configuration again at SIGHUP. A running pass is finished, or abandoned if it has not reached its switch.
+/// Serves the apps of `config`: polls each app with `poll`, which gives the time to the next poll, until SIGTERM or
+/// SIGINT; `reload` reads the configuration again at SIGHUP. A running pass is finished, or abandoned if it has not
+/// reached its switch.
 ///
 /// # Errors
 /// Signals cannot be received.

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use crate::process::ask::ask;
+use crate::process::ask::{AskError, CommandOutput, ask};
 use crate::process::environment::PATH;
 use crate::util::text;
 
@@ -46,9 +46,7 @@ impl Program {
     /// Runs the program, and gives whether it succeeded and everything it printed.
     #[must_use]
     pub(crate) fn run(self, arguments: &[&str]) -> (bool, String) {
-        let mut command = Command::new(self.path());
-        command.args(arguments).env_clear().env("PATH", PATH);
-        match ask(&command, b"", PATIENCE) {
+        match self.ask(arguments) {
             Ok(output) => {
                 let said = [output.stdout, output.stderr].concat();
                 (output.code == 0, text::lines(&said).join("\n"))
@@ -60,10 +58,14 @@ impl Program {
     /// Runs the program, and gives its standard output as it is; nothing if it cannot be run.
     #[must_use]
     pub(crate) fn answer(self, arguments: &[&str]) -> String {
+        let output = self.ask(arguments).map(|output| output.stdout);
+        String::from_utf8_lossy(&output.unwrap_or_default()).into_owned()
+    }
+
+    fn ask(self, arguments: &[&str]) -> Result<CommandOutput, AskError> {
         let mut command = Command::new(self.path());
         command.args(arguments).env_clear().env("PATH", PATH);
-        let output = ask(&command, b"", PATIENCE).map(|output| output.stdout);
-        String::from_utf8_lossy(&output.unwrap_or_default()).into_owned()
+        ask(&command, b"", PATIENCE)
     }
 
     /// Runs the program for its effect.

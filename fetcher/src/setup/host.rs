@@ -53,10 +53,25 @@ pub(crate) fn missing_units(units: &[String], made: &[String]) -> Vec<String> {
     units.iter().filter(missing).cloned().collect()
 }
 
-/// Whether the service `unit` runs.
-#[must_use]
-pub(crate) fn is_active(unit: &str) -> bool {
-    Program::Systemctl.run(&["is-active", "--quiet", unit]).0
+/// Has systemd do `verb` to the service `unit`, such as `reload`, if the service runs. Gives whether it runs.
+///
+/// # Errors
+/// systemctl(1) failed.
+pub(crate) fn if_active(unit: &str, verb: &str) -> Result<bool, String> {
+    let (active, _) = Program::Systemctl.run(&["is-active", "--quiet", unit]);
+    if active {
+        Program::Systemctl.must(&[verb, unit])?;
+    }
+    Ok(active)
+}
+
+/// Lets the service that polls read its configuration again. Gives whether the service runs.
+///
+/// # Errors
+/// systemctl(1) failed.
+pub(crate) fn tell_service(service: &str, drop_in: bool) -> Result<bool, String> {
+    // A sandbox gets another path only when it is made.
+    if_active(service, if drop_in { "restart" } else { "reload" })
 }
 
 #[cfg(test)]

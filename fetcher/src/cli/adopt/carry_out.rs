@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::ask_user;
 use super::find::Found;
-use super::steps::{restart_with, switch_jobs};
+use super::steps::{restart_with, switch_jobs, write_drop_in};
 use super::undo;
 use crate::account::{Account, keep};
 use crate::adopt::files;
@@ -13,7 +13,6 @@ use crate::adopt::for_user::Task;
 use crate::adopt::record::Record;
 use crate::cli::args::Arguments;
 use crate::cli::output::say;
-use crate::cli::pin_as_root;
 use crate::cli::setup::host_key::ConfirmedKey;
 use crate::cli::setup::make::check_policy;
 use crate::cli::setup::stage::Staged;
@@ -143,8 +142,7 @@ fn prepare(work: &Adoption<'_>, record: &mut Record) -> Result<(), String> {
         check_policy(file, new)?;
     }
     if let Some(key) = work.host_key {
-        let told = pin_as_root::write(&work.staged.app, &key.seen, &key.fingerprint);
-        say(&told.map_err(|(_, why)| why)?);
+        key.pin(&work.staged.app)?;
     }
     Ok(())
 }
@@ -179,12 +177,7 @@ fn make_release(arguments: &Arguments, work: &Adoption<'_>) -> Result<(), String
 /// Has the units work in the release. The first is restarted, with the data moved while it is stopped; the others are
 /// stopped meanwhile, so that no process has the data open.
 fn go_over(record: &Record) -> Result<(), String> {
-    restart_with(record, |unit| {
-        let moves: &[_] = if Some(unit) == record.units.first() {
-            &record.shared
-        } else {
-            &[]
-        };
+    restart_with(record, |moves| {
         files::into_release(&record.app, &record.root, moves)
     })
 }
@@ -205,11 +198,8 @@ fn prove(work: &Adoption<'_>) -> Result<Vec<PathBuf>, String> {
 /// Lets the service take the app up. The data was moved, so no start has to look at it any more.
 fn finish(work: &Adoption<'_>, record: &Record) -> Result<(), String> {
     for unit in &record.units {
-        apply::write(&PlannedFile {
-            path: Record::drop_in(unit),
-            text: files::into_release(&record.app, &record.root, &[]),
-            used_by: FileUse::Unit,
-        })?;
+        let text = files::into_release(&record.app, &record.root, &[]);
+        write_drop_in(unit, text)?;
     }
     let mut drop_in = false;
     for file in &work.planned.files {
@@ -217,12 +207,7 @@ fn finish(work: &Adoption<'_>, record: &Record) -> Result<(), String> {
         drop_in |= new && file.used_by == FileUse::ServiceDropIn;
     }
     Program::Systemctl.must(&["daemon-reload"])?;
-    let service = work.found.wanted.owner.service();
-    if host::is_active(&service) {
-        // A sandbox gets another path only when it is made.
-        let how = if drop_in { "restart" } else { "reload" };
-        Program::Systemctl.must(&[how, &service])?;
-    }
+    host::tell_service(&work.found.wanted.owner.service(), drop_in)?;
     Ok(())
 }
 

@@ -13,8 +13,6 @@ mod show;
 mod steps;
 mod undo;
 
-use std::ffi::OsString;
-use std::io::IsTerminal;
 use std::path::Path;
 
 use args::{Adopt, AdoptForUser, MoveData};
@@ -22,9 +20,9 @@ use args::{Adopt, AdoptForUser, MoveData};
 use super::args::Arguments;
 use super::output::{print_error, say, say_json};
 use super::setup::stage::Staged;
-use super::setup::{Refusal, confirm, examine, host_key, owner};
+use super::setup::{Refusal, answer_of, examine, exit_code, host_key, may_go_on, owner};
 use super::{FAILED, OK, USAGE, one_app};
-use crate::account::{Account, keep};
+use crate::account::Account;
 use crate::adopt::for_user::{Done, Task, carry_out as carry_out_task};
 use crate::adopt::moving::{self, Moved};
 use crate::adopt::record::Record;
@@ -32,19 +30,13 @@ use crate::setup::{apply, host, plan};
 
 /// Adopts an app, or undoes that. Gives the exit code.
 pub(super) fn adopt(arguments: &Arguments, options: &Adopt) -> u8 {
-    let done = match options.undo {
-        true => undo::undo(arguments, options),
-        false => try_adopt(arguments, options),
-    };
-    match done {
-        Ok(()) => OK,
-        Err((code, why)) => {
-            if !why.is_empty() {
-                print_error(&format!("{}: {why}", options.app));
-            }
-            code
-        }
-    }
+    exit_code(
+        &options.app,
+        match options.undo {
+            true => undo::undo(arguments, options),
+            false => try_adopt(arguments, options),
+        },
+    )
 }
 
 /// Refuses to adopt anything without root.
@@ -109,11 +101,8 @@ fn ask_user(account: &Account, task: &Task, app: Option<(&Path, &str)>) -> Resul
     if let Some((config, _)) = app {
         words.extend(["--config".into(), config.as_os_str().to_owned()]);
     }
-    words.extend(["adopt-for-user".into(), OsString::from(task)]);
-    let (answer, _) = keep::ask(account, words.into_iter())
-        .map_err(|error| format!("cannot start as {}: {error}", account.name))?;
-    let done: Done = serde_json::from_slice(&answer)
-        .map_err(|error| format!("the process of {} gave no answer: {error}", account.name))?;
+    words.extend(["adopt-for-user".into(), task.into()]);
+    let done: Done = answer_of(account, words)?;
     match &done.error {
         None => Ok(done),
         Some(why) => Err(why.clone()),
@@ -148,12 +137,8 @@ fn try_adopt(arguments: &Arguments, options: &Adopt) -> Result<(), Refusal> {
         staged = Staged::make(&found.wanted, &planned).map_err(usage)?;
     }
     say(&show::shown(&found, &planned));
-    if options.dry_run {
-        say("nothing was changed (--dry-run)\n");
+    if !may_go_on(options.dry_run, options.yes)? {
         return Ok(());
-    }
-    if std::io::stdin().is_terminal() && !options.yes {
-        confirm()?;
     }
     let host_key = match found.wanted.by_ssh {
         true => host_key::choose(

@@ -43,23 +43,20 @@ pub(super) fn switch_jobs(record: &Record, user: &str, off: bool) -> Result<(), 
     Ok(())
 }
 
-/// Writes each unit's drop-in, and restarts the units: the first while the others are stopped.
+/// Writes each unit's drop-in, and restarts the units: the first while the others are stopped. `drop_in` gives the text
+/// of a drop-in by the paths that the unit has moved before it starts: all of them the first unit, and none the others.
 pub(super) fn restart_with(
     record: &Record,
-    drop_in: impl Fn(&String) -> String,
+    drop_in: impl Fn(&[PathBuf]) -> String,
 ) -> Result<(), String> {
-    for unit in &record.units {
-        apply::write(&PlannedFile {
-            path: Record::drop_in(unit),
-            text: drop_in(unit),
-            used_by: FileUse::Unit,
-        })?;
+    let Some((first, others)) = record.units.split_first() else {
+        return Ok(());
+    };
+    write_drop_in(first, drop_in(&record.shared))?;
+    for unit in others {
+        write_drop_in(unit, drop_in(&[]))?;
     }
     Program::Systemctl.must(&["daemon-reload"])?;
-    let (first, others) = match record.units.split_first() {
-        Some(both) => both,
-        None => return Ok(()),
-    };
     let stopped = others
         .iter()
         .map(|unit| Program::Systemctl.must(&["stop", unit]));
@@ -72,4 +69,14 @@ pub(super) fn restart_with(
         ended = ended.and(Program::Systemctl.must(&["start", unit]));
     }
     stopped.into_iter().fold(ended, Result::and)
+}
+
+/// Writes the drop-in of a unit.
+pub(super) fn write_drop_in(unit: &str, text: String) -> Result<(), String> {
+    let file = PlannedFile {
+        path: Record::drop_in(unit),
+        text,
+        used_by: FileUse::Unit,
+    };
+    apply::write(&file).map(drop)
 }

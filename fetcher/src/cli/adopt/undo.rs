@@ -1,19 +1,18 @@
 //! The way back of an adoption: to the checkout, with the data, and to the poller.
 
-use std::io::IsTerminal;
 use std::path::Path;
 
 use super::args::Adopt;
 use super::steps::{restart_with, switch_jobs};
-use super::{ask_user, confirm, owner};
+use super::{ask_user, owner};
 use crate::account::Account;
 use crate::adopt::files;
 use crate::adopt::for_user::Task;
 use crate::adopt::record::{DIRECTORY, Record};
+use crate::cli::USAGE;
 use crate::cli::args::Arguments;
 use crate::cli::output::say;
-use crate::cli::setup::{self, Refusal};
-use crate::cli::{FAILED, USAGE};
+use crate::cli::setup::{self, Refusal, may_go_on, resumable};
 use crate::setup::commands::Program;
 use crate::setup::for_user::Order;
 use crate::setup::remove::{Whose, candidates, whose};
@@ -46,19 +45,10 @@ pub(super) fn undo(arguments: &Arguments, options: &Adopt) -> Result<(), Refusal
         record.commit,
         record.units.join(", ")
     ));
-    if options.dry_run {
-        say("nothing was changed (--dry-run)\n");
+    if !may_go_on(options.dry_run, options.yes)? {
         return Ok(());
     }
-    if std::io::stdin().is_terminal() && !options.yes {
-        confirm()?;
-    }
-    go_back(&account, &owner, &record).map_err(|why| {
-        (
-            FAILED,
-            format!("{why}\n  when that is mended, the same command goes on from here"),
-        )
-    })?;
+    go_back(&account, &owner, &record).map_err(resumable)?;
     say("The app runs from its checkout again, and the poller is switched on.\n");
     Ok(())
 }
@@ -71,9 +61,7 @@ pub(super) fn go_back(account: &Account, owner: &Owner, record: &Record) -> Resu
     let ours = |path| whose(path, app).map(|whose| whose == Whose::Ours);
     if ours(&written.app)? {
         apply::remove(&written.app)?;
-        if host::is_active(&service) {
-            Program::Systemctl.must(&["reload", &service])?;
-        }
+        host::tell_service(&service, false)?;
     }
     let wait = Order {
         wait_for: Some((owner.state(), app.clone())),
@@ -85,12 +73,7 @@ pub(super) fn go_back(account: &Account, owner: &Owner, record: &Record) -> Resu
         .iter()
         .any(|unit| apply::read(&Record::drop_in(unit)).is_ok_and(|text| text.is_some()));
     if changed {
-        restart_with(record, |unit| {
-            let moves: &[_] = if Some(unit) == record.units.first() {
-                &record.shared
-            } else {
-                &[]
-            };
+        restart_with(record, |moves| {
             files::into_checkout(app, &record.root, moves)
         })?;
         for unit in &record.units {

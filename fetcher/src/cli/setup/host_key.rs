@@ -10,6 +10,7 @@ use crate::cli::hostkey::{OfferedKeys, typed};
 use crate::cli::output::{print_prompt, say};
 use crate::cli::pin_as_root::{self, PinArguments};
 use crate::cli::{FAILED, USAGE};
+use crate::config::App;
 use crate::hostkey::{known, published, trusted};
 use crate::setup::wanted::KNOWN_HOSTS;
 
@@ -18,8 +19,17 @@ use super::stage::Staged;
 
 /// A server's key that is to be pinned.
 pub(in crate::cli) struct ConfirmedKey {
-    pub(in crate::cli) seen: OfferedKeys,
-    pub(in crate::cli) fingerprint: String,
+    seen: OfferedKeys,
+    fingerprint: String,
+}
+
+impl ConfirmedKey {
+    /// Pins the key for `app`, and tells it.
+    pub(in crate::cli) fn pin(&self, app: &App) -> Result<(), String> {
+        let told = pin_as_root::write(app, &self.seen, &self.fingerprint);
+        say(&told.map_err(|(_, why)| why)?);
+        Ok(())
+    }
 }
 
 /// Asks the server for its keys, and chooses the one to pin; `None` if one is pinned already.

@@ -8,8 +8,6 @@ use nix::unistd::{Gid, Group, Uid, User};
 use super::ask_user;
 use super::host_key::ConfirmedKey;
 use crate::account::{Account, USERS, groups_of};
-use crate::cli::output::say;
-use crate::cli::pin_as_root;
 use crate::config::App;
 use crate::setup::apply::{self, Written};
 use crate::setup::commands::Program;
@@ -86,8 +84,7 @@ pub(super) fn make(making: &Making<'_>) -> Result<Made, String> {
     enable_units(plan)?;
     enable_site(plan)?;
     if let Some(key) = making.host_key {
-        let told = pin_as_root::write(making.app, &key.seen, &key.fingerprint);
-        say(&told.map_err(|(_, why)| why)?);
+        key.pin(making.app)?;
     }
     for file in plan
         .files
@@ -181,9 +178,7 @@ fn enable_site(plan: &Plan) -> Result<(), String> {
                 said.replace('\n', "\n  ")
             ));
         }
-        if host::is_active("nginx.service") {
-            Program::Systemctl.must(&["reload", "nginx.service"])?;
-        }
+        host::if_active("nginx.service", "reload")?;
     }
     Ok(())
 }
@@ -194,11 +189,5 @@ fn tell_service(wanted: &Wanted, drop_in: bool) -> Result<bool, String> {
     if wanted.owner.own {
         Program::Systemctl.must(&["enable", "--now", "--quiet", &service])?;
     }
-    if !host::is_active(&service) {
-        return Ok(false);
-    }
-    // A sandbox gets another path only when it is made.
-    let how = if drop_in { "restart" } else { "reload" };
-    Program::Systemctl.must(&[how, &service])?;
-    Ok(true)
+    host::tell_service(&service, drop_in)
 }

@@ -20,6 +20,7 @@ use std::io::{BufRead, IsTerminal};
 use args::{Setup, SetupForUser};
 use describe::HostHas;
 use nix::unistd::Group;
+use serde::de::DeserializeOwned;
 
 use super::args::{Arguments, Doctor};
 use super::doctor::{self, AsRoot};
@@ -35,19 +36,34 @@ pub(super) type Refusal = (u8, String);
 
 /// Sets an app up, or takes away what a set-up has made. Gives the exit code.
 pub(super) fn setup(arguments: &Arguments, options: &Setup) -> u8 {
-    let done = match options.remove {
-        true => remove::remove(arguments, options),
-        false => try_setup(arguments, options.clone()),
-    };
+    exit_code(
+        &options.app,
+        match options.remove {
+            true => remove::remove(arguments, options),
+            false => try_setup(arguments, options.clone()),
+        },
+    )
+}
+
+/// Tells why the work on `app` was refused, if it was. Gives the exit code.
+pub(super) fn exit_code(app: &str, done: Result<(), Refusal>) -> u8 {
     match done {
         Ok(()) => OK,
         Err((code, why)) => {
             if !why.is_empty() {
-                print_error(&format!("{}: {why}", options.app));
+                print_error(&format!("{app}: {why}"));
             }
             code
         }
     }
+}
+
+/// Makes the refusal of work that can be done again from where it ended.
+pub(super) fn resumable(why: String) -> Refusal {
+    (
+        FAILED,
+        format!("{why}\n  when that is mended, the same command goes on from here"),
+    )
 }
 
 /// Refuses to set anything up without root.
@@ -81,8 +97,7 @@ fn try_setup(arguments: &Arguments, mut options: Setup) -> Result<(), Refusal> {
         ));
     }
     let (account, owner) = owner(arguments)?;
-    let on_terminal = std::io::stdin().is_terminal();
-    if on_terminal {
+    if std::io::stdin().is_terminal() {
         describe::ask(&mut options);
     }
     let has = HostHas::look().map_err(usage)?;
@@ -92,12 +107,8 @@ fn try_setup(arguments: &Arguments, mut options: Setup) -> Result<(), Refusal> {
     let found = find(&wanted, &plan)?;
     let staged = stage::Staged::make(&wanted, &plan).map_err(usage)?;
     say(&show::plan(&wanted, &plan, &found));
-    if options.dry_run {
-        say("nothing was changed (--dry-run)\n");
+    if !may_go_on(options.dry_run, options.yes)? {
         return Ok(());
-    }
-    if on_terminal && !options.yes {
-        confirm()?;
     }
     let host_key = match wanted.by_ssh {
         true => host_key::choose(
@@ -116,12 +127,7 @@ fn try_setup(arguments: &Arguments, mut options: Setup) -> Result<(), Refusal> {
         app: &staged.app,
         host_key: host_key.as_ref(),
     })
-    .map_err(|why| {
-        (
-            FAILED,
-            format!("{why}\n  when that is mended, the same command goes on from here"),
-        )
-    })?;
+    .map_err(resumable)?;
     say(&left::text(&wanted, &staged.app, &made));
     examine(arguments, &account, &wanted.app);
     Ok(())
@@ -176,7 +182,20 @@ fn find(wanted: &Wanted, plan: &Plan) -> Result<Vec<(PlannedFile, Found)>, Refus
     Ok(all)
 }
 
-pub(super) fn confirm() -> Result<(), Refusal> {
+/// Whether what was shown is to be done: not if it was only to be shown. Asks a person on a terminal, unless the answer
+/// is `yes` already.
+pub(super) fn may_go_on(dry_run: bool, yes: bool) -> Result<bool, Refusal> {
+    if dry_run {
+        say("nothing was changed (--dry-run)\n");
+        return Ok(false);
+    }
+    if std::io::stdin().is_terminal() && !yes {
+        confirm()?;
+    }
+    Ok(true)
+}
+
+fn confirm() -> Result<(), Refusal> {
     print_prompt("Make all of this? [y/N] ");
     let mut line = String::new();
     let read = std::io::stdin().lock().read_line(&mut line);
@@ -189,15 +208,22 @@ pub(super) fn confirm() -> Result<(), Refusal> {
 /// Lets the apps' user do what is its own to do.
 pub(super) fn ask_user(account: &Account, order: &Order) -> Result<Done, String> {
     let order = serde_json::to_string(order).map_err(|error| error.to_string())?;
-    let words = ["setup-for-user".into(), OsString::from(order)];
-    let (answer, _) = keep::ask(account, words.into_iter())
-        .map_err(|error| format!("cannot start as {}: {error}", account.name))?;
-    let done: Done = serde_json::from_slice(&answer)
-        .map_err(|error| format!("the process of {} gave no answer: {error}", account.name))?;
+    let done: Done = answer_of(account, vec!["setup-for-user".into(), order.into()])?;
     match &done.error {
         None => Ok(done),
         Some(why) => Err(why.clone()),
     }
+}
+
+/// Runs pp-fetcher as the apps' user with these words, and reads its answer.
+pub(super) fn answer_of<T: DeserializeOwned>(
+    account: &Account,
+    words: Vec<OsString>,
+) -> Result<T, String> {
+    let (answer, _) = keep::ask(account, words.into_iter())
+        .map_err(|error| format!("cannot start as {}: {error}", account.name))?;
+    serde_json::from_slice(&answer)
+        .map_err(|error| format!("the process of {} gave no answer: {error}", account.name))
 }
 
 /// Shows the doctor's findings about the app. They do not decide the exit code: a key that nobody has registered yet is

@@ -1,15 +1,14 @@
 //! `pp-fetcher setup --remove`: takes away what a set-up has made of an app. Files of a person's stay, and data stays
 //! unless `--data` is said.
 
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use super::args::Setup;
-use super::{Refusal, ask_user, confirm, owner};
+use super::{Refusal, ask_user, may_go_on, owner, resumable};
 use crate::account::Account;
+use crate::cli::USAGE;
 use crate::cli::args::Arguments;
 use crate::cli::output::say;
-use crate::cli::{FAILED, USAGE};
 use crate::config::{self, App, is_app_name};
 use crate::setup::commands::Program;
 use crate::setup::for_user::Order;
@@ -45,19 +44,10 @@ pub(super) fn remove(arguments: &Arguments, options: &Setup) -> Result<(), Refus
         ));
     }
     say(&shown(&removal, options.data));
-    if options.dry_run {
-        say("nothing was changed (--dry-run)\n");
+    if !may_go_on(options.dry_run, options.yes)? {
         return Ok(());
     }
-    if std::io::stdin().is_terminal() && !options.yes {
-        confirm()?;
-    }
-    carry_out(name, &owner, &account, &found, &removal, options.data).map_err(|why| {
-        (
-            FAILED,
-            format!("{why}\n  when that is mended, the same command goes on from here"),
-        )
-    })
+    carry_out(name, &owner, &account, &found, &removal, options.data).map_err(resumable)
 }
 
 fn look(name: &str, owner: &Owner, found: &Candidates) -> Result<Removal, String> {
@@ -128,9 +118,7 @@ fn carry_out(
     if ours(&found.app) {
         apply::remove(&found.app)?;
     }
-    if host::is_active(&service) {
-        Program::Systemctl.must(&["reload", &service])?;
-    }
+    host::tell_service(&service, false)?;
     ask_user(
         account,
         &Order {
@@ -151,16 +139,14 @@ fn carry_out(
     if drop_in || !units.is_empty() {
         Program::Systemctl.must(&["daemon-reload"])?;
     }
-    if drop_in && host::is_active(&service) {
-        Program::Systemctl.must(&["restart", &service])?;
+    if drop_in {
+        host::tell_service(&service, drop_in)?;
     }
     if ours(&found.site) {
         let (link, _) = apply::site_link(&found.site);
         apply::remove(&link)?;
         apply::remove(&found.site)?;
-        if host::is_active("nginx.service") {
-            Program::Systemctl.must(&["reload", "nginx.service"])?;
-        }
+        host::if_active("nginx.service", "reload")?;
     }
     if ours(&found.policy) {
         apply::remove(&found.policy)?;
