@@ -6,35 +6,14 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-fn files(directory: &Path, all: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(directory).unwrap().flatten() {
-        let path = entry.path();
-        if path.is_dir() {
-            files(&path, all);
-        } else if path.extension().is_some_and(|e| e == "rs") {
-            all.push(path);
-        }
-    }
-}
+use source::{joined, rust_files};
+
+mod source;
 
 fn text_of(directories: &[PathBuf]) -> Vec<(PathBuf, String)> {
-    let mut all = Vec::new();
-    directories.iter().for_each(|d| files(d, &mut all));
-    all.into_iter()
-        .map(|path| (path.clone(), fs::read_to_string(path).unwrap()))
+    let all = directories.iter().flat_map(|path| rust_files(path));
+    all.map(|path| (path.clone(), fs::read_to_string(path).unwrap()))
         .collect()
-}
-
-/// The source as it is printed: literals that go over several lines are one.
-fn joined(text: &str) -> String {
-    let shown = text.split("#[cfg(test)]").next().unwrap();
-    let mut out = String::new();
-    let mut rest = shown;
-    while let Some((before, after)) = rest.split_once("\\\n") {
-        out.push_str(before);
-        rest = after.trim_start();
-    }
-    out + rest
 }
 
 /// The rows: what a message says, and the test that follows it, or why none does.

@@ -12,6 +12,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use source::rust_files;
+
+mod source;
+
 /// The lines that a file of source may have, and a file of tests.
 const LONGEST: (usize, usize) = (400, 500);
 
@@ -158,18 +162,6 @@ fn libgit2_landlock_and_seccomp_are_in_the_worker_and_not_in_the_fetcher() {
     }
 }
 
-/// Every Rust file below a directory.
-fn sources(directory: &Path, found: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(directory).unwrap().flatten() {
-        let path = entry.path();
-        if path.is_dir() {
-            sources(&path, found);
-        } else if path.extension().is_some_and(|ending| ending == "rs") {
-            found.push(path);
-        }
-    }
-}
-
 #[test]
 fn no_file_of_source_is_longer_than_a_reader_can_hold() {
     let mut files = Vec::new();
@@ -181,7 +173,7 @@ fn no_file_of_source_is_longer_than_a_reader_can_hold() {
         "fetcher/objects/src",
         "fetcher/worker/src",
     ] {
-        sources(&top().join(room), &mut files);
+        files.extend(rust_files(&top().join(room)));
     }
     assert!(files.len() > 200, "{}", files.len());
     for file in files {

@@ -3,7 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "a test stops where it is wrong")]
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use source::{joined, rust_files};
+
+mod source;
 
 /// The shortest part of a message that is looked for, in bytes: a shorter one stands everywhere.
 const SHORTEST: usize = 12;
@@ -16,28 +20,10 @@ const MADE_AT_RUN_TIME: [&str; 4] = [
     "did not come back: its program ended with an error; it is",
 ];
 
-fn files(directory: &Path, all: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(directory).unwrap().flatten() {
-        let path = entry.path();
-        if path.is_dir() {
-            files(&path, all);
-        } else if path.extension().is_some_and(|ending| ending == "rs") {
-            all.push(path);
-        }
-    }
-}
-
-/// The source as it is printed: literals that go over several lines are one, and blanks are one.
+/// The source as it is printed, on one line: blanks are one.
 fn printed(text: &str) -> String {
-    let text = text.split("#[cfg(test)]").next().unwrap();
-    let mut out = String::new();
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once("\\\n") {
-        out.push_str(before);
-        rest = after.trim_start();
-    }
     one_blank(
-        &(out + rest)
+        &joined(text)
             .replace("\\u{2026}", "…")
             .replace("\\\"", "\"")
             .replace("\\n", "\n"),
@@ -51,12 +37,10 @@ fn one_blank(text: &str) -> String {
 #[test]
 fn every_message_of_the_page_is_one_that_the_programs_print() {
     let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let mut all = Vec::new();
-    for crate_ in ["fetcher", "restarter", "protocol", "trusted"] {
-        files(&top.join(crate_).join("src"), &mut all);
-    }
-    let source: String = all
+    let crates = ["fetcher", "restarter", "protocol", "trusted"];
+    let source: String = crates
         .iter()
+        .flat_map(|name| rust_files(&top.join(name).join("src")))
         .map(|path| printed(&fs::read_to_string(path).unwrap()))
         .collect();
     let page = include_str!("../../docs/faq.md");

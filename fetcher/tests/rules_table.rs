@@ -7,26 +7,18 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-/// Every Rust file below a directory.
-fn sources(directory: &Path, found: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(directory).unwrap().flatten() {
-        let path = entry.path();
-        if path.is_dir() && !path.ends_with("target") {
-            sources(&path, found);
-        } else if path.extension().is_some_and(|ending| ending == "rs") {
-            found.push(path);
-        }
-    }
-}
+use source::rust_files;
+
+mod source;
 
 /// The names of all functions of all crates.
 fn functions() -> BTreeSet<String> {
     let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut files = Vec::new();
     for part in ["fetcher", "restarter", "protocol", "trusted", "tests"] {
-        sources(&top.join(part), &mut files);
+        files.extend(rust_files(&top.join(part)));
     }
     let mut names = BTreeSet::new();
     for file in files {

@@ -124,24 +124,65 @@ impl Forge {
         Ok(())
     }
 
+    /// Makes an empty repository that no key may read yet. Gives back its URL, which takes no alias.
+    ///
+    /// # Errors
+    /// It could not be made.
+    pub fn empty_repository(&self, lab: &Lab, app: &str) -> Result<String> {
+        lab.as_user("git")
+            .cmd(["git", "init", "--quiet", "--bare", "-b", "main"])
+            .args([&Self::path(app)])
+            .ok()?;
+        Ok(Self::url(app))
+    }
+
+    /// The URL of a repository, without an alias.
+    #[must_use]
+    pub fn url(app: &str) -> String {
+        format!("ssh://git@{NAME}:{PORT}/me/{app}.git")
+    }
+
+    /// Lets every user of the host read the repositories without the server. Gives back the URL of one.
+    ///
+    /// # Errors
+    /// They could not be opened.
+    pub fn open_locally(&self, lab: &Lab, app: &str) -> Result<String> {
+        lab.sh("git config --system --replace-all safe.directory '*'; chmod 755 /srv/git")?;
+        Ok(format!("file://{}", Self::path(app)))
+    }
+
+    /// Registers a public key as a deploy key: it may read one repository and nothing else.
+    ///
+    /// # Errors
+    /// It could not be written down.
+    pub fn register(&self, lab: &Lab, app: &str, key: &str) -> Result<()> {
+        let options = format!("restrict,command=\"/usr/local/lib/forge/read-only me/{app}.git\"");
+        lab.sh(&format!(
+            "echo '{options} {key}' >>/srv/git/.ssh/authorized_keys"
+        ))?;
+        Ok(())
+    }
+
+    /// The fingerprint of the server's present host key, as a forge publishes it.
+    ///
+    /// # Errors
+    /// The key cannot be read.
+    pub fn fingerprint(&self, lab: &Lab) -> Result<String> {
+        lab.sh("ssh-keygen -l -f /etc/forge/host_key.pub | cut -d' ' -f2")
+    }
+
     /// Makes an empty repository, a deploy key that may read it and nothing else, and the alias
     /// `github.com-repo-APP` that makes ssh use this key. Gives back the URL with the alias.
     ///
     /// # Errors
     /// Any of it failed.
     pub fn repository(&self, lab: &Lab, app: &str) -> Result<String> {
-        let path = Self::path(app);
-        lab.as_user("git")
-            .cmd(["git", "init", "--quiet", "--bare", "-b", "main"])
-            .args([&path])
-            .ok()?;
+        self.empty_repository(lab, app)?;
         let key = format!("/etc/pp-fetcher/keys/{app}");
         lab.sh(&format!(
             "mkdir -p /etc/pp-fetcher/keys
              ssh-keygen -q -t ed25519 -N '' -C deploy-{app} -f {key}
              chown gunicorn: {key} {key}.pub
-             echo 'restrict,command=\"/usr/local/lib/forge/read-only me/{app}.git\"' \"$(cat {key}.pub)\" \\
-                 >>/srv/git/.ssh/authorized_keys
              cat >>{SSH_CONFIG} <<END
 Host github.com-repo-{app}
     Hostname {NAME}
@@ -152,6 +193,7 @@ Host github.com-repo-{app}
 END
              chmod 644 {SSH_CONFIG}"
         ))?;
+        self.register(lab, app, &lab.read(&format!("{key}.pub"))?)?;
         Ok(format!("github.com-repo-{app}:me/{app}.git"))
     }
 

@@ -47,16 +47,8 @@ fn old_way<'h>(host: &'h Host, name: &str, port: u16) -> Result<OldWay<'h>> {
     let old = OldWay::set_up(host.lab(), host.forge(), name, port)?;
     old.as_on_their_servers()?;
     host.lab().sh(&format!("systemctl start {}", old.unit()))?;
-    serves(host, port, "todo v0")?;
+    host.lab().serves(port, "todo v0", PATIENCE)?;
     Ok(old)
-}
-
-fn serves(host: &Host, port: u16, text: &str) -> Result<()> {
-    wait_until(&format!("port {port} serves {text:?}"), PATIENCE, || {
-        let got = host.lab().get(port, "/")?;
-        ensure!(got.body.starts_with(text), "it serves {got:?}");
-        Ok(Some(()))
-    })
 }
 
 fn adopt(host: &Host, arguments: &[&str]) -> Result<Output> {
@@ -198,7 +190,7 @@ fn what_the_live_app_answers_decides_the_probe_and_each_advice_ends_well(
          git -c user.name=A -c user.email=a@b commit -qam 'Only these hosts'"
     ))?;
     lab.sh(&format!("systemctl restart {}", old.unit()))?;
-    serves(host, 8106, "todo v0")?;
+    host.lab().serves(8106, "todo v0", PATIENCE)?;
     let with = |more: &[&str]| adopt(host, &[&[name, "--from", &dir, "--dry-run"], more].concat());
     for (more, said) in [
         (
@@ -259,7 +251,7 @@ fn an_adoption_that_fails_leaves_the_app_as_it_was(host: &Host) -> Result<()> {
         .sh(&format!("cd {dir}; mkdir venv; touch venv/pyvenv.cfg"))?;
     old.push_needing("v1", "venv/pyvenv.cfg")?;
     old.poll().ok()?;
-    serves(host, 8102, "todo v1")?;
+    host.lab().serves(8102, "todo v1", PATIENCE)?;
     let before = everything(host, name)?;
     let written = under_load(host, 8102, "f", || {
         let said = adopt(host, &[name, "--from", &dir])?;
@@ -339,7 +331,7 @@ fn pushes_and_cleaning_up(
     // From now on a push is deployed by the service, with the database as it is.
     old.push("v2")?;
     lab.sh("systemctl restart pp-fetcher")?;
-    serves(host, 8103, "todo v2")?;
+    host.lab().serves(8103, "todo v2", PATIENCE)?;
     wait_until("the deploy is good", PATIENCE, || {
         let said = lab.cmd(["pp-fetcher", "history", name]).output()?;
         ensure!(said.stdout.matches("good").count() == 2, "{said}");
@@ -361,7 +353,7 @@ fn pushes_and_cleaning_up(
     lab.sh(&line)?;
     old.push("v3")?;
     lab.sh("systemctl restart pp-fetcher")?;
-    serves(host, 8103, "todo v3")?;
+    host.lab().serves(8103, "todo v3", PATIENCE)?;
     assert!(rows(host, name)?.is_superset(&written.rows));
     let said = adopt(host, &[name, "--undo"])?;
     assert_eq!(said.code, Some(2), "{said}");
@@ -376,7 +368,7 @@ fn behind_a_socket_an_adoption_costs_no_request(host: &Host) -> Result<()> {
     let name = "socketed";
     let old = old_way(host, name, 8104)?;
     old.behind_a_socket()?;
-    serves(host, 8104, "todo v0")?;
+    host.lab().serves(8104, "todo v0", PATIENCE)?;
     let written = under_load(host, 8104, "s", || {
         let said = adopt(host, &[name, "--from", &directory(name)])?;
         assert_eq!(said.code, Some(0), "{said}");
@@ -403,7 +395,7 @@ fn an_adoption_is_undone_with_the_data_of_meanwhile(host: &Host) -> Result<()> {
         assert_eq!(said.code, Some(0), "{said}");
         Ok(())
     })?;
-    serves(host, 8105, "todo v0")?;
+    host.lab().serves(8105, "todo v0", PATIENCE)?;
     nothing_was_lost(host, name, &written)?;
     assert!(!lab.exists(&format!("{dir}/current"))? && !lab.exists(&format!("{dir}/shared"))?);
     let kind = lab.sh(&format!("stat -c %F {dir}/db.sqlite3"))?;
@@ -418,7 +410,7 @@ fn an_adoption_is_undone_with_the_data_of_meanwhile(host: &Host) -> Result<()> {
         .context("no job")?;
     assert!(!line.starts_with('#'), "{line}");
     old.poll().ok()?;
-    serves(host, 8105, "todo v1")?;
+    host.lab().serves(8105, "todo v1", PATIENCE)?;
     let said = adopt(host, &[name, "--undo"])?;
     assert_eq!(said.code, Some(2), "{said}");
     Ok(())

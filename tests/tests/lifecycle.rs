@@ -86,11 +86,7 @@ fn later(dir: &Path) -> Result<Vec<PathBuf>> {
 }
 
 fn served(lab: &Lab, text: &str) -> Result<()> {
-    wait_until(&format!("it serves {text:?}"), PATIENCE, || {
-        let got = lab.get(8000, "/")?;
-        ensure!(got.body.starts_with(text), "it serves {got:?}");
-        Ok(Some(()))
-    })
+    lab.serves(8000, text, PATIENCE)
 }
 
 fn push(lab: &Lab, forge: &Forge, version: Django, subject: &str) -> Result<()> {
@@ -139,19 +135,16 @@ fn whole_life(suite: Suite) -> Result<()> {
 }
 
 fn set_up(lab: &Lab, forge: &Forge) -> Result<()> {
-    let path = "/srv/git/me/todo.git";
-    lab.as_user("git")
-        .cmd(["git", "init", "--quiet", "--bare", "-b", "main", path])
-        .ok()?;
+    let url = forge.empty_repository(lab, "todo")?;
     push(lab, forge, Django::version("v1"), "First")?;
-    let fingerprint = lab.sh("ssh-keygen -l -f /etc/forge/host_key.pub | cut -d' ' -f2")?;
+    let fingerprint = forge.fingerprint(lab)?;
     let said = lab
         .cmd([
             "pp-fetcher",
             "setup",
             "todo",
             "--repository",
-            "ssh://git@forge.example:2222/me/todo.git",
+            &url,
             "--gunicorn",
             "todo.wsgi",
             "--port",
@@ -166,8 +159,7 @@ fn set_up(lab: &Lab, forge: &Forge) -> Result<()> {
         .within(PATIENCE)
         .output()?;
     ensure!(said.code == Some(0), "{said}");
-    lab.sh("echo \"restrict,command=\\\"/usr/local/lib/forge/read-only me/todo.git\\\" $(cat /etc/pp-fetcher/keys/todo.pub)\" \
-            >>/srv/git/.ssh/authorized_keys")?;
+    forge.register(lab, "todo", &lab.read("/etc/pp-fetcher/keys/todo.pub")?)?;
     served(lab, "todo v1")
 }
 
@@ -204,15 +196,8 @@ fn upgrade_in_a_deploy(lab: &Lab, forge: &Forge) -> Result<()> {
 }
 
 fn install_keeping_what_is_edited(lab: &Lab, debs: &[PathBuf]) -> Result<()> {
-    let mut names = Vec::new();
-    for deb in debs {
-        let name = deb.file_name().unwrap_or_default().to_string_lossy();
-        let name = format!("/root/{name}");
-        lab.write(&name, &std::fs::read(deb)?, 0o644, "root:root")?;
-        names.push(name);
-    }
     lab.cmd(["dpkg", "--force-confdef", "--force-confold", "--install"])
-        .args(names)
+        .args(lab.bring(debs)?)
         .within(PATIENCE)
         .ok()?;
     Ok(())
@@ -260,19 +245,14 @@ fn an_upgrade_in_the_middle_of_a_restart_leaves_the_unit_restarted_and_the_calle
     lab.sh("systemctl daemon-reload")?;
     let work = tempfile::tempdir()?;
     let restarter = later(work.path())?.remove(0);
-    lab.write(
-        "/root/later.deb",
-        &std::fs::read(restarter)?,
-        0o644,
-        "root:root",
-    )?;
+    let restarter = lab.bring(&[restarter])?.remove(0);
     let told = lab
         .cmd(["sh", "-c"])
-        .args([
+        .args([format!(
             "runuser -u gunicorn -- pp-restart slow.service >/tmp/told 2>&1 & caller=$!
-                sleep 1; dpkg --install /root/later.deb >/dev/null 2>&1
-                wait $caller; echo \"ended with $?\"; cat /tmp/told",
-        ])
+                sleep 1; dpkg --install {restarter} >/dev/null 2>&1
+                wait $caller; echo \"ended with $?\"; cat /tmp/told"
+        )])
         .within(PATIENCE)
         .ok()?;
     println!("the caller was told: {told}");

@@ -50,18 +50,13 @@ fn start() -> Result<Host> {
 
 /// Makes a repository that no key may read yet, with one commit.
 fn repository(host: &Host, app: &str, tree: impl Into<Tree>) -> Result<String> {
-    let lab = host.lab();
-    let path = format!("/srv/git/me/{app}.git");
-    lab.as_user("git")
-        .cmd(["git", "init", "--quiet", "--bare", "-b", "main", &path])
-        .ok()?;
-    host.forge().push(lab, app, &tree.into(), "First")?;
-    Ok(format!("ssh://git@forge.example:2222/me/{app}.git"))
+    let url = host.forge().empty_repository(host.lab(), app)?;
+    host.forge().push(host.lab(), app, &tree.into(), "First")?;
+    Ok(url)
 }
 
 fn fingerprint(host: &Host) -> Result<String> {
-    host.lab()
-        .sh("ssh-keygen -l -f /etc/forge/host_key.pub | cut -d' ' -f2")
+    host.forge().fingerprint(host.lab())
 }
 
 fn setup(host: &Host, arguments: &[&str]) -> Result<Output> {
@@ -80,11 +75,7 @@ fn register(host: &Host, app: &str, said: &Output) -> Result<()> {
         .map(str::trim)
         .find(|line| line.starts_with("ssh-ed25519 "))
         .with_context(|| format!("no key is printed: {said}"))?;
-    let options = format!("restrict,command=\"/usr/local/lib/forge/read-only me/{app}.git\"");
-    host.lab().sh(&format!(
-        "echo '{options} {key}' >>/srv/git/.ssh/authorized_keys"
-    ))?;
-    Ok(())
+    host.forge().register(host.lab(), app, key)
 }
 
 /// All that a set-up could change.
@@ -95,14 +86,6 @@ fn everything(host: &Host) -> Result<String> {
          find $dirs -path '*/todo/*' -prune -o -path srv/git -prune -o -printf '%y %m %u %g %p %l\\n' | sort
          find $dirs -path '*/todo/*' -prune -o -path srv/git -prune -o -type f -print | sort | xargs sha256sum",
     )
-}
-
-fn served(host: &Host, port: u16, text: &str, within: Duration) -> Result<()> {
-    wait_until(&format!("port {port} serves {text:?}"), within, || {
-        let got = host.lab().get(port, "/")?;
-        ensure!(got.body.starts_with(text), "it serves {got:?}");
-        Ok(Some(()))
-    })
 }
 
 fn a_dry_run_and_a_wrong_fingerprint_change_nothing(host: &Host) -> Result<()> {
@@ -249,7 +232,7 @@ fn without_a_terminal_the_options_are_all_it_takes_and_the_registered_key_deploy
     })?;
     register(host, "todo", &said)?;
     let registered = Instant::now();
-    served(host, 8000, "todo v1", PROMISED)?;
+    lab.serves(8000, "todo v1", PROMISED)?;
     println!(
         "served {:.0} s after the key's registration",
         registered.elapsed().as_secs_f64()
@@ -336,9 +319,7 @@ fn a_site_of_nginx_in_front_of_a_socket_is_served_and_taken_away_again(host: &Ho
 
 fn local(host: &Host, name: &str, tree: impl Into<Tree>) -> Result<String> {
     repository(host, name, tree)?;
-    host.lab()
-        .sh("git config --system --replace-all safe.directory '*'; chmod 755 /srv/git")?;
-    Ok(format!("file:///srv/git/me/{name}.git"))
+    host.forge().open_locally(host.lab(), name)
 }
 
 fn a_root_elsewhere_gets_the_drop_in_that_the_service_needs(host: &Host) -> Result<()> {
@@ -368,7 +349,7 @@ fn a_root_elsewhere_gets_the_drop_in_that_the_service_needs(host: &Host) -> Resu
     )?;
     assert_eq!(said.code, Some(0), "{said}");
     assert!(!said.stdout.contains("deploy key"), "{said}");
-    served(host, 8010, "todo v1", PROMISED)?;
+    lab.serves(8010, "todo v1", PROMISED)?;
     assert_eq!(lab.stat("/srv/far")?, "2775 gunicorn hosted_apps");
     let doctor = wait_for_doctor(host, "far")?;
     assert!(!doctor.stdout.contains("FAULT"), "{doctor}");
@@ -410,7 +391,7 @@ fn a_user_of_its_own_gets_everything_of_its_own(host: &Host) -> Result<()> {
     let said = setup(host, &words)?;
     assert_eq!(said.code, Some(0), "{said}");
     said.says(&["The service polls hers already"]);
-    served(host, 8020, "hello v1", PROMISED)?;
+    lab.serves(8020, "hello v1", PROMISED)?;
     assert_eq!(lab.stat("/srv/apps/ada/hers")?, "2770 ada ada");
     let said = setup(host, &["hers", "--user", "ada", "--remove", "--data"])?;
     assert_eq!(said.code, Some(0), "{said}");

@@ -17,7 +17,7 @@ use crate::health::answer::Answer;
 use crate::health::http::Question;
 use crate::health::probe::probe;
 use crate::health::{Host, SystemHost};
-use crate::release::Layout;
+use crate::release::{Layout, layout};
 
 /// The longest time for which a poller that is at work is waited for: a build may take as long.
 const POLLER: Duration = Duration::from_secs(900);
@@ -95,7 +95,7 @@ pub(crate) fn carry_out(task: &Task, app: Option<&App>) -> Done {
             _,
         ) => {
             let mut facts = look::look(directory, own_scripts);
-            let made = ["releases", "shared", "current"].map(|name| directory.join(name));
+            let made = layout::MADE_IN_ROOT.map(|name| directory.join(name));
             let all = made.into_iter().chain([state.clone()]);
             facts.taken = all.filter(|path| path.symlink_metadata().is_ok()).collect();
             done.facts = Some(facts);

@@ -14,6 +14,7 @@ use super::data::{Extra, ExtraKind};
 use super::poller::{self, Job};
 use crate::hostkey::known;
 use crate::process::ask::ask;
+use crate::release::layout;
 use crate::util::text;
 
 /// The time that one of these programs has.
@@ -105,12 +106,18 @@ pub(crate) fn look(directory: &Path, own_scripts: &[String]) -> Facts {
     facts
 }
 
+/// Begins a command of git in a checkout, such that git writes nothing and starts no monitor.
+pub(crate) fn git_in(checkout: &Path) -> Command {
+    let mut git = Command::new("git");
+    git.args(["--no-optional-locks", "-c", "core.fsmonitor=false", "-C"]);
+    git.arg(checkout);
+    git
+}
+
 /// Runs git in the checkout, which belongs to this user. Nothing is fetched or changed.
 fn git(directory: &Path, arguments: &[&str]) -> Result<String, String> {
-    let mut git = Command::new("git");
-    git.args(["--no-optional-locks", "-c", "core.fsmonitor=false", "-C"])
-        .arg(directory)
-        .args(arguments);
+    let mut git = git_in(directory);
+    git.args(arguments);
     let output = ask(&git, b"", PATIENCE).map_err(|error| error.to_string())?;
     match output.code {
         0 => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
@@ -120,14 +127,13 @@ fn git(directory: &Path, arguments: &[&str]) -> Result<String, String> {
 
 /// Reads the output of `git status -z`: two letters, a blank, a path. What pp-fetcher itself makes does not count.
 fn extras(directory: &Path, status: &str) -> Vec<Extra> {
-    let ours = ["releases", "shared", "current"];
     let mut extras = Vec::new();
     for entry in status.split('\0') {
         let (Some(letters), Some(path)) = (entry.get(..2), entry.get(3..)) else {
             continue;
         };
         let top = path.split('/').next().unwrap_or_default();
-        if ours.contains(&top) || path.is_empty() {
+        if layout::MADE_IN_ROOT.contains(&top) || path.is_empty() {
             continue;
         }
         extras.push(Extra {
@@ -166,16 +172,21 @@ fn own_jobs(scripts: &[String], directory: &Path) -> bool {
     texts.any(|script| names_path(&script, &named) && script.contains("git"))
 }
 
-/// Finds the jobs in the host's crontabs that update the checkout: those that name it, or whose script does.
-pub(crate) fn jobs(directory: &Path) -> Vec<Job> {
+/// Lists the host's own crontabs, which everybody can read.
+pub(crate) fn crontabs() -> Vec<PathBuf> {
     let mut files = vec![PathBuf::from("/etc/crontab")];
     let more = fs::read_dir("/etc/cron.d").into_iter().flatten().flatten();
     // cron reads no file there with a dot in its name.
     let read_by_cron = more.filter(|entry| !entry.file_name().as_encoded_bytes().contains(&b'.'));
     files.extend(read_by_cron.map(|entry| entry.path()));
+    files
+}
+
+/// Finds the jobs in the host's crontabs that update the checkout: those that name it, or whose script does.
+pub(crate) fn jobs(directory: &Path) -> Vec<Job> {
     let named = directory.to_string_lossy();
     let mut jobs = Vec::new();
-    for file in files {
+    for file in crontabs() {
         let Some(crontab) = read(&file) else { continue };
         for line in crontab.lines() {
             let Some((_, program)) = poller::job(line) else {

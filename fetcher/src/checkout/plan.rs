@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use pp_objects::tree::{DIRECTORY, Entry, FILE, GITLINK, LINK, tree};
-use pp_objects::{Kind, ObjectId, commit};
+use pp_objects::{Kind, ObjectId};
 
 use super::deadline::Deadline;
 use super::error::{CheckoutError, Refusal};
@@ -99,7 +99,7 @@ pub(super) fn plan(
         known: BTreeMap::new(),
         path_bytes: 0,
     };
-    let root = planner.tree_of(Path::new(""), revision)?;
+    let root = within::tree_of(planner.objects, revision, Path::new(""))?;
     let top = within::subtree(planner.objects, root, &budget.subdirectory)?;
     planner.plan.attributes_above = top.attributes_above;
     let mut level = vec![Directory {
@@ -141,15 +141,6 @@ struct Planner<'a> {
 }
 
 impl Planner<'_> {
-    /// Returns the tree of a commit, whatever else is in the commit.
-    fn tree_of(&mut self, path: &Path, id: ObjectId) -> Result<ObjectId, CheckoutError> {
-        let commits = self.objects.read(Kind::Commit, &[id])?;
-        let raw = commits.first().map(Vec::as_slice).unwrap_or_default();
-        let commit = commit::commit(raw);
-        let commit = commit.ok_or_else(|| malformed(path, id, "commit"))?;
-        Ok(commit.tree)
-    }
-
     /// Reads the trees of these directories that are not known yet. A tree that is made to explode names the
     /// same few trees again and again.
     fn read_trees(&mut self, directories: &[Directory]) -> Result<(), CheckoutError> {
@@ -221,7 +212,9 @@ impl Planner<'_> {
             }
             DIRECTORY => Some(entry.id),
             GITLINK if self.budget.rules.empty.contains(path) => None,
-            GITLINK if self.budget.submodules.contains(path) => Some(self.tree_of(path, entry.id)?),
+            GITLINK if self.budget.submodules.contains(path) => {
+                Some(within::tree_of(self.objects, entry.id, path)?)
+            }
             GITLINK => return Err(refused(path, Refusal::Submodule)),
             FILE => {
                 self.plan.files.push(PlannedFile {

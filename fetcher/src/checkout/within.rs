@@ -62,7 +62,8 @@ pub(crate) fn differs(
     other: ObjectId,
     paths: &[PathBuf],
 ) -> Result<bool, CheckoutError> {
-    let (one, other) = (tree_of(objects, one)?, tree_of(objects, other)?);
+    let top = Path::new("");
+    let (one, other) = (tree_of(objects, one, top)?, tree_of(objects, other, top)?);
     if one == other {
         return Ok(false);
     }
@@ -110,9 +111,17 @@ fn entries(
     tree(raw).ok_or_else(|| malformed(path, id, "tree"))
 }
 
-fn tree_of(objects: &mut dyn Objects, id: ObjectId) -> Result<ObjectId, CheckoutError> {
+/// Gives the tree of the commit `id`, whatever else is in the commit. `path` is where its tree stands.
+///
+/// # Errors
+/// The commit cannot be read.
+pub(super) fn tree_of(
+    objects: &mut dyn Objects,
+    id: ObjectId,
+    path: &Path,
+) -> Result<ObjectId, CheckoutError> {
     let raw = objects.read(Kind::Commit, &[id])?;
     let raw = raw.first().map(Vec::as_slice).unwrap_or_default();
-    let commit = commit::commit(raw).ok_or_else(|| malformed(Path::new(""), id, "commit"))?;
+    let commit = commit::commit(raw).ok_or_else(|| malformed(path, id, "commit"))?;
     Ok(commit.tree)
 }

@@ -23,10 +23,8 @@ pub(crate) fn run(arguments: &Arguments, quiet: QuietOption) -> u8 {
     let reload = || load(&arguments.config(), &[]).ok().inspect(look);
     match service::run(config, reload, |app| {
         poll::one(app, arguments, Trigger::Scheduled, &output);
-        let state = StateDir::new(&arguments.state(), &app.name).load();
-        state.map_or(app.interval, |state| {
-            backoff::interval(app, &state, Timestamp::now())
-        })
+        let state = || StateDir::new(&arguments.state(), &app.name).load().ok();
+        backoff::interval(app, state, Timestamp::now())
     }) {
         Ok(()) => OK,
         Err(error) => {

@@ -29,7 +29,7 @@ pub(crate) use ssh::Ssh;
 pub(crate) const DIRECTORY: &str = "/etc/pp-fetcher";
 
 /// Size of the largest configuration file that is read, in bytes; a usual one is a page of text.
-const LARGEST: u64 = 256 * 1024;
+pub(crate) const LARGEST_FILE: u64 = 256 * 1024;
 
 /// Every configured app, and every file that was not used.
 #[derive(Debug)]
@@ -118,7 +118,7 @@ pub(crate) fn one(
     app: &str,
 ) -> Result<Option<App>, ConfigError> {
     let read = |from: &Directory, name: String, path: &Path| {
-        let found = from.read(OsStr::new(&name), LARGEST);
+        let found = from.read(OsStr::new(&name), LARGEST_FILE);
         let found = found.map_err(|why| ConfigError::new(path, why.what).mend(why.help))?;
         let Some(bytes) = found else { return Ok(None) };
         let text = String::from_utf8(bytes).map_err(|error| encoding(path, &error))?;
@@ -172,7 +172,7 @@ fn read(path: &Path) -> Result<(Fragment, String), ConfigError> {
         return Err(ConfigError::new(path, "it is no regular file"));
     }
     let size = found.len();
-    if size > LARGEST {
+    if size > LARGEST_FILE {
         return Err(ConfigError::new(
             path,
             format!("{size} bytes is no configuration file"),

@@ -32,11 +32,17 @@ pub(crate) enum Trigger {
     Forced,
 }
 
-/// Gives the time between two polls of an app by the service.
+/// Gives the time between two polls of an app by the service. `state` reads the app's state, if the time depends on it;
+/// a state that cannot be read changes nothing.
 #[must_use]
-pub(crate) fn interval(app: &App, state: &State, now: Timestamp) -> Duration {
-    if is_being_set_up(state, now) {
-        app.interval.min(LONGEST_BEFORE_THE_FIRST)
+pub(crate) fn interval(
+    app: &App,
+    state: impl FnOnce() -> Option<State>,
+    now: Timestamp,
+) -> Duration {
+    let longest = app.interval.min(LONGEST_BEFORE_THE_FIRST);
+    if longest < app.interval && state().is_some_and(|state| is_being_set_up(&state, now)) {
+        longest
     } else {
         app.interval
     }

@@ -13,6 +13,7 @@ use super::Finding;
 use crate::adopt::look;
 use crate::config::App;
 use crate::process::ask::ask;
+use crate::release::layout;
 use crate::space;
 use crate::util::text;
 
@@ -123,10 +124,9 @@ fn quoted(path: &Path) -> String {
 /// apps' user, never root: a checkout's own configuration can name programs. What pp-fetcher has made does not count.
 fn checkout(root: &Path) -> Option<LeftOver> {
     root.join(".git").symlink_metadata().ok()?;
-    let mut git = Command::new("git");
-    git.args(["--no-optional-locks", "-c", "core.fsmonitor=false", "-C"]);
-    git.arg(root).args(["status", "--porcelain", "--", "."]);
-    git.args(["releases", "shared", "current"].map(|ours| format!(":(exclude){ours}")));
+    let mut git = look::git_in(root);
+    git.args(["status", "--porcelain", "--", "."]);
+    git.args(layout::MADE_IN_ROOT.map(|ours| format!(":(exclude){ours}")));
     let said = ask(&git, b"", PATIENCE)
         .ok()
         .filter(|output| output.code == 0);
@@ -188,13 +188,8 @@ fn output(program: &str, arguments: &[&str]) -> String {
     String::from_utf8_lossy(&said.unwrap_or_default()).into_owned()
 }
 
-/// Finds the jobs that pull in the host's own files of cron, which everybody can read. cron does not read a file of
-/// `cron.d` with a dot in its name.
+/// Finds the jobs that pull in the host's own files of cron.
 fn jobs_of_host() -> Vec<LeftOver> {
-    let mut files = vec![PathBuf::from("/etc/crontab")];
-    let directory = fs::read_dir("/etc/cron.d").into_iter().flatten().flatten();
-    let read = directory.filter(|entry| !entry.file_name().as_encoded_bytes().contains(&b'.'));
-    files.extend(read.map(|entry| entry.path()));
     let jobs = |file: &PathBuf| {
         let text = fs::read(file).unwrap_or_default();
         let text = String::from_utf8_lossy(&text);
@@ -202,7 +197,7 @@ fn jobs_of_host() -> Vec<LeftOver> {
         let job = |line: String| LeftOver::Job(Some((place.clone(), line)));
         pulls(&text).map(job).collect::<Vec<_>>()
     };
-    files.iter().flat_map(jobs).take(MOST).collect()
+    look::crontabs().iter().flat_map(jobs).take(MOST).collect()
 }
 
 /// Finds the lines of a crontab that pull from git.

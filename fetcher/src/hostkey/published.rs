@@ -73,6 +73,13 @@ pub(crate) fn of_host(host: &str) -> Option<&'static PublishedKeys> {
     FORGES.iter().find(|forge| forge.host == host)
 }
 
+/// Gives the forge's own name where `host` is an alias of it in ssh_config(5), such as `github.com-repo-todo`.
+#[must_use]
+pub(crate) fn forge_of_alias(host: &str) -> Option<&'static str> {
+    let mut names = FORGES.iter().map(|forge| forge.host);
+    names.find(|name| host.starts_with(&format!("{name}-")))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,6 +9,14 @@ use jiff::Timestamp;
 
 use crate::revision::Revision;
 
+/// The link to the live release, and the directories beside it.
+const CURRENT: &str = "current";
+const RELEASES: &str = "releases";
+const SHARED: &str = "shared";
+
+/// Everything that pp-fetcher makes in an app's root and that stays there.
+pub(crate) const MADE_IN_ROOT: [&str; 3] = [RELEASES, SHARED, CURRENT];
+
 /// Prefix of a release that is still being written.
 pub(super) const UNFINISHED: &str = ".new-";
 
@@ -63,7 +71,7 @@ impl Layout {
     /// Gives the path of the link `current`, which the units' `WorkingDirectory` leads through.
     #[must_use]
     pub fn current_link(&self) -> PathBuf {
-        self.root.join("current")
+        self.root.join(CURRENT)
     }
 
     /// Gives the path of the link that `current` was before the last switch. It exists until the new release
@@ -76,13 +84,13 @@ impl Layout {
     /// Gives the directory of the releases.
     #[must_use]
     pub fn releases(&self) -> PathBuf {
-        self.root.join("releases")
+        self.root.join(RELEASES)
     }
 
     /// Gives the directory of the paths that outlive releases.
     #[must_use]
     pub fn shared(&self) -> PathBuf {
-        self.root.join("shared")
+        self.root.join(SHARED)
     }
 
     /// Gives the directory of the release `name`.
@@ -131,7 +139,7 @@ impl Layout {
             }
         };
         let name = target
-            .strip_prefix("releases")
+            .strip_prefix(RELEASES)
             .or_else(|_| target.strip_prefix(self.releases()))
             .ok()
             .and_then(Path::to_str)

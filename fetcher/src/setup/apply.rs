@@ -9,9 +9,7 @@ use nix::unistd::{Gid, Uid};
 use pp_trusted::{Directory, Trust};
 
 use super::PlannedFile;
-
-/// The largest file that is compared with what setup would write, in bytes.
-const LARGEST: u64 = 256 * 1024;
+use crate::config::LARGEST_FILE;
 
 /// What became of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +43,7 @@ pub(crate) fn look(file: &PlannedFile, mark: &str) -> Result<Found, String> {
         return Ok(Found::Nothing);
     };
     let found = directory
-        .read(name, LARGEST)
+        .read(name, LARGEST_FILE)
         .map_err(|why| why.to_string())?;
     Ok(match found {
         None => Found::Nothing,
@@ -63,7 +61,7 @@ pub(crate) fn write(file: &PlannedFile) -> Result<Written, String> {
     let (parent, name) = split(&file.path)?;
     let directory = make(parent)?;
     let now = directory
-        .read(name, LARGEST)
+        .read(name, LARGEST_FILE)
         .map_err(|why| why.to_string())?;
     if now.as_deref() == Some(file.text.as_bytes()) {
         return Ok(Written::Unchanged);
@@ -86,7 +84,7 @@ pub(crate) fn rewrite(path: &Path, text: &str) -> Result<(), String> {
     let directory = make(parent)?;
     // Refused if others can write it, whatever its mode is then.
     directory
-        .read(name, LARGEST)
+        .read(name, LARGEST_FILE)
         .map_err(|why| why.to_string())?;
     directory
         .replace_with_mode(name, text.as_bytes(), found.mode() & 0o777)
@@ -146,7 +144,7 @@ pub(crate) fn read(path: &Path) -> Result<Option<String>, String> {
         return Ok(None);
     };
     let text = directory
-        .read(name, LARGEST)
+        .read(name, LARGEST_FILE)
         .map_err(|why| why.to_string())?;
     text.map(|text| {
         // What is read may be written back: no byte is to be lost on the way.
@@ -178,7 +176,11 @@ fn make(path: &Path) -> Result<Directory, String> {
     open(path)?.ok_or_else(|| format!("{} was removed just now", path.display()))
 }
 
-fn open(path: &Path) -> Result<Option<Directory>, String> {
+/// Opens a directory of root's; `None` if there is none.
+///
+/// # Errors
+/// The directory, or another above it, is not root's alone.
+pub(crate) fn open(path: &Path) -> Result<Option<Directory>, String> {
     Directory::open(&Trust::default(), path).map_err(|why| why.to_string())
 }
 

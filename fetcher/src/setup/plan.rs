@@ -6,10 +6,8 @@ use std::path::{Path, PathBuf};
 use super::app_file;
 use super::examples;
 use super::mark;
+use super::places::Places;
 use super::wanted::{Listen, Wanted};
-
-/// The directory of the administrator's units.
-const UNITS: &str = "/etc/systemd/system";
 
 /// Everything that a set-up makes.
 #[derive(Debug)]
@@ -60,39 +58,30 @@ pub(crate) fn plan(wanted: &Wanted, allowed: &[String]) -> Plan {
             used_by,
         });
     };
-    let name = wanted.host_wide_name();
+    let places = Places::of(&wanted.app, &wanted.owner);
     let new: Vec<_> = wanted
         .units
         .iter()
         .filter(|unit| !allowed.contains(unit))
         .collect();
     if !new.is_empty() {
-        let path = format!("/etc/pp-restarter/policy.d/{name}.toml");
-        file(path.into(), policy(wanted, &new), FileUse::Policy);
+        file(places.policy, policy(wanted, &new), FileUse::Policy);
     }
     if let Some((gunicorn, listen)) = wanted.gunicorn.as_ref().zip(wanted.listen) {
-        let unit = Path::new(UNITS);
         if listen == Listen::Socket {
-            let path = unit.join(format!("gunicorn.{name}.socket"));
-            file(path, examples::socket(wanted), FileUse::Unit);
+            file(places.socket, examples::socket(wanted), FileUse::Unit);
         }
-        let path = unit.join(format!("gunicorn.{name}.service"));
         let text = examples::service(wanted, gunicorn, listen);
-        file(path, text, FileUse::Unit);
+        file(places.gunicorn, text, FileUse::Unit);
     }
     if let Some(text) = drop_in(wanted) {
-        let directory = Path::new(UNITS).join(format!("{}.d", wanted.owner.service()));
-        let path = directory.join(format!("{}.conf", wanted.app));
-        file(path, text, FileUse::ServiceDropIn);
+        file(places.drop_in, text, FileUse::ServiceDropIn);
     }
     if let Some((server, listen)) = wanted.nginx.as_ref().zip(wanted.listen) {
-        let path = format!("/etc/nginx/sites-available/{name}.conf");
         let text = examples::site(wanted, server, listen);
-        file(path.into(), text, FileUse::Site);
+        file(places.site, text, FileUse::Site);
     }
-    let path = wanted.owner.config().join("apps.d");
-    let path = path.join(format!("{}.toml", wanted.app));
-    file(path, app_file::text(wanted), FileUse::App);
+    file(places.app, app_file::text(wanted), FileUse::App);
     Plan {
         key: wanted.by_ssh.then(|| wanted.key()),
         directories: directories(wanted),

@@ -124,6 +124,16 @@ impl Owner {
         }
     }
 
+    /// The name of this user's app `app` where names of all users meet: in /etc/systemd, /etc/nginx, /etc/pp-restarter
+    /// and /run.
+    #[must_use]
+    pub(crate) fn host_wide_name(&self, app: &str) -> String {
+        match self.own {
+            true => format!("{}-{app}", self.user),
+            false => app.to_owned(),
+        }
+    }
+
     /// The directories that the service may write to without a drop-in: `ReadWritePaths=` of its unit.
     #[must_use]
     pub(crate) fn writable(&self) -> Vec<PathBuf> {
@@ -141,13 +151,10 @@ impl Wanted {
         self.owner.config().join("keys").join(&self.app)
     }
 
-    /// The app's name where names of all users meet: in /etc/systemd, /etc/nginx, /etc/pp-restarter and /run.
+    /// The app's name where names of all users meet.
     #[must_use]
     pub(crate) fn host_wide_name(&self) -> String {
-        match self.owner.own {
-            true => format!("{}-{}", self.owner.user, self.app),
-            false => self.app.clone(),
-        }
+        self.owner.host_wide_name(&self.app)
     }
 
     /// The Unix socket at which the app answers, if systemd holds one.

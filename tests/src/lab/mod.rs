@@ -110,24 +110,32 @@ impl Lab {
     /// # Errors
     /// `dpkg` failed; its words are in the error.
     pub fn install(&self, debs: &[PathBuf]) -> Result<()> {
-        let mut names = Vec::new();
-        for deb in debs {
-            let name = deb
-                .file_name()
-                .and_then(|n| n.to_str())
-                .context("a deb without name")?;
-            let inside = format!("/root/{name}");
-            let bytes =
-                std::fs::read(deb).with_context(|| format!("cannot read {}", deb.display()))?;
-            self.write(&inside, &bytes, 0o644, "root:root")?;
-            names.push(inside);
-        }
         self.cmd(["dpkg", "--install"])
-            .args(names)
+            .args(self.bring(debs)?)
             .env("DEBIAN_FRONTEND", "noninteractive")
             .within(Duration::from_secs(120))
             .ok()?;
         Ok(())
+    }
+
+    /// Copies files of this machine into root's home. Gives their paths there.
+    ///
+    /// # Errors
+    /// A file cannot be read or written.
+    pub fn bring(&self, files: &[PathBuf]) -> Result<Vec<String>> {
+        let mut names = Vec::new();
+        for file in files {
+            let name = file
+                .file_name()
+                .and_then(|n| n.to_str())
+                .context("a file without name")?;
+            let inside = format!("/root/{name}");
+            let bytes =
+                std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+            self.write(&inside, &bytes, 0o644, "root:root")?;
+            names.push(inside);
+        }
+        Ok(names)
     }
 
     /// The machine's name, unique on this machine.

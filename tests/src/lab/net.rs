@@ -5,10 +5,11 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, ensure};
 use nix::sched::{CloneFlags, setns};
 
 use super::Lab;
+use crate::wait::wait_until;
 
 /// Longest wait for a connection and for an answer: nginx's, as in the shipped example of a site.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -44,6 +45,18 @@ impl Lab {
     /// No connection, or no HTTP answer.
     pub fn get(&self, port: u16, path: &str) -> Result<Response> {
         self.request(port, "GET", path)
+    }
+
+    /// Waits until the first page at a port of the host's loopback begins so.
+    ///
+    /// # Errors
+    /// Not within that time.
+    pub fn serves(&self, port: u16, text: &str, within: Duration) -> Result<()> {
+        wait_until(&format!("port {port} serves {text:?}"), within, || {
+            let got = self.get(port, "/")?;
+            ensure!(got.body.starts_with(text), "it serves {got:?}");
+            Ok(Some(()))
+        })
     }
 
     /// A request without a body to a port of the host's loopback.

@@ -1,6 +1,7 @@
 //! What a set-up needs and has not: named with what mends it, and the mend ends well.
 
 use anyhow::Result;
+use pp_tests::forge::Forge;
 use pp_tests::host::Host;
 
 use super::{fingerprint, setup};
@@ -86,7 +87,7 @@ fn a_key_with_a_passphrase(host: &Host) -> Result<()> {
     let words = [
         "m",
         "--repository",
-        "ssh://git@forge.example:2222/me/m.git",
+        &Forge::url("m"),
         "--host-key-fingerprint",
         &fingerprint,
     ];

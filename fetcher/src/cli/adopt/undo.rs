@@ -15,7 +15,8 @@ use crate::cli::output::say;
 use crate::cli::setup::{self, Refusal, may_go_on, resumable};
 use crate::setup::commands::Program;
 use crate::setup::for_user::Order;
-use crate::setup::remove::{Whose, candidates, whose};
+use crate::setup::places::Places;
+use crate::setup::remove::{Whose, whose};
 use crate::setup::wanted::KNOWN_HOSTS;
 use crate::setup::{Owner, apply, host};
 
@@ -57,7 +58,7 @@ pub(super) fn undo(arguments: &Arguments, options: &Adopt) -> Result<(), Refusal
 pub(super) fn go_back(account: &Account, owner: &Owner, record: &Record) -> Result<(), String> {
     let app = &record.app;
     let service = owner.service();
-    let written = candidates(app, owner);
+    let written = Places::of(app, owner);
     let ours = |path| whose(path, app).map(|whose| whose == Whose::Ours);
     if ours(&written.app)? {
         apply::remove(&written.app)?;

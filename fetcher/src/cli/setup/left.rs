@@ -3,6 +3,7 @@
 use super::make::Made;
 use crate::config::App;
 use crate::git::RepositoryUrl;
+use crate::hostkey::published;
 use crate::setup::Wanted;
 use crate::setup::registration;
 
@@ -11,7 +12,7 @@ pub(super) fn text(wanted: &Wanted, app: &App, made: &Made) -> String {
     let mut steps = Vec::new();
     if let (Some(key), RepositoryUrl::Ssh { host, path, .. }) = (&made.public_key, &app.repository)
     {
-        let place = registration::place(&forge(host), path);
+        let place = registration::place(published::forge_of_alias(host).unwrap_or(host), path);
         steps.push(format!(
             "register this deploy key, {}, at {}\n   \n     {key}\n",
             place.read_only, place.page
@@ -56,14 +57,4 @@ pub(super) fn text(wanted: &Wanted, app: &App, made: &Made) -> String {
         ));
     }
     text
-}
-
-/// The forge's own name, where the address has an alias such as github.com-repo-todo.
-fn forge(host: &str) -> String {
-    let known = ["github.com", "gitlab.com", "codeberg.org", "bitbucket.org"];
-    let alias_of = |name: &&&str| host.starts_with(&format!("{name}-"));
-    known
-        .iter()
-        .find(alias_of)
-        .map_or_else(|| host.to_owned(), |name| (*name).to_owned())
 }

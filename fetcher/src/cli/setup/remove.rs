@@ -12,9 +12,9 @@ use crate::cli::output::say;
 use crate::config::{self, App, is_app_name};
 use crate::setup::commands::Program;
 use crate::setup::for_user::Order;
-use crate::setup::remove::{Candidates, Whose, candidates, whose};
+use crate::setup::places::Places;
+use crate::setup::remove::{Whose, whose};
 use crate::setup::{Owner, apply, host};
-use pp_trusted::{Directory, Trust};
 
 /// What is to be taken away.
 struct Removal {
@@ -31,7 +31,7 @@ pub(super) fn remove(arguments: &Arguments, options: &Setup) -> Result<(), Refus
         return Err((USAGE, format!("{name:?} cannot name an app")));
     }
     let (account, owner) = owner(arguments)?;
-    let found = candidates(name, &owner);
+    let found = Places::of(name, &owner);
     let removal = look(name, &owner, &found).map_err(|why| (USAGE, why))?;
     let nothing = removal.ours.is_empty() && !options.data;
     if nothing {
@@ -50,7 +50,7 @@ pub(super) fn remove(arguments: &Arguments, options: &Setup) -> Result<(), Refus
     carry_out(name, &owner, &account, &found, &removal, options.data).map_err(resumable)
 }
 
-fn look(name: &str, owner: &Owner, found: &Candidates) -> Result<Removal, String> {
+fn look(name: &str, owner: &Owner, found: &Places) -> Result<Removal, String> {
     let mut removal = Removal {
         ours: Vec::new(),
         foreign: Vec::new(),
@@ -58,7 +58,7 @@ fn look(name: &str, owner: &Owner, found: &Candidates) -> Result<Removal, String
         key: owner.config().join("keys").join(name),
     };
     let all = [&found.app, &found.drop_in, &found.policy, &found.site];
-    for path in all.into_iter().chain(&found.units) {
+    for path in all.into_iter().chain(found.units()) {
         match whose(path, name)? {
             Whose::Nobodys => {}
             Whose::Ours => removal.ours.push(path.clone()),
@@ -77,9 +77,7 @@ fn look(name: &str, owner: &Owner, found: &Candidates) -> Result<Removal, String
 /// Reads the app's configuration, for the directories of its data.
 fn configured(name: &str, owner: &Owner) -> Result<Option<App>, String> {
     let directory = owner.config();
-    let open =
-        |path: &Path| Directory::open(&Trust::default(), path).map_err(|why| why.to_string());
-    let both = open(&directory)?.zip(open(&directory.join("apps.d"))?);
+    let both = apply::open(&directory)?.zip(apply::open(&directory.join("apps.d"))?);
     let Some((common, apps)) = both else {
         return Ok(None);
     };
@@ -108,7 +106,7 @@ fn carry_out(
     name: &str,
     owner: &Owner,
     account: &Account,
-    found: &Candidates,
+    found: &Places,
     removal: &Removal,
     data: bool,
 ) -> Result<(), String> {
@@ -130,7 +128,11 @@ fn carry_out(
     if let Some(directory) = found.drop_in.parent().filter(|_| drop_in) {
         apply::remove_empty(directory);
     }
-    let units: Vec<_> = found.units.iter().filter(|path| ours(path)).collect();
+    let units: Vec<_> = found
+        .units()
+        .into_iter()
+        .filter(|path| ours(path))
+        .collect();
     for path in &units {
         let unit = path.file_name().unwrap_or_default().to_string_lossy();
         Program::Systemctl.must(&["disable", "--now", "--quiet", &unit])?;

@@ -7,14 +7,10 @@ use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::Path;
 
 use nix::unistd::Group;
-use pp_trusted::{Directory, Trust};
 use tempfile::TempDir;
 
 use crate::config::{self, App};
-use crate::setup::{FileUse, Plan, Wanted};
-
-/// The largest configuration file, in bytes; the loader takes no larger one.
-const LARGEST: u64 = 256 * 1024;
+use crate::setup::{FileUse, Plan, Wanted, apply};
 
 /// A configuration that has the new app.
 pub(in crate::cli) struct Staged {
@@ -47,7 +43,7 @@ impl Staged {
         }
         let real = wanted.owner.config();
         copy(&real, &["config.toml".to_owned()], directory.path())?;
-        let names = open(&real.join("apps.d"))?.map_or(Ok(Vec::new()), |apps| apps.names());
+        let names = apply::open(&real.join("apps.d"))?.map_or(Ok(Vec::new()), |apps| apps.names());
         copy(
             &real.join("apps.d"),
             &names.map_err(|why| why.to_string())?,
@@ -73,18 +69,14 @@ impl Staged {
     }
 }
 
-fn open(path: &Path) -> Result<Option<Directory>, String> {
-    Directory::open(&Trust::default(), path).map_err(|why| why.to_string())
-}
-
 /// Copies those of the files `names` that are there.
 fn copy(from: &Path, names: &[String], to: &Path) -> Result<(), String> {
-    let Some(from) = open(from)? else {
+    let Some(from) = apply::open(from)? else {
         return Ok(());
     };
     for name in names.iter().filter(|name| name.ends_with(".toml")) {
         let text = from
-            .read(OsStr::new(name), LARGEST)
+            .read(OsStr::new(name), config::LARGEST_FILE)
             .map_err(|why| why.to_string())?;
         if let Some(text) = text {
             put(to, name, &text)?;
