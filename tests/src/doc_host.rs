@@ -1,6 +1,6 @@
 //! Hosts on which the pages of `docs/` are followed: what a page takes for granted, and what somebody does at the forge.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 
 use crate::app::Django;
 use crate::forge::{Forge, NAME, PORT};
@@ -31,11 +31,7 @@ impl DocHost {
     /// Any step failed, or nobody knows that state.
     pub fn start(state: &str) -> Result<Self> {
         let lab = Lab::boot()?;
-        for deb in debs()? {
-            let name = deb.file_name().context("a package has a name")?;
-            let path = format!("/root/{}", name.to_string_lossy());
-            lab.write(&path, &std::fs::read(&deb)?, 0o644, "root:root")?;
-        }
+        lab.bring(&debs()?)?;
         let forge = Forge::start(&lab)?;
         // Under the name and at the port of an ordinary forge.
         lab.sh(&format!(
@@ -65,7 +61,10 @@ impl DocHost {
                 self.repository("todo")?;
                 self.lab.sh(&self.as_here(SETUP)?)?;
                 self.register("todo")?;
-                self.lab.sh("pp-fetcher poll todo")?;
+                // A pass of the service may be at work: then a poll leaves the app to it, and ends with 0.
+                self.lab.sh(
+                    "until pp-fetcher poll todo && pp-fetcher history todo | grep -q good; do sleep 1; done",
+                )?;
                 Ok(())
             }
             "old way" => {
@@ -97,9 +96,7 @@ impl DocHost {
         if !text.contains("SHA256:…") {
             return Ok(text.to_owned());
         }
-        let published = self
-            .lab
-            .sh("ssh-keygen -l -f /etc/forge/host_key.pub | cut -d' ' -f2")?;
+        let published = self.forge.fingerprint(&self.lab)?;
         Ok(text.replace("SHA256:…", published.trim()))
     }
 
@@ -130,19 +127,14 @@ impl DocHost {
 
     /// Makes an empty repository and pushes the first version.
     fn repository(&self, app: &str) -> Result<()> {
-        let path = format!("/srv/git/me/{app}.git");
-        self.lab
-            .as_user("git")
-            .cmd(["git", "init", "--quiet", "--bare", "-b", "main", &path])
-            .ok()?;
+        self.forge.empty_repository(&self.lab, app)?;
         self.at_the_forge(&format!("push {app} v1"))
     }
 
     fn register(&self, app: &str) -> Result<()> {
-        let options = format!("restrict,command=\"/usr/local/lib/forge/read-only me/{app}.git\"");
-        self.lab.sh(&format!(
-            "echo '{options} '\"$(ssh-keygen -y -P '' -f /etc/pp-fetcher/keys/{app})\" >>/srv/git/.ssh/authorized_keys"
+        let key = self.lab.sh(&format!(
+            "ssh-keygen -y -P '' -f /etc/pp-fetcher/keys/{app}"
         ))?;
-        Ok(())
+        self.forge.register(&self.lab, app, key.trim())
     }
 }

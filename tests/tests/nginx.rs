@@ -29,21 +29,17 @@ fn main() -> ExitCode {
 
 fn start() -> Result<Host> {
     let host = Host::start()?;
-    host.lab().sh(
-        "rm -f /etc/nginx/sites-enabled/default; systemctl restart nginx.service
-             git config --system --replace-all safe.directory '*'; chmod 755 /srv/git",
-    )?;
+    host.lab()
+        .sh("rm -f /etc/nginx/sites-enabled/default; systemctl restart nginx.service")?;
     Ok(host)
 }
 
 fn set_up(host: &Host, name: &str, tree: Tree, more: &[&str]) -> Result<()> {
     let lab = host.lab();
-    let path = format!("/srv/git/me/{name}.git");
-    lab.as_user("git")
-        .cmd(["git", "init", "--quiet", "--bare", "-b", "main", &path])
-        .ok()?;
-    host.forge().push(lab, name, &tree, "First")?;
-    let repository = format!("file://{path}");
+    let forge = host.forge();
+    forge.empty_repository(lab, name)?;
+    forge.push(lab, name, &tree, "First")?;
+    let repository = forge.open_locally(lab, name)?;
     let said = lab
         .cmd(["pp-fetcher", "setup", name, "--repository", &repository])
         .args(more.iter().copied())
@@ -132,6 +128,8 @@ fn files_below_current_change_with_the_switch(host: &Host) -> Result<()> {
         "root:root",
     )?;
     lab.sh("nginx -t -q; systemctl reload nginx")?;
+    // `reload` is over before nginx listens at a new port.
+    lab.serves(8081, "page v0", PATIENCE)?;
     let load = Load::start(lab, 8081, "/")?;
     let deployed = (1..=5).try_for_each(|n| {
         host.forge()
