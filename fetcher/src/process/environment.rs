@@ -1,11 +1,24 @@
 //! The environment of a script: clean, and the same from cron, a terminal or the service.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 
 use nix::unistd::{User, geteuid};
 
 /// The `PATH` of scripts: Debian's own default for a login.
 pub(crate) const PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin";
+
+/// Gives the search path of programs that pp-fetcher itself needs, such as ssh: its own, and then the usual directories. A
+/// table of cron may set another PATH.
+#[must_use]
+pub(crate) fn search_path() -> OsString {
+    let mut path = std::env::var_os("PATH").unwrap_or_default();
+    if !path.is_empty() {
+        path.push(":");
+    }
+    path.push(PATH);
+    path
+}
 
 /// Variables of a script's environment.
 pub(crate) type Environment = BTreeMap<String, String>;

@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use super::child::ChildProcess;
+use super::environment::search_path;
 use super::start::Output;
 
 /// The program of util-linux that makes the kernel kill a program if pp-fetcher is killed (`PR_SET_PDEATHSIG`).
@@ -30,10 +31,9 @@ pub(crate) fn spawn(
 ) -> io::Result<ChildProcess> {
     let mut tied = tied(command)?;
     tied.env_clear();
-    for name in ["HOME", "PATH"] {
-        if let Some(value) = std::env::var_os(name) {
-            tied.env(name, value);
-        }
+    tied.env("PATH", search_path());
+    if let Some(home) = std::env::var_os("HOME") {
+        tied.env("HOME", home);
     }
     tied.env("LANG", "C").env("GIT_PROTOCOL", "version=2");
     for (name, value) in command.get_envs() {
@@ -64,7 +64,7 @@ fn found(program: &OsStr) -> io::Result<PathBuf> {
     let path = if program.as_bytes().contains(&b'/') {
         Some(program.into()).filter(|path: &PathBuf| path.is_file())
     } else {
-        let path = std::env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into());
+        let path = search_path();
         let mut places = std::env::split_paths(&path).map(|place| place.join(program));
         places.find(|place| place.is_file())
     };
