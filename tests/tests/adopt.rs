@@ -16,6 +16,14 @@ use pp_tests::load::writers::{Writers, Written};
 use pp_tests::old_way::OldWay;
 use pp_tests::wait::wait_until;
 
+use unusual::{
+    a_user_of_its_own_is_polled_from_then_on_and_named_in_the_way_back,
+    what_is_not_as_the_book_has_it_is_asked_and_ends_well,
+};
+
+#[path = "adopt/unusual.rs"]
+mod unusual;
+
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn main() -> ExitCode {
@@ -28,6 +36,8 @@ fn main() -> ExitCode {
             an_adoption_that_fails_leaves_the_app_as_it_was,
             under_load_an_adoption_costs_the_requests_of_one_restart_and_no_row,
             behind_a_socket_an_adoption_costs_no_request,
+            what_is_not_as_the_book_has_it_is_asked_and_ends_well,
+            a_user_of_its_own_is_polled_from_then_on_and_named_in_the_way_back,
             an_adoption_is_undone_with_the_data_of_meanwhile,
         ],
     )

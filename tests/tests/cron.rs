@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use pp_tests::app::{Django, Perl};
 use pp_tests::cases;
 use pp_tests::harness::{self, Needs};
@@ -18,8 +18,56 @@ fn main() -> ExitCode {
     harness::run(
         Needs::Packages,
         Host::start,
-        cases![a_push_goes_live_by_cron_within_its_interval_and_a_bad_one_does_not],
+        cases![
+            the_doctor_tells_what_cron_does_not_find_and_what_a_build_misses,
+            a_push_goes_live_by_cron_within_its_interval_and_a_bad_one_does_not,
+        ],
     )
+}
+
+fn the_doctor_tells_what_cron_does_not_find_and_what_a_build_misses(host: &Host) -> Result<()> {
+    let lab = host.lab();
+    let app = host.django("by_doctor")?;
+    let table = "/etc/cron.d/elsewhere";
+    lab.sh(&format!(
+        "printf 'PATH=/opt/bin\\n* * * * * gunicorn pp-fetcher poll by_doctor\\n' >{table}
+         home=$(getent passwd gunicorn | cut -d: -f6); mv $home $home.away"
+    ))?;
+    let doctor = || lab.cmd(["pp-fetcher", "doctor", "by_doctor"]).output();
+    let said = doctor()?;
+    for part in [
+        "cron finds no such program in PATH=/opt/bin",
+        "HOME of the build script, is not there",
+        "as root: install -d -o gunicorn /var/lib/gunicorn",
+    ] {
+        assert!(said.stdout.contains(part), "{part}: {said}");
+    }
+    let mend = said
+        .stdout
+        .split_once("as root: install")
+        .context("advice")?
+        .1;
+    lab.sh(&format!(
+        "install {}",
+        mend.lines().next().context("advice")?
+    ))?;
+    lab.sh(&format!(
+        "sed -i 's|gunicorn pp|gunicorn /usr/bin/pp|' {table}"
+    ))?;
+    let said = doctor()?;
+    assert!(
+        said.stdout.contains("cron finds /usr/bin/pp-fetcher"),
+        "{said}"
+    );
+    assert!(!said.stdout.contains("HOME of the build"), "{said}");
+    app.push(Django::version("v1"), "First")?;
+    wait_until("cron deploys the push", TWO_MINUTES, || {
+        Ok((app.status()?.state == "ok").then_some(()))
+    })?;
+    lab.sh(&format!(
+        "rm {table}; home=$(getent passwd gunicorn | cut -d: -f6); rm -rf $home; mv $home.away $home"
+    ))?;
+    Ok(())
 }
 
 fn a_push_goes_live_by_cron_within_its_interval_and_a_bad_one_does_not(host: &Host) -> Result<()> {

@@ -13,8 +13,15 @@ use pp_tests::host::Host;
 use pp_tests::lab::Output;
 use pp_tests::wait::wait_until;
 
+use again::{
+    a_removal_of_data_that_was_cut_short_still_knows_where_the_data_is,
+    a_site_that_nginx_refuses_leaves_the_one_before, an_interrupted_question_leaves_nothing,
+    what_a_person_has_changed_is_left_alone,
+};
 use missing::what_is_missing_is_named_and_ends_well_once_it_is_there;
 
+#[path = "setup/again.rs"]
+mod again;
 #[path = "setup/missing.rs"]
 mod missing;
 
@@ -36,6 +43,10 @@ fn main() -> ExitCode {
             a_root_elsewhere_gets_the_drop_in_that_the_service_needs,
             a_user_of_its_own_gets_everything_of_its_own,
             on_a_terminal_it_asks_for_what_is_not_said,
+            an_interrupted_question_leaves_nothing,
+            what_a_person_has_changed_is_left_alone,
+            a_site_that_nginx_refuses_leaves_the_one_before,
+            a_removal_of_data_that_was_cut_short_still_knows_where_the_data_is,
         ],
     )
 }

@@ -31,7 +31,7 @@ pub(crate) const USERS: &str = "/etc/pp-fetcher/users";
 pub(crate) const USERS_STATE: &str = "/var/lib/pp-fetcher-users";
 
 /// The user that the apps belong to, unless `--user` or the owner of the state's directory says otherwise.
-const USUAL: &str = "gunicorn";
+pub(crate) const USUAL: &str = "gunicorn";
 
 /// A user that apps belong to.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -71,9 +71,14 @@ pub(super) const BESIDE_A_DATABASE: &[&str] = &["-journal", "-wal", "-shm"];
 /// Sorts the extra files. `shared` and `leave` are the decisions of a person, which come first.
 #[must_use]
 pub(crate) fn sort(extras: &[Extra], shared: &[String], leave: &[String]) -> Sorted {
+    // A directory that is named answers for all that is in it.
     let named = |list: &[String], path: &str| {
-        let path = path.trim_end_matches('/');
-        list.iter().any(|one| one.trim_end_matches('/') == path)
+        list.iter()
+            .any(|one| Path::new(path).starts_with(one.trim_end_matches('/')))
+    };
+    let within = |path: &str| {
+        let mut above = shared.iter().map(|one| one.trim_end_matches('/'));
+        above.any(|one| one != path && Path::new(path).starts_with(one))
     };
     let databases: Vec<_> = extras
         .iter()
@@ -83,7 +88,7 @@ pub(crate) fn sort(extras: &[Extra], shared: &[String], leave: &[String]) -> Sor
     let mut sorted = Sorted::default();
     for extra in extras {
         let path = extra.path.trim_end_matches('/');
-        if beside_a_database(path, &databases) {
+        if beside_a_database(path, &databases) || (within(path) && !named(leave, path)) {
             continue;
         }
         let list = if named(leave, path) {
@@ -188,6 +193,23 @@ mod tests {
         );
         assert!(sorted.left.contains(&"media/".to_owned()));
         assert!(sorted.unclear.is_empty());
+    }
+
+    #[test]
+    fn a_directory_that_is_named_answers_for_what_is_in_it() {
+        use ExtraKind::{Database, Directory, File};
+        let extras = [
+            extra("export/a.csv", File),
+            extra("export/b.sqlite3", Database),
+            extra("var/log.txt", File),
+            extra("exports.txt", File),
+            // As it is found because it was named.
+            extra("export", Directory),
+        ];
+        let sorted = sort(&extras, &["export/".to_owned()], &["var".to_owned()]);
+        assert_eq!(sorted.shared, ["export/"]);
+        assert_eq!(sorted.left, ["var/log.txt"]);
+        assert_eq!(sorted.unclear, ["exports.txt"]);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use super::record::DIRECTORY;
+use crate::release::Layout;
 
 /// The first words of every file of an adoption.
 fn mark(app: &str) -> String {
@@ -16,13 +17,16 @@ pub(crate) fn scripts(app: &str) -> PathBuf {
     Path::new(DIRECTORY).join(app)
 }
 
-/// Gives the drop-in by which a unit works in the live release. With `moves`, the data is moved before the next start.
+/// Gives the drop-in by which a unit works in the live release, in its directory `below`. With `moves`, the data is moved
+/// before the next start.
 #[must_use]
-pub(crate) fn into_release(app: &str, root: &Path, moves: &[PathBuf]) -> String {
-    let root_text = root.display();
+pub(crate) fn into_release(app: &str, root: &Path, below: &Path, moves: &[PathBuf]) -> String {
+    let live = Layout::new(root).current_link();
+    let works_in: PathBuf = live.join(below).components().collect();
     let mut text = format!(
-        "{} The unit works in the live release.\n[Service]\nWorkingDirectory={root_text}/current\n",
-        mark(app)
+        "{} The unit works in the live release.\n[Service]\nWorkingDirectory={}\n",
+        mark(app),
+        works_in.display()
     );
     text.push_str(&moving(root, moves, ""));
     text
@@ -76,14 +80,6 @@ pub(crate) fn sudo(app: &str) -> String {
     )
 }
 
-/// Whether systemd takes this path in a line of a unit as it is.
-#[must_use]
-pub(crate) fn is_plain(path: &Path) -> bool {
-    let plain = |b: &u8| b.is_ascii_alphanumeric() || b"/._-".contains(b);
-    let text = path.as_os_str().as_encoded_bytes();
-    !text.is_empty() && !text.starts_with(b"-") && text.iter().all(plain)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -91,7 +87,8 @@ mod tests {
     #[test]
     fn a_drop_in_moves_the_data_once_and_the_next_one_only_the_directory() {
         let root = Path::new("/var/www/projects/todo");
-        let text = into_release("todo", root, &["db.sqlite3".into(), "media".into()]);
+        let top = Path::new("");
+        let text = into_release("todo", root, top, &["db.sqlite3".into(), "media".into()]);
         assert!(
             text.contains("\nWorkingDirectory=/var/www/projects/todo/current\n"),
             "{text}"
@@ -100,19 +97,15 @@ mod tests {
             text.ends_with("\nExecStartPre=-/usr/bin/pp-fetcher move-data /var/www/projects/todo db.sqlite3 media\n"),
             "{text}"
         );
-        assert!(!into_release("todo", root, &[]).contains("ExecStartPre"));
+        let below = into_release("todo", root, Path::new("src"), &[]);
+        assert!(
+            below.ends_with("=/var/www/projects/todo/current/src\n"),
+            "{below}"
+        );
         let back = into_checkout("todo", root, &["db.sqlite3".into()]);
         assert!(
             back.contains("move-data --back ") && !back.contains("WorkingDirectory"),
             "{back}"
         );
-    }
-
-    #[test]
-    fn only_paths_that_a_unit_takes_as_they_are_are_plain() {
-        assert!(is_plain(Path::new("/var/www/projects/todo-2_x.y")));
-        for path in ["/srv/a b", "/srv/%i", "-x", "", "/srv/$x"] {
-            assert!(!is_plain(Path::new(path)), "{path}");
-        }
     }
 }

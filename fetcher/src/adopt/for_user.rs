@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use super::look::{self, Facts};
+use super::look::{self, Facts, Places};
 use super::moving;
 use crate::config::App;
 use crate::health::answer::Answer;
@@ -30,18 +30,20 @@ const ANSWER: Duration = Duration::from_secs(10);
 pub(crate) enum Task {
     /// Look at a checkout.
     Look {
-        /// The checkout.
-        directory: PathBuf,
+        /// Where.
+        places: Places,
         /// The directory that the app's state will have.
         state: PathBuf,
-        /// The paths that the user's own crontab names. Root hands them over: crontab(1) is setgid, which counts for no
-        /// process without new privileges. Nothing else of the crontab: everybody sees a command line.
-        own_scripts: Vec<String>,
     },
     /// Ask the live app once.
     Ask,
-    /// Wait until none of these scripts runs.
-    Await(Vec<String>),
+    /// Wait until none of the poller's scripts runs, and tell the commit of the checkout then.
+    Await {
+        /// The scripts.
+        scripts: Vec<String>,
+        /// The checkout.
+        directory: PathBuf,
+    },
     /// Make the links of `shared/`, and a copy of the deploy key.
     Prepare {
         /// The checkout.
@@ -71,6 +73,8 @@ pub(crate) enum Task {
 pub(crate) struct Done {
     /// Of `Look`.
     pub facts: Option<Facts>,
+    /// Of `Await`: the commit that is checked out.
+    pub commit: Option<String>,
     /// Of `Ask`: the status of the answer, or what came instead.
     pub answer: Option<Result<u16, String>>,
     /// Of `Prepare`: whether the key was copied.
@@ -86,22 +90,17 @@ pub(crate) struct Done {
 pub(crate) fn carry_out(task: &Task, app: Option<&App>) -> Done {
     let mut done = Done::default();
     let ended = match (task, app) {
-        (
-            Task::Look {
-                directory,
-                state,
-                own_scripts,
-            },
-            _,
-        ) => {
-            let mut facts = look::look(directory, own_scripts);
-            let made = layout::MADE_IN_ROOT.map(|name| directory.join(name));
+        (Task::Look { places, state }, _) => {
+            let mut facts = look::look(places);
+            let made = layout::MADE_IN_ROOT.map(|name| places.directory.join(name));
             let all = made.into_iter().chain([state.clone()]);
             facts.taken = all.filter(|path| path.symlink_metadata().is_ok()).collect();
             done.facts = Some(facts);
             Ok(())
         }
-        (Task::Await(scripts), _) => wait_for(scripts),
+        (Task::Await { scripts, directory }, _) => wait_for(scripts)
+            .and_then(|()| look::commit(directory))
+            .map(|commit| done.commit = Some(commit)),
         (Task::Prepare { root, shared, key }, _) => prepare(root, shared, key.as_ref(), &mut done),
         (
             Task::Clear {

@@ -11,6 +11,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::data::{Extra, ExtraKind};
+use super::jobs::{self, read};
 use super::poller::{self, Job};
 use crate::hostkey::known;
 use crate::process::ask::ask;
@@ -19,9 +20,6 @@ use crate::util::text;
 
 /// The time that one of these programs has.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// The largest script that is looked into, in bytes.
-const LARGEST: u64 = 256 * 1024;
 
 /// What was found.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -44,6 +42,10 @@ pub(crate) struct Facts {
     pub server: Option<Server>,
     /// The build script at the top of the checkout, and whether it restarts units itself.
     pub build: Option<(String, bool)>,
+    /// Paths that a person has named, and that are not there.
+    pub absent: Vec<String>,
+    /// Units that update the checkout.
+    pub pollers: Vec<String>,
     /// What could not be found out, and why.
     pub errors: Vec<String>,
 }
@@ -65,9 +67,24 @@ pub(crate) struct Server {
     pub trusted: Vec<String>,
 }
 
-/// Looks at the checkout `directory`. `own_scripts` are the paths that the user's own crontab names.
+/// What the user is told that it should look at.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Places {
+    /// The checkout.
+    pub directory: PathBuf,
+    /// The paths that the user's own crontab names. Root hands them over: crontab(1) is setgid, which counts for no
+    /// process without new privileges. Nothing else of the crontab: everybody sees a command line.
+    pub own_scripts: Vec<String>,
+    /// Paths of the checkout that a person has named.
+    pub named: Vec<String>,
+    /// Units of other programs, each with the words of its commands.
+    pub units: Vec<(String, Vec<String>)>,
+}
+
+/// Looks at a checkout.
 #[must_use]
-pub(crate) fn look(directory: &Path, own_scripts: &[String]) -> Facts {
+pub(crate) fn look(places: &Places) -> Facts {
+    let directory = &*places.directory;
     let mut facts = Facts::default();
     let git = |arguments: &[&str]| git(directory, arguments);
     let mut found = |what: &str, answer: Result<String, String>| match answer {
@@ -78,7 +95,7 @@ pub(crate) fn look(directory: &Path, own_scripts: &[String]) -> Facts {
             None
         }
     };
-    facts.commit = found("the commit", git(&["rev-parse", "HEAD"]));
+    facts.commit = found("the commit", commit(directory));
     facts.branch = found("the branch", git(&["symbolic-ref", "--short", "HEAD"]));
     facts.repository = found(
         "the repository",
@@ -89,14 +106,24 @@ pub(crate) fn look(directory: &Path, own_scripts: &[String]) -> Facts {
         "status",
         "--porcelain=v1",
         "-z",
+        // A renamed file would have two paths.
+        "--no-renames",
         "--untracked-files=normal",
         "--ignored=matching",
     ]) {
         Ok(status) => facts.extras = extras(directory, &status),
         Err(why) => facts.errors.push(format!("the status: {why}")),
     }
-    facts.jobs = jobs(directory);
-    facts.own_jobs = own_jobs(own_scripts, directory);
+    named(directory, &places.named, &mut facts);
+    facts.jobs = jobs::of_host(directory);
+    let updates = |scripts: &[String]| {
+        scripts
+            .iter()
+            .any(|path| jobs::is_poller(Path::new(path), directory))
+    };
+    facts.own_jobs = updates(&places.own_scripts);
+    let pollers = places.units.iter().filter(|(_, words)| updates(words));
+    facts.pollers = pollers.map(|(unit, _)| unit.clone()).collect();
     facts.build = build(directory);
     let own = git(&["config", "--get", "core.sshCommand"]).unwrap_or_default();
     facts.server = facts
@@ -104,6 +131,14 @@ pub(crate) fn look(directory: &Path, own_scripts: &[String]) -> Facts {
         .as_deref()
         .and_then(|address| server(address, &ssh_words(&facts.jobs, own.trim())));
     facts
+}
+
+/// Gives the commit that is checked out.
+///
+/// # Errors
+/// What git has said.
+pub(super) fn commit(directory: &Path) -> Result<String, String> {
+    git(directory, &["rev-parse", "HEAD"]).map(|said| said.trim().to_owned())
 }
 
 /// Begins a command of git in a checkout, such that git writes nothing and starts no monitor.
@@ -165,64 +200,27 @@ fn kind(path: &Path) -> ExtraKind {
     }
 }
 
-/// Whether one of the scripts that the user's own crontab names updates the checkout.
-fn own_jobs(scripts: &[String], directory: &Path) -> bool {
-    let named = directory.to_string_lossy();
-    let mut texts = scripts.iter().filter_map(|script| read(Path::new(script)));
-    texts.any(|script| names_path(&script, &named) && script.contains("git"))
-}
-
-/// Lists the host's own crontabs, which everybody can read.
-pub(crate) fn crontabs() -> Vec<PathBuf> {
-    let mut files = vec![PathBuf::from("/etc/crontab")];
-    let more = fs::read_dir("/etc/cron.d").into_iter().flatten().flatten();
-    // cron reads no file there with a dot in its name.
-    let read_by_cron = more.filter(|entry| !entry.file_name().as_encoded_bytes().contains(&b'.'));
-    files.extend(read_by_cron.map(|entry| entry.path()));
-    files
-}
-
-/// Finds the jobs in the host's crontabs that update the checkout: those that name it, or whose script does.
-pub(crate) fn jobs(directory: &Path) -> Vec<Job> {
-    let named = directory.to_string_lossy();
-    let mut jobs = Vec::new();
-    for file in crontabs() {
-        let Some(crontab) = read(&file) else { continue };
-        for line in crontab.lines() {
-            let Some((_, program)) = poller::job(line) else {
-                continue;
-            };
-            let script = program.starts_with('/').then(|| read(Path::new(program)));
-            let script = script.flatten();
-            let names = |text: &str| names_path(text, &named);
-            let updates = |text: &str| text.contains("git");
-            let by_script = script.as_deref().is_some_and(|s| names(s) && updates(s));
-            if by_script || (names(line) && updates(line)) {
-                jobs.push(Job {
-                    file: file.to_string_lossy().into_owned(),
-                    line: line.to_owned(),
-                    script: script.map(|_| program.to_owned()),
-                });
-            }
+/// Takes up what a person has named and git does not list: a file of the commit, or one that git is told to skip.
+fn named(directory: &Path, paths: &[String], facts: &mut Facts) {
+    for path in paths {
+        let path = path.trim_end_matches('/');
+        let mut listed = facts
+            .extras
+            .iter()
+            .map(|extra| extra.path.trim_end_matches('/'));
+        if listed.any(|one| one == path) {
+            continue;
+        }
+        let full = directory.join(path);
+        match full.symlink_metadata() {
+            Err(_) => facts.absent.push(path.to_owned()),
+            Ok(_) => facts.extras.push(Extra {
+                path: path.to_owned(),
+                kind: kind(&full),
+                tracked: true,
+            }),
         }
     }
-    jobs
-}
-
-/// Whether a text has this path, and not only one that begins with it.
-fn names_path(text: &str, path: &str) -> bool {
-    text.match_indices(path).any(|(at, _)| {
-        let next = text
-            .get(at + path.len()..)
-            .and_then(|rest| rest.chars().next());
-        next.is_none_or(|c| !(c.is_alphanumeric() || "._-".contains(c)))
-    })
-}
-
-fn read(path: &Path) -> Option<String> {
-    let found = path.metadata().ok()?;
-    let bytes = (found.is_file() && found.len() <= LARGEST).then(|| fs::read(path).ok())?;
-    Some(String::from_utf8_lossy(&bytes?).into_owned())
 }
 
 fn build(directory: &Path) -> Option<(String, bool)> {
@@ -349,22 +347,22 @@ mod tests {
     }
 
     #[test]
-    fn a_path_is_named_whole() {
-        let here = "/var/www/projects/todo";
-        assert!(names_path("cd /var/www/projects/todo\n", here));
-        assert!(names_path("cd /var/www/projects/todo/ && x", here));
-        assert!(!names_path("cd /var/www/projects/todo2", here));
-        assert!(!names_path("cd /var/www/projects/todo-old", here));
-    }
-
-    #[test]
-    fn a_script_of_the_users_own_crontab_is_looked_into() {
+    fn what_a_person_names_is_taken_up_although_git_does_not_list_it() {
         let checkout = tempfile::tempdir().unwrap();
-        let (here, script) = (checkout.path().join("app"), checkout.path().join("poll.sh"));
-        fs::write(&script, format!("cd {} && git pull", here.display())).unwrap();
-        let script = script.to_string_lossy().into_owned();
-        assert!(own_jobs(&["/nowhere".into(), script.clone()], &here));
-        assert!(!own_jobs(&[script], Path::new("/elsewhere")));
+        fs::write(checkout.path().join("settings.py"), "").unwrap();
+        let mut facts = Facts {
+            extras: extras(checkout.path(), "?? media/\0"),
+            ..Facts::default()
+        };
+        let paths = ["media", "settings.py", "nowhere/"].map(str::to_owned);
+        named(checkout.path(), &paths, &mut facts);
+        let found: Vec<_> = facts
+            .extras
+            .iter()
+            .map(|extra| (&*extra.path, extra.tracked))
+            .collect();
+        assert_eq!(found, [("media/", false), ("settings.py", true)]);
+        assert_eq!(facts.absent, ["nowhere"]);
     }
 
     #[test]

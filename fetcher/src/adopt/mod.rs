@@ -1,8 +1,8 @@
 //! `pp-fetcher adopt`: an app that is checked out in place, and deployed by a script from cron, becomes releases and
 //! shared data under the same path.
 //!
-//! - [`look`]: what the apps' user finds in the checkout, in crontabs and in ssh's configuration. [`poller`]: reading the
-//!   lines and scripts of the makeshift. [`data`]: which files outlive releases. [`units`]: which units run the app.
+//! - [`look`]: what the apps' user finds in the checkout, in crontabs and in ssh's configuration. [`jobs`]: what
+//!   updates the checkout. [`poller`]: reading the lines and scripts of the makeshift. [`data`]: which files outlive releases. [`units`]: which units run the app.
 //! - [`for_user`]: what the apps' user does for an adoption. [`moving`]: moves the data while the app is stopped. [`record`]: what was changed, for `--undo`.
 //! - [`files`]: the files that an adoption writes beside those of a set-up.
 //!
@@ -15,6 +15,7 @@
 pub(crate) mod data;
 pub(crate) mod files;
 pub(crate) mod for_user;
+pub(crate) mod jobs;
 pub(crate) mod look;
 pub(crate) mod moving;
 pub(crate) mod poller;

@@ -32,6 +32,23 @@ pub(crate) fn job(line: &str) -> Option<(&str, &str)> {
     Some((words.next()?, words.next()?))
 }
 
+/// Gives the words of a command line that may be the paths of scripts: `flock -n /run/lock /opt/poll.sh >>/var/log/poll`
+/// has two of them.
+pub(crate) fn scripts(line: &str) -> impl Iterator<Item = &str> {
+    let mut redirected = false;
+    line.split_whitespace().filter(move |word| {
+        let is_target = std::mem::replace(&mut redirected, word.ends_with(['>', '<']));
+        !is_target && word.starts_with('/')
+    })
+}
+
+/// Whether a text has git change a checkout, and not only look at one.
+#[must_use]
+pub(crate) fn updates(text: &str) -> bool {
+    let verbs = ["pull", "fetch", "reset", "checkout", "merge", "switch"];
+    text.contains("git") && verbs.iter().any(|verb| text.contains(verb))
+}
+
 /// Gives the words after `ssh` of the command that a script has git reach its server with: `GIT_SSH_COMMAND`.
 #[must_use]
 pub(crate) fn ssh_words(script: &str) -> Vec<String> {
@@ -95,6 +112,17 @@ mod tests {
         ] {
             assert_eq!(job(none), None, "{none}");
         }
+    }
+
+    #[test]
+    fn a_script_is_found_behind_another_program_and_a_log_is_none() {
+        let line = "*/5 * * * * ada flock -n /run/lock /opt/poll.sh >> /var/log/a 2>>/var/log/b < /dev/null";
+        assert_eq!(
+            scripts(line).collect::<Vec<_>>(),
+            ["/run/lock", "/opt/poll.sh"]
+        );
+        assert!(updates("cd /srv; git -c x=y fetch"));
+        assert!(!updates("git -C /srv log --oneline") && !updates("pull the lever"));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What an adoption has changed, written down before it is changed: `--undo` works from it, also after a crash.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -14,12 +15,16 @@ pub(crate) const DIRECTORY: &str = "/etc/pp-fetcher/adopted";
 pub(crate) struct Record {
     /// The app's name.
     pub app: String,
+    /// The apps' user.
+    pub user: String,
     /// The checkout, which is the app's root from now on.
     pub root: PathBuf,
     /// The commit that was live in the checkout.
     pub commit: String,
     /// The units that run the app; the first is the one that is restarted with the data in between.
     pub units: Vec<String>,
+    /// The directory below the checkout in which a unit works, of those that do not work at its top.
+    pub below: BTreeMap<String, PathBuf>,
     /// Paths of the checkout that were moved to `shared/`.
     pub shared: Vec<PathBuf>,
     /// Lines of crontabs that were switched off.

@@ -1,6 +1,9 @@
 //! Finds the units that run an app from its checkout, in the output of `systemctl show`. Pure.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+
+use crate::release::layout;
 
 /// A service unit, as `systemctl show` has it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -17,10 +20,12 @@ pub(crate) struct Service {
     pub triggered_by: Vec<String>,
     /// Whether the unit runs.
     pub active: bool,
+    /// The words of all of the unit's commands, and its files of variables.
+    pub uses: Vec<String>,
 }
 
 /// The properties that are asked of each unit.
-pub(crate) const PROPERTIES: &str = "Id,WorkingDirectory,ExecStart,User,TriggeredBy,ActiveState";
+pub(crate) const PROPERTIES: &str = "Id,WorkingDirectory,ExecStart,ExecStartPre,ExecStartPost,ExecReload,ExecStop,EnvironmentFiles,User,TriggeredBy,ActiveState";
 
 /// Reads the output of `systemctl show`: a block for each unit, with an empty line between two.
 #[must_use]
@@ -35,6 +40,9 @@ fn service(block: &str) -> Service {
         let Some((name, value)) = line.split_once('=') else {
             continue;
         };
+        if name.starts_with("Exec") {
+            service.uses.extend(argv(value));
+        }
         match name {
             "Id" => service.name = value.to_owned(),
             "WorkingDirectory" => service.directory = value.trim_start_matches(['!', '-']).into(),
@@ -42,6 +50,13 @@ fn service(block: &str) -> Service {
             "ActiveState" => service.active = matches!(value, "active" | "reloading"),
             "TriggeredBy" => {
                 service.triggered_by = value.split_whitespace().map(str::to_owned).collect();
+            }
+            // `/etc/todo.env (ignore_errors=no)`
+            "EnvironmentFiles" => {
+                let file = value.split(" (").next().unwrap_or_default();
+                if !file.is_empty() {
+                    service.uses.push(file.to_owned());
+                }
             }
             "ExecStart" if service.command.is_empty() => service.command = argv(value),
             _ => {}
@@ -67,6 +82,37 @@ pub(crate) fn runs_from(service: &Service, directory: &Path) -> bool {
     let program = service.command.first().map(Path::new);
     service.directory.starts_with(directory)
         || program.is_some_and(|program| program.starts_with(directory))
+}
+
+/// Gives what the unit uses of the checkout `directory` besides working in it: programs, options, files of variables.
+/// Relative to the checkout; of what is in its releases or in `shared/` nothing.
+#[must_use]
+pub(crate) fn used_of(service: &Service, directory: &Path) -> BTreeSet<PathBuf> {
+    let named = format!("{}/", directory.display());
+    let mut used = BTreeSet::new();
+    for word in &service.uses {
+        for (at, _) in word.match_indices(&named) {
+            let before = word.get(..at).and_then(|text| text.chars().next_back());
+            if before.is_some_and(|c| c.is_alphanumeric() || "/._-".contains(c)) {
+                continue;
+            }
+            let rest = word.get(at + named.len()..).unwrap_or_default();
+            let path = rest.split([':', ',', ';', '\'', '"']).next();
+            used.extend(path.map(|path| PathBuf::from(path.trim_matches('/'))));
+        }
+    }
+    used.retain(|path| {
+        let top = path.components().next().map(|top| top.as_os_str());
+        top.is_some_and(|top| layout::MADE_IN_ROOT.iter().all(|ours| top != *ours))
+    });
+    used
+}
+
+/// Gives where below the checkout `directory` the unit works; nothing if it works at its top, or elsewhere.
+#[must_use]
+pub(crate) fn below(service: &Service, directory: &Path) -> PathBuf {
+    let below = service.directory.strip_prefix(directory);
+    below.map(PathBuf::from).unwrap_or_default()
 }
 
 /// Gives the address that a gunicorn, uvicorn or another server is told to listen at: `127.0.0.1:8000`, `unix:/path`.
@@ -120,6 +166,21 @@ mod tests {
         assert_eq!(found[0].triggered_by, ["gunicorn.todo.socket"]);
         assert!(found[0].active);
         assert!(!runs_from(found[0], Path::new("/var/www/projects/to")));
+    }
+
+    #[test]
+    fn what_a_unit_uses_of_its_checkout_is_found() {
+        let shown = "Id=a.service\nWorkingDirectory=/srv/todo/src\nExecStart={ path=/srv/todo/venv/bin/gunicorn ; argv[]=/srv/todo/venv/bin/gunicorn --config=/srv/todo/conf.py --chdir /srv/todo/current x ; ignore_errors=no }\nExecStartPre={ path=/bin/true ; argv[]=/bin/true /old/srv/todo/x /srv/todo2/x ; }\nEnvironmentFiles=/srv/todo/.env (ignore_errors=yes)\n";
+        let service = &parse(shown)[0];
+        let here = Path::new("/srv/todo");
+        let used: Vec<_> = used_of(service, here).into_iter().collect();
+        assert_eq!(
+            used,
+            [".env", "conf.py", "venv/bin/gunicorn"].map(PathBuf::from)
+        );
+        assert_eq!(below(service, here), PathBuf::from("src"));
+        assert_eq!(below(service, Path::new("/srv")), PathBuf::from("todo/src"));
+        assert_eq!(below(service, Path::new("/opt")), PathBuf::new());
     }
 
     #[test]

@@ -125,6 +125,7 @@ Each is ok, a warning, a fault or skipped, with what to do about it below:
   state          that it can be written; a pause, held revisions, a way back that fails
   web server     that nginx can connect to the socket of the health URL
   service        that the service that polls runs, with its files as they are now; as root alone
+  cron           that cron finds pp-fetcher, where a line of cron polls
   old way        jobs of cron that pull, sudo rules that restart, a checkout in the app's root, a
                  second copy of the key: what was there before pp-fetcher
 Nothing is changed, and nothing is deployed.

@@ -7,6 +7,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use nix::unistd::{User, geteuid};
 
 use super::Finding;
 use crate::config::App;
@@ -17,6 +18,7 @@ use crate::release::{Layout, place};
 use crate::space;
 use crate::state::State;
 use crate::util::file;
+use crate::util::text::typed;
 
 /// How far in the future a time that this host has written may lie: clocks are set while they run.
 const TOLERATED: SignedDuration = SignedDuration::from_secs(60);
@@ -52,10 +54,28 @@ pub(super) fn look(app: &App, states: &Path, state: Option<&State>, tell: &mut d
     for remark in place::look_at_environment(&app.deploy.env) {
         tell(Finding::fault("environment", remark));
     }
+    home(app, tell);
     clock(state, tell);
     signers(app, tell);
     build(app, tell);
     shared(app, tell);
+}
+
+/// Programs such as pip and npm keep files in the home directory, which many users of services do not have.
+fn home(app: &App, tell: &mut dyn FnMut(Finding)) {
+    let user = User::from_uid(geteuid()).ok().flatten();
+    let Some(user) = user.filter(|user| app.deploy.build.is_some() && !user.dir.is_dir()) else {
+        return;
+    };
+    tell(Finding::warning(
+        "environment",
+        format!(
+            "{0}, HOME of the build script, is not there
+  where the script needs it, as root: install -d -o {1} {0}",
+            typed(&user.dir),
+            user.name
+        ),
+    ));
 }
 
 /// Looks whether the state of an app can be written: each pass writes it.

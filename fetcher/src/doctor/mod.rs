@@ -6,6 +6,7 @@
 //! - [`host`]: the directories, the disk, the clock, the build script, the shared paths.
 //! - [`app`]: the restarter, the units, the live release, and what holds deploys back. [`units`]: what systemd's own
 //!   view of the units does not show. [`reach`]: whether another user can reach a file.
+//! - [`cron`]: whether cron finds pp-fetcher, where cron polls.
 //! - [`old_way`]: what a makeshift with cron and sudo has left behind.
 //! - [`sandbox`]: how root starts the doctor inside of the service's own sandbox.
 //!
@@ -14,6 +15,7 @@
 
 mod account;
 mod app;
+mod cron;
 mod forge;
 mod host;
 pub(crate) mod old_way;
@@ -149,6 +151,7 @@ pub(crate) fn examine(app: &App, around: Surroundings<'_>, tell: &mut dyn FnMut(
     if let Some(unit) = by_root.and_then(|by_root| by_root.unit.as_deref()) {
         units::service(unit, tell);
     }
+    cron::look(tell);
     old_way::look(
         app,
         by_root.map(|by_root| by_root.left_over.as_slice()),

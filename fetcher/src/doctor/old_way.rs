@@ -10,12 +10,12 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::Finding;
-use crate::adopt::look;
+use crate::adopt::{jobs, look};
 use crate::config::App;
 use crate::process::ask::ask;
 use crate::release::layout;
 use crate::space;
-use crate::util::text;
+use crate::util::text::{self, typed};
 
 const LINK: &str = "old way";
 
@@ -58,8 +58,8 @@ pub(super) fn look(app: &App, by_root: Option<&[LeftOver]>, tell: &mut dyn FnMut
     };
     let mut all = jobs_of_host();
     // A line that only runs a script shows by the script that it pulls.
-    for job in look::jobs(&app.deploy.root) {
-        let found = LeftOver::Job(Some((quoted(Path::new(&job.file)), clean(&job.line))));
+    for job in jobs::of_host(&app.deploy.root) {
+        let found = LeftOver::Job(Some((typed(Path::new(&job.file)), clean(&job.line))));
         if !all.contains(&found) {
             all.push(found);
         }
@@ -92,7 +92,7 @@ fn message(app: &App, left_over: &LeftOver) -> String {
         LeftOver::Checkout(root, edits) => format!(
             "{0} is still a checkout of git{1}\n  pp-fetcher does not touch it; git -C {0} status, as its owner, shows what \
              no push has: push it, or move it to {0}/shared",
-            quoted(root),
+            typed(root),
             match edits {
                 None | Some(0) => String::new(),
                 Some(1) => ", with 1 file that no push has as it is".to_owned(),
@@ -101,22 +101,12 @@ fn message(app: &App, left_over: &LeftOver) -> String {
         ),
         LeftOver::KeyCopy(path) => format!(
             "{0} is a copy of the deploy key\n  rm {0}, once nothing else uses it",
-            quoted(path)
+            typed(path)
         ),
         LeftOver::SudoRule(rule) => format!(
             "sudo still lets this user restart units without a password: {rule}\n  as root: visudo, and take the rule out; \
              the policy of pp-restarter is there in its place"
         ),
-    }
-}
-
-/// A path as it can be typed, on one line.
-fn quoted(path: &Path) -> String {
-    let plain = |b: &u8| b.is_ascii_alphanumeric() || b"/._-".contains(b);
-    let text = path.to_string_lossy();
-    match text.as_bytes().iter().all(plain) {
-        true => text.into_owned(),
-        false => format!("'{}'", clean(&text).replace('\'', r"'\''")),
     }
 }
 
@@ -193,11 +183,11 @@ fn jobs_of_host() -> Vec<LeftOver> {
     let jobs = |file: &PathBuf| {
         let text = fs::read(file).unwrap_or_default();
         let text = String::from_utf8_lossy(&text);
-        let place = quoted(file);
+        let place = typed(file);
         let job = |line: String| LeftOver::Job(Some((place.clone(), line)));
         pulls(&text).map(job).collect::<Vec<_>>()
     };
-    look::crontabs().iter().flat_map(jobs).take(MOST).collect()
+    jobs::crontabs().iter().flat_map(jobs).take(MOST).collect()
 }
 
 /// Finds the lines of a crontab that pull from git.
@@ -222,15 +212,5 @@ mod tests {
         let found: Vec<_> = pulls(text).collect();
         assert_eq!(found.len(), 1, "{found:?}");
         assert!(found[0].starts_with("*/5"), "{found:?}");
-    }
-
-    #[test]
-    fn a_path_is_shown_as_it_can_be_typed() {
-        assert_eq!(
-            quoted(Path::new("/home/g/.ssh/id_todo")),
-            "/home/g/.ssh/id_todo"
-        );
-        assert_eq!(quoted(Path::new("/h/a;b c")), "'/h/a;b c'");
-        assert!(!quoted(Path::new("/h/a\n  as root: rm")).contains('\n'));
     }
 }

@@ -9,6 +9,7 @@ use nix::unistd::{Gid, Uid};
 use pp_trusted::{Directory, Trust};
 
 use super::PlannedFile;
+use super::mark::{Author, author};
 use crate::config::LARGEST_FILE;
 
 /// What became of a file.
@@ -29,27 +30,25 @@ pub(crate) enum Found {
     Same,
     /// A text that setup has written, for the same app.
     Older,
+    /// A text that setup has written, for the same app, and that somebody has changed since.
+    Changed,
     /// A text of somebody else.
     Foreign,
 }
 
-/// Looks at what stands where `file` is to be. `mark` begins every file that setup writes for the app.
+/// Looks at what stands where `file` of `app` is to be.
 ///
 /// # Errors
 /// The directory is not root's alone, or the file cannot be read.
-pub(crate) fn look(file: &PlannedFile, mark: &str) -> Result<Found, String> {
-    let (parent, name) = split(&file.path)?;
-    let Some(directory) = open(parent)? else {
-        return Ok(Found::Nothing);
-    };
-    let found = directory
-        .read(name, LARGEST_FILE)
-        .map_err(|why| why.to_string())?;
-    Ok(match found {
+pub(crate) fn look(file: &PlannedFile, app: &str) -> Result<Found, String> {
+    Ok(match read(&file.path)? {
         None => Found::Nothing,
-        Some(text) if text == file.text.as_bytes() => Found::Same,
-        Some(text) if text.starts_with(mark.as_bytes()) => Found::Older,
-        Some(_) => Found::Foreign,
+        Some(text) if text == file.text => Found::Same,
+        Some(text) => match author(&text, app) {
+            Author::Setup => Found::Older,
+            Author::SetupAndAnother => Found::Changed,
+            Author::Another => Found::Foreign,
+        },
     })
 }
 
@@ -89,6 +88,29 @@ pub(crate) fn rewrite(path: &Path, text: &str) -> Result<(), String> {
     directory
         .replace_with_mode(name, text.as_bytes(), found.mode() & 0o777)
         .map_err(|why| why.to_string())
+}
+
+/// Gives the file `path` the text `before` that it had; `None` if there was no file.
+///
+/// # Errors
+/// The directory is not root's alone, or the disk is full or read-only.
+pub(crate) fn put_back(path: &Path, before: Option<&str>) -> Result<(), String> {
+    match before {
+        Some(text) => rewrite(path, text),
+        None => remove(path).map(drop),
+    }
+}
+
+/// Removes the drop-in `path`, and its directory if nothing else is in there. Gives whether there was such a file.
+///
+/// # Errors
+/// The directory is not root's alone, or the disk is read-only.
+pub(crate) fn remove_drop_in(path: &Path) -> Result<bool, String> {
+    let removed = remove(path)?;
+    if let Some(directory) = path.parent() {
+        remove_empty(directory);
+    }
+    Ok(removed)
 }
 
 /// Writes a program of root's, which everybody may run.

@@ -3,7 +3,7 @@
 //! - [`wanted`]: what the app is to be. [`mod@plan`]: the files and directories that this takes; pure, so that
 //!   `--dry-run` shows exactly what would be written. [`places`]: where those files stand.
 //! - [`app_file`]: the app's configuration. [`examples`]: units and nginx site, made from the packages' examples.
-//! - [`host`]: what root finds out about the host before the plan. [`apply`]: what root writes; below /etc alone, but
+//! - [`mod@mark`]: the first line of each file, which tells whose the file is. [`host`]: what root finds out about the host before the plan. [`apply`]: what root writes; below /etc alone, but
 //!   for directories that the apps' user cannot make. [`commands`]: systemctl and nginx, run by root.
 //! - [`for_user`]: what the apps' user makes, in a process of its own: the deploy key, and directories among those of
 //!   other apps, where root follows no path.
@@ -15,18 +15,13 @@ pub(crate) mod commands;
 pub(crate) mod examples;
 pub(crate) mod for_user;
 pub(crate) mod host;
+pub(crate) mod mark;
 pub(crate) mod places;
 pub(crate) mod plan;
 pub(crate) mod registration;
 pub(crate) mod remove;
 pub(crate) mod wanted;
 
+pub(crate) use mark::mark;
 pub(crate) use plan::{FileUse, Plan, PlannedFile, plan};
 pub(crate) use wanted::{Gunicorn, Listen, Owner, Wanted};
-
-/// The first words of every file that setup writes. A file without them is a person's: it is never replaced and never
-/// removed.
-#[must_use]
-pub(crate) fn mark(app: &str) -> String {
-    format!("# Written by pp-fetcher setup for {app}.")
-}

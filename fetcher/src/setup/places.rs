@@ -22,6 +22,8 @@ pub(crate) struct Places {
     pub policy: PathBuf,
     /// The site of nginx.
     pub site: PathBuf,
+    /// While the app and its data are removed: where the data is.
+    pub removing: PathBuf,
 }
 
 impl Places {
@@ -37,6 +39,7 @@ impl Places {
             drop_in: units.join(format!("{}.d/{app}.conf", owner.service())),
             policy: format!("/etc/pp-restarter/policy.d/{name}.toml").into(),
             site: format!("/etc/nginx/sites-available/{name}.conf").into(),
+            removing: owner.config().join(format!("{app}.removing")),
         }
     }
 

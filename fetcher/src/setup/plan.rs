@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::app_file;
 use super::examples;
-use super::mark;
+use super::mark::{self, mark};
 use super::places::Places;
 use super::wanted::{Listen, Wanted};
 
@@ -19,6 +19,15 @@ pub(crate) struct Plan {
     /// The files, in the order in which they are written. The app's own is the last: before it is there, no service
     /// polls the app.
     pub files: Vec<PlannedFile>,
+}
+
+impl Plan {
+    /// The files that are for this.
+    pub(crate) fn used_by(&self, used_by: FileUse) -> impl Iterator<Item = &PlannedFile> {
+        self.files
+            .iter()
+            .filter(move |file| file.used_by == used_by)
+    }
 }
 
 /// A file that a set-up makes.
@@ -54,7 +63,7 @@ pub(crate) fn plan(wanted: &Wanted, allowed: &[String]) -> Plan {
     let mut file = |path: PathBuf, text: String, used_by| {
         files.push(PlannedFile {
             path,
-            text,
+            text: mark::seal(&text),
             used_by,
         });
     };

@@ -3,14 +3,14 @@
 use std::path::Path;
 
 use super::apply;
-use super::mark;
+use super::mark::{Author, author};
 
 /// What stands at the path of a file that a set-up may have made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Whose {
     /// Nothing stands there.
     Nobodys,
-    /// Setup has written the file for this app.
+    /// Setup has written the file for this app, whoever has changed it since.
     Ours,
     /// Somebody else has written the file.
     Foreign,
@@ -21,9 +21,10 @@ pub(crate) enum Whose {
 /// # Errors
 /// Others than root can write it.
 pub(crate) fn whose(path: &Path, app: &str) -> Result<Whose, String> {
-    Ok(match apply::read(path)? {
+    let author = apply::read(path)?.map(|text| author(&text, app));
+    Ok(match author {
         None => Whose::Nobodys,
-        Some(text) if text.starts_with(&mark(app)) => Whose::Ours,
-        Some(_) => Whose::Foreign,
+        Some(Author::Setup | Author::SetupAndAnother) => Whose::Ours,
+        Some(Author::Another) => Whose::Foreign,
     })
 }

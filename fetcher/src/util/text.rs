@@ -1,5 +1,7 @@
 //! Text from elsewhere, made fit for a terminal, a log and a status page.
 
+use std::path::Path;
+
 /// Longest piece of foreign text that is kept, in characters: a commit subject or a server's
 /// message that is longer says nothing more.
 const LONGEST: usize = 2_000;
@@ -76,6 +78,24 @@ pub(crate) fn hostile(c: char) -> bool {
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
+/// Whether a shell, a unit of systemd and a configuration file of nginx all take this path as it is.
+pub(crate) fn is_plain(path: &Path) -> bool {
+    let plain = |b: &u8| b.is_ascii_alphanumeric() || b"/._-".contains(b);
+    let text = path.as_os_str().as_encoded_bytes();
+    !text.is_empty() && !text.starts_with(b"-") && text.iter().all(plain)
+}
+
+/// A path as it can be typed into a shell, on one line.
+pub(crate) fn typed(path: &Path) -> String {
+    match is_plain(path) {
+        true => path.to_string_lossy().into_owned(),
+        false => {
+            let shown = line(path.as_os_str().as_encoded_bytes());
+            format!("'{}'", shown.replace('\'', r"'\''"))
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -105,5 +125,22 @@ mod tests {
     #[test]
     fn lines_are_split_and_empty_ones_dropped() {
         assert_eq!(lines(b"one\r\n\n two \n"), ["one", "two"]);
+    }
+
+    #[test]
+    fn only_paths_that_everybody_takes_as_they_are_are_plain() {
+        assert!(is_plain(Path::new("/var/www/projects/todo-2_x.y")));
+        for path in ["/srv/a b", "/srv/%i", "-x", "", "/srv/$x"] {
+            assert!(!is_plain(Path::new(path)), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_path_is_shown_as_it_can_be_typed() {
+        let typed = |path: &str| super::typed(Path::new(path));
+        assert_eq!(typed("/home/g/.ssh/id_todo"), "/home/g/.ssh/id_todo");
+        assert_eq!(typed("/h/a;b c"), "'/h/a;b c'");
+        assert_eq!(typed("it's"), r"'it'\''s'");
+        assert!(!typed("/h/a\n  as root: rm").contains('\n'));
     }
 }

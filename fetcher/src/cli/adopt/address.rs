@@ -1,6 +1,7 @@
 //! Where the live app answers, and by which name.
 
 use crate::adopt::units::{self, Service};
+use crate::setup::apply;
 use crate::setup::commands::Program;
 
 /// Gives the URL at which the first of the units answers.
@@ -31,7 +32,11 @@ pub(super) fn server_name(url: &str) -> Option<String> {
     let sites = std::fs::read_dir("/etc/nginx/sites-enabled")
         .ok()?
         .flatten();
-    let mut texts = sites.filter_map(|site| std::fs::read_to_string(site.path()).ok());
+    // A link may lead to where others than root can write: a file there is not read.
+    let mut texts = sites.filter_map(|site| {
+        let site = site.path().canonicalize().ok()?;
+        apply::read(&site).ok().flatten()
+    });
     texts.find_map(|text| {
         let serves = text
             .lines()

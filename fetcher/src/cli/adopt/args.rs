@@ -23,6 +23,9 @@ pub(crate) struct Adopt {
     /// A file or directory of the checkout that the app does without; may be given again
     #[arg(long, value_name = "PATH")]
     pub leave: Vec<String>,
+    /// A file or directory of the checkout that a unit goes on using from there; may be given again
+    #[arg(long, value_name = "PATH")]
+    pub keep: Vec<String>,
     /// The repository, where it is not that of the checkout
     #[arg(long, value_name = "ADDRESS")]
     pub repository: Option<String>,

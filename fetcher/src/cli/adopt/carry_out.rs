@@ -1,11 +1,12 @@
 //! Carries an adoption out. Until the one restart the app serves from its checkout as before; whatever fails, the way
 //! back is gone by itself, and leads to exactly that.
 
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use super::ask_user;
 use super::find::Found;
-use super::steps::{restart_with, switch_jobs, write_drop_in};
+use super::steps::{restart_with, switch_jobs, undo_command, write_drop_in};
 use super::undo;
 use crate::account::{Account, keep};
 use crate::adopt::files;
@@ -14,11 +15,13 @@ use crate::adopt::record::Record;
 use crate::cli::args::Arguments;
 use crate::cli::output::say;
 use crate::cli::setup::host_key::ConfirmedKey;
-use crate::cli::setup::make::check_policy;
+use crate::cli::setup::left;
+use crate::cli::setup::make::{own_directories, tell_service, write_policy};
 use crate::cli::setup::stage::Staged;
 use crate::setup::apply::{self, Written};
 use crate::setup::commands::Program;
-use crate::setup::{FileUse, Plan, PlannedFile, host, plan};
+use crate::setup::{FileUse, Plan, PlannedFile, plan};
+use crate::util::text::typed;
 
 /// Everything that an adoption works with.
 pub(super) struct Adoption<'a> {
@@ -37,12 +40,19 @@ pub(super) fn carry_out(arguments: &Arguments, work: &Adoption<'_>) -> Result<St
     let found = work.found;
     let mut record = Record {
         app: found.wanted.app.clone(),
+        user: found.wanted.owner.user.clone(),
         root: found.wanted.root.clone(),
         commit: found.commit.clone(),
         units: found.units.clone(),
+        below: found.below.clone(),
         shared: shared(work),
         jobs: found.jobs.clone(),
         key: None,
+    };
+    let owner = &found.wanted.owner;
+    let reaches = match owner.own {
+        true => own_directories(owner, work.account)?,
+        false => true,
     };
     write_record(&record)?;
     let done = prepare(work, &mut record)
@@ -53,26 +63,31 @@ pub(super) fn carry_out(arguments: &Arguments, work: &Adoption<'_>) -> Result<St
         Ok(not_moved) => not_moved,
         Err(why) => {
             say("That failed; back to the checkout.\n");
-            return Err(
-                match undo::go_back(work.account, &found.wanted.owner, &record) {
-                    Ok(()) => format!(
-                        "{why}\n  the app is as it was, in its checkout, and so is its data"
-                    ),
-                    Err(error) => format!(
-                        "{why}\n  and the way back failed as well: {error}\n  when that is mended: pp-fetcher adopt {} --undo",
-                        record.app
-                    ),
-                },
-            );
+            return Err(match undo::go_back(work.account, owner, &record) {
+                Ok(()) => {
+                    format!("{why}\n  the app is as it was, in its checkout, and so is its data")
+                }
+                Err(error) => format!(
+                    "{why}\n  and the way back failed as well: {error}\n  when that is mended: {}",
+                    undo_command(&record.app, &record.user)
+                ),
+            });
         }
     };
-    finish(work, &record).map_err(|why| {
+    let polls = finish(work, &record).map_err(|why| {
         format!(
-            "{why}\n  the app runs from its release, and nothing polls it yet; back: pp-fetcher adopt {} --undo",
-            record.app
+            "{why}\n  the app runs from its release, and nothing polls it yet; back: {}",
+            undo_command(&record.app, &record.user)
         )
     })?;
-    Ok(told(work, &not_moved))
+    let mut told = told(work, &not_moved);
+    if !reaches {
+        told.push_str(&format!("Left to do: {}\n", left::reach_restarter(owner)));
+    }
+    if !polls {
+        told.push_str(&format!("Left to do: {}\n", left::have_it_polled(owner)));
+    }
+    Ok(told)
 }
 
 /// The paths of the data, without the mark of a directory.
@@ -102,18 +117,17 @@ fn prepare(work: &Adoption<'_>, record: &mut Record) -> Result<(), String> {
         .iter()
         .filter_map(|job| job.script.clone())
         .collect();
-    say("The poller is switched off.\n");
-    ask_user(work.account, &Task::Await(scripts), None)?;
-    let look = Task::Look {
+    if !record.jobs.is_empty() {
+        say("The poller is switched off.\n");
+    }
+    let wait = Task::Await {
+        scripts,
         directory: record.root.clone(),
-        state: record.root.clone(),
-        own_scripts: Vec::new(),
     };
-    let now = ask_user(work.account, &look, None)?;
-    let now = now.facts.and_then(|facts| facts.commit);
-    if now.as_deref() != Some(found.commit.as_str()) {
+    let now = ask_user(work.account, &wait, None)?;
+    if now.commit.as_deref() != Some(found.commit.as_str()) {
         return Err(
-            "the poller has just deployed another commit\n  run the same command again".into(),
+            "another commit has just been checked out\n  run the same command again".into(),
         );
     }
     let key = found.key.clone().map(|key| (key, wanted.key()));
@@ -132,14 +146,8 @@ fn prepare(work: &Adoption<'_>, record: &mut Record) -> Result<(), String> {
         apply::write_program(&scripts.join("build"), &files::build(&record.app, script))?;
         apply::write_program(&scripts.join("bin/sudo"), &files::sudo(&record.app))?;
     }
-    for file in work
-        .planned
-        .files
-        .iter()
-        .filter(|file| file.used_by == FileUse::Policy)
-    {
-        let new = apply::write(file)? == Written::New;
-        check_policy(file, new)?;
+    for file in work.planned.used_by(FileUse::Policy) {
+        write_policy(file)?;
     }
     if let Some(key) = work.host_key {
         key.pin(&work.staged.app)?;
@@ -177,9 +185,12 @@ fn make_release(arguments: &Arguments, work: &Adoption<'_>) -> Result<(), String
 /// Has the units work in the release. The first is restarted, with the data moved while it is stopped; the others are
 /// stopped meanwhile, so that no process has the data open.
 fn go_over(record: &Record) -> Result<(), String> {
-    restart_with(record, |moves| {
-        files::into_release(&record.app, &record.root, moves)
-    })
+    restart_with(record, |unit, moves| into_release(record, unit, moves))
+}
+
+fn into_release(record: &Record, unit: &str, moves: &[PathBuf]) -> String {
+    let below = record.below.get(unit).cloned().unwrap_or_default();
+    files::into_release(&record.app, &record.root, &below, moves)
 }
 
 /// Sees whether the app is well in the release. Gives the paths whose data could not be moved.
@@ -195,11 +206,11 @@ fn prove(work: &Adoption<'_>) -> Result<Vec<PathBuf>, String> {
         .collect())
 }
 
-/// Lets the service take the app up. The data was moved, so no start has to look at it any more.
-fn finish(work: &Adoption<'_>, record: &Record) -> Result<(), String> {
+/// Lets the service take the app up. The data was moved, so no start has to look at it any more. Gives whether a service
+/// polls.
+fn finish(work: &Adoption<'_>, record: &Record) -> Result<bool, String> {
     for unit in &record.units {
-        let text = files::into_release(&record.app, &record.root, &[]);
-        write_drop_in(unit, text)?;
+        write_drop_in(unit, into_release(record, unit, &[]))?;
     }
     let mut drop_in = false;
     for file in &work.planned.files {
@@ -207,8 +218,7 @@ fn finish(work: &Adoption<'_>, record: &Record) -> Result<(), String> {
         drop_in |= new && file.used_by == FileUse::ServiceDropIn;
     }
     Program::Systemctl.must(&["daemon-reload"])?;
-    host::tell_service(&work.found.wanted.owner.service(), drop_in)?;
-    Ok(())
+    tell_service(&work.found.wanted.owner, drop_in)
 }
 
 fn told(work: &Adoption<'_>, not_moved: &[PathBuf]) -> String {
@@ -229,17 +239,32 @@ fn told(work: &Adoption<'_>, not_moved: &[PathBuf]) -> String {
             "Take the restart out of {script} in the repository, then write  build = \"{script}\"  to the app's file.\n"
         ));
     }
+    for (unit, path) in &found.kept {
+        text.push_str(&format!(
+            "{unit} goes on using {root}/{0}. Once a build makes it, change the unit to {root}/current/{0}; until then do not delete it.\n",
+            path.display()
+        ));
+    }
+    let kept = found.kept.iter().map(|(_, path)| path);
+    let stays: BTreeSet<_> = not_moved
+        .iter()
+        .chain(kept)
+        .filter_map(|path| path.components().next())
+        .map(|top| Path::new(top.as_os_str()))
+        .collect();
     text.push_str(&format!(
         "Once you are sure, and not before, as then there is no way back any more:\n  \
          the old checkout: find {root} -mindepth 1 -maxdepth 1 ! -name releases ! -name shared ! -name current{} -exec rm -r {{}} +\n  \
-         what the doctor names below: the sudo rule, the copy of the key\n  \
-         the switched off line of cron, and its script\nUntil then, back to the checkout: pp-fetcher adopt {} --undo\n",
-        not_moved
+         what the doctor names below: the sudo rule, the copy of the key{}\nUntil then, back to the checkout: {}\n",
+        stays
             .iter()
-            .filter_map(|path| path.components().next())
-            .map(|top| format!(" ! -name {}", top.as_os_str().to_string_lossy()))
+            .map(|top| format!(" ! -name {}", typed(top)))
             .collect::<String>(),
-        wanted.app
+        match found.jobs.is_empty() {
+            true => "",
+            false => "\n  the switched off line of cron, and its script",
+        },
+        undo_command(&wanted.app, &wanted.owner.user)
     ));
     text
 }

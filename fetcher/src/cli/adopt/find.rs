@@ -1,24 +1,27 @@
 //! From what is found on the host to the description of the app; or to what a person has to say, all of it at once.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::args::Adopt;
+use super::find_units::{all_below, all_services, in_order, is_meant, kept, pollers, runs_scripts};
 use super::{address, ask_user};
 use crate::account::Account;
 use crate::adopt::data::{self, Sorted};
-use crate::adopt::files::{self, is_plain};
+use crate::adopt::files;
 use crate::adopt::for_user::Task;
-use crate::adopt::look::{Facts, Server};
-use crate::adopt::poller::Job;
+use crate::adopt::look::{Facts, Places, Server};
+use crate::adopt::poller::{self, Job};
 use crate::adopt::record::Record;
-use crate::adopt::units::{self, Service};
+use crate::adopt::units::Service;
 use crate::config::is_app_name;
 use crate::git::RepositoryUrl;
 use crate::hostkey::{published, trusted};
 use crate::setup::apply::{self, Found as Standing};
 use crate::setup::commands::Program;
 use crate::setup::wanted::KNOWN_HOSTS;
-use crate::setup::{Owner, Plan, Wanted, mark};
+use crate::setup::{Owner, Plan, Wanted};
+use crate::util::text::{is_plain, typed};
 
 /// The most scripts of a user's own crontab that are looked into.
 const MOST_SCRIPTS: usize = 100;
@@ -33,6 +36,10 @@ pub(super) struct Found {
     pub(super) branch: String,
     /// The units that run the app; the first answers requests.
     pub(super) units: Vec<String>,
+    /// The directory below the checkout in which a unit works, of those that do not work at its top.
+    pub(super) below: BTreeMap<String, PathBuf>,
+    /// What the units go on using of the checkout: the unit, and the path.
+    pub(super) kept: Vec<(String, PathBuf)>,
     /// The jobs of cron that update the checkout.
     pub(super) jobs: Vec<Job>,
     /// What becomes of the files that git does not have.
@@ -51,7 +58,11 @@ pub(super) struct Found {
 /// What is missing or ambiguous, with the option that says it; all of it, not only the first.
 pub(super) fn find(options: &Adopt, account: &Account, owner: Owner) -> Result<Found, String> {
     let root = checkout(options)?;
-    let facts = look(&root, account, &owner.state(), &options.app)?;
+    let all = all_services();
+    let (services, others): (Vec<_>, Vec<_>) = all
+        .into_iter()
+        .partition(|service| is_meant(options, &root, service));
+    let facts = look(&root, account, &owner.state(), options, &others)?;
     if let Some(taken) = facts.taken.first() {
         return Err(format!(
             "{0} is there already, and an adoption would make it: nothing was changed\n  move it away, or take another name for the app",
@@ -64,8 +75,9 @@ pub(super) fn find(options: &Adopt, account: &Account, owner: Owner) -> Result<F
         open.push("no branch is checked out: git switch BRANCH, there".to_owned());
         String::new()
     });
-    own_crontab(&facts, account, &mut open);
-    let services = services(options, &root, account, &mut open);
+    pollers(&facts, account, &others, &mut open);
+    let services = in_order(services, &root, account, &mut open);
+    let kept = kept(options, &root, &services, &mut open);
     let sorted = sort(options, &facts, &mut open);
     let mut wanted = wanted(options, owner, &root, &facts, &mut open);
     wanted.units = services
@@ -83,17 +95,12 @@ pub(super) fn find(options: &Adopt, account: &Account, owner: Owner) -> Result<F
         .build
         .clone()
         .and_then(|(script, restarts)| restarts.then_some(script));
-    if options.build.is_none() {
-        wanted.build = facts
-            .build
-            .clone()
-            .map(|(script, restarts)| match restarts {
-                true => files::scripts(&options.app)
-                    .join("build")
-                    .to_string_lossy()
-                    .into_owned(),
-                false => script,
-            });
+    if let (None, Some((script, restarts))) = (&options.build, &facts.build) {
+        let stand_in = files::scripts(&options.app).join("build");
+        wanted.build = Some(match restarts {
+            true => stand_in.to_string_lossy().into_owned(),
+            false => script.clone(),
+        });
     }
     let key = key(options, &facts, &wanted, &mut open);
     if !open.is_empty() {
@@ -106,6 +113,8 @@ pub(super) fn find(options: &Adopt, account: &Account, owner: Owner) -> Result<F
         commit,
         branch,
         units: wanted.units.clone(),
+        below: all_below(&services, &root),
+        kept,
         jobs: facts.jobs,
         sorted,
         key,
@@ -135,20 +144,32 @@ fn checkout(options: &Adopt) -> Result<PathBuf, String> {
 }
 
 /// Has the apps' user look at its checkout.
-fn look(root: &Path, account: &Account, state: &Path, app: &str) -> Result<Facts, String> {
+fn look(
+    root: &Path,
+    account: &Account,
+    state: &Path,
+    options: &Adopt,
+    others: &[Service],
+) -> Result<Facts, String> {
     let crontab = Program::Crontab.answer(&["-l", "-u", &account.name]);
     let lines = || crontab.lines().filter(|line| !line.trim().starts_with('#'));
-    let words = lines().flat_map(str::split_whitespace);
-    let scripts = words.filter(|word| word.starts_with('/'));
+    let scripts = lines().flat_map(poller::scripts);
+    let named = [&options.shared, &options.leave, &options.keep];
+    let of_users = others.iter().filter(|unit| runs_scripts(unit));
+    let units = of_users.map(|unit| (unit.name.clone(), unit.uses.clone()));
     let look = Task::Look {
-        directory: root.to_owned(),
-        state: state.join(app),
-        own_scripts: scripts.map(str::to_owned).take(MOST_SCRIPTS).collect(),
+        places: Places {
+            directory: root.to_owned(),
+            own_scripts: scripts.map(str::to_owned).take(MOST_SCRIPTS).collect(),
+            named: named.into_iter().flatten().cloned().collect(),
+            units: units.take(MOST_SCRIPTS).collect(),
+        },
+        state: state.join(&options.app),
     };
     let done = ask_user(account, &look, None)?;
     let mut facts = done.facts.unwrap_or_default();
     let named = root.to_string_lossy();
-    facts.own_jobs |= lines().any(|line| line.contains("git") && line.contains(&*named));
+    facts.own_jobs |= lines().any(|line| poller::updates(line) && line.contains(&*named));
     if facts.commit.is_none() {
         return Err(format!(
             "{} is no checkout of git that {} can read\n  {}",
@@ -160,22 +181,20 @@ fn look(root: &Path, account: &Account, state: &Path, app: &str) -> Result<Facts
     Ok(facts)
 }
 
-/// A line of the user's own crontab is the user's to take out.
-fn own_crontab(facts: &Facts, account: &Account, open: &mut Vec<String>) {
-    if facts.own_jobs {
-        open.push(format!(
-            "{0}'s own crontab updates the checkout: take that line out first, crontab -e -u {0}",
-            account.name
-        ));
-    }
-}
-
 /// Sorts the files that git does not have; what is not clear goes to `open`.
 fn sort(options: &Adopt, facts: &Facts, open: &mut Vec<String>) -> Sorted {
-    let sorted = data::sort(&facts.extras, &options.shared, &options.leave);
+    let stays: Vec<_> = options.leave.iter().chain(&options.keep).cloned().collect();
+    let sorted = data::sort(&facts.extras, &options.shared, &stays);
     for path in &sorted.unclear {
+        let path = typed(Path::new(path));
         open.push(format!(
             "is {path} data? --shared {path} keeps it for every release, --leave {path} leaves it behind"
+        ));
+    }
+    for path in &facts.absent {
+        open.push(format!(
+            "{} is not there, in the checkout",
+            typed(Path::new(path))
         ));
     }
     let odd = sorted.shared.iter().find(|path| !is_plain(Path::new(path)));
@@ -185,55 +204,6 @@ fn sort(options: &Adopt, facts: &Facts, open: &mut Vec<String>) -> Sorted {
         ));
     }
     sorted
-}
-
-fn services(
-    options: &Adopt,
-    root: &Path,
-    account: &Account,
-    open: &mut Vec<String>,
-) -> Vec<Service> {
-    let shown = Program::Systemctl.answer(&["show", "--property", units::PROPERTIES, "*.service"]);
-    let all = units::parse(&shown);
-    let named = |service: &&Service| options.unit.contains(&service.name);
-    let here = |service: &&Service| units::runs_from(service, root);
-    let mut found: Vec<_> = match options.unit.is_empty() {
-        true => all.iter().filter(here).cloned().collect(),
-        false => all.iter().filter(named).cloned().collect(),
-    };
-    // The one that answers requests first: its restart is the one that users feel.
-    found.sort_by_key(|service| {
-        let answers =
-            units::bound_to(&service.command).is_some() || !service.triggered_by.is_empty();
-        !answers
-    });
-    if found.is_empty() {
-        open.push(format!(
-            "no running unit works in {}: --unit UNIT says which runs the app",
-            root.display()
-        ));
-    }
-    for service in &found {
-        if !service.active {
-            open.push(format!(
-                "{0} does not run: systemctl start {0}",
-                service.name
-            ));
-        }
-        if service.user != account.name {
-            open.push(format!(
-                "{} runs as {}, and the apps of this configuration are {}'s: --user names another",
-                service.name,
-                if service.user.is_empty() {
-                    "root"
-                } else {
-                    &service.user
-                },
-                account.name
-            ));
-        }
-    }
-    found
 }
 
 fn wanted(
@@ -335,7 +305,7 @@ pub(super) fn nothing_in_the_way(
     let mut foreign = Vec::new();
     for file in &planned.files {
         // The way back removes what an adoption has made, so nothing of another set-up may be there.
-        if apply::look(file, &mark(app))? != Standing::Nothing {
+        if apply::look(file, app)? != Standing::Nothing {
             foreign.push(file.path.clone());
         }
     }

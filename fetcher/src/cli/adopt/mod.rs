@@ -1,6 +1,7 @@
 //! `pp-fetcher adopt`: finds out, shows, asks, and has everything done; see [`crate::adopt`].
 //!
-//! - [`args`]: the options. [`find`]: from the checkout to the description of the app, or to what a person has to say.
+//! - [`args`]: the options. [`find`]: from the checkout to the description of the app, or to what a person has to say;
+//!   [`find_units`]: what it asks about the units of this host.
 //! - [`address`], [`probe`]: where the live app answers, and with what. [`show`]: the plan as text.
 //! - [`carry_out`]: everything that is done, in order. [`undo`]: the way back. [`steps`]: what both take.
 
@@ -8,6 +9,7 @@ mod address;
 pub(crate) mod args;
 mod carry_out;
 mod find;
+mod find_units;
 mod probe;
 mod show;
 mod steps;

@@ -32,6 +32,18 @@ pub(super) fn shown(found: &Found, planned: &Plan) -> String {
     );
     line("data", &found.sorted.shared.join(", "));
     line("left behind", &found.sorted.left.join(", "));
+    for (unit, path) in &found.kept {
+        line(
+            "stays there",
+            &format!("{}, which {unit} uses", path.display()),
+        );
+    }
+    if found.jobs.is_empty() {
+        line(
+            "switched off",
+            "nothing: no poller was found in cron's tables and in units",
+        );
+    }
     for job in &found.jobs {
         line("switched off", &format!("{}: {}", job.file, job.line));
     }

@@ -2,11 +2,20 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::account::USUAL;
 use crate::adopt::poller::job;
 use crate::adopt::record::{Record, switch_job};
 use crate::setup::apply;
 use crate::setup::commands::Program;
 use crate::setup::{FileUse, PlannedFile};
+
+/// The command that leads back to the checkout of `app`, which belongs to `user`.
+pub(super) fn undo_command(app: &str, user: &str) -> String {
+    match user {
+        USUAL => format!("pp-fetcher adopt {app} --undo"),
+        user => format!("pp-fetcher adopt {app} --undo --user {user}"),
+    }
+}
 
 /// Switches the makeshift's jobs off, or on again. Root changes only lines that run as the apps' user.
 pub(super) fn switch_jobs(record: &Record, user: &str, off: bool) -> Result<(), String> {
@@ -44,17 +53,17 @@ pub(super) fn switch_jobs(record: &Record, user: &str, off: bool) -> Result<(), 
 }
 
 /// Writes each unit's drop-in, and restarts the units: the first while the others are stopped. `drop_in` gives the text
-/// of a drop-in by the paths that the unit has moved before it starts: all of them the first unit, and none the others.
+/// of a unit's drop-in by the paths that the unit has moved before it starts: all of them the first, and none the others.
 pub(super) fn restart_with(
     record: &Record,
-    drop_in: impl Fn(&[PathBuf]) -> String,
+    drop_in: impl Fn(&str, &[PathBuf]) -> String,
 ) -> Result<(), String> {
     let Some((first, others)) = record.units.split_first() else {
         return Ok(());
     };
-    write_drop_in(first, drop_in(&record.shared))?;
+    write_drop_in(first, drop_in(first, &record.shared))?;
     for unit in others {
-        write_drop_in(unit, drop_in(&[]))?;
+        write_drop_in(unit, drop_in(unit, &[]))?;
     }
     Program::Systemctl.must(&["daemon-reload"])?;
     let stopped = others

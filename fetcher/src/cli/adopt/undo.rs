@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::args::Adopt;
-use super::steps::{restart_with, switch_jobs};
+use super::steps::{restart_with, switch_jobs, undo_command};
 use super::{ask_user, owner};
 use crate::account::Account;
 use crate::adopt::files;
@@ -32,6 +32,14 @@ pub(super) fn undo(arguments: &Arguments, options: &Adopt) -> Result<(), Refusal
             Record::path(&options.app).display()
         ))
     })?;
+    if record.user != owner.user {
+        return Err(usage(format!(
+            "it was adopted for the apps of {0}, and this would be done for those of {1}\n  {2}",
+            record.user,
+            owner.user,
+            undo_command(&options.app, &record.user)
+        )));
+    }
     // Only whether it is there: what is in it is the apps' user's.
     if record.root.join(".git").symlink_metadata().is_err() {
         return Err(usage(format!(
@@ -41,16 +49,24 @@ pub(super) fn undo(arguments: &Arguments, options: &Adopt) -> Result<(), Refusal
         )));
     }
     say(&format!(
-        "back to the checkout {}, as of commit {}, with its data; one restart of {}; the poller is switched on again\n",
+        "back to the checkout {}, as of commit {}, with its data; one restart of {}{}\n\
+         what migrations of later releases have changed in a database stays changed: that commit has to run with it\n",
         record.root.display(),
         record.commit,
-        record.units.join(", ")
+        record.units.join(", "),
+        match record.jobs.is_empty() {
+            true => "",
+            false => "; the poller is switched on again",
+        }
     ));
     if !may_go_on(options.dry_run, options.yes)? {
         return Ok(());
     }
     go_back(&account, &owner, &record).map_err(resumable)?;
-    say("The app runs from its checkout again, and the poller is switched on.\n");
+    say(match record.jobs.is_empty() {
+        true => "The app runs from its checkout again.\n",
+        false => "The app runs from its checkout again, and the poller is switched on.\n",
+    });
     Ok(())
 }
 
@@ -74,23 +90,16 @@ pub(super) fn go_back(account: &Account, owner: &Owner, record: &Record) -> Resu
         .iter()
         .any(|unit| apply::read(&Record::drop_in(unit)).is_ok_and(|text| text.is_some()));
     if changed {
-        restart_with(record, |moves| {
+        restart_with(record, |_, moves| {
             files::into_checkout(app, &record.root, moves)
         })?;
         for unit in &record.units {
-            let drop_in = Record::drop_in(unit);
-            apply::remove(&drop_in)?;
-            if let Some(directory) = drop_in.parent() {
-                apply::remove_empty(directory);
-            }
+            apply::remove_drop_in(&Record::drop_in(unit))?;
         }
         Program::Systemctl.must(&["daemon-reload"])?;
     }
     if ours(&written.drop_in)? {
-        apply::remove(&written.drop_in)?;
-        if let Some(directory) = written.drop_in.parent() {
-            apply::remove_empty(directory);
-        }
+        apply::remove_drop_in(&written.drop_in)?;
         Program::Systemctl.must(&["daemon-reload"])?;
     }
     if ours(&written.policy)? {

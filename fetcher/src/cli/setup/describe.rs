@@ -9,6 +9,7 @@ use crate::config::is_app_name;
 use crate::git::RepositoryUrl;
 use crate::setup::wanted::KNOWN_HOSTS;
 use crate::setup::{Gunicorn, Listen, Owner, Wanted, apply, host};
+use crate::util::text;
 
 /// The file of host aliases that the packages' example uses.
 const SSH_CONFIG: &str = "/etc/pp-fetcher/ssh_config";
@@ -158,13 +159,18 @@ pub(super) fn describe(options: &Setup, owner: Owner, has: &HostHas) -> Result<W
         own_unit(&mut wanted)?;
     }
     let written = std::iter::once(&wanted.root).chain(&wanted.static_root);
-    if let Some(path) = written.into_iter().find(|path| !is_plain(path)) {
+    if let Some(path) = written.into_iter().find(|path| !usable(path)) {
         return Err(format!(
             "{} cannot be written into a unit: take an absolute path of letters, digits and . _ - /",
             path.display()
         ));
     }
     Ok(wanted)
+}
+
+/// Whether the path can be a directory of an app's, and stand in units.
+fn usable(path: &Path) -> bool {
+    path.is_absolute() && path.parent().is_some() && text::is_plain(path)
 }
 
 /// What follows from a unit that setup makes.
@@ -231,12 +237,6 @@ fn ssh_config(options: &Setup, url: &RepositoryUrl, has: &HostHas) -> Option<Pat
         .ssh_config
         .clone()
         .or_else(|| usual.map(|_| SSH_CONFIG.into()))
-}
-
-fn is_plain(path: &Path) -> bool {
-    let plain = |b: &u8| b.is_ascii_alphanumeric() || b"/._-".contains(b);
-    let text = path.as_os_str().as_encoded_bytes();
-    path.is_absolute() && path.parent().is_some() && text.iter().all(plain)
 }
 
 #[cfg(test)]

@@ -4,8 +4,24 @@ use super::make::Made;
 use crate::config::App;
 use crate::git::RepositoryUrl;
 use crate::hostkey::published;
-use crate::setup::Wanted;
 use crate::setup::registration;
+use crate::setup::{Owner, Wanted};
+
+/// How a user of its own comes to have units restarted.
+pub(in crate::cli) fn reach_restarter(owner: &Owner) -> String {
+    format!(
+        "let {0} reach the restarter: adduser {0} pp-callers, and see pp-restarter(8), \"Apps with users of their own\"",
+        owner.user
+    )
+}
+
+/// How the app comes to be polled, where no service runs.
+pub(in crate::cli) fn have_it_polled(owner: &Owner) -> String {
+    format!(
+        "let something poll: systemctl enable --now {}, or a line of cron (/etc/cron.d/pp-fetcher)",
+        owner.service()
+    )
+}
 
 /// Gives what is left to do, numbered, and what happens then.
 pub(super) fn text(wanted: &Wanted, app: &App, made: &Made) -> String {
@@ -25,16 +41,10 @@ pub(super) fn text(wanted: &Wanted, app: &App, made: &Made) -> String {
         ));
     }
     if !made.reaches_restarter {
-        steps.push(format!(
-            "let {0} reach the restarter: adduser {0} pp-callers, and see pp-restarter(8), \"Apps with users of their own\"",
-            wanted.owner.user
-        ));
+        steps.push(reach_restarter(&wanted.owner));
     }
     if !made.polls {
-        steps.push(format!(
-            "let something poll: systemctl enable --now {}, or a line of cron (/etc/cron.d/pp-fetcher)",
-            wanted.owner.service()
-        ));
+        steps.push(have_it_polled(&wanted.owner));
     }
     let mut text = String::from("\nAll is made.");
     if steps.is_empty() {

@@ -12,7 +12,7 @@ use crate::config::App;
 use crate::setup::apply::{self, Written};
 use crate::setup::commands::Program;
 use crate::setup::for_user::{Order, comment};
-use crate::setup::{FileUse, Plan, PlannedFile, Wanted, host};
+use crate::setup::{FileUse, Owner, Plan, PlannedFile, Wanted, host};
 
 /// What a set-up makes.
 pub(super) struct Making<'a> {
@@ -47,7 +47,7 @@ pub(super) fn make(making: &Making<'_>) -> Result<Made, String> {
         ..Made::default()
     };
     if wanted.owner.own {
-        made.reaches_restarter = own_directories(making)?;
+        made.reaches_restarter = own_directories(&wanted.owner, making.account)?;
     }
     let done = ask_user(
         making.account,
@@ -65,44 +65,37 @@ pub(super) fn make(making: &Making<'_>) -> Result<Made, String> {
     }
     made.public_key = done.public_key;
     let (mut units, mut drop_in) = (false, false);
-    for file in plan
-        .files
-        .iter()
-        .filter(|file| file.used_by != FileUse::App)
-    {
-        let new = apply::write(file)? == Written::New;
-        match file.used_by {
-            FileUse::Policy => check_policy(file, new)?,
-            FileUse::Unit => units |= new,
-            FileUse::ServiceDropIn => drop_in |= new,
-            FileUse::Site | FileUse::App => {}
-        }
+    for file in plan.used_by(FileUse::Policy) {
+        write_policy(file)?;
+    }
+    for file in plan.used_by(FileUse::Unit) {
+        units |= apply::write(file)? == Written::New;
+    }
+    for file in plan.used_by(FileUse::ServiceDropIn) {
+        drop_in |= apply::write(file)? == Written::New;
     }
     if units || drop_in {
         Program::Systemctl.must(&["daemon-reload"])?;
     }
     enable_units(plan)?;
-    enable_site(plan)?;
+    for file in plan.used_by(FileUse::Site) {
+        write_site(file)?;
+    }
     if let Some(key) = making.host_key {
         key.pin(making.app)?;
     }
-    for file in plan
-        .files
-        .iter()
-        .filter(|file| file.used_by == FileUse::App)
-    {
+    for file in plan.used_by(FileUse::App) {
         apply::write(file)?;
     }
     let own: Vec<_> = plan.files.iter().filter_map(unit_name).collect();
     made.missing_units = host::missing_units(&wanted.units, &own);
-    made.polls = tell_service(wanted, drop_in)?;
+    made.polls = tell_service(&wanted.owner, drop_in)?;
     Ok(made)
 }
 
 /// Makes the directories of a user with apps of its own. Gives whether the user reaches the restarter.
-fn own_directories(making: &Making<'_>) -> Result<bool, String> {
-    let owner = &making.wanted.owner;
-    let (user, group) = (making.account.uid, making.account.gid);
+pub(in crate::cli) fn own_directories(owner: &Owner, account: &Account) -> Result<bool, String> {
+    let (user, group) = (account.uid, account.gid);
     let config = owner.config();
     for path in [Path::new(USERS), &config, &config.join("apps.d")] {
         apply::make_for(path, Uid::from_raw(0), Gid::from_raw(0), 0o755)?;
@@ -126,17 +119,24 @@ fn own_directories(making: &Making<'_>) -> Result<bool, String> {
     Ok(member("pp-callers") && is_callers)
 }
 
-/// Has the restarter read the policy as it will, and takes a file away that it refuses.
-pub(in crate::cli) fn check_policy(file: &PlannedFile, new: bool) -> Result<(), String> {
+/// Writes the policy, and has the restarter read it. A file that the restarter refuses is taken away again, or gets back
+/// the text that it had.
+pub(in crate::cli) fn write_policy(file: &PlannedFile) -> Result<(), String> {
+    let before = apply::read(&file.path)?;
+    let new = apply::write(file)? == Written::New;
     let (taken, said) = Program::Restarter.run(&["--check"]);
     let about_this = said.contains(&*file.path.to_string_lossy());
     if taken || !new || !about_this {
         return Ok(());
     }
-    apply::remove(&file.path)?;
+    apply::put_back(&file.path, before.as_deref())?;
     Err(format!(
-        "the restarter refuses what {} would say, so the file was taken away again\n  {}",
+        "the restarter refuses what {} would say, so the file {}\n  {}",
         file.path.display(),
+        match before {
+            Some(_) => "is as it was before",
+            None => "was taken away again",
+        },
         said.replace('\n', "\n  ")
     ))
 }
@@ -154,39 +154,35 @@ fn enable_units(plan: &Plan) -> Result<(), String> {
     Ok(())
 }
 
-/// Has nginx take the site. One that nginx refuses is taken away again, as nginx would not start with it.
-fn enable_site(plan: &Plan) -> Result<(), String> {
-    for file in plan
-        .files
-        .iter()
-        .filter(|file| file.used_by == FileUse::Site)
-    {
-        let (link, target) = apply::site_link(&file.path);
-        let new = apply::link(&link, &target)?;
-        let (taken, said) = Program::Nginx.run(&["-t", "-q"]);
-        if !taken {
-            if new {
-                apply::remove(&link)?;
-            }
-            return Err(format!(
-                "nginx refuses its configuration with the new site{}\n  {}",
-                if new {
-                    ", so the site was disabled again"
-                } else {
-                    ""
-                },
-                said.replace('\n', "\n  ")
-            ));
-        }
-        host::if_active("nginx.service", "reload")?;
+/// Writes the site, and has nginx take it. A site that nginx refuses is taken away again, or gets back the text that it
+/// had, as nginx would not start with it.
+fn write_site(file: &PlannedFile) -> Result<(), String> {
+    let before = apply::read(&file.path)?;
+    apply::write(file)?;
+    let (link, target) = apply::site_link(&file.path);
+    let new = apply::link(&link, &target)?;
+    let (taken, said) = Program::Nginx.run(&["-t", "-q"]);
+    if taken {
+        return host::if_active("nginx.service", "reload").map(drop);
     }
-    Ok(())
+    if new {
+        apply::remove(&link)?;
+    }
+    apply::put_back(&file.path, before.as_deref())?;
+    Err(format!(
+        "nginx refuses its configuration with the new site, so the site {}\n  {}",
+        match before {
+            Some(_) => "is as it was before",
+            None => "was taken away again",
+        },
+        said.replace('\n', "\n  ")
+    ))
 }
 
 /// Lets the service take up the app. Gives whether a service polls.
-fn tell_service(wanted: &Wanted, drop_in: bool) -> Result<bool, String> {
-    let service = wanted.owner.service();
-    if wanted.owner.own {
+pub(in crate::cli) fn tell_service(owner: &Owner, drop_in: bool) -> Result<bool, String> {
+    let service = owner.service();
+    if owner.own {
         Program::Systemctl.must(&["enable", "--now", "--quiet", &service])?;
     }
     host::tell_service(&service, drop_in)

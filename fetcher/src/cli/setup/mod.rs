@@ -8,7 +8,7 @@
 pub(crate) mod args;
 mod describe;
 pub(super) mod host_key;
-mod left;
+pub(super) mod left;
 pub(super) mod make;
 mod remove;
 mod show;
@@ -29,7 +29,7 @@ use super::{FAILED, OK, USAGE};
 use crate::account::{self, Account, keep};
 use crate::setup::apply::{self, Found};
 use crate::setup::for_user::{Done, Order, carry_out};
-use crate::setup::{Owner, Plan, PlannedFile, Wanted, host, mark, plan};
+use crate::setup::{Owner, Plan, PlannedFile, Wanted, host, plan};
 
 /// What ends a set-up: the exit code, and what a person is told.
 pub(super) type Refusal = (u8, String);
@@ -163,16 +163,21 @@ fn host_can(wanted: &Wanted) -> Result<(), String> {
 
 /// Looks at what stands where the planned files are to be. A person's own file is never replaced.
 fn find(wanted: &Wanted, plan: &Plan) -> Result<Vec<(PlannedFile, Found)>, Refusal> {
-    let mark = mark(&wanted.app);
     let mut all = Vec::new();
     for file in &plan.files {
-        let found = apply::look(file, &mark).map_err(|why| (USAGE, why))?;
-        if found == Found::Foreign {
+        let found = apply::look(file, &wanted.app).map_err(|why| (USAGE, why))?;
+        let persons = match found {
+            Found::Foreign => Some("is there, and was not written by setup: nothing was changed"),
+            Found::Changed => Some(
+                "is there, and somebody has changed it since setup has written it: nothing was changed",
+            ),
+            Found::Nothing | Found::Same | Found::Older => None,
+        };
+        if let Some(why) = persons {
             return Err((
                 USAGE,
                 format!(
-                    "{0} is there, and was not written by setup: nothing was changed\n  change it by hand, or move it away: mv \
-                     {0} {0}.old",
+                    "{0} {why}\n  change it by hand, or move it away: mv {0} {0}.old",
                     file.path.display()
                 ),
             ));

@@ -14,7 +14,7 @@ use crate::setup::commands::Program;
 use crate::setup::for_user::Order;
 use crate::setup::places::Places;
 use crate::setup::remove::{Whose, whose};
-use crate::setup::{Owner, apply, host};
+use crate::setup::{FileUse, Owner, PlannedFile, apply, host};
 
 /// What is to be taken away.
 struct Removal {
@@ -71,6 +71,13 @@ fn look(name: &str, owner: &Owner, found: &Places) -> Result<Removal, String> {
         removal.data.extend(statics.map(PathBuf::from));
     }
     removal.data.push(owner.state().join(name));
+    // A removal that was cut short has taken the configuration away already.
+    let noted = apply::read(&found.removing)?.unwrap_or_default();
+    for path in noted.lines().map(PathBuf::from) {
+        if !removal.data.contains(&path) {
+            removal.data.push(path);
+        }
+    }
     Ok(removal)
 }
 
@@ -112,6 +119,9 @@ fn carry_out(
 ) -> Result<(), String> {
     let ours = |path: &PathBuf| removal.ours.contains(path);
     let service = owner.service();
+    if data {
+        note(&found.removing, &removal.data)?;
+    }
     // First of all nothing polls the app any more.
     if ours(&found.app) {
         apply::remove(&found.app)?;
@@ -124,10 +134,7 @@ fn carry_out(
             ..Order::default()
         },
     )?;
-    let drop_in = ours(&found.drop_in) && apply::remove(&found.drop_in)?;
-    if let Some(directory) = found.drop_in.parent().filter(|_| drop_in) {
-        apply::remove_empty(directory);
-    }
+    let drop_in = ours(&found.drop_in) && apply::remove_drop_in(&found.drop_in)?;
     let units: Vec<_> = found
         .units()
         .into_iter()
@@ -175,9 +182,20 @@ fn carry_out(
         .map(|(path, why)| format!("{} stays: {why}", path.display()))
         .collect();
     match lines.is_empty() {
-        true => Ok(()),
+        true => apply::remove(&found.removing).map(drop),
         false => Err(lines.join("\n  ")),
     }
+}
+
+/// Notes where the data is, before the configuration that tells it goes.
+fn note(file: &Path, data: &[PathBuf]) -> Result<(), String> {
+    let lines = data.iter().map(|path| format!("{}\n", path.display()));
+    apply::write(&PlannedFile {
+        path: file.to_owned(),
+        text: lines.collect(),
+        used_by: FileUse::App,
+    })
+    .map(drop)
 }
 
 fn ended(removal: &Removal, data: bool, removed_key: bool) -> String {

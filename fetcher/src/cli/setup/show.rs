@@ -31,7 +31,7 @@ pub(super) fn plan(wanted: &Wanted, plan: &Plan, found: &[(PlannedFile, Found)])
                 continue;
             }
             Found::Older => " (replaces what setup wrote earlier)",
-            Found::Nothing | Found::Foreign => "",
+            Found::Nothing | Found::Changed | Found::Foreign => "",
         };
         text.push_str(&format!("file {path}{state}:\n"));
         for line in file.text.lines() {

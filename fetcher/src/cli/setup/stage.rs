@@ -4,9 +4,12 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use nix::unistd::Group;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
 use tempfile::TempDir;
 
 use crate::config::{self, App};
@@ -32,6 +35,7 @@ impl Staged {
             .prefix("pp-fetcher-setup-")
             .tempdir_in("/run")
             .map_err(failed)?;
+        remove_if_interrupted(directory.path()).map_err(failed)?;
         let apps = directory.path().join("apps.d");
         fs::create_dir(&apps).map_err(failed)?;
         // Files of a configuration may be nobody else's to read.
@@ -49,7 +53,7 @@ impl Staged {
             &names.map_err(|why| why.to_string())?,
             &apps,
         )?;
-        let own = plan.files.iter().find(|file| file.used_by == FileUse::App);
+        let own = plan.used_by(FileUse::App).next();
         let text = own.map(|file| file.text.as_str()).unwrap_or_default();
         put(&apps, &format!("{}.toml", wanted.app), text.as_bytes())?;
         let as_it_will_be = |text: String| {
@@ -67,6 +71,30 @@ impl Staged {
         let app = app.ok_or("the configuration does not have the app")?;
         Ok(Self { directory, app })
     }
+}
+
+/// Directories that nobody would remove if a signal ended this process.
+static DIRECTORIES: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+/// Has the directory removed when a signal ends this process, such as Ctrl-C at a question.
+fn remove_if_interrupted(directory: &Path) -> std::io::Result<()> {
+    let mut directories = DIRECTORIES.lock().unwrap_or_else(PoisonError::into_inner);
+    directories.push(directory.to_owned());
+    if directories.len() > 1 {
+        return Ok(());
+    }
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
+    std::thread::Builder::new().spawn(move || {
+        if let Some(signal) = signals.forever().next() {
+            let directories = DIRECTORIES.lock().unwrap_or_else(PoisonError::into_inner);
+            for directory in directories.iter() {
+                let _ = fs::remove_dir_all(directory);
+            }
+            // The process has to end as it would without this.
+            let _ = signal_hook::low_level::emulate_default_handler(signal);
+        }
+    })?;
+    Ok(())
 }
 
 /// Copies those of the files `names` that are there.
