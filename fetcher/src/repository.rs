@@ -3,6 +3,7 @@
 //! All C code that touches data from outside runs in a process of its own, the worker ([`crate::worker`]); this
 //! module asks the worker, and proves its answers.
 
+pub(crate) mod connections;
 mod fault;
 mod fetched;
 mod listing;
@@ -18,6 +19,7 @@ use crate::config::tree::TreeRules;
 use crate::config::{App, Ssh};
 use crate::deploy::source::{FollowedRevision, Listing, Source, SourceError};
 use crate::git::listing::{ListedRevision, tag_of};
+use crate::git::multiplex;
 use crate::git::push_access::{PushAccess, push_access};
 use crate::git::{
     HttpsOptions, RefSelector, Remote, RemoteError, RemoteOptions, RepositoryUrl, SshOptions,
@@ -129,6 +131,7 @@ fn say_what_is_lacking(worker: &Client) {
 fn remote_options(ssh: &Ssh, https: &HttpsOptions, fetch: &Fetch) -> RemoteOptions {
     RemoteOptions {
         ssh: ssh_options(ssh),
+        connections: multiplex::shared(),
         https: https.clone(),
         deadline: fetch.timeout,
         budget: fetch.limit,

@@ -1,5 +1,7 @@
 //! Hosts on which the pages of `docs/` are followed: what a page takes for granted, and what somebody does at the forge.
 
+use std::time::Duration;
+
 use anyhow::{Result, bail};
 
 use crate::app::Django;
@@ -7,6 +9,7 @@ use crate::forge::{Forge, NAME, PORT};
 use crate::host::debs;
 use crate::lab::Lab;
 use crate::old_way::OldWay;
+use crate::wait::wait_until;
 
 /// The forge, as the pages call it.
 pub const FORGE: &str = "git.example.org";
@@ -110,12 +113,14 @@ impl DocHost {
         match words.as_slice() {
             ["register", app] => self.register(app),
             ["push", app, version] => {
+                self.let_the_service_poll(app)?;
                 let tree = Django::version(version).into();
                 self.forge
                     .push(&self.lab, app, &tree, &format!("Version {version}"))?;
                 Ok(())
             }
             ["break", app] => {
+                self.let_the_service_poll(app)?;
                 let tree = Django::version("broken").answering_500().into();
                 self.forge.push(&self.lab, app, &tree, "A bad push")?;
                 Ok(())
@@ -123,6 +128,32 @@ impl DocHost {
             ["host-key"] => self.forge.change_host_key(&self.lab),
             _ => bail!("nobody knows how to {what:?} at the forge"),
         }
+    }
+
+    /// Has the service poll now, if it does: what is pushed afterwards is left to the page for the next minute.
+    fn let_the_service_poll(&self, app: &str) -> Result<()> {
+        let polls = format!(
+            "systemctl is-active --quiet pp-fetcher && [ -e /etc/pp-fetcher/apps.d/{app}.toml ]"
+        );
+        if self.lab.cmd(["sh", "-c", &polls]).output()?.code != Some(0) {
+            return Ok(());
+        }
+        let sessions = || -> Result<usize> {
+            let log = self
+                .lab
+                .sh("journalctl --sync; journalctl -o cat -u forge.service")?;
+            Ok(log.matches("Starting session").count())
+        };
+        let before = sessions()?;
+        // The first poll comes within five seconds.
+        self.lab.sh("systemctl reload pp-fetcher")?;
+        wait_until("the service polls", Duration::from_secs(20), || {
+            Ok((sessions()? > before).then_some(()))
+        })?;
+        self.lab.sh(&format!(
+            "while pp-fetcher poll {app} | grep 'another pass'; do sleep 0.2; done"
+        ))?;
+        Ok(())
     }
 
     /// Makes an empty repository and pushes the first version.

@@ -30,6 +30,7 @@ fn main() -> ExitCode {
             a_stop_after_the_switch_finishes_the_deploy,
             a_hang_is_ended_by_the_watchdog_and_the_next_start_deploys,
             waiting_after_failures_is_remembered_from_the_service_to_cron,
+            polls_share_a_connection_that_ends_with_the_service,
         ],
     )
 }
@@ -346,4 +347,37 @@ fn waiting_after_failures_is_remembered_from_the_service_to_cron(host: &Host) ->
     assert_eq!(failures()?, 0, "whoever asks by name does not wait");
     assert_eq!(app.status()?.state, "ok");
     Ok(())
+}
+
+fn polls_share_a_connection_that_ends_with_the_service(host: &Host) -> Result<()> {
+    let lab = host.lab();
+    let app = app(host, "shared")?;
+    app.push(Perl("v1"), "First")?;
+    let service = Service::start(host)?;
+    deployed(&app, "hello v1")?;
+    let seen = |text: &str| -> Result<usize> {
+        let log = lab.sh("journalctl --sync; journalctl -o cat -u forge.service")?;
+        Ok(log.matches(text).count())
+    };
+    let (logins, sessions) = (seen("Accepted publickey")?, seen("Starting session")?);
+    wait_until("three more polls", PATIENCE, || {
+        Ok((seen("Starting session")? >= sessions + 3).then_some(()))
+    })?;
+    assert_eq!(seen("Accepted publickey")?, logins, "no login for a poll");
+    let directory = lab.sh("stat -c '%a %U' /run/pp-fetcher/ssh-*")?;
+    assert_eq!(directory, "700 gunicorn");
+    // Somebody else who asks to stop: a killed service leaves nothing either.
+    let masters = "pgrep -u gunicorn -cf 'ssh.*ControlPersist' || true";
+    assert_eq!(lab.sh(masters)?, "1");
+    service.stop()?;
+    assert_eq!(lab.sh(masters)?, "0");
+    assert!(!lab.exists("/run/pp-fetcher")?);
+    lab.sh(&format!("systemctl start {UNIT}"))?;
+    wait_until("a connection", PATIENCE, || {
+        Ok((lab.sh(masters)? == "1").then_some(()))
+    })?;
+    lab.sh(&format!("kill -KILL {}", service.pid()?))?;
+    wait_until("nothing is left", Duration::from_secs(5), || {
+        Ok((lab.sh(masters)? == "0").then_some(()))
+    })
 }

@@ -13,6 +13,7 @@ use crate::config::App;
 use crate::deploy::Trigger;
 use crate::deploy::dry_run::DryRun;
 use crate::pass::{self, Pass, pass};
+use crate::repository::connections;
 use crate::stop;
 
 /// Most apps that are polled at the same time: the build scripts put load on the host, which the apps
@@ -51,6 +52,7 @@ fn passes(apps: &[App], arguments: &Arguments, options: &Poll) -> bool {
         true => Output::json(options.quiet.into()),
         false => Output::choose(options.quiet.into()),
     };
+    let _connections = connections::within_a_pass(apps);
     let queue = Mutex::new(apps.iter());
     let failed = Mutex::new(false);
     thread::scope(|scope| {

@@ -155,7 +155,7 @@ impl App {
         let repository = RepositoryUrl::parse(&repository)
             .map_err(|why| error(format!("`repository`: {why}")))?;
         let deploy = deploy(name, path, fragment.deploy)?;
-        let interval = or(fragment.interval, 300);
+        let interval = or(fragment.interval, 60);
         if interval < Duration::from_secs(5) {
             return Err(error("`interval` is under five seconds".into())
                 .mend("a forge that is asked that often will lock you out"));

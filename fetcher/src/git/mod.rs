@@ -12,6 +12,7 @@
 //! deadline and a byte budget. pp-fetcher itself speaks git's protocol over the transport; the pack goes to
 //! the worker ([`crate::worker`]), which hashes and checks every object before the mirror takes it.
 //!
+//! - [`multiplex`]: one ssh connection for many conversations.
 //! - [`push_access`]: whether a key may push, which a deploy key should not.
 //! - [`descent`], [`gitlink`]: facts about histories and submodules, proven from commits and trees.
 
@@ -24,6 +25,7 @@ mod hostkey;
 pub(crate) mod https;
 pub(crate) mod listing;
 pub(crate) mod local;
+pub(crate) mod multiplex;
 pub(crate) mod options;
 pub(crate) mod pipe;
 pub(crate) mod push_access;

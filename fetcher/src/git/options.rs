@@ -1,9 +1,11 @@
 //! The options of a conversation with a remote.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::https::HttpsOptions;
+use super::multiplex::Connections;
 use super::ssh::SshOptions;
 
 /// All settings of a conversation except the address.
@@ -11,6 +13,8 @@ use super::ssh::SshOptions;
 pub(crate) struct RemoteOptions {
     /// How ssh is run.
     pub ssh: SshOptions,
+    /// Connections that conversations share, where they do.
+    pub connections: Option<Arc<Connections>>,
     /// How git over https is spoken.
     pub https: HttpsOptions,
     /// The git program that serves repositories on this machine.
@@ -26,6 +30,7 @@ impl Default for RemoteOptions {
     fn default() -> Self {
         Self {
             ssh: SshOptions::default(),
+            connections: None,
             https: HttpsOptions::default(),
             git: "git".into(),
             deadline: Duration::from_secs(600),

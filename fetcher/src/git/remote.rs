@@ -1,9 +1,12 @@
 //! A conversation with a remote: one connection, over which refs are listed and packs fetched.
 
+use std::path::Path;
+
 use super::error::RemoteError;
 use super::failure::{Failure, classify};
 use super::https::{Https, HttpsError};
 use super::listing::{ListedRefs, RefSelector};
+use super::multiplex::{Destination, Session};
 use super::options::RemoteOptions;
 use super::pipe::Pipe;
 use super::transport::Transport;
@@ -18,9 +21,12 @@ pub(crate) struct Remote {
     pub(super) wire: Wire<Transport>,
     pub(super) greeting: Greeting,
     pub(super) ends: Endpoints,
+    /// After the transport, which ends first.
+    _session: Option<Session>,
 }
 
 /// The facts about both ends of a conversation that its error messages need.
+#[derive(Clone)]
 pub(super) struct Endpoints {
     /// The remote's address, fit to be shown.
     pub(super) remote: String,
@@ -29,7 +35,7 @@ pub(super) struct Endpoints {
 }
 
 impl Remote {
-    /// Starts the transport and reads the server's greeting.
+    /// Starts the transport and reads the server's greeting: over a shared connection, if there is one.
     ///
     /// # Errors
     /// [`RemoteError`].
@@ -42,13 +48,37 @@ impl Remote {
             options: options.clone(),
             ssh: matches!(url, RepositoryUrl::Ssh { .. }),
         };
-        let transport = ends.open(url)?;
+        let destination = Destination::of(url, &options.ssh);
+        let connections = options.connections.as_deref().zip(destination.as_ref());
+        let session = connections.and_then(|(all, destination)| all.session(destination));
+        let over_master = session.is_some();
+        match Self::greet(&ends, url, session) {
+            // The master may have died, or its server does not answer any more: a connection of its own shows.
+            Err(RemoteError::Stopped { remote }) => Err(RemoteError::Stopped { remote }),
+            Err(_) if over_master => {
+                if let Some((all, destination)) = connections {
+                    all.give_up(destination);
+                }
+                Self::greet(&ends, url, None)
+            }
+            ended => ended,
+        }
+    }
+
+    /// Starts the transport and reads the server's greeting.
+    fn greet(
+        ends: &Endpoints,
+        url: &RepositoryUrl,
+        session: Option<Session>,
+    ) -> Result<Self, RemoteError> {
+        let transport = ends.open(url, session.as_ref().map(Session::socket))?;
         let mut wire = Wire::new(transport);
         match Greeting::read(&mut wire) {
             Ok(greeting) => Ok(Self {
                 wire,
                 greeting,
-                ends,
+                ends: ends.clone(),
+                _session: session,
             }),
             Err(error) => Err(ends.explain(wire.stream(), error)),
         }
@@ -105,7 +135,7 @@ impl Remote {
 
 impl Endpoints {
     /// Starts the transport.
-    fn open(&self, url: &RepositoryUrl) -> Result<Transport, RemoteError> {
+    fn open(&self, url: &RepositoryUrl, master: Option<&Path>) -> Result<Transport, RemoteError> {
         let options = &self.options;
         let command = match url {
             RepositoryUrl::Ssh {
@@ -113,7 +143,9 @@ impl Endpoints {
                 host,
                 port,
                 path,
-            } => options.ssh.command(user.as_deref(), host, *port, path)?,
+            } => options
+                .ssh
+                .command(user.as_deref(), host, *port, path, master)?,
             RepositoryUrl::File { path } => local::command(&options.git, path),
             RepositoryUrl::Https { host, path } => {
                 let (deadline, budget) = (options.deadline, options.budget);

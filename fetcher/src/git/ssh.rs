@@ -8,7 +8,7 @@ use std::process::Command;
 use thiserror::Error;
 
 /// How ssh is run. An option that is not set is left to ssh's own defaults and `ssh_config(5)`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct SshOptions {
     /// The private key (`-i`, with `IdentitiesOnly=yes`).
     pub identity: Option<PathBuf>,
@@ -70,7 +70,8 @@ const ALWAYS: [&str; 13] = [
 ];
 
 impl SshOptions {
-    /// Returns the command that runs `git-upload-pack` for `path` at the host.
+    /// Returns the command that runs `git-upload-pack` for `path` at the host, over the master connection whose control
+    /// socket is `master`, if there is one.
     ///
     /// # Errors
     /// [`PathRefused`] for a path that ssh's own expansion would change.
@@ -80,8 +81,14 @@ impl SshOptions {
         host: &str,
         port: Option<u16>,
         path: &str,
+        master: Option<&Path>,
     ) -> Result<Command, PathRefused> {
-        self.service("git-upload-pack", user, host, port, path)
+        let socket = master.map(|socket| format!("ControlPath={}", socket.display()));
+        let socket = socket
+            .iter()
+            .flat_map(|at| ["-o", "ControlMaster=no", "-o", at]);
+        let switches: Vec<_> = socket.collect();
+        self.service_with(&switches, "git-upload-pack", user, host, port, path)
     }
 
     /// Returns the command that runs `service`, a program of git's, for `path` at the host.
@@ -96,7 +103,19 @@ impl SshOptions {
         port: Option<u16>,
         path: &str,
     ) -> Result<Command, PathRefused> {
-        let mut command = self.towards(&[], user, host, port)?;
+        self.service_with(&[], service, user, host, port, path)
+    }
+
+    fn service_with(
+        &self,
+        switches: &[&str],
+        service: &str,
+        user: Option<&str>,
+        host: &str,
+        port: Option<u16>,
+        path: &str,
+    ) -> Result<Command, PathRefused> {
+        let mut command = self.towards(switches, user, host, port)?;
         command.arg(format!("{service} {}", quoted(path)));
         Ok(command)
     }
@@ -181,7 +200,7 @@ mod tests {
 
     fn args(options: &SshOptions) -> Vec<String> {
         let command = options
-            .command(Some("git"), "alias", Some(2222), "me/it's.git")
+            .command(Some("git"), "alias", Some(2222), "me/it's.git", None)
             .unwrap();
         let args = command.get_args();
         args.map(|a| a.to_string_lossy().into_owned()).collect()
@@ -231,7 +250,7 @@ mod tests {
             identity: Some("/k/${HOME}".into()),
             ..SshOptions::default()
         };
-        let refused = options.command(None, "h", None, "p").unwrap_err();
+        let refused = options.command(None, "h", None, "p", None).unwrap_err();
         assert_eq!(refused.option, "identity");
     }
 }

@@ -3,13 +3,14 @@
 use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use super::child::ChildProcess;
 use super::environment::search_path;
-use super::start::Output;
+use super::start::{Output, while_busy};
 
 /// The program of util-linux that makes the kernel kill a program if pp-fetcher is killed (`PR_SET_PDEATHSIG`).
 /// Setting that between fork and exec would need unsafe code in pp-fetcher. Without setpriv, ssh ends at its next
@@ -29,6 +30,25 @@ pub(crate) fn spawn(
     deadline: Duration,
     budget: u64,
 ) -> io::Result<ChildProcess> {
+    let mut tied = prepared(command)?;
+    tied.stdin(Stdio::piped());
+    ChildProcess::spawn(tied, Output::Apart, deadline, budget)
+}
+
+/// Starts `command` as [`spawn`] does, in a process group of its own, with nobody to read what it prints.
+///
+/// # Errors
+/// The kernel's error if the program cannot be started.
+pub(crate) fn background(command: &Command) -> io::Result<Child> {
+    let mut tied = prepared(command)?;
+    tied.stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    tied.process_group(0);
+    while_busy(|| tied.spawn())
+}
+
+fn prepared(command: &Command) -> io::Result<Command> {
     let mut tied = tied(command)?;
     tied.env_clear();
     tied.env("PATH", search_path());
@@ -41,8 +61,7 @@ pub(crate) fn spawn(
             tied.env(name, value);
         }
     }
-    tied.stdin(Stdio::piped());
-    ChildProcess::spawn(tied, Output::Apart, deadline, budget)
+    Ok(tied)
 }
 
 /// Wraps `command` so that the kernel kills it when pp-fetcher ends, if [`SETPRIV`] is installed.

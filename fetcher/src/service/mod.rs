@@ -15,6 +15,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::config::{App, Config};
+use crate::repository::connections;
 use crate::stop;
 use sleeper::Sleeper;
 use watchdog::Watchdog;
@@ -53,6 +54,7 @@ fn until_signal(
     signals: &mut Signals,
     poll: &(impl Fn(&App) -> Duration + Sync),
 ) -> i32 {
+    let _connections = connections::between_polls(apps);
     let (rest, watchdog, all_ended) = (Sleeper::default(), Watchdog::default(), Sleeper::default());
     thread::scope(|scope| {
         if let Some(every) = sd_notify::watchdog_enabled() {

@@ -74,22 +74,33 @@ impl Sshd {
             format!("Host forge\n  Hostname 127.0.0.1\n  Port {port}\n  Ciphers aes128-ctr\n"),
         )
         .unwrap();
-        let child = Command::new(PROGRAM)
-            .args(["-D", "-E"])
-            .arg(at("log"))
-            .arg("-f")
-            .arg(at("sshd_config"))
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        let child = run(dir.path(), port);
         let sshd = Self { dir, port, child };
         sshd.pin("host.pub");
-        let until = Instant::now() + Duration::from_secs(5);
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(Instant::now() < until, "sshd does not listen");
-            std::thread::sleep(Duration::from_millis(20));
-        }
         Some(sshd)
+    }
+
+    /// Starts it again after [`Self::stop`], at the same port.
+    pub fn start_again(&mut self) {
+        self.child = run(self.dir.path(), self.port);
+    }
+
+    /// The processes that serve connections; each may have another for its session.
+    pub fn sessions(&self) -> Vec<i32> {
+        let mut found = Vec::new();
+        let mut parents = vec![i32::try_from(self.child.id()).unwrap()];
+        while let Some(parent) = parents.pop() {
+            let children = format!("/proc/{parent}/task/{parent}/children");
+            let children = fs::read_to_string(children).unwrap_or_default();
+            let children = children
+                .split_whitespace()
+                .map(|pid| pid.parse::<i32>().unwrap());
+            for child in children {
+                found.push(child);
+                parents.push(child);
+            }
+        }
+        found
     }
 
     /// Pins the public key in a file of our directory as this server's.
@@ -163,6 +174,24 @@ impl Sshd {
         }
         command
     }
+}
+
+/// Starts sshd, and waits until it listens.
+fn run(dir: &Path, port: u16) -> Child {
+    let child = Command::new(PROGRAM)
+        .args(["-D", "-E"])
+        .arg(dir.join("log"))
+        .arg("-f")
+        .arg(dir.join("sshd_config"))
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let until = Instant::now() + Duration::from_secs(5);
+    while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        assert!(Instant::now() < until, "sshd does not listen");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    child
 }
 
 impl Drop for Sshd {

@@ -35,7 +35,7 @@ fn the_smallest_file_has_sound_defaults() {
         (app.name.as_str(), &app.follow),
         ("todo", &Follow::Branch("main".into()))
     );
-    assert_eq!(app.interval, Duration::from_secs(300));
+    assert_eq!(app.interval, Duration::from_secs(60));
     assert_eq!(app.deploy.build_timeout, Duration::from_secs(900));
     assert_eq!(
         (
@@ -52,13 +52,13 @@ fn the_smallest_file_has_sound_defaults() {
 
 #[test]
 fn an_app_says_what_differs_from_the_defaults() {
-    let common = "branch = \"main\"\ninterval = \"1m\"\n[deploy.env]\nA = \"1\"\nB = \"1\"\n";
+    let common = "branch = \"main\"\ninterval = \"2m\"\n[deploy.env]\nA = \"1\"\nB = \"1\"\n";
     let own = "tag = \"v*\"\nrepository = \"forge:todo.git\"\n[deploy]\nroot = \"/srv/todo\"\n\
                env = { B = \"2\" }\n";
     let (_dir, config) = read(common, &[("todo.toml", own)]);
     let app = &config.apps[0];
     assert_eq!(app.follow, Follow::Tag("v*".into()));
-    assert_eq!(app.interval, Duration::from_secs(60));
+    assert_eq!(app.interval, Duration::from_secs(120));
     let env: Vec<_> = app
         .deploy
         .env

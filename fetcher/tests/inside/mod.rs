@@ -50,6 +50,7 @@ mod git_url;
 mod hostkey;
 mod limit;
 mod monorepo;
+mod multiplex;
 mod output_hostkey;
 mod output_restarter;
 mod pipeline;

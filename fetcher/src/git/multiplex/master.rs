@@ -1,0 +1,116 @@
+//! The ssh process that holds a connection, and lets others in by its control socket.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+
+use super::destination::Destination;
+use super::files::Files;
+use crate::stop::stop_requested;
+
+/// The time between two looks for the control socket of a master that is connecting.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// The time for the login, in addition to the time for the connection.
+const LOGIN: Duration = Duration::from_secs(10);
+
+/// The time in which a master ends that was told to.
+const END: Duration = Duration::from_secs(1);
+
+/// How soon a master notices that the network is gone, or that the host has slept: after three answers that do not come.
+const ALIVE: [&str; 2] = ["ServerAliveInterval=5", "ServerAliveCountMax=3"];
+
+/// A master that has logged in. Dropping it ends it.
+#[derive(Debug)]
+pub(super) struct Master {
+    child: Child,
+    socket: PathBuf,
+    files: Files,
+}
+
+impl Master {
+    /// Opens a connection, and waits until it takes sessions at `socket`. `spawn` starts ssh, on a thread that lives as long
+    /// as the connection may.
+    ///
+    /// # Errors
+    /// There is no connection, for a reason that ssh tells whoever connects without a master.
+    pub(super) fn start(
+        destination: &Destination,
+        socket: &Path,
+        spawn: &dyn Fn(Command) -> io::Result<Child>,
+    ) -> io::Result<Self> {
+        let Destination {
+            ssh,
+            user,
+            host,
+            port,
+        } = destination;
+        let failed = |why: &str| io::Error::other(why.to_owned());
+        // Before ssh reads them: a change from here on is noticed.
+        let files =
+            Files::of(destination).ok_or_else(|| failed("ssh cannot read its configuration"))?;
+        let path = format!("ControlPath={}", socket.display());
+        let mut switches = vec!["-M", "-N", "-o", "ControlPersist=no", "-o", &path];
+        switches.extend(ALIVE.iter().flat_map(|option| ["-o", option]));
+        let mut command = ssh
+            .towards(&switches, user.as_deref(), host, *port)
+            .map_err(io::Error::other)?;
+        command.stdin(Stdio::null());
+        let mut master = Self {
+            child: spawn(command)?,
+            socket: socket.to_owned(),
+            files,
+        };
+        let give_up = Instant::now() + Duration::from_secs(ssh.connect_timeout.into()) + LOGIN;
+        while !socket.exists() {
+            if master.has_ended() {
+                return Err(failed("ssh has ended"));
+            }
+            if Instant::now() > give_up || stop_requested() {
+                return Err(failed("no login in time"));
+            }
+            sleep(LOOK);
+        }
+        Ok(master)
+    }
+
+    /// Whether sessions can still be had, and nothing has changed that the connection depends on.
+    pub(super) fn is_usable(&mut self) -> bool {
+        !self.has_ended() && !self.files.have_changed() && self.socket.exists()
+    }
+
+    /// Whether the ssh process has ended.
+    pub(super) fn has_ended(&mut self) -> bool {
+        !matches!(self.child.try_wait(), Ok(None))
+    }
+
+    fn signal(&self, signal: Signal) {
+        if let Ok(pid) = i32::try_from(self.child.id()) {
+            let _ = killpg(Pid::from_raw(pid), signal);
+        }
+    }
+}
+
+impl Drop for Master {
+    fn drop(&mut self) {
+        let give_up = Instant::now() + END;
+        // Not after it was waited for: its number may be another process's by then.
+        if !self.has_ended() {
+            self.signal(Signal::SIGTERM);
+        }
+        while !self.has_ended() {
+            if Instant::now() > give_up {
+                self.signal(Signal::SIGKILL);
+                let _ = self.child.wait();
+                break;
+            }
+            sleep(LOOK);
+        }
+        let _ = std::fs::remove_file(&self.socket);
+    }
+}
