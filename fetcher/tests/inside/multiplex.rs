@@ -91,6 +91,20 @@ fn send(signal: Signal, pids: &[i32]) {
     }
 }
 
+/// Waits until these processes have ended: a signal takes its time.
+fn gone(pids: &[i32]) {
+    let give_up = Instant::now() + Duration::from_secs(10);
+    let runs = |pid: &i32| {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        stat.rsplit_once(") ")
+            .is_some_and(|(_, rest)| !rest.starts_with('Z'))
+    };
+    while pids.iter().any(runs) {
+        assert!(Instant::now() < give_up, "{pids:?} still run");
+        sleep(Duration::from_millis(5));
+    }
+}
+
 #[test]
 fn ten_polls_take_one_login_and_the_connection_ends_with_us() {
     let Some(scene) = Scene::new("") else { return };
@@ -138,15 +152,18 @@ fn a_master_that_is_killed_fails_no_poll() {
     let Some(scene) = Scene::new("") else { return };
     scene.poll();
     scene.poll();
-    send(Signal::SIGKILL, &[scene.master()]);
+    let master = [scene.master()];
+    send(Signal::SIGKILL, &master);
+    gone(&master);
     for _ in 0..3 {
         scene.poll();
     }
     assert_eq!(scene.logins(), 2, "one login replaces it");
     // Killed after each conversation it is of no use, and there is none for a while.
     for _ in 0..5 {
-        send(Signal::SIGKILL, &scene.processes(MASTER));
-        sleep(Duration::from_millis(50));
+        let masters = scene.processes(MASTER);
+        send(Signal::SIGKILL, &masters);
+        gone(&masters);
         scene.poll();
     }
     assert!(scene.logins() <= 2 + 5, "no storm: {}", scene.logins());
@@ -158,7 +175,9 @@ fn a_connection_that_the_server_closes_fails_no_poll() {
     let Some(scene) = Scene::new("") else { return };
     scene.poll();
     scene.poll();
+    let master = [scene.master()];
     send(Signal::SIGTERM, &scene.sshd.sessions());
+    gone(&master);
     scene.poll();
     scene.poll();
     assert_eq!(scene.logins(), 2);
