@@ -31,6 +31,21 @@ impl AsRef<Lab> for Host {
     }
 }
 
+impl Host {
+    /// Lets users with apps of their own reach the restarter, as pp-restarter(8) says: its socket is pp-callers'.
+    ///
+    /// # Errors
+    /// systemd does not take it.
+    pub fn open_restarter_to_callers(&self) -> Result<()> {
+        self.lab.sh(
+            "mkdir -p /etc/systemd/system/pp-restarter.socket.d
+             cp /usr/share/doc/pp-restarter/examples/users/pp-restarter.socket.d/callers.conf /etc/systemd/system/pp-restarter.socket.d/
+             systemctl daemon-reload; systemctl restart pp-restarter.socket",
+        )?;
+        Ok(())
+    }
+}
+
 /// The packages of the directory that [`DEBS`] names.
 ///
 /// # Errors

@@ -387,10 +387,10 @@ fn a_user_of_its_own_gets_everything_of_its_own(host: &Host) -> Result<()> {
     let said = setup(host, &words)?;
     assert_eq!(said.code, Some(2), "{said}");
     assert!(said.stderr.contains("there is no user ada"), "{said}");
-    lab.sh("adduser --quiet --system --group --home /var/lib/ada ada; adduser --quiet ada pp-callers
-         mkdir -p /etc/systemd/system/pp-restarter.socket.d
-         cp /usr/share/doc/pp-restarter/examples/users/pp-restarter.socket.d/callers.conf /etc/systemd/system/pp-restarter.socket.d/
-         systemctl daemon-reload; systemctl restart pp-restarter.socket")?;
+    lab.sh(
+        "adduser --quiet --system --group --home /var/lib/ada ada; adduser --quiet ada pp-callers",
+    )?;
+    host.open_restarter_to_callers()?;
     let unit = "[Service]\nUser=ada\nEnvironment=PORT=8020\nWorkingDirectory=/srv/apps/ada/hers/current\nExecStart=/usr/bin/perl server.pl\n";
     lab.write(
         "/etc/systemd/system/ada-hers.service",

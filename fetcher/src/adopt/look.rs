@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::data::{Extra, ExtraKind};
 use super::jobs::{self, read};
 use super::poller::{self, Job};
+use crate::git::ssh::expanded;
 use crate::hostkey::known;
 use crate::process::ask::ask;
 use crate::release::layout;
@@ -280,6 +281,8 @@ fn split_user(authority: &str) -> (Option<&str>, &str) {
 fn resolved(output: &str) -> Server {
     let mut server = Server::default();
     let (mut alias, mut files) = (None, Vec::new());
+    let home = PathBuf::from(std::env::var_os("HOME").unwrap_or_default());
+    let path = |value: &str| expanded(value, &home);
     for line in output.lines() {
         let Some((name, value)) = line.split_once(' ') else {
             continue;
@@ -289,9 +292,9 @@ fn resolved(output: &str) -> Server {
             "port" => server.port = value.parse().unwrap_or(22),
             "user" => server.user = value.to_owned(),
             "hostkeyalias" => alias = Some(value.to_owned()),
-            "userknownhostsfile" => files = value.split_whitespace().map(expanded).collect(),
+            "userknownhostsfile" => files = value.split_whitespace().map(path).collect(),
             "identityfile" if server.key.is_none() => {
-                server.key = Some(expanded(value)).filter(|key| fs::File::open(key).is_ok());
+                server.key = Some(path(value)).filter(|key| fs::File::open(key).is_ok());
             }
             _ => {}
         }
@@ -306,15 +309,6 @@ fn resolved(output: &str) -> Server {
         server.trusted.extend(keys.map(|pin| pin.fingerprint));
     }
     server
-}
-
-/// A path with `~/` in it, as ssh prints it.
-fn expanded(path: &str) -> PathBuf {
-    let home = std::env::var_os("HOME").unwrap_or_default();
-    match path.strip_prefix("~/") {
-        Some(rest) => Path::new(&home).join(rest),
-        None => path.into(),
-    }
 }
 
 #[cfg(test)]

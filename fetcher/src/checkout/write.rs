@@ -20,6 +20,7 @@ use super::error::{CheckoutError, io_at};
 use super::file::{Incoming, NewFile, Target};
 use super::live::{Copier, Live};
 use super::plan::{Plan, PlannedFile};
+use crate::util::sync::lock;
 use crate::worker::{ObjectPiece, Objects};
 
 /// The most threads that hash and write files: more threads would only wait for the same disk.
@@ -119,7 +120,7 @@ struct MeterState<'a> {
 
 impl ProgressMeter<'_> {
     fn count(&self) {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut told = lock(&self.told);
         told.files += 1;
         if told.files < self.of && told.last.is_some_and(|at| at.elapsed() < PAUSE) {
             return;
@@ -140,7 +141,7 @@ struct FirstError {
 impl FirstError {
     fn report(&self, error: CheckoutError) {
         self.stop.store(true, Ordering::Relaxed);
-        let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut first = lock(&self.first);
         first.get_or_insert(error);
     }
 
@@ -184,7 +185,7 @@ fn copy_from_live(
                 if copy_one(&mut copier, planned, target)? {
                     meter.count();
                 } else {
-                    let mut missing = missing.lock().unwrap_or_else(PoisonError::into_inner);
+                    let mut missing = lock(&missing);
                     missing.push(place);
                 }
             }

@@ -15,6 +15,7 @@ use crate::deploy::dry_run::DryRun;
 use crate::pass::{self, Pass, pass};
 use crate::repository::connections;
 use crate::stop;
+use crate::util::sync::lock;
 
 /// Most apps that are polled at the same time: the build scripts put load on the host, which the apps
 /// themselves need too.
@@ -102,11 +103,4 @@ fn dry_run(app: &App, arguments: &Arguments, json: bool) -> bool {
         Err(error) => lines.line(&app.name, &format!("would fail: {error}")),
     }
     !would_fail
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    // A thread of another app that has panicked is no reason to skip this app.
-    mutex
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
 }

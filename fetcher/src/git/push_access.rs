@@ -48,7 +48,7 @@ pub(crate) fn push_access(
     };
     let command = options
         .ssh
-        .service("git-receive-pack", user.as_deref(), host, *port, path);
+        .service(&[], "git-receive-pack", user.as_deref(), host, *port, path);
     let command = command.map_err(|error: PathRefused| error.to_string())?;
     let pipe = Pipe::spawn(&command, PATIENCE, BUDGET);
     let mut wire = Wire::new(pipe.map_err(|error| format!("ssh cannot be run: {error}"))?);

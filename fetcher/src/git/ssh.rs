@@ -88,25 +88,15 @@ impl SshOptions {
             .iter()
             .flat_map(|at| ["-o", "ControlMaster=no", "-o", at]);
         let switches: Vec<_> = socket.collect();
-        self.service_with(&switches, "git-upload-pack", user, host, port, path)
+        self.service(&switches, "git-upload-pack", user, host, port, path)
     }
 
-    /// Returns the command that runs `service`, a program of git's, for `path` at the host.
+    /// Returns the command that runs `service`, a program of git's, for `path` at the host; `switches` as of
+    /// [`Self::towards`].
     ///
     /// # Errors
     /// [`PathRefused`] for a path that ssh's own expansion would change.
     pub(crate) fn service(
-        &self,
-        service: &str,
-        user: Option<&str>,
-        host: &str,
-        port: Option<u16>,
-        path: &str,
-    ) -> Result<Command, PathRefused> {
-        self.service_with(&[], service, user, host, port, path)
-    }
-
-    fn service_with(
         &self,
         switches: &[&str],
         service: &str,
@@ -164,6 +154,14 @@ impl SshOptions {
             command.env("SSH_AUTH_SOCK", agent);
         }
         Ok(command)
+    }
+}
+
+/// Returns the path that ssh means by `path`, as it stands in a configuration or in the output of `ssh -G`.
+pub(crate) fn expanded(path: &str, home: &Path) -> PathBuf {
+    match path.strip_prefix("~/") {
+        Some(rest) => home.join(rest),
+        None => path.into(),
     }
 }
 

@@ -3,6 +3,8 @@
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::util::sync::lock;
+
 /// The waiting of all threads; it is ended once, for all of them.
 #[derive(Debug, Default)]
 pub(crate) struct Sleeper {
@@ -13,13 +15,13 @@ pub(crate) struct Sleeper {
 impl Sleeper {
     /// Ends all waiting, now and from now on.
     pub(crate) fn end(&self) {
-        *self.over.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        *lock(&self.over) = true;
         self.changed.notify_all();
     }
 
     /// Waits for `time`, or until the waiting is ended. Gives whether it was ended.
     pub(crate) fn ends_within(&self, time: Duration) -> bool {
-        let over = self.over.lock().unwrap_or_else(PoisonError::into_inner);
+        let over = lock(&self.over);
         let waited = self.changed.wait_timeout_while(over, time, |over| !*over);
         *waited.unwrap_or_else(PoisonError::into_inner).0
     }

@@ -2,13 +2,14 @@
 //! together.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use sd_notify::NotifyState;
 
 use super::sleeper::Sleeper;
 use crate::config::App;
+use crate::util::sync::lock;
 
 /// What a pass may take in addition to its scripts, fetches and probes: restarts of the new and the previous
 /// release at 200 s each, waiting for the restarter's limit, and as much again.
@@ -47,9 +48,7 @@ impl Watchdog {
     }
 
     fn passes(&self) -> MutexGuard<'_, HashMap<String, Instant>> {
-        self.under_way
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        lock(&self.under_way)
     }
 }
 

@@ -159,10 +159,8 @@ pub(super) fn a_user_of_its_own_is_polled_from_then_on_and_named_in_the_way_back
         "{said}"
     );
     // What is left to do is done, and the service of this user deploys the next push.
-    lab.sh("adduser --quiet ada pp-callers
-         mkdir -p /etc/systemd/system/pp-restarter.socket.d
-         cp /usr/share/doc/pp-restarter/examples/users/pp-restarter.socket.d/callers.conf /etc/systemd/system/pp-restarter.socket.d/
-         systemctl daemon-reload; systemctl restart pp-restarter.socket")?;
+    lab.sh("adduser --quiet ada pp-callers")?;
+    host.open_restarter_to_callers()?;
     forge.push(lab, "hers", &Perl("v2").into(), "Second")?;
     lab.sh("systemctl restart pp-fetcher@ada.service")?;
     lab.serves(8108, "hello v2", PATIENCE)?;

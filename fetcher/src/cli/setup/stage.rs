@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use nix::unistd::Group;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -14,6 +14,7 @@ use tempfile::TempDir;
 
 use crate::config::{self, App};
 use crate::setup::{FileUse, Plan, Wanted, apply};
+use crate::util::sync::lock;
 
 /// A configuration that has the new app.
 pub(in crate::cli) struct Staged {
@@ -78,7 +79,7 @@ static DIRECTORIES: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
 /// Has the directory removed when a signal ends this process, such as Ctrl-C at a question.
 fn remove_if_interrupted(directory: &Path) -> std::io::Result<()> {
-    let mut directories = DIRECTORIES.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut directories = lock(&DIRECTORIES);
     directories.push(directory.to_owned());
     if directories.len() > 1 {
         return Ok(());
@@ -86,7 +87,7 @@ fn remove_if_interrupted(directory: &Path) -> std::io::Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
     std::thread::Builder::new().spawn(move || {
         if let Some(signal) = signals.forever().next() {
-            let directories = DIRECTORIES.lock().unwrap_or_else(PoisonError::into_inner);
+            let directories = lock(&DIRECTORIES);
             for directory in directories.iter() {
                 let _ = fs::remove_dir_all(directory);
             }

@@ -1,6 +1,8 @@
 //! What two conversations must have in common to share a connection.
 
-use crate::git::ssh::SshOptions;
+use std::process::Command;
+
+use crate::git::ssh::{PathRefused, SshOptions};
 use crate::git::url::RepositoryUrl;
 
 /// A server, as one user with one key and one configuration reaches it.
@@ -32,5 +34,14 @@ impl Destination {
             host: host.clone(),
             port: *port,
         })
+    }
+
+    /// Returns the ssh command towards the destination: [`SshOptions::towards`].
+    ///
+    /// # Errors
+    /// [`PathRefused`] for a path that ssh's own expansion would change.
+    pub(super) fn ssh(&self, switches: &[&str]) -> Result<Command, PathRefused> {
+        let user = self.user.as_deref();
+        self.ssh.towards(switches, user, &self.host, self.port)
     }
 }

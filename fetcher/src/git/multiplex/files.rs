@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::destination::Destination;
+use crate::git::ssh::expanded;
 use crate::process::ask::ask;
 
 /// The time that `ssh -G` has, which asks nobody.
@@ -33,13 +34,8 @@ impl Files {
     /// Finds the files of a destination out, as ssh itself resolves its configuration (`ssh -G`); `None` if it cannot.
     #[must_use]
     pub(super) fn of(destination: &Destination) -> Option<Self> {
-        let Destination {
-            ssh,
-            user,
-            host,
-            port,
-        } = destination;
-        let command = ssh.towards(&["-G"], user.as_deref(), host, *port).ok()?;
+        let ssh = &destination.ssh;
+        let command = destination.ssh(&["-G"]).ok()?;
         let said = ask(&command, b"", PATIENCE).ok()?;
         if said.code != 0 {
             return None;
@@ -95,7 +91,8 @@ fn resolved(output: &str, home: &Path) -> Vec<PathBuf> {
     let files = lines.filter(|(key, _)| KEYS.contains(key));
     // Some of these take several files in a line.
     let words = files.flat_map(|(_, value)| value.split_whitespace());
-    words.filter_map(|word| expanded(word, home)).collect()
+    let paths = words.map(|word| expanded(word, home));
+    paths.filter(|path| path.is_absolute()).collect()
 }
 
 /// Finds what a configuration file includes: each file that is named, and for a pattern the directory and what is in it.
@@ -120,10 +117,7 @@ fn included(file: &Path, home: &Path) -> Vec<PathBuf> {
         for word in words {
             let word = word.trim_matches('"');
             // A path that is not absolute is below ~/.ssh or /etc/ssh: ssh_config(5).
-            let Some(path) = expanded(word, home).or_else(|| Some(home.join(".ssh").join(word)))
-            else {
-                continue;
-            };
+            let path = home.join(".ssh").join(expanded(word, home));
             if !word.contains(['*', '?', '[']) {
                 found.push(path);
                 continue;
@@ -137,13 +131,6 @@ fn included(file: &Path, home: &Path) -> Vec<PathBuf> {
         }
     }
     found
-}
-
-fn expanded(path: &str, home: &Path) -> Option<PathBuf> {
-    match path.strip_prefix("~/") {
-        Some(rest) => Some(home.join(rest)),
-        None => path.starts_with('/').then(|| path.into()),
-    }
 }
 
 #[cfg(test)]

@@ -8,9 +8,9 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use super::lock;
 use super::slot::Slot;
 use crate::process::tied;
+use crate::util::sync::lock;
 
 /// The time between two looks for masters that nobody uses.
 const SWEEP: Duration = Duration::from_secs(30);

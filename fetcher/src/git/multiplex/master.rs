@@ -2,7 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -44,12 +44,6 @@ impl Master {
         socket: &Path,
         spawn: &dyn Fn(Command) -> io::Result<Child>,
     ) -> io::Result<Self> {
-        let Destination {
-            ssh,
-            user,
-            host,
-            port,
-        } = destination;
         let failed = |why: &str| io::Error::other(why.to_owned());
         // Before ssh reads them: a change from here on is noticed.
         let files =
@@ -57,16 +51,14 @@ impl Master {
         let path = format!("ControlPath={}", socket.display());
         let mut switches = vec!["-M", "-N", "-o", "ControlPersist=no", "-o", &path];
         switches.extend(ALIVE.iter().flat_map(|option| ["-o", option]));
-        let mut command = ssh
-            .towards(&switches, user.as_deref(), host, *port)
-            .map_err(io::Error::other)?;
-        command.stdin(Stdio::null());
+        let command = destination.ssh(&switches).map_err(io::Error::other)?;
         let mut master = Self {
             child: spawn(command)?,
             socket: socket.to_owned(),
             files,
         };
-        let give_up = Instant::now() + Duration::from_secs(ssh.connect_timeout.into()) + LOGIN;
+        let give_up =
+            Instant::now() + Duration::from_secs(destination.ssh.connect_timeout.into()) + LOGIN;
         while !socket.exists() {
             if master.has_ended() {
                 return Err(failed("ssh has ended"));
@@ -79,9 +71,9 @@ impl Master {
         Ok(master)
     }
 
-    /// Whether sessions can still be had, and nothing has changed that the connection depends on.
-    pub(super) fn is_usable(&mut self) -> bool {
-        !self.has_ended() && !self.files.have_changed() && self.socket.exists()
+    /// Whether the socket is there, and nothing has changed that the connection depends on.
+    pub(super) fn is_as_it_was(&self) -> bool {
+        !self.files.have_changed() && self.socket.exists()
     }
 
     /// Whether the ssh process has ended.

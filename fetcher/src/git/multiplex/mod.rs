@@ -25,7 +25,7 @@ use std::os::unix::fs::PermissionsExt;
 #[cfg(test)]
 use std::path::Path;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use tempfile::TempDir;
 
@@ -34,6 +34,7 @@ use keeper::Keeper;
 use slot::Slot;
 pub(crate) use slot::{IDLE, Session};
 
+use crate::util::sync::lock;
 use crate::util::text::is_plain;
 
 /// The longest path of a control socket, in bytes: a socket's address has 108, and ssh appends 17 for a moment.
@@ -150,8 +151,4 @@ impl Drop for Sharing {
         let connections = lock(&SHARED).take();
         drop(connections);
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use super::lock;
 use super::master::Master;
+use crate::util::sync::lock;
 
 /// The time after which a master that nobody uses is ended.
 pub(crate) const IDLE: Duration = Duration::from_secs(180);
@@ -114,7 +114,7 @@ impl Slot {
             return;
         };
         let ended = master.has_ended();
-        if master.is_usable() {
+        if !ended && master.is_as_it_was() {
             return;
         }
         self.master = None;
