@@ -6,6 +6,7 @@
 pub(crate) mod connections;
 mod fault;
 mod fetched;
+mod lineage;
 mod listing;
 mod ssh_files;
 mod submodules;
@@ -73,6 +74,13 @@ impl Repository {
     #[cfg(test)]
     pub(crate) fn with_worker(mut self, program: PathBuf) -> Self {
         self.worker = program;
+        self
+    }
+
+    /// Replaces git, which serves a repository on this machine.
+    #[cfg(test)]
+    pub(crate) fn with_git(mut self, program: PathBuf) -> Self {
+        self.options.git = program;
         self
     }
 

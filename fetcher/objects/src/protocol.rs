@@ -13,7 +13,7 @@ use crate::{Kind as ObjectKind, ObjectId};
 
 /// The version of these messages. `pp-fetcher` and the worker come in one package; a service that was not
 /// restarted after an upgrade finds a worker of another version than its own.
-pub const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "/2");
+pub const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "/3");
 
 /// The most bytes of JSON in one frame.
 pub const MOST_JSON: usize = 64 * 1024;
@@ -84,13 +84,17 @@ pub enum Request {
     /// Asks the worker to take the pack whose pieces follow, and which must bring this object; these commits
     /// are the ones at which the server's own history ends.
     Receive(ObjectId, Vec<ObjectId>),
+    /// Asks the worker to take the pack whose pieces follow for its commits alone, until the worker ends: the mirror
+    /// does not get the pack. [`Request::Chain`] then follows these commits, too.
+    ReceiveHistory,
     /// Asks the worker to pin this object, just fetched, under this name, and to name the commit that it is or tags.
     KeepAs(ObjectId, String),
     /// Asks for the content of the objects whose ids follow in a frame, all of this kind; sent as [`Piece`]s.
     Objects(ObjectKind),
     /// Asks for the sizes of the blobs whose ids follow in a frame: eight bytes each, little-endian.
     Sizes,
-    /// Asks for the commits from the second back to the first, if the first is an ancestor of the second.
+    /// Asks for the commits from the second back to the first, if the first is an ancestor of the second. The answer
+    /// to a question about commits that are not all in the mirror is [`Answer::Cut`].
     Chain(ObjectId, ObjectId),
     /// Says that this revision is live: the worker pins it, and repacks the mirror if it has many packs.
     Keep(ObjectId),
@@ -111,12 +115,14 @@ pub enum Answer {
     /// The object is not in the mirror. The first list has commits that are, with their history; the second
     /// has the commits at which that history ends.
     Haves(Vec<ObjectId>, Vec<ObjectId>),
-    /// The pack was taken into the mirror; it had this many objects.
+    /// The pack was taken; it had this many objects.
     Received(u64),
     /// The commit that was asked for.
     Commit(ObjectId),
     /// The request is done; the bytes or pieces that it asked for were sent before this answer.
     Done,
+    /// No chain was found, but the mirror does not have the whole history of the younger commit.
+    Cut,
     /// The request could not be carried out: the kind of reason, the reason in words, and the kernel's error
     /// number if the kernel gave the reason.
     Failed(FailureKind, String, Option<i32>),

@@ -9,7 +9,7 @@ use super::failure::Failure;
 use super::look::{self, HostReport};
 use super::previous;
 use super::recorder::{Beginning, StepRecorder};
-use super::source::{Candidate, Commit, FollowedRevision, Listing, SourceError};
+use super::source::{Candidate, Commit, FollowedRevision, Lineage, Listing, SourceError};
 use super::step::Step;
 use super::tidy::tidy;
 use crate::release::prune::KeptFailure;
@@ -222,8 +222,18 @@ fn unchanged(
     let Some(live) = live.filter(|_| !paths.is_empty()) else {
         return Ok(None);
     };
+    // A revision that was left out before is known to descend from the live one, and is nearer.
+    let before = deployment.state.unchanged.as_ref();
+    let before = before.filter(|before| before.live == live);
+    let follows_it =
+        before.is_some_and(|before| matches!(descends(fetched, &before.revision), Ok(true)));
     // Where history was rewritten, or the live revision is not in the mirror, the steps of a deploy decide.
-    let compared = match fetched.descends(&live, revision) {
+    let follows = if follows_it {
+        Ok(true)
+    } else {
+        descends(fetched, &live)
+    };
+    let compared = match follows {
         Ok(true) if serves_already(deployment, &live).is_some() => fetched.changes(&live, paths),
         Ok(_) => return Ok(None),
         Err(error) => Err(error),
@@ -245,6 +255,10 @@ fn unchanged(
         }
         Err(error) => backoff::end_poll_with(deployment, error.during(Step::Fetch)),
     }
+}
+
+fn descends(fetched: &mut dyn Candidate, from: &Revision) -> Result<bool, SourceError> {
+    Ok(fetched.lineage(from)? == Lineage::Descendant)
 }
 
 /// Gives the verdict if `revision` is the live revision: [`Verdict::Switched`] if `current` leads elsewhere.

@@ -48,14 +48,14 @@ pub(crate) trait Candidate {
     /// Gives the author and the subject of the candidate's commit.
     fn commit(&self) -> &Commit;
 
-    /// Checks whether `to` has `from` among its ancestors; one of the two is the candidate. `false` if one of the
-    /// two is not in the mirror.
+    /// Finds out how the candidate stands to the revision `other`.
     ///
     /// # Errors
-    /// The mirror cannot be read.
-    fn descends(&mut self, from: &Revision, to: &Revision) -> Result<bool, SourceError>;
+    /// The mirror cannot be read, or the forge cannot be asked.
+    fn lineage(&mut self, other: &Revision) -> Result<Lineage, SourceError>;
 
-    /// Whether any of `paths` is another in the candidate than in the revision `since`, which is in the mirror.
+    /// Whether any of `paths` is another in the candidate than in the revision `since`; `true` if the mirror does not
+    /// have that revision any more.
     ///
     /// # Errors
     /// The mirror cannot be read, or a tree is not as git writes trees.
@@ -99,6 +99,17 @@ pub(crate) struct Commit {
     pub author: String,
     /// The first line of the commit's message.
     pub subject: String,
+}
+
+/// How one revision stands to another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lineage {
+    /// The revision has the other one among its ancestors: proven.
+    Descendant,
+    /// The other one has the revision among its ancestors, by the mirror's or the forge's word.
+    Ancestor,
+    /// Neither: the history was rewritten, or the revision is of another branch.
+    Other,
 }
 
 /// An error of a source.

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use super::deployment::Deployment;
 use super::failure::{Failure, FailureClass};
 use super::recorder::StepRecorder;
-use super::source::{Candidate, FollowedRevision, SourceError};
+use super::source::{Candidate, FollowedRevision, Lineage, SourceError};
 use super::step::Step;
 use crate::config::settings::Follow;
 use crate::git::version::Version;
@@ -127,18 +127,17 @@ fn by_descent(
     new: &Revision,
 ) -> Result<Option<String>, Failure> {
     let during = |e: SourceError| e.during(Step::Verify);
-    if candidate.descends(live, new).map_err(during)? {
-        return Ok(None);
-    }
     let (shown, live_shown) = (new.short(), live.short());
-    Ok(Some(if candidate.descends(new, live).map_err(during)? {
-        format!("{shown} is older than the live revision {live_shown}, which descends from it")
-    } else {
-        format!(
+    Ok(match candidate.lineage(live).map_err(during)? {
+        Lineage::Descendant => None,
+        Lineage::Ancestor => Some(format!(
+            "{shown} is older than the live revision {live_shown}, which descends from it"
+        )),
+        Lineage::Other => Some(format!(
             "{shown} is on another line than the live revision {live_shown}: it does not descend from it, so the \
              history was rewritten, or this is another branch"
-        )
-    }))
+        )),
+    })
 }
 
 fn refuse(deployment: &Deployment<'_>, revision: &Revision, why: &str) -> Failure {

@@ -3,7 +3,11 @@
 use pp_objects::ObjectId;
 use pp_objects::commit::commit;
 
-/// Returns whether `chain` leads from `to` back to `from`. `get` returns a commit's bytes, proven by its id.
+/// The most commits that are asked for at once.
+const BATCH: usize = 256;
+
+/// Returns whether `chain` leads from `to` back to `from`. `get` returns the bytes of commits, proven by their ids, in
+/// the order of the ids.
 ///
 /// # Errors
 /// The errors of `get`.
@@ -11,14 +15,21 @@ pub(crate) fn is_shown<E>(
     from: ObjectId,
     to: ObjectId,
     chain: &[ObjectId],
-    get: &mut dyn FnMut(ObjectId) -> Result<Vec<u8>, E>,
+    get: &mut dyn FnMut(&[ObjectId]) -> Result<Vec<Vec<u8>>, E>,
 ) -> Result<bool, E> {
-    if chain.first() != Some(&to) || chain.last() != Some(&from) {
+    let (Some((last, children)), Some(first)) = (chain.split_last(), chain.first()) else {
+        return Ok(false);
+    };
+    if *first != to || *last != from {
         return Ok(false);
     }
-    for (child, parent) in chain.iter().zip(chain.iter().skip(1)) {
-        let raw = get(*child)?;
-        if !commit(&raw).is_some_and(|c| c.parents.contains(parent)) {
+    let mut parents = chain.iter().skip(1);
+    for batch in children.chunks(BATCH) {
+        let commits = get(batch)?;
+        let names = |(raw, parent): (&Vec<u8>, &ObjectId)| {
+            commit(raw).is_some_and(|read| read.parents.contains(parent))
+        };
+        if commits.len() != batch.len() || !commits.iter().zip(parents.by_ref()).all(names) {
             return Ok(false);
         }
     }
@@ -45,10 +56,14 @@ mod tests {
             (id(1), child(&[])),
             (id(2), child(&[5, 1])),
             (id(3), child(&[2])),
+            (id(7), child(&[1])),
         ]);
         let shown = |from: u8, to: u8, chain: &[u8]| {
             let chain: Vec<_> = chain.iter().map(|n| id(*n)).collect();
-            let mut get = |id: ObjectId| all.get(&id).cloned().ok_or(());
+            let mut get = |ids: &[ObjectId]| {
+                let found = ids.iter().map(|id| all.get(id).cloned().ok_or(()));
+                found.collect::<Result<Vec<_>, _>>()
+            };
             super::is_shown(id(from), id(to), &chain, &mut get)
         };
         assert_eq!(shown(1, 3, &[3, 2, 1]), Ok(true));
@@ -57,6 +72,6 @@ mod tests {
             assert_eq!(shown(1, 3, chain), Ok(false), "{chain:?}");
         }
         assert_eq!(shown(1, 3, &[3, 7, 1]), Ok(false));
-        assert_eq!(shown(1, 7, &[7, 1]), Err(()));
+        assert_eq!(shown(1, 8, &[8, 1]), Err(()), "a commit that is not there");
     }
 }

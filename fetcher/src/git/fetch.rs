@@ -1,4 +1,5 @@
-//! Fetches one revision, with all objects it needs, from the remote into the mirror that the worker has open.
+//! Fetches one revision, with all objects it needs, from the remote into the mirror that the worker has open; and the
+//! commits between two revisions, to find out whether one descends from the other.
 
 use pp_objects::ObjectId;
 use pp_objects::protocol::{FailureKind, Progress};
@@ -9,7 +10,7 @@ use super::listing::ListedRevision;
 use super::remote::Remote;
 use super::wire;
 use crate::util::text;
-use crate::worker::{Client, WorkerError};
+use crate::worker::{Client, Transfer, WorkerError};
 
 /// The name of the pin on the last fetched revision, so that the next fetch builds on it whatever came of its
 /// deploy.
@@ -29,12 +30,23 @@ pub(crate) enum FetchError {
 /// The result of a fetch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Fetched {
-    /// The commit to deploy: in the mirror, with its tree and its history. Named by the worker, not proven.
+    /// The commit to deploy: in the mirror, with its tree. Named by the worker, not proven.
     pub(crate) commit: ObjectId,
     /// Bytes of the pack; 0 if the revision was in the mirror already.
     pub(crate) bytes: u64,
     /// Objects of the pack.
     pub(crate) objects: u64,
+}
+
+/// The answer of a server to the question for the commits of one revision that are not in another one's history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum History {
+    /// The server does not know the other revision, so none of its revisions descends from it.
+    Unknown,
+    /// There is no such commit: by the server's word, the revision is in the history of the other.
+    Empty,
+    /// The worker has the commits.
+    Came,
 }
 
 impl Remote {
@@ -69,7 +81,36 @@ impl Remote {
         })
     }
 
-    /// Passes the pack from the server on to the worker, piece by piece.
+    /// Gets the commits of `want` that are not in the history of `have` to the worker, which follows them until it
+    /// ends; the mirror does not change. In version 0 this works only before anything was fetched.
+    ///
+    /// # Errors
+    /// The remote or the worker reports an error.
+    pub(crate) fn fetch_history(
+        &mut self,
+        worker: &mut Client,
+        want: ObjectId,
+        have: ObjectId,
+    ) -> Result<History, FetchError> {
+        let known = wire::history::request(&mut self.wire, &mut self.greeting, want, have);
+        if !known.map_err(|error| self.failed(error))? {
+            return Ok(History::Unknown);
+        }
+        let deadline = self.wire.stream().deadline();
+        let transfer = worker.begin_history(deadline)?;
+        match self.pass_on(transfer, &mut |_| {}) {
+            Ok((0, _)) => Ok(History::Empty),
+            Ok(_) => Ok(History::Came),
+            Err(error) => Err(self.of_the_pack(error)),
+        }
+    }
+
+    /// Returns whether this conversation can answer another request: in version 0 there is one pack a conversation.
+    #[must_use]
+    pub(crate) fn goes_on(&self) -> bool {
+        self.greeting.version == wire::Version::V2
+    }
+
     fn receive(
         &mut self,
         worker: &mut Client,
@@ -77,7 +118,16 @@ impl Remote {
         tick: &mut dyn FnMut(Progress),
     ) -> Result<(u64, u64), FetchError> {
         let deadline = self.wire.stream().deadline();
-        let mut transfer = worker.begin_pack(id, &self.greeting.shallow, deadline)?;
+        let transfer = worker.begin_pack(id, &self.greeting.shallow, deadline)?;
+        self.pass_on(transfer, tick)
+    }
+
+    /// Passes the pack from the server on to the worker, piece by piece.
+    fn pass_on(
+        &mut self,
+        mut transfer: Transfer<'_>,
+        tick: &mut dyn FnMut(Progress),
+    ) -> Result<(u64, u64), FetchError> {
         loop {
             match wire::pack::next_chunk(&mut self.wire) {
                 Ok(Some(chunk)) => transfer.push(chunk, tick)?,

@@ -3,30 +3,27 @@
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
-use pp_objects::Kind;
-
-use super::Repository;
 use super::fault::{environment_failure, refused_tree};
+use super::{Repository, lineage};
 use crate::checkout::{self, Budget, within};
-use crate::deploy::source::{Candidate, Commit, SourceError};
+use crate::deploy::source::{Candidate, Commit, Lineage, SourceError};
 use crate::deploy::{FailureClass, Progress};
-use crate::git::descent;
+use crate::git::Remote;
+use crate::git::fetch::LAST;
 use crate::git::listing::ListedRevision;
 use crate::revision::Revision;
 use crate::space;
 use crate::verify::{self, Keygen, SignedObject};
-use crate::worker::{Client, WorkerError};
-
-/// The longest time in which the worker has to show that one commit descends from another.
-const DESCENT: Duration = Duration::from_secs(300);
+use crate::worker::Client;
 
 /// A fetched revision, proven by the ids in the listing.
 pub(super) struct Fetched<'a> {
     pub(super) repository: &'a Repository,
     /// The worker that has the mirror open.
     pub(super) worker: Client,
+    /// The conversation that brought the revision, if the server answers more requests over it.
+    pub(super) remote: Option<Remote>,
     pub(super) listed: ListedRevision,
     /// The bytes of the tag object that the listing named, if it named one.
     pub(super) tag: Option<Vec<u8>>,
@@ -55,25 +52,15 @@ impl Candidate for Fetched<'_> {
         &self.commit
     }
 
-    fn descends(&mut self, from: &Revision, to: &Revision) -> Result<bool, SourceError> {
-        let worker = &mut self.worker;
-        let shown = worker.chain(*from, *to).and_then(|chain| {
-            let begun = Instant::now();
-            // Each answer has a time limit of its own; a worker that uses it up each time would take days.
-            let get = &mut |id| match begun.elapsed() > DESCENT {
-                true => Err(WorkerError::TimedOut {
-                    doing: "showing that one commit descends from another",
-                    time: DESCENT,
-                    said: String::new(),
-                }),
-                false => worker.object(id, Kind::Commit),
-            };
-            descent::is_shown::<WorkerError>(*from, *to, &chain, get)
-        });
-        shown.map_err(environment_failure)
+    fn lineage(&mut self, other: &Revision) -> Result<Lineage, SourceError> {
+        lineage::of(self, *other)
     }
 
     fn changes(&mut self, since: &Revision, paths: &[PathBuf]) -> Result<bool, SourceError> {
+        let missing = self.worker.tips_without(*since, LAST);
+        if missing.map_err(environment_failure)?.is_some() {
+            return Ok(true);
+        }
         let changed = within::differs(&mut self.worker, *since, self.listed.commit, paths);
         changed.map_err(refused_tree)
     }
@@ -94,6 +81,8 @@ impl Candidate for Fetched<'_> {
         into: &Path,
         tick: &mut (dyn FnMut(Progress) + Send),
     ) -> Result<(), SourceError> {
+        // The forge is not asked any more.
+        self.remote = None;
         // Closed to the group until the whole tree is written ([`checkout::check_out`] opens it).
         let created = DirBuilder::new().mode(0o700).create(into);
         created.map_err(|e| {

@@ -52,6 +52,7 @@ impl<'a> Listing<'a> for RemoteListing<'a> {
         Ok(Box::new(Fetched {
             repository,
             worker,
+            remote: Some(self.remote).filter(Remote::goes_on),
             listed: self.listed,
             tag,
             raw,

@@ -54,6 +54,15 @@ pub(crate) struct Tips {
     pub(crate) boundary: Vec<ObjectId>,
 }
 
+/// What the worker says of a descent. Nothing of it is proven.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Chain {
+    /// The commits from the younger one back to the older one; none if the older one is no ancestor.
+    Told(Vec<ObjectId>),
+    /// The older commit was not found, and the history that is here ends before its beginnings.
+    Cut,
+}
+
 /// A worker that has answered that it is ready.
 #[derive(Debug)]
 pub(crate) struct Client {
@@ -134,18 +143,24 @@ impl Client {
         Ok(self.read(kind, &[id])?.pop().unwrap_or_default())
     }
 
-    /// Returns the commits from `to` back to `from`; none if there is no such chain. The chain is not proven yet.
+    /// Returns the commits from `to` back to `from`; none if there is no such chain, [`Chain::Cut`] if the history that
+    /// is here ends too early to know. The chain is not proven yet.
     ///
     /// # Errors
     /// [`WorkerError`].
-    pub(crate) fn chain(
-        &mut self,
-        from: ObjectId,
-        to: ObjectId,
-    ) -> Result<Vec<ObjectId>, WorkerError> {
+    pub(crate) fn chain(&mut self, from: ObjectId, to: ObjectId) -> Result<Chain, WorkerError> {
         self.send(&Request::Chain(from, to), None, COMPARING)?;
-        let bytes = self.bytes()?;
-        Ok(protocol::read_ids(&bytes).collect())
+        match self.channel.receive()? {
+            (Kind::Bytes, bytes) => match self.answer(&mut |_| {})? {
+                Answer::Done => Ok(Chain::Told(protocol::read_ids(&bytes).collect())),
+                other => Err(self.unexpected(&other)),
+            },
+            (kind, content) => match self.read_answer(kind, &content, &mut |_| {})? {
+                Some(Answer::Cut) => Ok(Chain::Cut),
+                Some(other) => Err(self.unexpected(&other)),
+                None => Err(self.channel.nonsense("progress in place of a chain")),
+            },
+        }
     }
 
     /// Has the worker pin the live revision and tidy the mirror.

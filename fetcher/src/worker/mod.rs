@@ -19,9 +19,10 @@ mod transfer;
 
 use std::path::{Path, PathBuf};
 
-pub(crate) use client::Client;
+pub(crate) use client::{Chain, Client};
 pub(crate) use error::WorkerError;
 pub(crate) use objects::{ObjectPiece, Objects};
+pub(crate) use transfer::Transfer;
 
 /// The file name of the worker's program.
 const NAME: &str = "pp-git-worker";

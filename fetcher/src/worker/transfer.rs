@@ -21,7 +21,7 @@ pub(crate) struct Transfer<'a> {
 }
 
 impl Client {
-    /// Begins to send a pack that must bring `id`, from a server whose own history ends at the commits
+    /// Begins to send a pack that must bring `id`, from a server that says that the history ends at the commits
     /// `boundary`. The pack has to be sent and indexed before `deadline`.
     ///
     /// # Errors
@@ -32,12 +32,25 @@ impl Client {
         boundary: &[ObjectId],
         deadline: Instant,
     ) -> Result<Transfer<'_>, WorkerError> {
+        self.begin(&Request::Receive(id, boundary.to_vec()), deadline)
+    }
+
+    /// Begins to send a pack that is for its commits alone and does not get into the mirror. The pack has to be sent
+    /// and indexed before `deadline`.
+    ///
+    /// # Errors
+    /// [`WorkerError`].
+    pub(crate) fn begin_history(&mut self, deadline: Instant) -> Result<Transfer<'_>, WorkerError> {
+        self.begin(&Request::ReceiveHistory, deadline)
+    }
+
+    fn begin(&mut self, request: &Request, deadline: Instant) -> Result<Transfer<'_>, WorkerError> {
         let time = deadline.saturating_duration_since(Instant::now());
         let task = Task {
             doing: "indexing what came",
             time: time.max(Duration::from_millis(1)),
         };
-        self.send(&Request::Receive(id, boundary.to_vec()), None, task)?;
+        self.send(request, None, task)?;
         Ok(Transfer {
             client: self,
             bytes: 0,

@@ -49,6 +49,7 @@ mod git_sshd_ways;
 mod git_url;
 mod hostkey;
 mod limit;
+mod lineage;
 mod monorepo;
 mod multiplex;
 mod output_hostkey;

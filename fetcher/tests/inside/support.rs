@@ -19,7 +19,7 @@ use crate::git::{RefSelector, Remote, RemoteError, RemoteOptions, RepositoryUrl,
 use crate::repository::Repository;
 use crate::state::{Attempt, EndedAttempt};
 use crate::worker::error::FailureKind;
-use crate::worker::{Client, WorkerError, mirror};
+use crate::worker::{Chain, Client, Objects, WorkerError, mirror};
 
 /// A mirror, opened by a worker of its own for each question.
 pub struct Mirror(PathBuf);
@@ -46,8 +46,10 @@ impl Mirror {
     /// Whether going from `old` to `new` is a fast-forward, proven.
     pub fn is_ancestor(&self, old: ObjectId, new: ObjectId) -> bool {
         let mut worker = self.open().unwrap();
-        let chain = worker.chain(old, new).unwrap();
-        let get = &mut |id| worker.object(id, Kind::Commit);
+        let Chain::Told(chain) = worker.chain(old, new).unwrap() else {
+            return false;
+        };
+        let get = &mut |ids: &[ObjectId]| worker.read(Kind::Commit, ids);
         descent::is_shown(old, new, &chain, get).unwrap()
     }
 

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use super::signing::{Signing, ada};
 use crate::deploy::FailureClass;
-use crate::deploy::source::Source;
+use crate::deploy::source::{Lineage, Source};
 
 #[test]
 fn a_signed_commit_is_taken_and_its_signer_named() {
@@ -239,8 +239,7 @@ fn rule_26_a_signed_downgrade_is_signed_and_does_not_descend() {
     listing.fetch(&mut |_| {}).unwrap();
     signing.forge.git(&["update-ref", "refs/heads/main", &old]);
     let listing = repository.poll(&[]).unwrap();
-    let old = listing.found().revision;
     let mut candidate = listing.fetch(&mut |_| {}).unwrap();
     assert!(candidate.signer(&signing.at("allowed_signers")).is_ok());
-    assert!(!candidate.descends(&new, &old).unwrap());
+    assert_eq!(candidate.lineage(&new).unwrap(), Lineage::Ancestor);
 }

@@ -47,7 +47,7 @@ fn fake(forge: &Forge, body: &str) -> PathBuf {
 
 /// Says that it is ready, and answers the first request with what follows.
 const READY: &str = "say() { printf \"$1\\\\0\\\\0\\\\0\\\\$(printf %03o ${#2})%s\" \"$2\"; }\n\
-                     say J '{\"Ready\":{\"version\":\"0.1.0/2\",\"lacking\":null}}'\n";
+                     say J '{\"Ready\":{\"version\":\"0.1.0/3\",\"lacking\":null}}'\n";
 
 #[test]
 fn a_revision_is_fetched_and_checked_out_by_workers() {

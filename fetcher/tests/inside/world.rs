@@ -12,7 +12,9 @@ use crate::config::App;
 use crate::deploy::dry_run::{DryRun, predict};
 use crate::deploy::restart::Restarter;
 use crate::deploy::rollback::{NoWayBack, choose};
-use crate::deploy::source::{Candidate, Commit, FollowedRevision, Listing, Source, SourceError};
+use crate::deploy::source::{
+    Candidate, Commit, FollowedRevision, Lineage, Listing, Source, SourceError,
+};
 use crate::deploy::{
     Deployment, Progress, Reporter, Step, StepRecorder, Trigger, Verdict, pipeline,
 };
@@ -334,12 +336,17 @@ impl Candidate for Fetched<'_> {
         &self.2
     }
 
-    fn descends(&mut self, from: &Revision, to: &Revision) -> Result<bool, SourceError> {
+    fn lineage(&mut self, other: &Revision) -> Result<Lineage, SourceError> {
         let versions = self.0.versions.borrow();
-        if !versions[from].descends_from_live {
-            return Ok(self.0.older.borrow().contains(from));
-        }
-        Ok(versions[to].descends_from_live)
+        let descends = |from: &Revision, to: &Revision| match versions[from].descends_from_live {
+            true => versions[to].descends_from_live,
+            false => self.0.older.borrow().contains(from),
+        };
+        Ok(match (descends(other, &self.1), descends(&self.1, other)) {
+            (true, _) => Lineage::Descendant,
+            (false, true) => Lineage::Ancestor,
+            (false, false) => Lineage::Other,
+        })
     }
 
     fn changes(&mut self, since: &Revision, paths: &[PathBuf]) -> Result<bool, SourceError> {

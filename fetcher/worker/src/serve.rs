@@ -7,7 +7,7 @@ use git2::Oid;
 use pp_objects::protocol::{self, Answer, Kind, MOST_BYTES, Progress, Request};
 use pp_objects::{Kind as ObjectKind, ObjectId};
 
-use crate::mirror::{MANY, Mirror, Pack, PackError, oid};
+use crate::mirror::{Descent, MANY, Mirror, Pack, PackError, Received, oid};
 use crate::objects;
 use crate::output::{Output, Refusal};
 
@@ -71,7 +71,15 @@ impl Worker {
                 None => Answer::Here,
                 Some(tips) => Answer::Haves(ids(&tips.commits)?, ids(&tips.boundary)?),
             }),
-            Request::Receive(id, boundary) => self.receive(mirror, id, &boundary),
+            Request::Receive(id, boundary) => {
+                let id = oid(id)?;
+                let boundary = boundary.iter().map(|id| oid(*id));
+                let boundary = boundary.collect::<Result<Vec<_>, _>>()?;
+                self.receive(|pack, progress| mirror.receive(id, &boundary, pack, progress))
+            }
+            Request::ReceiveHistory => {
+                self.receive(|pack, progress| mirror.receive_history(pack, progress))
+            }
             Request::KeepAs(id, pin) => {
                 let commit = mirror.pin_fetched(oid(id)?, &pin)?;
                 Ok(Answer::Commit(named(commit)?))
@@ -82,7 +90,11 @@ impl Worker {
                 self.bytes(&sizes)
             }
             Request::Chain(from, to) => {
-                let chain = mirror.chain(oid(from)?, oid(to)?)?.unwrap_or_default();
+                let chain = match mirror.chain(oid(from)?, oid(to)?)? {
+                    Descent::Shown(chain) => chain,
+                    Descent::None => Vec::new(),
+                    Descent::Cut => return Ok(Answer::Cut),
+                };
                 let bytes: Vec<u8> = chain.iter().flat_map(Oid::as_bytes).copied().collect();
                 if bytes.len() > MOST_BYTES {
                     return Err(Refusal::other(
@@ -118,19 +130,15 @@ impl Worker {
 
     fn receive(
         &mut self,
-        mirror: &Mirror,
-        id: ObjectId,
-        boundary: &[ObjectId],
+        take: impl FnOnce(&mut dyn Pack, &mut dyn FnMut(Received)) -> Result<Received, PackError>,
     ) -> Result<Answer, Refusal> {
-        let boundary = boundary.iter().map(|id| oid(*id));
-        let boundary = boundary.collect::<Result<Vec<_>, _>>()?;
         let mut pack = PackFromParent {
             from: &mut self.from,
             chunk: Vec::new(),
             over: false,
         };
         let to = &self.to;
-        let received = mirror.receive(oid(id)?, &boundary, &mut pack, &mut |now| {
+        let received = take(&mut pack, &mut |now| {
             to.tell(Progress {
                 bytes: now.bytes,
                 done: now.indexed as u64,
@@ -146,9 +154,13 @@ impl Worker {
 }
 
 fn keep(mirror: Mirror, live: ObjectId) -> (Option<Mirror>, Result<Answer, Refusal>) {
-    let pinned = oid(live)
-        .map_err(Refusal::from)
-        .and_then(|id| Ok(mirror.pin("live", id)?));
+    let pinned = oid(live).map_err(Refusal::from).and_then(|id| {
+        // After a rollback the live revision may be from before what the mirror still has.
+        match mirror.contains(id) {
+            true => Ok(mirror.pin("live", id)?),
+            false => Ok(()),
+        }
+    });
     if let Err(refusal) = pinned {
         return (Some(mirror), Err(refusal));
     }

@@ -11,7 +11,7 @@ use crate::util::text;
 /// The most capabilities a server may announce; git announces about a dozen.
 const MOST_CAPABILITIES: usize = 256;
 
-/// The most commits kept at which the server's history ends.
+/// The most commits kept at which a history ends.
 const MOST_SHALLOW: usize = 1000;
 
 /// The version of the git protocol.
@@ -34,7 +34,7 @@ pub(crate) struct Greeting {
     pub first: Option<Advertised>,
     /// Whether the version 0 advertisement has been read to its end.
     pub ended: bool,
-    /// The commits at which the server's own history ends, as far as the server has said.
+    /// The commits at which the history ends that the server has sent, as far as the server has said.
     pub shallow: Vec<ObjectId>,
     capabilities: Vec<String>,
 }
@@ -129,6 +129,26 @@ impl Greeting {
             .iter()
             .filter_map(|c| c.split_once('=').filter(|(name, _)| *name == command));
         values.any(|(_, features)| features.split(' ').any(|f| f == feature))
+    }
+
+    /// Returns whether the server can send a revision without its history.
+    #[must_use]
+    pub(crate) fn cuts_histories(&self) -> bool {
+        self.offers("shallow")
+    }
+
+    /// Returns whether the server can send commits without their trees.
+    #[must_use]
+    pub(crate) fn leaves_out_trees(&self) -> bool {
+        self.offers("filter")
+    }
+
+    /// Returns whether the server announces `feature` of a fetch.
+    fn offers(&self, feature: &str) -> bool {
+        match self.version {
+            Version::V2 => self.takes("fetch", feature),
+            Version::V0 => self.can(feature),
+        }
     }
 
     /// Keeps the commit of a `shallow` line, at which the server's history ends; returns whether `line` is one.

@@ -1,12 +1,13 @@
 //! The git protocol, version 2 with fall-back to 0, over any `Read` and `Write` stream.
 //!
 //! gix-packetline does the framing. Only a few messages are spoken: a greeting, a listing of
-//! refs, a request for a pack. Nothing in this module knows of processes, deadlines or repositories.
+//! refs, a request for a pack or for the commits between two revisions. Nothing in this module knows of processes, deadlines or repositories.
 //!
 //! Format: gitprotocol-v2(5), gitprotocol-pack(5), gitprotocol-capabilities(5).
 
 mod advertised;
 pub(crate) mod greeting;
+pub(crate) mod history;
 pub(crate) mod pack;
 pub(crate) mod refs;
 mod request;

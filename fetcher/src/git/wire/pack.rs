@@ -9,9 +9,10 @@ use super::greeting::{Greeting, Version};
 use super::{AGENT, Packet, Request, Wire, WireError, chomp, malformed, refs};
 use crate::util::text;
 
-/// Requests all objects that `want` needs and that are not in the history of `haves`, which ends at `boundary`.
-/// The request takes one round: a revision to deploy is seldom far from the last fetched one, so a longer
-/// negotiation would cost a round trip and save no bytes.
+/// Requests the tree of `want` as far as it is not in the trees of `haves`, and no history, as nothing deploys it:
+/// `boundary` has the commits at which the history of `haves` ends. A server that cannot cut a history sends all of
+/// it, without what is in the history of `haves`. The request takes one round: a revision to deploy is seldom far
+/// from the last fetched one, so a longer negotiation would cost a round trip and save no bytes.
 ///
 /// The caller then reads the pack with [`next_chunk`].
 ///
@@ -24,44 +25,16 @@ pub(crate) fn request<S: Read + Write>(
     haves: &[ObjectId],
     boundary: &[ObjectId],
 ) -> Result<(), WireError> {
-    let mut request = Request::default();
-    match greeting.version {
-        Version::V2 => {
-            request.line("command=fetch");
-            refs::capabilities(&mut request, greeting);
-            request.delimiter();
-            request
-                .line("thin-pack")
-                .line("no-progress")
-                .line("ofs-delta");
-            request.line(&format!("want {want}"));
-            if greeting.takes("fetch", "shallow") {
-                shallow(&mut request, boundary);
-            }
+    let cuts = greeting.cuts_histories();
+    let mut request = begin(wire, greeting, want, true)?;
+    if cuts {
+        for end in boundary {
+            request.line(&format!("shallow {end}"));
         }
-        Version::V0 => {
-            if !greeting.can("side-band-64k") {
-                return Err(malformed("the server does not offer side-band-64k"));
-            }
-            // The advertised refs have to be read, although nobody asked for them.
-            refs::list(wire, greeting, &[])?;
-            let mut line = format!("want {want}");
-            for capability in ["side-band-64k", "thin-pack", "ofs-delta", "no-progress"] {
-                if greeting.can(capability) {
-                    line.push(' ');
-                    line.push_str(capability);
-                }
-            }
-            if greeting.can("agent") {
-                line.push(' ');
-                line.push_str(AGENT);
-            }
-            request.line(&line);
-            if greeting.can("shallow") {
-                shallow(&mut request, boundary);
-            }
-            request.flush();
-        }
+        request.line("deepen 1");
+    }
+    if greeting.version == Version::V0 {
+        request.flush();
     }
     for have in haves {
         request.line(&format!("have {have}"));
@@ -73,19 +46,75 @@ pub(crate) fn request<S: Read + Write>(
     wire.send(&request)?;
     match greeting.version {
         Version::V2 => until_packfile(wire, greeting),
+        Version::V0 if cuts => until_cuts_are_told(wire, greeting),
         Version::V0 => Ok(()),
     }
 }
 
-/// Adds the commits at which the mirror's history ends: without them the server takes that history for complete.
-fn shallow(request: &mut Request, boundary: &[ObjectId]) {
-    for end in boundary {
-        request.line(&format!("shallow {end}"));
+/// Begins a request for `want`. A thin pack may build on objects that the mirror has.
+pub(super) fn begin<S: Read + Write>(
+    wire: &mut Wire<S>,
+    greeting: &mut Greeting,
+    want: ObjectId,
+    thin: bool,
+) -> Result<Request, WireError> {
+    let mut request = Request::default();
+    let features: &[&str] = match thin {
+        true => &["thin-pack", "no-progress", "ofs-delta"],
+        false => &["no-progress", "ofs-delta"],
+    };
+    match greeting.version {
+        Version::V2 => {
+            request.line("command=fetch");
+            refs::capabilities(&mut request, greeting);
+            request.delimiter();
+            for feature in features {
+                request.line(feature);
+            }
+            request.line(&format!("want {want}"));
+        }
+        Version::V0 => {
+            if !greeting.can("side-band-64k") {
+                return Err(malformed("the server does not offer side-band-64k"));
+            }
+            // The advertised refs have to be read, although nobody asked for them.
+            refs::list(wire, greeting, &[])?;
+            let mut line = format!("want {want}");
+            for capability in [&["side-band-64k", "filter"], features].concat() {
+                if greeting.can(capability) {
+                    line.push(' ');
+                    line.push_str(capability);
+                }
+            }
+            if greeting.can("agent") {
+                line.push(' ');
+                line.push_str(AGENT);
+            }
+            request.line(&line);
+        }
+    }
+    Ok(request)
+}
+
+/// Reads the lines of a version 0 answer that say where the history is cut.
+fn until_cuts_are_told<S: Read + Write>(
+    wire: &mut Wire<S>,
+    greeting: &mut Greeting,
+) -> Result<(), WireError> {
+    loop {
+        match wire.receive()? {
+            Packet::Data(line) if greeting.heard_shallow(chomp(line)) => {}
+            Packet::Data(line) if line.starts_with(b"unshallow ") => {}
+            Packet::Data(_) => {
+                return Err(malformed("an answer that does not begin with its cuts"));
+            }
+            Packet::Flush | Packet::Delimiter => return Ok(()),
+        }
     }
 }
 
 /// Reads the sections of a version 2 answer that come before the pack.
-fn until_packfile<S: Read + Write>(
+pub(super) fn until_packfile<S: Read + Write>(
     wire: &mut Wire<S>,
     greeting: &mut Greeting,
 ) -> Result<(), WireError> {

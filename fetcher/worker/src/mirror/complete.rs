@@ -25,8 +25,8 @@ impl From<git2::Error> for PackFault {
 
 /// Checks that the commit at `id`, the whole history before it, and its whole tree are in the
 /// mirror or in the object directory `incoming`. Objects that the mirror had before are taken as complete:
-/// they passed the same check. Where the server says that its own history ends (`boundary`), the mirror's history
-/// ends too; returns the commits at which it does.
+/// they passed the same check. Where the server says that the history ends (`boundary`), because it has no more or was
+/// asked for no more, the mirror's history ends too; returns the commits at which it does.
 ///
 /// The trees of older commits are not walked, as that would read all of a repository: nothing
 /// deploys them, and a checkout finds by itself which objects are missing.
@@ -61,10 +61,15 @@ fn history(
         if held.exists(id) {
             continue;
         }
+        let at_end = boundary.contains(&id);
         for parent in links(odb, id)?.parents {
-            if boundary.contains(&id) && !odb.exists(parent) {
+            if at_end {
                 ends.insert(id);
-            } else if seen.insert(parent) {
+            }
+            if at_end && !odb.exists(parent) {
+                continue;
+            }
+            if seen.insert(parent) {
                 left.push(parent);
             }
         }

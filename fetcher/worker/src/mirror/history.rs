@@ -4,8 +4,7 @@
 //! such commit anywhere in a history would stop every deploy. Only a commit's tree and its parents matter
 //! to the worker.
 
-use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashSet};
 use std::fs;
 use std::io::Write;
 use std::path::Path;
@@ -81,50 +80,6 @@ impl Mirror {
             .map_err(|kind| MirrorError::NoCommit { kind })
     }
 
-    /// Returns the commits that lead from `new` back to `old`, both included, each a parent of the previous commit
-    /// in the list; `None` if `old` is not an ancestor of `new`, or not in the mirror.
-    ///
-    /// # Errors
-    /// [`MirrorError::Object`] if a commit cannot be read.
-    pub(crate) fn chain(&self, old: Oid, new: Oid) -> Result<Option<Vec<Oid>>, MirrorError> {
-        // A pack with a new, unrelated history does not bring the old history along.
-        if !self.contains(old) {
-            return Ok(None);
-        }
-        let odb = self.repository().odb();
-        let odb = odb.map_err(|error| self.damaged(&error))?;
-        let mut child_of = HashMap::new();
-        let mut left = VecDeque::from([new]);
-        let mut found = false;
-        while let Some(id) = left.pop_front() {
-            if id == old {
-                found = true;
-                break;
-            }
-            let commit = links(&odb, id).map_err(|error| self.missing(id, &error))?;
-            for parent in commit.parents {
-                // Parents beyond the end of a shallow history are not in the mirror.
-                if let Entry::Vacant(place) = child_of.entry(parent)
-                    && odb.exists(parent)
-                {
-                    place.insert(id);
-                    left.push_back(parent);
-                }
-            }
-        }
-        if !found {
-            return Ok(None);
-        }
-        let mut chain = vec![old];
-        let mut last = old;
-        while let Some(&child) = child_of.get(&last).filter(|_| last != new) {
-            chain.push(child);
-            last = child;
-        }
-        chain.reverse();
-        Ok(Some(chain))
-    }
-
     /// Returns the tips and some of their history, the nearest commits first.
     pub(super) fn recent(&self, tips: Vec<Oid>) -> Result<Vec<Oid>, MirrorError> {
         let odb = self.repository().odb();
@@ -153,21 +108,36 @@ impl Mirror {
 
     /// Adds commits to those that [`Self::boundary`] returns, durably.
     pub(super) fn add_boundary(&self, new: &HashSet<Oid>) -> Result<(), MirrorError> {
-        let mut all: Vec<String> = self.boundary().iter().map(Oid::to_string).collect();
-        let before = all.len();
-        all.extend(new.iter().map(Oid::to_string));
-        all.sort();
-        all.dedup();
-        if all.len() == before {
-            return Ok(());
+        let before = self.boundary();
+        let all: BTreeSet<Oid> = before.iter().chain(new).copied().collect();
+        match all.len() == before.len() {
+            true => Ok(()),
+            false => self.write_boundary(&all),
         }
+    }
+
+    /// Forgets the commits of the boundary that are no longer in the mirror, durably.
+    pub(super) fn prune_boundary(&self) -> Result<(), MirrorError> {
+        let before = self.boundary();
+        let left: BTreeSet<Oid> = before
+            .iter()
+            .copied()
+            .filter(|id| self.contains(*id))
+            .collect();
+        match left.len() == before.len() {
+            true => Ok(()),
+            false => self.write_boundary(&left),
+        }
+    }
+
+    fn write_boundary(&self, commits: &BTreeSet<Oid>) -> Result<(), MirrorError> {
         let path = self.path.join(SHALLOW);
-        write(&self.path, &path, &all).map_err(at("write", &path))?;
+        write(&self.path, &path, commits).map_err(at("write", &path))?;
         sync_dir(&self.path)
     }
 }
 
-fn write(directory: &Path, path: &Path, lines: &[String]) -> std::io::Result<()> {
+fn write(directory: &Path, path: &Path, lines: &BTreeSet<Oid>) -> std::io::Result<()> {
     let mut file = tempfile::Builder::new()
         .prefix("shallow-")
         .suffix(".lock")

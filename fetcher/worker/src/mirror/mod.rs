@@ -2,6 +2,7 @@
 //! lock may use the mirror: nothing here guards against a second process.
 
 mod complete;
+mod descent;
 mod history;
 mod packs;
 mod pins;
@@ -19,11 +20,12 @@ use git2::{ErrorCode, ObjectType, Oid, Repository};
 use tempfile::TempDir;
 use thiserror::Error;
 
+pub(crate) use descent::Descent;
 use history::links;
 pub(crate) use history::oid;
 pub(crate) use packs::{PackReader, Packs};
 use pins::PINS;
-pub(crate) use receive::{Pack, PackError};
+pub(crate) use receive::{Pack, PackError, Received};
 pub(crate) use repack::MANY;
 
 /// Why the mirror cannot be used.
@@ -71,6 +73,8 @@ pub(crate) struct Mirror {
     repository: Repository,
     /// The packs, once they were read from and until another one comes.
     packs: RefCell<Option<Rc<Packs>>>,
+    /// Packs that are here for their commits alone, outside of the mirror: their trees and files may be incomplete.
+    history: RefCell<Option<TempDir>>,
 }
 
 impl Mirror {
@@ -89,6 +93,7 @@ impl Mirror {
             path: path.to_owned(),
             repository,
             packs: RefCell::default(),
+            history: RefCell::default(),
         };
         mirror.check()?;
         Ok(mirror)
@@ -104,7 +109,9 @@ impl Mirror {
         if let Some(packs) = &*kept {
             return Ok(Rc::clone(packs));
         }
-        let packs = Rc::new(Packs::open(&self.path)?);
+        let history = self.history.borrow();
+        let history = history.as_ref().map(|all| all.path().join("pack"));
+        let packs = Rc::new(Packs::open(&self.path, history.as_deref())?);
         Ok(Rc::clone(kept.insert(packs)))
     }
 

@@ -37,11 +37,11 @@ pub(crate) struct PackReader<'a> {
 }
 
 impl Packs {
-    /// Opens the packs of the mirror at `mirror`.
+    /// Opens the packs of the mirror at `mirror`, and those in the directory `history`.
     ///
     /// # Errors
     /// [`MirrorError::Broken`] if a pack or an index cannot be read.
-    pub(crate) fn open(mirror: &Path) -> Result<Self, MirrorError> {
+    pub(crate) fn open(mirror: &Path, history: Option<&Path>) -> Result<Self, MirrorError> {
         let open = |index: PathBuf| {
             let bundle = Bundle::at(&index, gix_hash::Kind::Sha1);
             let Bundle { pack, index } = bundle.map_err(|error| MirrorError::Broken {
@@ -51,7 +51,11 @@ impl Packs {
             let pack = pack.with_alloc_limit_bytes(Some(MOST_MEMORY));
             Ok(Bundle { pack, index })
         };
-        let packs = sweep::indexes(mirror)?.into_iter().map(open);
+        let mut indexes = sweep::indexes(&mirror.join("objects/pack"))?;
+        if let Some(history) = history {
+            indexes.extend(sweep::indexes(history)?);
+        }
+        let packs = indexes.into_iter().map(open);
         Ok(Self {
             mirror: mirror.to_owned(),
             packs: packs.collect::<Result<_, MirrorError>>()?,

@@ -80,6 +80,25 @@ impl Mirror {
         Ok(seen)
     }
 
+    /// Receives and indexes a pack that is here for its commits alone. The mirror does not change: the pack lies in a
+    /// directory of its own until this worker ends, and the next opening of the mirror removes what is left of it.
+    ///
+    /// # Errors
+    /// [`PackError`].
+    pub(crate) fn receive_history(
+        &self,
+        pack: &mut dyn Pack,
+        progress: &mut dyn FnMut(Received),
+    ) -> Result<Received, PackError> {
+        let incoming = self.incoming()?;
+        let packs = incoming.path().join("pack");
+        fs::create_dir(&packs).map_err(at("create", &packs))?;
+        let (_, seen) = self.index(pack, &packs, progress)?;
+        self.history.replace(Some(incoming));
+        self.refresh()?;
+        Ok(seen)
+    }
+
     /// Feeds the pack to libgit2's indexer, which hashes every object, and returns the pack's name.
     fn index(
         &self,

@@ -23,7 +23,7 @@ impl Mirror {
     /// # Errors
     /// [`MirrorError`]; the mirror on disk is then as good as before.
     pub(crate) fn repack(self, many: usize) -> Result<Self, MirrorError> {
-        let old = sweep::indexes(&self.path)?;
+        let old = sweep::indexes(&self.path.join("objects/pack"))?;
         if old.len() < many.max(2) {
             return Ok(self);
         }
@@ -54,7 +54,9 @@ impl Mirror {
         // libgit2 does not forget a pack that it has seen, so the mirror is opened anew.
         let path = self.path.clone();
         drop(self);
-        Self::open(&path)
+        let mirror = Self::open(&path)?;
+        mirror.prune_boundary()?;
+        Ok(mirror)
     }
 
     /// Returns every object that the pins need, newest commits first, files with a name by which libgit2 finds
@@ -68,6 +70,7 @@ impl Mirror {
                 commits.extend(pin?.target());
             }
             let mut seen: HashSet<Oid> = commits.iter().copied().collect();
+            let boundary: HashSet<Oid> = self.boundary().into_iter().collect();
             let mut all = Vec::new();
             while let Some(id) = commits.pop_front() {
                 let commit = links(&odb, id)?;
@@ -75,7 +78,10 @@ impl Mirror {
                 if seen.insert(commit.tree) {
                     trees(&odb, commit.tree, &mut seen, &mut all)?;
                 }
-                // Parents beyond the end of a shallow history are not in the mirror.
+                // What a mirror has from before the end of its history is of earlier deploys, and no longer needed.
+                if boundary.contains(&id) {
+                    continue;
+                }
                 let parents = commit.parents.into_iter().filter(|p| odb.exists(*p));
                 commits.extend(parents.filter(|parent| seen.insert(*parent)));
             }

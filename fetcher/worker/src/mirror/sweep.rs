@@ -48,7 +48,7 @@ fn locks(directory: &Path, depth: usize) -> Result<(), MirrorError> {
 /// Compares the pack's trailer that each index names with the trailer of the pack itself: a truncated pack, or a
 /// pack whose end never reached the disk, does not pass. Damage in the middle is found when an object is read.
 pub(super) fn check_packs(mirror: &Path) -> Result<(), MirrorError> {
-    for index in indexes(mirror)? {
+    for index in indexes(&mirror.join("objects/pack"))? {
         let pack = index.with_extension("pack");
         // An index ends in the trailer of its pack, followed by its own.
         let same = tail(&index, 2 * TRAILER).and_then(|index| {
@@ -68,9 +68,9 @@ pub(super) fn check_packs(mirror: &Path) -> Result<(), MirrorError> {
     Ok(())
 }
 
-/// Returns the indexes of the mirror's packs.
-pub(super) fn indexes(mirror: &Path) -> Result<Vec<PathBuf>, MirrorError> {
-    let packs = entries(&mirror.join("objects/pack"))?;
+/// Returns the indexes of the packs in `directory`.
+pub(super) fn indexes(directory: &Path) -> Result<Vec<PathBuf>, MirrorError> {
+    let packs = entries(directory)?;
     let paths = packs.iter().map(DirEntry::path);
     Ok(paths
         .filter(|path| path.extension().is_some_and(|e| e == "idx"))
