@@ -3,6 +3,9 @@
 use pp_objects::ObjectId;
 use pp_objects::commit::commit;
 
+/// The bytes of commits, or why they could not be had.
+type Commits<E> = Result<Vec<Vec<u8>>, E>;
+
 /// The most commits that are asked for at once.
 const BATCH: usize = 256;
 
@@ -15,7 +18,7 @@ pub(crate) fn is_shown<E>(
     from: ObjectId,
     to: ObjectId,
     chain: &[ObjectId],
-    get: &mut dyn FnMut(&[ObjectId]) -> Result<Vec<Vec<u8>>, E>,
+    get: &mut dyn FnMut(&[ObjectId]) -> Commits<E>,
 ) -> Result<bool, E> {
     let (Some((last, children)), Some(first)) = (chain.split_last(), chain.first()) else {
         return Ok(false);

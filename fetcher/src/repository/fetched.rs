@@ -4,8 +4,9 @@ use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
+use super::Repository;
 use super::fault::{environment_failure, refused_tree};
-use super::{Repository, lineage};
+use super::lineage::{self, Question};
 use crate::checkout::{self, Budget, within};
 use crate::deploy::source::{Candidate, Commit, Lineage, SourceError};
 use crate::deploy::{FailureClass, Progress};
@@ -53,7 +54,13 @@ impl Candidate for Fetched<'_> {
     }
 
     fn lineage(&mut self, other: &Revision) -> Result<Lineage, SourceError> {
-        lineage::of(self, *other)
+        let question = Question {
+            repository: self.repository,
+            worker: &mut self.worker,
+            remote: &mut self.remote,
+            listed: &self.listed,
+        };
+        lineage::of(question, *other)
     }
 
     fn changes(&mut self, since: &Revision, paths: &[PathBuf]) -> Result<bool, SourceError> {

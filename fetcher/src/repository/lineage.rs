@@ -5,28 +5,38 @@ use std::time::{Duration, Instant};
 
 use pp_objects::{Kind, ObjectId};
 
+use super::Repository;
 use super::fault::environment_failure;
-use super::fetched::Fetched;
 use crate::deploy::source::{Lineage, SourceError};
 use crate::git::fetch::{FetchError, History};
+use crate::git::listing::ListedRevision;
 use crate::git::{Remote, descent};
 use crate::worker::{Chain, Client, Objects, WorkerError};
 
 /// The longest time in which the worker has to show that one commit descends from another.
 const DESCENT: Duration = Duration::from_secs(300);
 
-/// Returns how the revision of `fetched` stands to `other`.
+/// A fetched revision, and who can tell of its history.
+pub(super) struct Question<'a> {
+    pub(super) repository: &'a Repository,
+    /// The worker that has the mirror open.
+    pub(super) worker: &'a mut Client,
+    /// The conversation that brought the revision, if the server answers more requests over it.
+    pub(super) remote: &'a mut Option<Remote>,
+    pub(super) listed: &'a ListedRevision,
+}
+
+/// Returns how the fetched revision stands to `other`.
 ///
 /// The mirror has little history, as no deploy needs more; often the revision itself names `other` as its parent.
 /// Where the mirror cannot tell, the forge is asked for the commits between the two.
 ///
 /// # Errors
 /// The mirror cannot be read, or the forge cannot be asked.
-pub(super) fn of(fetched: &mut Fetched<'_>, other: ObjectId) -> Result<Lineage, SourceError> {
-    let new = fetched.listed.commit;
-    match from_mirror(&mut fetched.worker, other, new) {
+pub(super) fn of(question: Question<'_>, other: ObjectId) -> Result<Lineage, SourceError> {
+    match from_mirror(question.worker, other, question.listed.commit) {
         Ok(Some(lineage)) => Ok(lineage),
-        Ok(None) => ask(fetched, other),
+        Ok(None) => ask(question, other),
         Err(error) => Err(environment_failure(error)),
     }
 }
@@ -52,10 +62,14 @@ fn from_mirror(
 }
 
 /// Asks the forge for the commits between the two revisions.
-fn ask(fetched: &mut Fetched<'_>, other: ObjectId) -> Result<Lineage, SourceError> {
-    let repository = fetched.repository;
-    let (worker, listed) = (&mut fetched.worker, &fetched.listed);
-    let remote = match fetched.remote.take() {
+fn ask(question: Question<'_>, other: ObjectId) -> Result<Lineage, SourceError> {
+    let Question {
+        repository,
+        worker,
+        remote: kept,
+        listed,
+    } = question;
+    let remote = match kept.take() {
         Some(remote) => Ok(remote),
         None => Remote::connect(&repository.url, &repository.options),
     };
@@ -66,7 +80,7 @@ fn ask(fetched: &mut Fetched<'_>, other: ObjectId) -> Result<Lineage, SourceErro
         FetchError::Remote(error) => repository.advised(&error),
         FetchError::Worker(error) => environment_failure(error),
     })?;
-    fetched.remote = Some(remote).filter(Remote::goes_on);
+    *kept = Some(remote).filter(Remote::goes_on);
     let shown = match history {
         History::Unknown => return Ok(Lineage::Other),
         History::Empty => return Ok(Lineage::Ancestor),
