@@ -20,7 +20,6 @@ use crate::config::tree::TreeRules;
 use crate::config::{App, Ssh};
 use crate::deploy::source::{FollowedRevision, Listing, Source, SourceError};
 use crate::git::listing::{ListedRevision, tag_of};
-use crate::git::multiplex;
 use crate::git::push_access::{PushAccess, push_access};
 use crate::git::{
     HttpsOptions, RefSelector, Remote, RemoteError, RemoteOptions, RepositoryUrl, SshOptions,
@@ -137,9 +136,11 @@ fn say_what_is_lacking(worker: &Client) {
 
 /// Returns the options for asking a server: `ssh` and `https` as configured, and the limits of `fetch`.
 fn remote_options(ssh: &Ssh, https: &HttpsOptions, fetch: &Fetch) -> RemoteOptions {
+    let shared = connections::shared();
     RemoteOptions {
         ssh: ssh_options(ssh),
-        connections: multiplex::shared(),
+        connections: shared.ssh,
+        https_connections: shared.https,
         https: https.clone(),
         deadline: fetch.timeout,
         budget: fetch.limit,

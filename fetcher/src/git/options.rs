@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::https::HttpsOptions;
+use super::https::kept::HttpsConnections;
 use super::multiplex::Connections;
 use super::ssh::SshOptions;
 
@@ -13,8 +14,10 @@ use super::ssh::SshOptions;
 pub(crate) struct RemoteOptions {
     /// How ssh is run.
     pub ssh: SshOptions,
-    /// Connections that conversations share, where they do.
+    /// Connections of ssh that conversations share, where they do.
     pub connections: Option<Arc<Connections>>,
+    /// Connections over https that stay open from one conversation to the next, where they do.
+    pub https_connections: Option<Arc<HttpsConnections>>,
     /// How git over https is spoken.
     pub https: HttpsOptions,
     /// The git program that serves repositories on this machine.
@@ -31,6 +34,7 @@ impl Default for RemoteOptions {
         Self {
             ssh: SshOptions::default(),
             connections: None,
+            https_connections: None,
             https: HttpsOptions::default(),
             git: "git".into(),
             deadline: Duration::from_secs(600),

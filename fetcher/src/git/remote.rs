@@ -148,8 +148,9 @@ impl Endpoints {
                 .command(user.as_deref(), host, *port, path, master)?,
             RepositoryUrl::File { path } => local::command(&options.git, path),
             RepositoryUrl::Https { host, path } => {
-                let (deadline, budget) = (options.deadline, options.budget);
-                return match Https::new(host, path, &options.https, deadline, budget) {
+                let limits = (options.deadline, options.budget);
+                let kept = options.https_connections.clone();
+                return match Https::new(host, path, &options.https, kept, limits) {
                     Ok(https) => Ok(Transport::Https(Box::new(https))),
                     Err(error) => Err(self.https(error)),
                 };

@@ -14,7 +14,7 @@ use crate::git::fetch::{FetchError, Fetched};
 use crate::git::wire::Version;
 use crate::git::{RefSelector, Remote, RemoteError, RemoteOptions};
 
-fn connect(url: &str, options: &RemoteOptions) -> Result<Remote, RemoteError> {
+pub(super) fn connect(url: &str, options: &RemoteOptions) -> Result<Remote, RemoteError> {
     Remote::connect(&url.parse().unwrap(), options)
 }
 
@@ -22,7 +22,7 @@ fn refused(url: &str, options: &RemoteOptions) -> RemoteError {
     connect(url, options).err().unwrap()
 }
 
-fn fetch(
+pub(super) fn fetch(
     url: &str,
     options: &RemoteOptions,
     mirror: &Mirror,
@@ -47,7 +47,7 @@ fn guarded(forge: &Forge, authorization: &'static str) -> Server {
     )
 }
 
-fn token(server: &Server, text: &str) -> RemoteOptions {
+pub(super) fn token(server: &Server, text: &str) -> RemoteOptions {
     let file = server.dir.path().join("token");
     fs::write(&file, text).unwrap();
     fs::set_permissions(&file, PermissionsExt::from_mode(0o600)).unwrap();

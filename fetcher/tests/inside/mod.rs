@@ -41,6 +41,7 @@ mod false_failure;
 mod git_fetch;
 mod git_https;
 mod git_https_faults;
+mod git_https_kept;
 mod git_mirror;
 mod git_server;
 mod git_ssh;

@@ -3,7 +3,8 @@
 //! ```text
 //!  options ──▶ token   read for each conversation, sent to the repository's own host alone
 //!         └──▶ roots   the authorities a certificate may be signed by
-//!  wire    ──▶ stream ──▶ connect, http     writing collects a request, flushing sends it, reading gives the answer
+//!  wire    ──▶ stream ──▶ line ──▶ connect  writing collects a request, flushing sends it, reading gives the answer
+//!                    ├──▶ kept               connections that stay open for the next conversation
 //!                    ├──▶ redirect           follows a repository that has moved on the same server
 //!                    └──▶ failure ──▶ error   the errors that a person sees
 //! ```
@@ -14,6 +15,8 @@
 mod connect;
 pub(crate) mod error;
 mod failure;
+pub(crate) mod kept;
+mod line;
 mod proxy;
 mod redirect;
 mod roots;

@@ -2,21 +2,21 @@
 //! conversation ends when pp-fetcher is told to stop.
 
 use std::io::{self, Read, Write};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http_body_util::BodyExt;
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{self, HeaderValue};
 use hyper::{Method, Request, Response};
-use tokio::runtime::Runtime;
-use tokio::time::sleep;
 
-use super::connect::{Connector, is_stale};
 use super::error::HttpsError;
+use super::kept::{HttpsConnections, HttpsServer, Roots};
+use super::line::{Line, NoAnswer};
 use super::token::Token;
-use super::{HttpsOptions, failure, redirect};
-use crate::http::{Connection, RequestBody};
-use crate::process::ending::{AbortReason, POLL_INTERVAL, check};
+use super::{HttpsOptions, redirect};
+use crate::http::RequestBody;
+use crate::process::ending::AbortReason;
 use crate::util::text;
 
 /// The most redirections that are followed; a repository seldom moves twice.
@@ -24,6 +24,9 @@ const MOST_REDIRECTS: usize = 4;
 
 /// The most bytes read of the rest of an answer, so that its connection can be used for the next request.
 const REMAINDER: usize = 4096;
+
+/// The longest wait for the end of the last answer of a conversation, so that its connection can be kept.
+const LAST_BYTES: Duration = Duration::from_secs(1);
 
 /// The content types of git's requests and answers (gitprotocol-http(5)).
 const ADVERTISEMENT: &str = "application/x-git-upload-pack-advertisement";
@@ -37,10 +40,12 @@ const USER_AGENT: &str = concat!("git/pp-fetcher-", env!("CARGO_PKG_VERSION"));
 /// the server's answer. A first read without a request before it asks for the server's greeting.
 pub(crate) struct Https {
     /// Always `Some`, until the conversation is dropped.
-    runtime: Option<Runtime>,
-    connector: Connector,
-    connection: Option<Connection>,
-    options: HttpsOptions,
+    line: Option<Line>,
+    /// Where the line is left for the next conversation.
+    kept: Option<Arc<HttpsConnections>>,
+    server: HttpsServer,
+    /// The file of authorities as it was before it was read.
+    roots: Option<Roots>,
     /// The repository's address; after a redirection, the new address on the same server.
     base: String,
     authorization: Option<HeaderValue>,
@@ -54,15 +59,9 @@ pub(crate) struct Https {
     failed: Option<HttpsError>,
 }
 
-/// Why a request got no answer.
-enum NoAnswer {
-    Aborted(AbortReason),
-    Failed(HttpsError),
-}
-
 impl Https {
     /// Prepares a conversation about the repository at `path` of `host`: reads the token and the trusted
-    /// authorities. Nothing is sent yet.
+    /// authorities. Nothing is sent yet. The connection is one that `kept` has, if it has one.
     ///
     /// # Errors
     /// [`HttpsError::Token`], [`HttpsError::Roots`].
@@ -70,20 +69,20 @@ impl Https {
         host: &str,
         path: &str,
         options: &HttpsOptions,
-        deadline: Duration,
-        budget: u64,
+        kept: Option<Arc<HttpsConnections>>,
+        (deadline, budget): (Duration, u64),
     ) -> Result<Self, HttpsError> {
         let deadline = Instant::now() + deadline;
         let token = options.token_file.as_deref().map(Token::read).transpose()?;
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build();
-        let runtime = runtime.map_err(|error| failure::of_io(&error, options))?;
+        let server = HttpsServer::new(host, options);
+        let roots = Roots::now(&options.ca_file);
+        let line = kept.as_ref().and_then(|kept| kept.take(&server, roots));
+        let line = line.map_or_else(|| Line::new(host, options), Ok)?;
         Ok(Self {
-            runtime: Some(runtime),
-            connector: Connector::new(host, options)?,
-            connection: None,
-            options: options.clone(),
+            line: Some(line),
+            kept,
+            server,
+            roots,
             base: format!("https://{host}{}", path.trim_end_matches('/')),
             authorization: token.and_then(|token| token.header(&options.username)),
             deadline,
@@ -142,42 +141,27 @@ impl Https {
         self.take(response, RESULT)
     }
 
-    /// Sends a request over the open connection, or over a new one. A server may end a connection that it had
-    /// promised to keep; the request is then sent once more, as no request changes anything on the server.
     fn send(
         &mut self,
         method: &Method,
         url: &str,
         body: Bytes,
     ) -> Result<Response<Incoming>, NoAnswer> {
-        if let Some(mut connection) = self.connection.take() {
-            let request = self.request(method, url, body.clone())?;
-            match self.wait(connection.send(request))? {
-                Ok(response) => {
-                    self.connection = Some(connection);
-                    return Ok(response);
-                }
-                Err(error) if is_stale(&error) => {}
-                Err(error) => return Err(self.of_http(&error)),
-            }
-        }
-        let request = self.request(method, url, body)?;
-        let connected = self.wait(self.connector.connect())?;
-        let mut connection = connected.map_err(NoAnswer::Failed)?;
-        let answered = self.wait(connection.send(request))?;
-        let response = answered.map_err(|error| self.of_http(&error))?;
-        self.connection = Some(connection);
-        Ok(response)
-    }
-
-    fn of_http(&self, error: &hyper::Error) -> NoAnswer {
-        NoAnswer::Failed(failure::of_http(error, &self.options))
+        let Some(mut line) = self.line.take() else {
+            return Err(NoAnswer::Aborted(AbortReason::Stopped));
+        };
+        let authority = line.authority().to_string();
+        let request = || self.request(method, &authority, url, body.clone());
+        let answered = line.send(self.deadline, &request);
+        self.line = Some(line);
+        answered
     }
 
     /// Returns a request with the headers for protocol version 2 and, if there is a token, the authorization.
     fn request(
         &self,
         method: &Method,
+        authority: &str,
         url: &str,
         body: Bytes,
     ) -> Result<Request<RequestBody>, NoAnswer> {
@@ -188,7 +172,7 @@ impl Https {
         let mut request = Request::builder()
             .method(method)
             .uri(path)
-            .header(header::HOST, self.connector.authority().as_str())
+            .header(header::HOST, authority)
             .header(header::USER_AGENT, USER_AGENT)
             .header("git-protocol", "version=2");
         if let Some(authorization) = &self.authorization {
@@ -203,25 +187,6 @@ impl Https {
         request.body(RequestBody::new(body)).map_err(|error| {
             let why = text::line(error.to_string().as_bytes());
             NoAnswer::Failed(HttpsError::NotHttp { why })
-        })
-    }
-
-    /// Waits for `work` until the deadline, or until pp-fetcher is told to stop: a server that stalls must not
-    /// delay the stop.
-    fn wait<T>(&self, work: impl Future<Output = T>) -> Result<T, NoAnswer> {
-        let Some(runtime) = &self.runtime else {
-            return Err(NoAnswer::Aborted(AbortReason::Stopped));
-        };
-        runtime.block_on(async {
-            let mut work = std::pin::pin!(work);
-            loop {
-                check(self.deadline).map_err(NoAnswer::Aborted)?;
-                let left = self.deadline.saturating_duration_since(Instant::now());
-                tokio::select! {
-                    done = &mut work => return Ok(done),
-                    () = sleep(left.min(POLL_INTERVAL)) => {}
-                }
-            }
         })
     }
 
@@ -251,11 +216,11 @@ impl Https {
 
     /// Returns the next bytes of the answer; `None` at its end.
     fn next_bytes(&mut self) -> io::Result<Option<Bytes>> {
-        let Some(mut answer) = self.answer.take() else {
+        let (Some(mut answer), Some(line)) = (self.answer.take(), &self.line) else {
             return Ok(None);
         };
         loop {
-            let frame = match self.wait(answer.frame()) {
+            let frame = match line.wait(self.deadline, answer.frame()) {
                 Ok(None) => {
                     // An answer that was read to its end leaves its connection free for the next request.
                     self.answer = Some(answer);
@@ -263,7 +228,7 @@ impl Https {
                 }
                 Ok(Some(Ok(frame))) => frame,
                 Ok(Some(Err(error))) => {
-                    let error = self.of_http(&error);
+                    let error = line.of_http(&error);
                     return Err(self.give_up(error));
                 }
                 Err(error) => return Err(self.give_up(error)),
@@ -283,7 +248,7 @@ impl Https {
         while let Ok(Some(bytes)) = self.next_bytes() {
             read += bytes.len();
             if read > REMAINDER {
-                self.connection = None;
+                self.close();
                 break;
             }
         }
@@ -311,20 +276,26 @@ impl Https {
 
     fn close(&mut self) {
         self.answer = None;
-        self.connection = None;
-        // The connection's task ends when the runtime polls it once more.
-        if let Some(runtime) = &self.runtime {
-            runtime.block_on(tokio::task::yield_now());
+        if let Some(line) = &mut self.line {
+            line.close();
         }
     }
 }
 
 impl Drop for Https {
     fn drop(&mut self) {
-        self.close();
-        // A host name that is still being resolved is not waited for.
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
+        let Some(kept) = self.kept.take() else {
+            return self.close();
+        };
+        if self.aborted.is_none() && self.failed.is_none() {
+            // The end of the answer has come with it, or is not worth waiting for.
+            self.deadline = self.deadline.min(Instant::now() + LAST_BYTES);
+            self.finish();
+        }
+        self.answer = None;
+        if let Some(mut line) = self.line.take().filter(Line::is_open) {
+            line.leave();
+            kept.put(&self.server, self.roots, line);
         }
     }
 }

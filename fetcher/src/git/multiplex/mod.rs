@@ -121,34 +121,3 @@ fn directory() -> io::Result<TempDir> {
     }
     Ok(directory)
 }
-
-static SHARED: Mutex<Option<Arc<Connections>>> = Mutex::new(None);
-
-/// The connections that conversations of this process share, if it has any.
-#[must_use]
-pub(crate) fn shared() -> Option<Arc<Connections>> {
-    lock(&SHARED).clone()
-}
-
-/// Has the conversations of this process share connections, until this value is dropped.
-#[derive(Debug)]
-pub(crate) struct Sharing(());
-
-impl Sharing {
-    /// Begins to share connections to these destinations; without a directory for sockets nothing is shared.
-    #[must_use]
-    pub(crate) fn begin(destinations: impl IntoIterator<Item = Destination>) -> Self {
-        let mut destinations = destinations.into_iter().peekable();
-        if destinations.peek().is_some() {
-            *lock(&SHARED) = Connections::new(destinations).ok();
-        }
-        Self(())
-    }
-}
-
-impl Drop for Sharing {
-    fn drop(&mut self) {
-        let connections = lock(&SHARED).take();
-        drop(connections);
-    }
-}
