@@ -94,15 +94,19 @@ async fn system_state(bus: &Bus) -> zbus::Result<String> {
 /// `report.job` is [`JobResult::Unknown`] from just before the job is requested until its end was seen.
 async fn run(verb: Verb, unit: &UnitName, report: &mut Report) -> zbus::Result<()> {
     let bus = Bus::connect().await?;
-    let path = bus.look(unit, report).await?;
+    let path = bus.load(unit).await?;
+    // Asked for together: each answer alone takes as long as all of them.
+    let ((), definition, state, mut ends) = tokio::try_join!(
+        bus.look(&path, report),
+        bus.definition(&path),
+        system_state(&bus),
+        bus.ends_of_jobs(unit),
+    )?;
     report.invocation_before = report.invocation;
     let was_stopping = report.active == ActiveState::Deactivating;
-    let load: String = bus.get(&path, UNIT, "LoadState").await?;
-    report.refusal = match load.as_str() {
-        _ if system_state(&bus).await? == STOPPING => Some(Refusal::ShuttingDown),
-        "loaded" if bus.get::<String>(&path, UNIT, "Id").await? != unit.as_str() => {
-            Some(Refusal::Alias)
-        }
+    report.refusal = match definition.load.as_str() {
+        _ if state == STOPPING => Some(Refusal::ShuttingDown),
+        "loaded" if definition.id != unit.as_str() => Some(Refusal::Alias),
         "loaded" => None,
         "not-found" => Some(Refusal::NoSuchUnit),
         "masked" => Some(Refusal::Masked),
@@ -112,8 +116,6 @@ async fn run(verb: Verb, unit: &UnitName, report: &mut Report) -> zbus::Result<(
     if report.refusal.is_some() {
         return Ok(());
     }
-    let kind: String = bus.get(&path, SERVICE, "Type").await?;
-    let mut ends = bus.ends_of_jobs(unit).await?;
     let method = match verb {
         Verb::Restart => "RestartUnit",
         Verb::Reload => "ReloadUnit",
@@ -143,11 +145,12 @@ async fn run(verb: Verb, unit: &UnitName, report: &mut Report) -> zbus::Result<(
             };
         }
     };
-    if matches!(kind.as_str(), "simple" | "exec" | "idle") && result == JobResult::Done {
+    if matches!(definition.kind.as_str(), "simple" | "exec" | "idle") && result == JobResult::Done {
         sleep(SETTLE).await;
     }
     report.job = result;
-    bus.look(unit, report).await?;
+    let path = bus.load(unit).await?;
+    bus.look(&path, report).await?;
     if verb == Verb::TryRestart && was_stopping && report.invocation == report.invocation_before {
         // systemd reports this job as done, because there was nothing to restart: the unit was being stopped.
         (report.job, report.refusal) = (JobResult::None, Some(Refusal::StopUnderWay));
@@ -182,8 +185,10 @@ fn named<T: DeserializeOwned>(word: &str) -> Option<T> {
     T::deserialize(word).ok()
 }
 
-async fn look_anew(unit: &UnitName, report: &mut Report) -> zbus::Result<OwnedObjectPath> {
-    Bus::connect().await?.look(unit, report).await
+async fn look_anew(unit: &UnitName, report: &mut Report) -> zbus::Result<()> {
+    let bus = Bus::connect().await?;
+    let path = bus.load(unit).await?;
+    bus.look(&path, report).await
 }
 
 type Reply = zbus::Result<Message>;
@@ -230,20 +235,50 @@ impl Bus {
         Ok(ends)
     }
 
-    /// Reads the unit's present state into `report`, and returns the unit's object path on the bus.
-    async fn look(&self, unit: &UnitName, report: &mut Report) -> zbus::Result<OwnedObjectPath> {
+    /// Has systemd load the unit if it is not, and returns the unit's object path on the bus.
+    async fn load(&self, unit: &UnitName) -> zbus::Result<OwnedObjectPath> {
         let reply = self.manager("LoadUnit", &(unit.as_str(),)).await?;
-        let path = &reply.body().deserialize()?;
-        let active: String = self.get(path, UNIT, "ActiveState").await?;
-        report.active = named(&active).unwrap_or(ActiveState::Unknown);
-        report.sub = self.get(path, UNIT, "SubState").await?;
-        report.needs_daemon_reload = self.get(path, UNIT, "NeedDaemonReload").await?;
-        let invocation: Vec<u8> = self.get(path, UNIT, "InvocationID").await?;
-        report.invocation = invocation.try_into().unwrap_or([0; 16]);
-        report.result = self.get(path, SERVICE, "Result").await?;
-        report.main_pid = self.get(path, SERVICE, "MainPID").await?;
-        Ok(path.clone())
+        reply.body().deserialize()
     }
+
+    /// Reads what the unit is.
+    async fn definition(&self, path: &OwnedObjectPath) -> zbus::Result<Definition> {
+        let (load, id, kind) = tokio::try_join!(
+            self.get(path, UNIT, "LoadState"),
+            self.get(path, UNIT, "Id"),
+            self.get(path, SERVICE, "Type"),
+        )?;
+        Ok(Definition { load, id, kind })
+    }
+
+    /// Reads the unit's present state into `report`.
+    async fn look(&self, path: &OwnedObjectPath, report: &mut Report) -> zbus::Result<()> {
+        let (active, sub, reload, invocation, result, main_pid) = tokio::try_join!(
+            self.get::<String>(path, UNIT, "ActiveState"),
+            self.get(path, UNIT, "SubState"),
+            self.get(path, UNIT, "NeedDaemonReload"),
+            self.get::<Vec<u8>>(path, UNIT, "InvocationID"),
+            self.get(path, SERVICE, "Result"),
+            self.get(path, SERVICE, "MainPID"),
+        )?;
+        report.active = named(&active).unwrap_or(ActiveState::Unknown);
+        report.sub = sub;
+        report.needs_daemon_reload = reload;
+        report.invocation = invocation.try_into().unwrap_or([0; 16]);
+        report.result = result;
+        report.main_pid = main_pid;
+        Ok(())
+    }
+}
+
+/// What a unit is.
+struct Definition {
+    /// systemd's word for whether its file could be loaded.
+    load: String,
+    /// The unit's own name: another one if it was asked for by an alias.
+    id: String,
+    /// The type of the service.
+    kind: String,
 }
 
 #[cfg(test)]
