@@ -193,7 +193,7 @@ pub(crate) enum RemoteError {
     Pack {
         /// The remote's address.
         remote: String,
-        /// What libgit2 says.
+        /// What the worker says.
         why: String,
     },
 }

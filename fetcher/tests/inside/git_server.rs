@@ -167,6 +167,23 @@ fn a_pack_that_is_cut_or_changed_anywhere_is_not_taken() {
 }
 
 #[test]
+fn a_pack_that_something_follows_is_not_taken() {
+    let forge = Forge::new();
+    let o = objects(&forge);
+    let pack = pack_of(&forge, &[&o.commit, &o.tree, &o.blob]);
+    let mirror = forge.mirror();
+    // In the same packet, in the next one, and as much as no buffer takes.
+    for more in [1, 20, 2_000, 200_000] {
+        let long = [&*pack, &vec![0; more]].concat();
+        let error = fetch(&forge, &mirror, &answers(&o.commit, &long)).unwrap_err();
+        assert_eq!(error.reason(), "bad-pack", "{more}: {error}");
+    }
+    untouched(&mirror, &o.commit);
+    let fetched = fetch(&forge, &mirror, &answers(&o.commit, &pack)).unwrap();
+    assert_eq!(fetched.objects, 3);
+}
+
+#[test]
 fn a_connection_that_ends_in_the_middle_of_a_pack_is_no_pack() {
     let forge = Forge::new();
     let o = objects(&forge);

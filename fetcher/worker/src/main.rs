@@ -1,5 +1,5 @@
 //! `pp-git-worker MIRROR`: the process in which data from outside is read by C code. libgit2 runs in this process
-//! and in no other: it takes packs in, compares histories and repacks. Objects are read in Rust, by gitoxide's gix-pack.
+//! and in no other: it compares histories and repacks. Packs are indexed and read in Rust, by gitoxide's gix-pack.
 //!
 //! ```text
 //!                    pp-fetcher (safe Rust)                             pp-git-worker (libgit2)

@@ -4,6 +4,7 @@
 mod complete;
 mod descent;
 mod history;
+mod index;
 mod packs;
 mod pins;
 mod receive;

@@ -17,7 +17,7 @@ use pp_objects::Kind;
 use super::{MirrorError, sweep};
 
 /// Limit of the memory for one object: gix-pack takes twice the longest object of a chain of deltas, and the deltas.
-const MOST_MEMORY: usize = 2 << 30;
+pub(super) const MOST_MEMORY: usize = 2 << 30;
 
 /// Limit of the memory in which a reader keeps the bases of deltas. Neighbours often share one.
 const CACHED: usize = 16 << 20;

@@ -1,16 +1,14 @@
 //! Takes a pack into the mirror: the pack is indexed in a directory of its own, checked for completeness, and only
 //! then accepted.
 
-use std::cell::Cell;
 use std::collections::HashSet;
 use std::fs;
-use std::io::Write;
 use std::path::Path;
 
-use git2::{Indexer, Oid};
+use git2::Oid;
 
 use super::complete::{self, PackFault};
-use super::{Mirror, MirrorError, at};
+use super::{Mirror, MirrorError, at, index, sweep};
 
 /// How much of a pack has been received.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -70,6 +68,8 @@ impl Mirror {
         progress(seen);
         let mut boundary: HashSet<Oid> = self.boundary().into_iter().collect();
         boundary.extend(ends_at);
+        let checksum =
+            checksum.ok_or_else(|| PackError::Refused("it has no objects".to_owned()))?;
         let ends = complete::check(self, incoming.path(), id, &boundary);
         let ends = ends.map_err(|unfit| match unfit {
             PackFault::NoCommit(kind) => PackError::Mirror(MirrorError::NoCommit { kind }),
@@ -99,45 +99,18 @@ impl Mirror {
         Ok(seen)
     }
 
-    /// Feeds the pack to libgit2's indexer, which hashes every object, and returns the pack's name.
+    /// Indexes the pack, and returns its name and what was received.
     fn index(
         &self,
         pack: &mut dyn Pack,
         packs: &Path,
         progress: &mut dyn FnMut(Received),
-    ) -> Result<(String, Received), PackError> {
-        let seen = Cell::new(Received::default());
-        let mut report = |now: git2::Progress<'_>| {
-            seen.set(Received {
-                total: now.total_objects(),
-                indexed: now.indexed_objects(),
-                ..seen.get()
-            });
-            progress(seen.get());
-            true
-        };
-        let stopped = |error: &git2::Error| PackError::Refused(error.message().to_owned());
-        let odb = self.repository().odb().map_err(|error| stopped(&error))?;
-        // libgit2's own check of completeness is switched off: it takes submodules for missing objects.
-        let indexer = Indexer::new(Some(&odb), packs, 0o444, false);
-        let mut indexer = indexer.map_err(|error| stopped(&error))?;
-        indexer.progress(&mut report);
-        loop {
-            let chunk = match pack.next() {
-                Ok(Some(chunk)) => chunk,
-                Ok(None) => break,
-                Err(_) => return Err(PackError::Refused("it broke off".to_owned())),
-            };
-            let bytes = seen.get().bytes + chunk.len() as u64;
-            seen.set(Received {
-                bytes,
-                ..seen.get()
-            });
-            if indexer.write_all(chunk).is_err() {
-                return Err(stopped(&git2::Error::last_error(-1)));
-            }
-        }
-        let checksum = indexer.commit().map_err(|error| stopped(&error))?;
-        Ok((checksum, seen.get()))
+    ) -> Result<(Option<String>, Received), PackError> {
+        let odb = self.repository().odb();
+        let odb = odb.map_err(|error| self.damaged(&error))?;
+        // A mirror without packs has no base that a delta could build on.
+        let empty = sweep::indexes(&self.path.join("objects/pack"))?.is_empty();
+        let bases = (!empty).then_some(&odb);
+        index::index(pack, packs, bases, progress).map_err(PackError::Refused)
     }
 }

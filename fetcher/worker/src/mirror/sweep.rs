@@ -78,7 +78,7 @@ pub(super) fn indexes(directory: &Path) -> Result<Vec<PathBuf>, MirrorError> {
 }
 
 /// Returns the last `length` bytes of a file.
-fn tail(path: &Path, length: usize) -> io::Result<Vec<u8>> {
+pub(super) fn tail(path: &Path, length: usize) -> io::Result<Vec<u8>> {
     let mut file = File::open(path)?;
     file.seek(SeekFrom::End(-i64::try_from(length).unwrap_or(i64::MAX)))?;
     let mut bytes = Vec::with_capacity(length);
