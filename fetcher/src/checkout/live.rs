@@ -1,5 +1,5 @@
 //! Copies files from the live release in place of asking the worker for them: copying is quicker
-//! (`tests/bench/results/checkout.md`), and each copy is proved by the hash of its content.
+//! (`tests/bench/RESULTS.md`), and each copy is proved by the hash of its content.
 //!
 //! Nothing in the live release is trusted, neither its names nor its time stamps. The app may write into its
 //! release, a write through a memory mapping shows in no time stamp until the kernel gets round

@@ -19,6 +19,8 @@ mod transfer;
 
 use std::path::{Path, PathBuf};
 
+#[cfg(test)]
+pub(crate) use client::Tips;
 pub(crate) use client::{Chain, Client};
 pub(crate) use error::WorkerError;
 pub(crate) use objects::{ObjectPiece, Objects};

@@ -8,7 +8,9 @@ use std::process::Command;
 use super::git_support::{Forge, oid, script};
 use super::support::repository;
 use crate::deploy::source::{Candidate, Lineage, Source};
+use crate::git::fetch::LAST;
 use crate::repository::Repository;
+use crate::worker::Tips;
 use pp_objects::ObjectId;
 
 /// A kind of server.
@@ -345,6 +347,29 @@ fn a_mirror_with_all_of_the_history_goes_on_being_used_and_shrinks_when_it_is_ti
         }
         assert!(deployed.commits().len() < 10, "{server}");
         deployed.mirror(&["fsck", "--strict", "--connectivity-only"]);
+    });
+}
+
+#[test]
+fn the_server_of_a_submodule_is_told_nothing_of_the_app() {
+    each(|deployed, server| {
+        let first = deployed.first();
+        let unknown = ObjectId::parse(&"1".repeat(40)).unwrap();
+        let told = |pin: &str| {
+            let mut worker = deployed.forge.mirror().open().unwrap();
+            worker.tips_without(unknown, pin).unwrap().unwrap()
+        };
+        assert_eq!(told("submodule-73"), Tips::default(), "{server}");
+        deployed.forge.commit("file", "1", "next");
+        let tip = deployed.forge.commit("file", "2", "next");
+        deployed.deploy(first);
+        let app = told(LAST);
+        let known = |mut all: Vec<ObjectId>| {
+            all.sort();
+            all
+        };
+        assert_eq!(known(app.commits), known(vec![first, tip]), "{server}");
+        assert_eq!(known(app.boundary), known(vec![tip]), "{server}");
     });
 }
 

@@ -11,6 +11,7 @@ use std::path::Path;
 
 use git2::{ObjectType, Odb, Oid};
 
+use super::pins::Tips;
 use super::{Mirror, MirrorError, at, sync_dir};
 use pp_objects::ObjectId;
 use pp_objects::commit::{self, MOST_TAGS};
@@ -80,21 +81,36 @@ impl Mirror {
             .map_err(|kind| MirrorError::NoCommit { kind })
     }
 
-    /// Returns the tips and some of their history, the nearest commits first.
-    pub(super) fn recent(&self, tips: Vec<Oid>) -> Result<Vec<Oid>, MirrorError> {
+    /// Returns the tips and some of their history, the nearest commits first, and all the commits at which that history
+    /// ends although they are not its beginning.
+    pub(super) fn known(&self, tips: Vec<Oid>) -> Result<Tips, MirrorError> {
         let odb = self.repository().odb();
         let odb = odb.map_err(|error| self.damaged(&error))?;
+        let ends: HashSet<Oid> = self.boundary().into_iter().collect();
+        let most = MOST_HAVES.max(tips.len());
         let mut seen: HashSet<Oid> = tips.iter().copied().collect();
-        let mut all = tips;
+        let mut known = Tips {
+            commits: tips,
+            boundary: Vec::new(),
+        };
         let mut next = 0;
-        while let Some(&id) = all.get(next).filter(|_| all.len() < MOST_HAVES) {
+        // Where the history ends somewhere, every end has to be told.
+        while let Some(&id) = known.commits.get(next)
+            && (known.commits.len() < most || !ends.is_empty())
+        {
             next += 1;
+            // What is here from before an end is of an earlier deploy, and has an end of its own.
+            if ends.contains(&id) {
+                known.boundary.push(id);
+                continue;
+            }
             let commit = links(&odb, id).map_err(|error| self.damaged(&error))?;
             let new = commit.parents.into_iter().filter(|p| odb.exists(*p));
-            all.extend(new.filter(|parent| seen.insert(*parent)));
+            let new = new.filter(|parent| seen.insert(*parent));
+            known.commits.extend(new);
         }
-        all.truncate(MOST_HAVES.max(next));
-        Ok(all)
+        known.commits.truncate(most);
+        Ok(known)
     }
 
     /// Returns the commits at which the mirror's history ends although they are not its beginning.

@@ -17,7 +17,6 @@ use prodash::progress::{Id, Step, StepShared, UNKNOWN};
 use prodash::{Count, NestedProgress, Progress, Unit};
 
 use super::packs::MOST_MEMORY;
-use super::receive::{Pack, Received};
 use super::sweep;
 
 /// How much of a pack is read at once, in bytes.
@@ -31,6 +30,26 @@ const HEADER: usize = 12;
 
 /// The progress that counts the objects read so far: [`gix_pack::index::write::ProgressId::IndexObjects`].
 const READ_OBJECTS: Id = *b"IWIO";
+
+/// How much of a pack has been received.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Received {
+    /// Bytes of the pack so far.
+    pub(crate) bytes: u64,
+    /// Objects in the whole pack; 0 until the pack's header has been read.
+    pub(crate) total: usize,
+    /// Objects indexed so far.
+    pub(crate) indexed: usize,
+}
+
+/// A source of a pack, piece by piece.
+pub(crate) trait Pack {
+    /// Returns the next piece; `None` at the end of the pack.
+    ///
+    /// # Errors
+    /// The pack broke off.
+    fn next(&mut self) -> std::io::Result<Option<&[u8]>>;
+}
 
 /// Writes `pack` and its index into `directory`; a delta may build on an object of `bases`. Returns the pack's name,
 /// `None` for a pack without objects, and what was received.

@@ -24,9 +24,10 @@ use thiserror::Error;
 pub(crate) use descent::Descent;
 use history::links;
 pub(crate) use history::oid;
+pub(crate) use index::{Pack, Received};
 pub(crate) use packs::{PackReader, Packs};
 use pins::PINS;
-pub(crate) use receive::{Pack, PackError, Received};
+pub(crate) use receive::PackError;
 pub(crate) use repack::MANY;
 
 /// Why the mirror cannot be used.

@@ -28,10 +28,7 @@ impl Mirror {
         if self.contains(id) {
             return Ok(None);
         }
-        Ok(Some(Tips {
-            commits: self.haves(pin)?,
-            boundary: self.boundary(),
-        }))
+        self.haves(pin).map(Some)
     }
 
     /// Pins the commit of `id`, which has just been fetched, as `pin`, and returns that commit.
@@ -56,16 +53,16 @@ impl Mirror {
         Ok(())
     }
 
-    /// Returns the pinned commits of the repository whose fetches are pinned as `pin`, and some of their history,
-    /// newest first, to tell its server. The app's server is told nothing of a submodule's history, and a
+    /// Returns the pinned commits of the repository whose fetches are pinned as `pin`, some of their history, and where
+    /// that ends, to tell its server. The app's server is told nothing of a submodule's history, and a
     /// submodule's server nothing of the app's.
-    fn haves(&self, pin: &str) -> Result<Vec<Oid>, MirrorError> {
+    fn haves(&self, pin: &str) -> Result<Tips, MirrorError> {
         let tips = if pin.starts_with(SUBMODULE) {
             self.pins(|name| name == pin)?
         } else {
             self.pins(|name| !name.starts_with(SUBMODULE))?
         };
-        self.recent(tips)
+        self.known(tips)
     }
 
     /// Returns the commits of the pins for whose names `wanted` is true.

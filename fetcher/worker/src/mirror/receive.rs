@@ -8,27 +8,8 @@ use std::path::Path;
 use git2::Oid;
 
 use super::complete::{self, PackFault};
+use super::index::{Pack, Received};
 use super::{Mirror, MirrorError, at, index, sweep};
-
-/// How much of a pack has been received.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Received {
-    /// Bytes of the pack so far.
-    pub(crate) bytes: u64,
-    /// Objects in the whole pack; 0 until the pack's header has been read.
-    pub(crate) total: usize,
-    /// Objects indexed so far.
-    pub(crate) indexed: usize,
-}
-
-/// A source of a pack, piece by piece.
-pub(crate) trait Pack {
-    /// Returns the next piece; `None` at the end of the pack.
-    ///
-    /// # Errors
-    /// The pack broke off.
-    fn next(&mut self) -> std::io::Result<Option<&[u8]>>;
-}
 
 /// Why a pack was not taken into the mirror.
 #[derive(Debug)]
