@@ -7,8 +7,8 @@ use anyhow::{Result, ensure};
 use pp_tests::host::Host;
 use pp_tests::lab::Lab;
 
-use crate::record::Record;
-use crate::sample::{Costs, timed};
+use crate::part::Part;
+use crate::sample::{Costs, Sample, Way, in_turns};
 
 /// Denials, by four processes of two callers.
 const DENIALS: usize = 1_000_000;
@@ -23,8 +23,14 @@ const UNIT: &str =
     clippy::too_many_lines,
     reason = "one measurement from its beginning to its end"
 )]
-pub(crate) fn measure(host: &Host, rounds: usize, record: &mut Record) -> Result<()> {
+pub(crate) fn measure(host: &Host, rounds: usize) -> Result<Part> {
     let lab = host.lab();
+    let mut part = Part::new(
+        "flood",
+        "A million denials",
+        "By four processes of two members of the group, for units that no policy lists, while gunicorn asks for its list and for\n\
+         one restart a round. Records are those of the service since the flood began.",
+    );
     lab.write(
         "/opt/caller.py",
         include_bytes!("../fixtures/caller.py"),
@@ -50,7 +56,7 @@ pub(crate) fn measure(host: &Host, rounds: usize, record: &mut Record) -> Result
     lab.as_user("gunicorn").cmd(["pp-restart", "--list"]).ok()?;
     let (mut calm, mut during) = (Costs::default(), Costs::default());
     for _ in 0..rounds {
-        calm.add(timed(lab, "gunicorn", "pp-restart --list")?);
+        add(lab, &mut calm)?;
     }
     let since = lab.sh("sleep 1; date '+%Y-%m-%d %H:%M:%S'")?;
     let each = DENIALS / 4;
@@ -69,7 +75,7 @@ pub(crate) fn measure(host: &Host, rounds: usize, record: &mut Record) -> Result
             .collect();
         std::thread::sleep(Duration::from_secs(2));
         for unit in &units {
-            during.add(timed(lab, "gunicorn", "pp-restart --list")?);
+            add(lab, &mut during)?;
             lab.as_user("gunicorn").cmd(["pp-restart", unit]).ok()?;
         }
         for flood in floods {
@@ -88,32 +94,32 @@ pub(crate) fn measure(host: &Host, rounds: usize, record: &mut Record) -> Result
     lab.sh("journalctl --sync")?;
     let ours = format!("journalctl -q --since '{since}' _SYSTEMD_UNIT=pp-restarter.service");
     let count = |more: &str| number(lab, &format!("{ours} {more} -o cat | wc -l"));
-    record.section(
-        "A million denials",
-        "By four processes of two members of the group, for units that no policy lists, while gunicorn asks for its\n\
-         list and for one restart a round. Replies are counted by the callers: denied, or busy beyond four connections a caller.",
+    part.compare(
+        "an honest caller's list, wall",
+        &during.wall,
+        ("before the flood", &calm.wall),
+        None,
     );
-    record.columns(&["", "calm", "flooded", "calm / flooded"]);
-    record.compare("an honest caller's list, wall", &calm.wall, &during.wall);
-    record.section(
-        "Its log and memory",
-        "Since the flood began, all records of the service, as `journalctl -o export` has them.",
-    );
-    record.columns(&["", ""]);
-    record.once(
+    let mut once = |what: &str, figure: u64, unit: &str| -> Result<()> {
+        part.figure(
+            what,
+            &Sample::of(f64::from(u32::try_from(figure)?)),
+            unit,
+            None,
+        );
+        Ok(())
+    };
+    once(
         "denials a second",
         DENIALS as u64 / took.as_secs().max(1),
         "",
-    );
-    record.once("records, all", count("")?, "");
-    record.once(
-        "bytes of them",
-        number(lab, &format!("{ours} -o export | wc -c"))?,
-        "B",
-    );
+    )?;
+    once("records, all", count("")?, "")?;
+    let bytes = number(lab, &format!("{ours} -o export | wc -c"))?;
+    once("bytes of them", bytes, "B")?;
     for peak in peaks {
         let (what, kb) = peak?;
-        record.once(&format!("most memory (VmHWM), {what}"), kb, "kB");
+        once(&format!("most memory (VmHWM), {what}"), kb, "kB")?;
     }
     for event in [
         "PP_EVENT=decision PP_VERDICT=allowed PP_VERB=restart",
@@ -121,7 +127,7 @@ pub(crate) fn measure(host: &Host, rounds: usize, record: &mut Record) -> Result
         "PP_EVENT=outcome",
     ] {
         let found = count(event)?;
-        record.once(&format!("{event}, of {rounds} restarts"), found, "");
+        once(&format!("{event}, of {rounds} restarts"), found, "")?;
         ensure!(found == rounds as u64, "{event}: {found} of {rounds}");
     }
     // A user whom sudo knows and does not ask for a password, so that what it refuses is the command.
@@ -137,13 +143,20 @@ pub(crate) fn measure(host: &Host, rounds: usize, record: &mut Record) -> Result
         .within(Duration::from_secs(600))
         .ok()?;
     let seconds = begun.elapsed().as_secs().max(1);
-    record.once("sudo: denials a second", SUDO as u64 / seconds, "");
+    once("sudo: denials a second", SUDO as u64 / seconds, "")?;
     lab.sh("journalctl --sync")?;
     let records = number(
         lab,
         &format!("journalctl -q --since '{since}' -t sudo -o cat | wc -l"),
     )?;
-    record.once(&format!("sudo: records of {SUDO} denials"), records, "");
+    once(&format!("sudo: records of {SUDO} denials"), records, "")?;
+    Ok(part)
+}
+
+/// Adds the cost of one list that an honest caller asks for.
+fn add(lab: &Lab, costs: &mut Costs) -> Result<()> {
+    let [list] = in_turns(lab, "gunicorn", 1, [Way::new("ours", "pp-restart --list")])?;
+    costs.wall.add(list.wall.median());
     Ok(())
 }
 

@@ -1,67 +1,96 @@
-//! Figures to keep in `results/`, which each run writes anew; `--rounds N` for other than fifteen.
+//! The suite of figures: ours against the old way, against sudo and git, and against what nobody can beat, in turns. Each
+//! part keeps its figures in `results/`; `RESULTS.md` and the pictures are written from all of them.
 //!
-//! - `PP_DEBS=… cargo run --release -p pp-tests --bin bench`: ours against the old way, on one
-//!   booted host, in turns.
-//! - `PP_DEBS=… cargo run --release -p pp-tests --bin bench flood`: a million denials, on one booted host.
-//! - `cargo run --release -p pp-tests --bin bench checkout`: our checkout against git's, without a
-//!   host. `TMPDIR` says where; half a gigabyte of memory (`/dev/shm`) leaves the disk out of it.
+//! `tests/bench/run.sh [--rounds N] [PART…]` builds what is measured and runs the suite; without a part, all but the
+//! flood. `report` only writes the report anew. `TMPDIR` says where the parts without a host work; `PP_BENCH_DISK` names
+//! a directory on a disk.
 
+mod chart;
 mod checkout;
 mod flood;
-mod idle;
-mod push_to_served;
-mod record;
+mod growth;
+mod history;
+mod local;
+mod many;
+mod memory;
+mod part;
+mod report;
 mod restart;
 mod sample;
+mod served;
+mod service;
+
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
+use part::Part;
 use pp_tests::host::Host;
-use record::Record;
+use service::Pair;
 
-const OLD_WAY: &str = "Ours against the old way";
+/// The parts that need no booted host.
+const LOCAL: [&str; 4] = ["checkout-tmpfs", "checkout-disk", "history", "growth"];
+
+/// The parts that share one booted host, in the order in which they build on each other.
+const BOOTED: [&str; 6] = ["polls", "served", "restart", "probe", "many", "memory"];
 
 fn main() -> Result<()> {
-    let mut arguments: Vec<_> = std::env::args().skip(1).collect();
-    let only = match arguments.first().map(String::as_str) {
-        Some("checkout" | "flood") => Some(arguments.remove(0)),
-        _ => None,
-    };
-    let rounds = rounds(&arguments)?;
-    if only.as_deref() == Some("checkout") {
-        return checkout::measure(rounds);
+    let (rounds, parts) = arguments()?;
+    for name in LOCAL.into_iter().filter(|name| parts.contains(name)) {
+        local(name, rounds)?.write()?;
     }
-    let host = Host::start()?;
-    if only.is_some() {
-        let text = format!(
-            "On one host in a directory, Debian 12, {}. `tests/bench/flood.rs` measures this.",
-            record::machine()
-        );
-        let mut record = Record::new("The restarter under a flood", &text, rounds);
-        flood::measure(&host, rounds, &mut record)?;
-        return record.write("flood");
+    if BOOTED.iter().any(|name| parts.contains(name)) {
+        let host = Host::start()?;
+        let pair = Pair::set_up(&host)?;
+        for name in BOOTED.into_iter().filter(|name| parts.contains(name)) {
+            let part = match name {
+                "polls" => service::measure(&host, &pair, rounds)?,
+                "served" => served::measure(&host, &pair, rounds)?,
+                "restart" => restart::measure(&host, rounds.max(15))?,
+                "probe" => served::probe(&host, rounds)?,
+                "many" => many::measure(host.lab(), rounds)?,
+                _ => memory::measure(&host)?,
+            };
+            part.write()?;
+        }
     }
-    let mut record = Record::new(
-        OLD_WAY,
-        &format!(
-            "Both on one host in a directory, in turns, {rounds} rounds; milliseconds, medians with the\n\
-             least and the most in parentheses. Debian 12, {}. The old way: a shell poller with `git fetch`,\n\
-             a checkout in place, a sudoers rule (`tests/fixtures/old-way/`). `tests/bench/` measures this.",
-            record::machine()
-        ),
-        rounds,
-    );
-    push_to_served::measure(&host, rounds, &mut record)?;
-    restart::measure(&host, rounds, &mut record)?;
-    idle::measure(&host, &mut record)?;
-    record.write("old-way")
+    if parts.contains(&"flood") {
+        flood::measure(&Host::start()?, rounds)?.write()?;
+    }
+    report::write()
 }
 
-fn rounds(arguments: &[String]) -> Result<usize> {
-    match arguments {
-        [] => Ok(15),
-        [option, number] if option == "--rounds" => {
-            number.parse().context("--rounds takes a number")
-        }
-        _ => bail!("usage: bench [checkout|flood] [--rounds N]"),
+fn local(name: &str, rounds: usize) -> Result<Part> {
+    let memory = PathBuf::from("/dev/shm");
+    let disk = std::env::var_os("PP_BENCH_DISK").map_or_else(|| "/var/tmp".into(), PathBuf::from);
+    match name {
+        "checkout-tmpfs" => checkout::measure(&memory, name, rounds),
+        "checkout-disk" => checkout::measure(&disk, name, rounds),
+        "history" => history::measure(&memory, rounds),
+        _ => growth::measure(&memory, rounds.min(3)),
     }
+}
+
+/// Gives the number of rounds and the names of the parts.
+fn arguments() -> Result<(usize, Vec<&'static str>)> {
+    let mut rounds = 7;
+    let mut parts = Vec::new();
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        let known = LOCAL.into_iter().chain(BOOTED).chain(["flood"]);
+        match known.into_iter().find(|name| *name == argument) {
+            Some(name) => parts.push(name),
+            None if argument == "report" => return Ok((rounds, vec!["report"])),
+            None if argument == "--rounds" => {
+                let number = arguments.next().unwrap_or_default();
+                rounds = number.parse().context("--rounds takes a number")?;
+            }
+            None => {
+                bail!("usage: bench [--rounds N] [report | PART…]; there is no part {argument:?}")
+            }
+        }
+    }
+    if parts.is_empty() {
+        parts.extend(LOCAL.into_iter().chain(BOOTED));
+    }
+    Ok((rounds, parts))
 }

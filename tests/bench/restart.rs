@@ -1,19 +1,65 @@
-//! Restarting a unit: `pp-restart` against `sudo -n systemctl restart`.
+//! The restarter: restarts, denials, and how fast the programs start.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use pp_tests::host::Host;
+use pp_tests::lab::Lab;
 
-use crate::record::Record;
-use crate::sample::{Costs, timed};
+use crate::part::Part;
+use crate::sample::{Costs, Way, in_turns};
 
-const UNIT: &str = "[Service]\nType=notify\nNotifyAccess=all\n\
-                    ExecStart=/bin/sh -c 'systemd-notify --ready; exec sleep infinity'\n";
+const UNIT: &str = "[Service]\nType=notify\nExecStart=/usr/local/bin/bare-bus\n";
 
-pub(crate) fn measure(host: &Host, rounds: usize, record: &mut Record) -> Result<()> {
+pub(crate) fn measure(host: &Host, rounds: usize) -> Result<Part> {
+    let mut part = Part::new(
+        "restart",
+        "Restarting and being refused",
+        "A small program as a unit of type notify, which is ready at once. The limit is `RestartUnit` asked for by root over the system bus, by a\n\
+         client that does no more (`tests/bench/bus/main.rs`). CPU is the caller's; what systemd, the bus and the restarter use\n\
+         meanwhile is in the wall time alone.",
+    );
     let lab = host.lab();
-    // A unit a round: neither systemd's start limit nor ours is what is measured.
-    let unit = |round: usize| format!("bench-{round}.service");
-    let units: Vec<_> = (0..rounds).map(unit).collect();
+    let units = set_up(host, rounds)?;
+    let (mut ours, mut sudo, mut limit) = (Costs::default(), Costs::default(), Costs::default());
+    for unit in &units {
+        let [one, other] = in_turns(
+            lab,
+            "gunicorn",
+            1,
+            [
+                Way::new("ours", &format!("pp-restart {unit}")),
+                Way::new("sudo", &format!("sudo -n /bin/systemctl restart {unit}")),
+            ],
+        )?;
+        let bare = Way::new("limit", &format!("bare-bus {unit}"));
+        let [bare] = in_turns(lab, "root", 1, [bare])?;
+        for (all, one) in [(&mut ours, one), (&mut sudo, other), (&mut limit, bare)] {
+            all.wall.add(one.wall.median());
+            all.cpu.add(one.cpu.median());
+        }
+    }
+    let root = "root over the bus";
+    part.exceeds("restart, wall", &ours.wall, (root, &limit.wall), 3.0);
+    part.compare(
+        "restart, wall",
+        &ours.wall,
+        ("sudo", &sudo.wall),
+        Some(0.75),
+    );
+    part.compare("restart, CPU", &ours.cpu, ("sudo", &sudo.cpu), None);
+
+    denials(lab, rounds, &mut part)?;
+    starts(lab, rounds, &mut part)?;
+    Ok(part)
+}
+
+/// Makes a unit a round, as neither systemd's start limit nor ours is what is measured, and allows to restart them. Gives
+/// their names.
+fn set_up(host: &Host, rounds: usize) -> Result<Vec<String>> {
+    let lab = host.lab();
+    let bus = std::env::current_exe()?.with_file_name("bare-bus");
+    let bytes = std::fs::read(&bus).with_context(|| bus.display().to_string())?;
+    lab.write("/usr/local/bin/bare-bus", &bytes, 0o755, "root:root")?;
+    let units: Vec<_> = (0..rounds).map(|n| format!("bench-{n}.service")).collect();
     for unit in &units {
         lab.write(
             &format!("/etc/systemd/system/{unit}"),
@@ -26,10 +72,12 @@ pub(crate) fn measure(host: &Host, rounds: usize, record: &mut Record) -> Result
     lab.cmd(["systemctl", "start"])
         .args(units.iter().cloned())
         .ok()?;
-    let rules: String = units
+    let mut rules: String = units
         .iter()
         .map(|unit| format!("%hosted_apps ALL = NOPASSWD: /bin/systemctl restart {unit}\n"))
         .collect();
+    // sudo refuses the command, and asks for no password first.
+    rules.push_str("Defaults:gunicorn !authenticate\n");
     lab.write("/etc/sudoers.d/bench", rules.as_bytes(), 0o440, "root:root")?;
     host.policy(
         "bench-units",
@@ -37,23 +85,52 @@ pub(crate) fn measure(host: &Host, rounds: usize, record: &mut Record) -> Result
     )?;
     // The first request starts the restarter; it stays for five minutes after the last.
     lab.as_user("gunicorn").cmd(["pp-restart", "--list"]).ok()?;
+    Ok(units)
+}
 
-    let (mut ours, mut old) = (Costs::default(), Costs::default());
-    for unit in &units {
-        ours.add(timed(lab, "gunicorn", &format!("pp-restart {unit}"))?);
-        old.add(timed(
+/// Requests that nobody may make.
+fn denials(lab: &Lab, rounds: usize, part: &mut Part) -> Result<()> {
+    let [ours, sudo] = in_turns(
+        lab,
+        "gunicorn",
+        rounds,
+        [
+            Way::new("ours", "pp-restart no.service")
+                .each(5)
+                .ends_with(3),
+            Way::new("sudo", "sudo -n /bin/systemctl restart no.service")
+                .each(5)
+                .ends_with(1),
+        ],
+    )?;
+    part.compare(
+        "a denial, wall",
+        &ours.wall,
+        ("sudo", &sudo.wall),
+        Some(0.3),
+    );
+    part.compare("a denial, CPU", &ours.cpu, ("sudo", &sudo.cpu), Some(0.3));
+    Ok(())
+}
+
+/// How fast the programs start.
+fn starts(lab: &Lab, rounds: usize, part: &mut Part) -> Result<()> {
+    for program in ["pp-fetcher", "pp-restart", "pp-restarter"] {
+        let path = match program {
+            "pp-restarter" => "/usr/sbin/pp-restarter",
+            other => other,
+        };
+        let [ours, git] = in_turns(
             lab,
             "gunicorn",
-            &format!("sudo -n /bin/systemctl restart {unit}"),
-        )?);
+            rounds,
+            [
+                Way::new("ours", &format!("{path} --version")).each(20),
+                Way::new("git", "git --version").each(20),
+            ],
+        )?;
+        let what = format!("{program} --version");
+        part.compare(&what, &ours.wall, ("git --version", &git.wall), Some(0.8));
     }
-    record.section(
-        "Restarting a small unit of type notify",
-        "As the user gunicorn, timed inside of the host by bash. CPU is the caller's side: what systemd,\n\
-         dbus and the restarter use meanwhile is not in it.",
-    );
-    record.columns(&["", "pp-restart", "sudo systemctl", "old / ours"]);
-    record.compare("restart, wall", &ours.wall, &old.wall);
-    record.compare("restart, CPU", &ours.cpu, &old.cpu);
     Ok(())
 }
