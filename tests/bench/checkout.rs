@@ -31,8 +31,10 @@ pub(crate) fn measure(above: &Path, name: &str, rounds: usize) -> Result<Part> {
     let url = local.url();
     for _ in 0..rounds {
         local.forget()?;
+        local.settle()?;
         first.add_duration(local.poll()?);
         for (options, sample) in [("", &mut clone), ("--depth 1", &mut shallow)] {
+            local.settle()?;
             sample.add_duration(local.script(&format!("git clone -q {options} {url} clone"))?);
             local.script("rm -rf clone")?;
         }
@@ -40,8 +42,10 @@ pub(crate) fn measure(above: &Path, name: &str, rounds: usize) -> Result<Part> {
         write(&local, changed, &mut numbers)?;
         local.git(&["add", "-A"])?;
         local.git(&["commit", "-q", "-m", "a version"])?;
+        local.settle()?;
         update.add_duration(local.poll()?);
         for (workers, sample) in [(1, &mut one), (2, &mut two)] {
+            local.settle()?;
             sample.add_duration(local.script(&format!(
                 "git -C repository -c checkout.workers={workers} worktree add -q --detach ../new"
             ))?);
@@ -86,7 +90,7 @@ fn text(bytes: u64) -> String {
     format!(
         "{} MiB, {CHANGED} files changed in each round, a warm cache. Ours is `pp-fetcher poll`, from the start of the program\n\
              until `current` leads to the new release; every byte of a release is hashed on its way, and the checkout ends with `syncfs`. git's does\n\
-             neither. The repository is one of this machine, served by `git upload-pack` for each; it has one commit at first, so\n\
+             neither. What earlier steps have left to be written is written before each. The repository is one of this machine, served by `git upload-pack` for each; it has one commit at first, so\n\
              that here a clone and a clone of depth 1 are the same.",
         bytes >> 20
     )

@@ -115,6 +115,11 @@ impl Local {
         Ok(took)
     }
 
+    /// Waits until all that was written before is on the disk, so that no step pays for another one's files.
+    pub(crate) fn settle(&self) -> Result<()> {
+        self.script("sync -f .").map(drop)
+    }
+
     /// Gives a file of the repository's work tree to its owner.
     pub(crate) fn own(&self, path: &Path) -> Result<()> {
         Ok(chown(path, Some(NOBODY), Some(NOBODY))?)

@@ -7,6 +7,7 @@ use pp_tests::host::Host;
 use pp_tests::lab::Lab;
 use pp_tests::wait::wait_until;
 
+use crate::many;
 use crate::part::Part;
 use crate::sample::Sample;
 
@@ -21,6 +22,7 @@ pub(crate) fn measure(host: &Host) -> Result<Part> {
         "Proportional set size (PSS): pages that several processes share count in parts. The master connections of ssh, which the\n\
          service keeps where an app is polled often, are OpenSSH's processes and counted by themselves.",
     );
+    many::a_hundred(lab)?;
     lab.cmd(["systemctl", "start", "pp-fetcher.service"]).ok()?;
     let pid = lab.property("pp-fetcher.service", "MainPID")?;
     std::thread::sleep(Duration::from_secs(70));

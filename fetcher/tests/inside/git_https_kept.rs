@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
@@ -67,6 +68,28 @@ fn a_kept_connection_that_its_server_has_ended_fails_no_poll() {
         poll(&server.url("/repo"), &options).unwrap_or_else(|error| panic!("poll {n}: {error}"));
     }
     assert_eq!(connections(&server), 6, "each poll has two requests");
+}
+
+#[test]
+fn a_kept_connection_on_which_its_server_has_said_something_fails_no_poll() {
+    let forge = Forge::new();
+    let root = forge.dir.path().to_owned();
+    let answered = AtomicUsize::new(0);
+    // As servers do before they close an idle connection: an answer that nobody has asked for, or no HTTP at all.
+    let server = Server::start(move |request, stream| {
+        let more: &[u8] = match answered.fetch_add(1, Ordering::SeqCst) {
+            1 => b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+            3 => b"goodbye\r\n\r\n",
+            _ => b"",
+        };
+        backend(&root, request, stream) && stream.write_all(more).is_ok() && stream.flush().is_ok()
+    });
+    let options = keeping(&server, server.options());
+    for n in 0..4 {
+        poll(&server.url("/repo"), &options).unwrap_or_else(|error| panic!("poll {n}: {error}"));
+        thread::sleep(Duration::from_millis(50));
+    }
+    assert_eq!(connections(&server), 3);
 }
 
 #[test]

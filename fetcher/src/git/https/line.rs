@@ -81,7 +81,8 @@ impl Line {
     ) -> Result<Response<Incoming>, NoAnswer> {
         if let Some(mut connection) = self.connection.take() {
             let asked = connection.send(request()?);
-            let answered = match std::mem::take(&mut self.left_over) {
+            let left_over = std::mem::take(&mut self.left_over);
+            let answered = match left_over {
                 // The timer belongs to the runtime, so it is made inside of it.
                 true => self
                     .wait(deadline, async { timeout(QUIET, asked).await })?
@@ -93,7 +94,10 @@ impl Line {
                     self.connection = Some(connection);
                     return Ok(response);
                 }
-                Some(Err(error)) if !is_stale(&error) => return Err(self.of_http(&error)),
+                // Whatever became of a connection since an earlier conversation is no error of this one.
+                Some(Err(error)) if !left_over && !is_stale(&error) => {
+                    return Err(self.of_http(&error));
+                }
                 Some(Err(_)) | None => {}
             }
         }
