@@ -28,15 +28,13 @@ pub(crate) fn measure(above: &Path, name: &str, rounds: usize) -> Result<Part> {
         mut clone,
         mut shallow,
     ] = std::array::from_fn(|_| Sample::default());
-    let url = local.url();
     for _ in 0..rounds {
         local.forget()?;
         local.settle()?;
         first.add_duration(local.poll()?);
         for (options, sample) in [("", &mut clone), ("--depth 1", &mut shallow)] {
             local.settle()?;
-            sample.add_duration(local.script(&format!("git clone -q {options} {url} clone"))?);
-            local.script("rm -rf clone")?;
+            sample.add_duration(local.clone_with(options)?);
         }
         let changed = (0..CHANGED).map(|n| n * FILES / CHANGED);
         write(&local, changed, &mut numbers)?;

@@ -120,15 +120,13 @@ fn history(above: &Path, rounds: usize, part: &mut Part) -> Result<()> {
         let local = Local::new(above)?;
         local.commits(count.into(), 500.min(count.into()), &mut Numbers(3))?;
         local.gc()?;
-        let url = local.url();
         let [mut first, mut clone, mut update] = std::array::from_fn(|_| Sample::default());
         for _ in 0..rounds {
             local.git(&["update-ref", "refs/heads/next", "main"])?;
             local.git(&["update-ref", "refs/heads/main", "main~1"])?;
             local.forget()?;
             first.add_duration(local.poll()?);
-            clone.add_duration(local.script(&format!("git clone -q {url} clone"))?);
-            local.script("rm -rf clone")?;
+            clone.add_duration(local.clone_with("")?);
             local.git(&["update-ref", "refs/heads/main", "next"])?;
             update.add_duration(local.poll()?);
         }

@@ -23,15 +23,12 @@ pub(crate) fn measure(above: &Path, rounds: usize) -> Result<Part> {
     );
     local.commits(COMMITS, FILES, &mut Numbers(7))?;
     local.gc()?;
-    let url = local.url();
     let [mut first, mut clone, mut shallow] = std::array::from_fn(|_| Sample::default());
     for _ in 0..rounds {
         local.forget()?;
         first.add_duration(local.poll()?);
-        clone.add_duration(local.script(&format!("git clone -q {url} clone"))?);
-        local.script("rm -rf clone")?;
-        shallow.add_duration(local.script(&format!("git clone -q --depth 1 {url} clone"))?);
-        local.script("rm -rf clone")?;
+        clone.add_duration(local.clone_with("")?);
+        shallow.add_duration(local.clone_with("--depth 1")?);
     }
     part.compare("first deploy", &first, ("git clone", &clone), Some(0.5));
     part.compare(

@@ -115,6 +115,13 @@ impl Local {
         Ok(took)
     }
 
+    /// Times `git clone` with these options, and removes the clone.
+    pub(crate) fn clone_with(&self, options: &str) -> Result<Duration> {
+        let took = self.script(&format!("git clone -q {options} {} clone", self.url()))?;
+        self.script("rm -rf clone")?;
+        Ok(took)
+    }
+
     /// Waits until all that was written before is on the disk, so that no step pays for another one's files.
     pub(crate) fn settle(&self) -> Result<()> {
         self.script("sync -f .").map(drop)

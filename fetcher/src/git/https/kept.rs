@@ -6,19 +6,16 @@
 //! so a connection knows none.
 
 use std::collections::{HashMap, HashSet};
-use std::fs;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::HttpsOptions;
 use super::line::Line;
+use crate::git::multiplex::IDLE;
 use crate::git::url::RepositoryUrl;
+use crate::util::stamp::Stamp;
 use crate::util::sync::lock;
-
-/// The time after which a connection that nobody has used is no longer used.
-const IDLE: Duration = Duration::from_secs(180);
 
 /// The most connections to one server that are kept.
 const MOST: usize = 8;
@@ -53,30 +50,9 @@ impl HttpsServer {
 /// A connection that waits for its next conversation.
 struct Kept {
     line: Line,
-    roots: Option<Roots>,
+    /// The file of authorities as it was before it was read.
+    roots: Option<Stamp>,
     since: Instant,
-}
-
-/// The state of a file of authorities: another one makes it another file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Roots {
-    device: u64,
-    inode: u64,
-    size: u64,
-    changed: (i64, i64),
-}
-
-impl Roots {
-    /// Returns the state of `file` now; `None` if the file cannot be looked at.
-    pub(super) fn now(file: &Path) -> Option<Self> {
-        let found = fs::metadata(file).ok()?;
-        Some(Self {
-            device: found.dev(),
-            inode: found.ino(),
-            size: found.len(),
-            changed: (found.ctime(), found.ctime_nsec()),
-        })
-    }
 }
 
 /// The kept connections of this process, to these servers alone.
@@ -102,7 +78,7 @@ impl HttpsConnections {
     }
 
     /// Takes a connection to `server` that was made with the authorities that its file has now.
-    pub(super) fn take(&self, server: &HttpsServer, roots: Option<Roots>) -> Option<Line> {
+    pub(super) fn take(&self, server: &HttpsServer, roots: Option<Stamp>) -> Option<Line> {
         let mut kept = lock(&self.kept);
         remove_idle(&mut kept);
         let of_server = kept.get_mut(server)?;
@@ -112,7 +88,7 @@ impl HttpsConnections {
     }
 
     /// Keeps a connection for the next conversation with `server`.
-    pub(super) fn put(&self, server: &HttpsServer, roots: Option<Roots>, line: Line) {
+    pub(super) fn put(&self, server: &HttpsServer, roots: Option<Stamp>, line: Line) {
         if !self.servers.contains(server) {
             return;
         }

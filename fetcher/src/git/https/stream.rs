@@ -11,12 +11,13 @@ use hyper::header::{self, HeaderValue};
 use hyper::{Method, Request, Response};
 
 use super::error::HttpsError;
-use super::kept::{HttpsConnections, HttpsServer, Roots};
+use super::kept::{HttpsConnections, HttpsServer};
 use super::line::{Line, NoAnswer};
 use super::token::Token;
 use super::{HttpsOptions, redirect};
 use crate::http::RequestBody;
 use crate::process::ending::AbortReason;
+use crate::util::stamp::Stamp;
 use crate::util::text;
 
 /// The most redirections that are followed; a repository seldom moves twice.
@@ -45,7 +46,7 @@ pub(crate) struct Https {
     kept: Option<Arc<HttpsConnections>>,
     server: HttpsServer,
     /// The file of authorities as it was before it was read.
-    roots: Option<Roots>,
+    roots: Option<Stamp>,
     /// The repository's address; after a redirection, the new address on the same server.
     base: String,
     authorization: Option<HeaderValue>,
@@ -75,7 +76,7 @@ impl Https {
         let deadline = Instant::now() + deadline;
         let token = options.token_file.as_deref().map(Token::read).transpose()?;
         let server = HttpsServer::new(host, options);
-        let roots = Roots::now(&options.ca_file);
+        let roots = Stamp::of(&options.ca_file);
         let line = kept.as_ref().and_then(|kept| kept.take(&server, roots));
         let line = line.map_or_else(|| Line::new(host, options), Ok)?;
         Ok(Self {

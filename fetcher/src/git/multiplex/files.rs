@@ -3,13 +3,13 @@
 //! master.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::destination::Destination;
 use crate::git::ssh::expanded;
 use crate::process::ask::ask;
+use crate::util::stamp::Stamp;
 
 /// The time that `ssh -G` has, which asks nobody.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -20,15 +20,6 @@ const LARGEST: u64 = 256 * 1024;
 /// The files of one connection, and how they were.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Files(Vec<(PathBuf, Option<Stamp>)>);
-
-/// What every change of a file changes: ctime cannot be set back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Stamp {
-    device: u64,
-    inode: u64,
-    size: u64,
-    changed: (i64, i64),
-}
 
 impl Files {
     /// Finds the files of a destination out, as ssh itself resolves its configuration (`ssh -G`); `None` if it cannot.
@@ -56,7 +47,7 @@ impl Files {
         Some(Self(
             paths
                 .into_iter()
-                .map(|path| (path.clone(), stamp(&path)))
+                .map(|path| (path.clone(), Stamp::of(&path)))
                 .collect(),
         ))
     }
@@ -64,18 +55,8 @@ impl Files {
     /// Whether a file is another than it was, or is gone, or is there now.
     #[must_use]
     pub(super) fn have_changed(&self) -> bool {
-        self.0.iter().any(|(path, was)| stamp(path) != *was)
+        self.0.iter().any(|(path, was)| Stamp::of(path) != *was)
     }
-}
-
-fn stamp(path: &Path) -> Option<Stamp> {
-    let found = path.metadata().ok()?;
-    Some(Stamp {
-        device: found.dev(),
-        inode: found.ino(),
-        size: found.size(),
-        changed: (found.ctime(), found.ctime_nsec()),
-    })
 }
 
 /// Reads the files from the output of `ssh -G`.
@@ -172,7 +153,7 @@ mod tests {
     fn every_change_is_seen() {
         let home = tempfile::tempdir().unwrap();
         let file = home.path().join("known_hosts");
-        let of = || Files(vec![(file.clone(), stamp(&file))]);
+        let of = || Files(vec![(file.clone(), Stamp::of(&file))]);
         let absent = of();
         assert!(!absent.have_changed());
         fs::write(&file, "a").unwrap();

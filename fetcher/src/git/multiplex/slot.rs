@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::master::Master;
 use crate::util::sync::lock;
 
-/// The time after which a master that nobody uses is ended.
+/// The time after which a connection that nobody uses is ended.
 pub(crate) const IDLE: Duration = Duration::from_secs(180);
 
 /// The most conversations at the same time over one connection. OpenSSH's server allows 10 (`MaxSessions`).

@@ -61,16 +61,8 @@ fn build<S: Read + Write>(
     if greeting.leaves_out_trees() {
         request.line("filter tree:0");
     }
-    let v0 = greeting.version == Version::V0;
-    if v0 {
-        request.flush();
-    }
-    request.line(&format!("have {have}"));
-    if done || v0 {
-        request.line("done");
-    }
-    if !v0 {
-        request.flush();
-    }
+    // Version 0 has no answer before the pack that would tell more.
+    let done = done || greeting.version == Version::V0;
+    pack::end(&mut request, greeting, &[have], done);
     Ok(request)
 }

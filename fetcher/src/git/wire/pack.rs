@@ -33,16 +33,7 @@ pub(crate) fn request<S: Read + Write>(
         }
         request.line("deepen 1");
     }
-    if greeting.version == Version::V0 {
-        request.flush();
-    }
-    for have in haves {
-        request.line(&format!("have {have}"));
-    }
-    request.line("done");
-    if greeting.version == Version::V2 {
-        request.flush();
-    }
+    end(&mut request, greeting, haves, true);
     wire.send(&request)?;
     match greeting.version {
         Version::V2 => until_packfile(wire, greeting),
@@ -94,6 +85,22 @@ pub(super) fn begin<S: Read + Write>(
         }
     }
     Ok(request)
+}
+
+/// Ends a request with what is here already. `done` asks for the pack at once, whatever the server knows of it.
+pub(super) fn end(request: &mut Request, greeting: &Greeting, haves: &[ObjectId], done: bool) {
+    if greeting.version == Version::V0 {
+        request.flush();
+    }
+    for have in haves {
+        request.line(&format!("have {have}"));
+    }
+    if done {
+        request.line("done");
+    }
+    if greeting.version == Version::V2 {
+        request.flush();
+    }
 }
 
 /// Reads the lines of a version 0 answer that say where the history is cut.

@@ -37,11 +37,7 @@ pub(super) fn check(
     boundary: &HashSet<Oid>,
 ) -> Result<HashSet<Oid>, PackFault> {
     let held = mirror.repository().odb()?;
-    let both = Odb::new()?;
-    for directory in [&mirror.path.join("objects"), incoming] {
-        let unfit = || PackFault::Broken("the mirror's path is not UTF-8".to_owned());
-        both.add_disk_alternate(directory.to_str().ok_or_else(unfit)?)?;
-    }
+    let both = mirror.objects_with(Some(incoming))?;
     let tip = peel(&both, id)?.map_err(PackFault::NoCommit)?;
     let ends = history(&both, &held, tip, boundary)?;
     contents(&both, &held, links(&both, tip)?.tree)?;

@@ -3,7 +3,8 @@
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 
-use git2::{Odb, Oid};
+use git2::Oid;
+use tempfile::TempDir;
 
 use super::history::links;
 use super::{Mirror, MirrorError};
@@ -25,7 +26,9 @@ impl Mirror {
     /// # Errors
     /// [`MirrorError::Object`] if a commit cannot be read.
     pub(crate) fn chain(&self, old: Oid, new: Oid) -> Result<Descent, MirrorError> {
-        let odb = self.with_history()?;
+        let history = self.history.borrow();
+        let odb = self.objects_with(history.as_ref().map(TempDir::path));
+        let odb = odb.map_err(|error| self.damaged(&error))?;
         if !odb.exists(new) {
             return Ok(Descent::Cut);
         }
@@ -52,23 +55,6 @@ impl Mirror {
             (false, true) => Descent::Cut,
             (false, false) => Descent::None,
         })
-    }
-
-    /// Opens the objects of the mirror together with those that are here for their commits alone.
-    fn with_history(&self) -> Result<Odb<'_>, MirrorError> {
-        let open = || {
-            let both = Odb::new()?;
-            let unfit = || git2::Error::from_str("the mirror's path is not UTF-8");
-            let history = self.history.borrow();
-            let history = history
-                .as_ref()
-                .map(|directory| directory.path().to_owned());
-            for directory in [Some(self.path.join("objects")), history].iter().flatten() {
-                both.add_disk_alternate(directory.to_str().ok_or_else(unfit)?)?;
-            }
-            Ok(both)
-        };
-        open().map_err(|error| self.damaged(&error))
     }
 }
 

@@ -17,7 +17,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use git2::{ErrorCode, ObjectType, Oid, Repository};
+use git2::{ErrorCode, ObjectType, Odb, Oid, Repository};
 use tempfile::TempDir;
 use thiserror::Error;
 
@@ -29,6 +29,9 @@ pub(crate) use packs::{PackReader, Packs};
 use pins::PINS;
 pub(crate) use receive::PackError;
 pub(crate) use repack::MANY;
+
+/// The directory of packs in a directory of objects.
+const PACKS: &str = "pack";
 
 /// Why the mirror cannot be used.
 #[derive(Debug, Error)]
@@ -112,7 +115,7 @@ impl Mirror {
             return Ok(Rc::clone(packs));
         }
         let history = self.history.borrow();
-        let history = history.as_ref().map(|all| all.path().join("pack"));
+        let history = history.as_ref().map(|all| all.path().join(PACKS));
         let packs = Rc::new(Packs::open(&self.path, history.as_deref())?);
         Ok(Rc::clone(kept.insert(packs)))
     }
@@ -128,6 +131,16 @@ impl Mirror {
     #[must_use]
     pub(crate) fn contains(&self, id: Oid) -> bool {
         self.repository.odb().is_ok_and(|odb| odb.exists(id))
+    }
+
+    /// Opens the objects of the mirror together with those in the directory `others`.
+    fn objects_with(&self, others: Option<&Path>) -> Result<Odb<'_>, git2::Error> {
+        let both = Odb::new()?;
+        let unfit = || git2::Error::from_str("the mirror's path is not UTF-8");
+        for directory in [Some(&*self.path.join("objects")), others].iter().flatten() {
+            both.add_disk_alternate(directory.to_str().ok_or_else(unfit)?)?;
+        }
+        Ok(both)
     }
 
     /// Makes a directory for a pack that is not whole yet; the next opening of the mirror removes what is left of it.

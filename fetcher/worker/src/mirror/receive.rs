@@ -3,13 +3,13 @@
 
 use std::collections::HashSet;
 use std::fs;
-use std::path::Path;
 
 use git2::Oid;
+use tempfile::TempDir;
 
 use super::complete::{self, PackFault};
 use super::index::{Pack, Received};
-use super::{Mirror, MirrorError, at, index, sweep};
+use super::{Mirror, MirrorError, PACKS, at, index, sweep};
 
 /// Why a pack was not taken into the mirror.
 #[derive(Debug)]
@@ -42,10 +42,7 @@ impl Mirror {
         pack: &mut dyn Pack,
         progress: &mut dyn FnMut(Received),
     ) -> Result<Received, PackError> {
-        let incoming = self.incoming()?;
-        let packs = incoming.path().join("pack");
-        fs::create_dir(&packs).map_err(at("create", &packs))?;
-        let (checksum, seen) = self.index(pack, &packs, progress)?;
+        let (incoming, checksum, seen) = self.index(pack, progress)?;
         progress(seen);
         let mut boundary: HashSet<Oid> = self.boundary().into_iter().collect();
         boundary.extend(ends_at);
@@ -57,7 +54,7 @@ impl Mirror {
             PackFault::Broken(why) => PackError::Refused(why),
         })?;
         self.add_boundary(&ends)?;
-        self.accept(&packs, &checksum)?;
+        self.accept(&incoming.path().join(PACKS), &checksum)?;
         Ok(seen)
     }
 
@@ -71,27 +68,28 @@ impl Mirror {
         pack: &mut dyn Pack,
         progress: &mut dyn FnMut(Received),
     ) -> Result<Received, PackError> {
-        let incoming = self.incoming()?;
-        let packs = incoming.path().join("pack");
-        fs::create_dir(&packs).map_err(at("create", &packs))?;
-        let (_, seen) = self.index(pack, &packs, progress)?;
+        let (incoming, _, seen) = self.index(pack, progress)?;
         self.history.replace(Some(incoming));
         self.refresh()?;
         Ok(seen)
     }
 
-    /// Indexes the pack, and returns its name and what was received.
+    /// Indexes the pack in a directory of its own. Returns the directory, the pack's name and what was received.
     fn index(
         &self,
         pack: &mut dyn Pack,
-        packs: &Path,
         progress: &mut dyn FnMut(Received),
-    ) -> Result<(Option<String>, Received), PackError> {
+    ) -> Result<(TempDir, Option<String>, Received), PackError> {
+        let incoming = self.incoming()?;
+        let packs = incoming.path().join(PACKS);
+        fs::create_dir(&packs).map_err(at("create", &packs))?;
         let odb = self.repository().odb();
         let odb = odb.map_err(|error| self.damaged(&error))?;
         // A mirror without packs has no base that a delta could build on.
         let empty = sweep::indexes(&self.path.join("objects/pack"))?.is_empty();
         let bases = (!empty).then_some(&odb);
-        index::index(pack, packs, bases, progress).map_err(PackError::Refused)
+        let (name, seen) =
+            index::index(pack, &packs, bases, progress).map_err(PackError::Refused)?;
+        Ok((incoming, name, seen))
     }
 }
