@@ -1,14 +1,17 @@
 //! `pp-fetcher run`: polls every app at its interval, until a signal stops it.
 //!
-//! - [`sleeper`]: waiting between two polls, which a signal can end.
+//! - [`schedule`]: which app's poll is due next.
+//! - [`sleeper`]: waiting that a signal can end.
 //! - [`watchdog`]: reports to systemd whether any pass hangs.
 
+mod schedule;
 pub(crate) mod sleeper;
 pub(crate) mod watchdog;
 
 use std::hash::{BuildHasher, RandomState};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sd_notify::NotifyState;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -17,11 +20,15 @@ use signal_hook::iterator::Signals;
 use crate::config::{App, Config};
 use crate::repository::connections;
 use crate::stop;
+use schedule::Schedule;
 use sleeper::Sleeper;
 use watchdog::Watchdog;
 
 /// Longest time from the start of the service to the first poll of each app.
 const FIRST_WITHIN: Duration = Duration::from_secs(5);
+
+/// The time after which a poll is tried again for which no thread could be started.
+const WITHOUT_A_THREAD: Duration = Duration::from_secs(5);
 
 /// Serves the apps of `config`: polls each app with `poll`, which gives the time to the next poll, until SIGTERM or
 /// SIGINT; `reload` reads the configuration again at SIGHUP. A running pass is finished, or abandoned if it has not
@@ -55,22 +62,26 @@ fn until_signal(
     poll: &(impl Fn(&App) -> Duration + Sync),
 ) -> i32 {
     let _connections = connections::between_polls(apps);
-    let (rest, watchdog, all_ended) = (Sleeper::default(), Watchdog::default(), Sleeper::default());
+    let (watchdog, all_ended) = (Watchdog::default(), Sleeper::default());
+    let (tell_us, happened) = mpsc::channel();
     thread::scope(|scope| {
         if let Some(every) = sd_notify::watchdog_enabled() {
             let (watchdog, all_ended) = (&watchdog, &all_ended);
             scope.spawn(move || watchdog.ping(all_ended, every / 2));
         }
         let signal = thread::scope(|scope| {
-            for app in apps {
-                scope.spawn(|| serve(app, &rest, &watchdog, poll));
-            }
+            let passes = Passes {
+                apps,
+                watchdog: &watchdog,
+                tell_us: tell_us.clone(),
+            };
+            scope.spawn(move || passes.serve(&happened, poll));
             let signal = signals.forever().next().unwrap_or(SIGTERM);
             if signal != SIGHUP {
                 let under_way = "finishing what is under way";
                 tell(&[NotifyState::Stopping, NotifyState::Status(under_way)]);
             }
-            rest.end();
+            let _ = tell_us.send(Happened::Signal);
             signal
         });
         all_ended.end();
@@ -78,14 +89,61 @@ fn until_signal(
     })
 }
 
-/// Serves one app, in a thread of its own: a long build of another app does not delay its polls.
-fn serve(app: &App, rest: &Sleeper, watchdog: &Watchdog, poll: &impl Fn(&App) -> Duration) {
-    let mut wait = share_of(FIRST_WITHIN);
-    while !rest.ends_within(wait) {
-        let interval = watchdog.during(app, || poll(app));
+/// What the thread that keeps the schedule waits for.
+enum Happened {
+    /// A pass has ended; the app's next one is due after this time.
+    Ended(usize, Duration),
+    /// A signal ends the schedule.
+    Signal,
+}
+
+/// The passes of all apps. Each runs in a thread of its own, which ends with the pass: a long build of one app does not
+/// delay the polls of another, and an app that waits costs no thread.
+struct Passes<'a> {
+    apps: &'a [App],
+    watchdog: &'a Watchdog,
+    tell_us: Sender<Happened>,
+}
+
+impl Passes<'_> {
+    /// Starts each app's poll when it is due, until a signal comes; then waits for the passes under way.
+    fn serve(&self, happened: &Receiver<Happened>, poll: &(impl Fn(&App) -> Duration + Sync)) {
+        let mut schedule = Schedule::default();
+        for app in 0..self.apps.len() {
+            schedule.add(app, Instant::now() + share_of(FIRST_WITHIN));
+        }
+        thread::scope(|scope| {
+            loop {
+                while let Some(app) = schedule.take_due(Instant::now()) {
+                    let pass = move || self.pass(app, poll);
+                    if thread::Builder::new().spawn_scoped(scope, pass).is_err() {
+                        // No thread can be had now: the machine has too many.
+                        schedule.add(app, Instant::now() + WITHOUT_A_THREAD);
+                    }
+                }
+                let event = match schedule.next() {
+                    Some(due) => happened.recv_timeout(due - Instant::now()),
+                    None => happened.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                };
+                match event {
+                    Ok(Happened::Ended(app, wait)) => schedule.add(app, Instant::now() + wait),
+                    Err(RecvTimeoutError::Timeout) => {}
+                    Ok(Happened::Signal) | Err(RecvTimeoutError::Disconnected) => return,
+                }
+            }
+        });
+    }
+
+    /// Runs one pass of the app with this number.
+    fn pass(&self, number: usize, poll: &impl Fn(&App) -> Duration) {
+        let Some(app) = self.apps.get(number) else {
+            return;
+        };
+        let interval = self.watchdog.during(app, || poll(app));
         // A random addition of up to a tenth of the interval, so that many hosts do not ask one forge at the
         // same time.
-        wait = interval + share_of(interval / 10);
+        let wait = interval + share_of(interval / 10);
+        let _ = self.tell_us.send(Happened::Ended(number, wait));
     }
 }
 
