@@ -3,7 +3,7 @@
 //! [`WITHIN_STEPS`] are those inside of steps. The crash matrix (`tests/crash.rs`) is made of both.
 
 /// The points inside of steps: around what changes the release, the link, the state and the history.
-pub const WITHIN_STEPS: [&str; 7] = [
+pub const WITHIN_STEPS: [&str; 9] = [
     "before-release",
     "before-rename",
     "after-rename",
@@ -11,6 +11,8 @@ pub const WITHIN_STEPS: [&str; 7] = [
     "after-state",
     "after-history",
     "during-removal",
+    "before-outbox",
+    "after-outbox",
 ];
 
 /// Kills this process if `FAILPOINTS` names the point `WHEN-WHAT`, or runs the program that it names and

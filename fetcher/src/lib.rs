@@ -9,6 +9,7 @@
 //!   that process says by the names of git's objects (`fetcher/objects`).
 //! - [`release`]: directories and the link that is switched. [`space`]: room for them. [`process`]: other people's programs.
 //! - [`health`]: whether the app is well. [`state`]: what is remembered. [`hooks`]: who is told.
+//! - [`events`]: each change of an app's state, told once to the outbox.
 //! - [`hostkey`]: host keys shown and pinned by hand. [`account`]: whose apps they are, and becoming that user.
 //! - [`doctor`]: the condition of every link of an app's chain.
 //! - [`http`]: one connection, for the probe and for git over https.
@@ -31,6 +32,7 @@ mod config;
 mod crash;
 mod deploy;
 mod doctor;
+mod events;
 mod git;
 mod health;
 mod hooks;

@@ -11,10 +11,12 @@ use crate::deploy::deployment::PassError;
 use crate::deploy::dry_run::{DryRun, predict};
 use crate::deploy::rollback::{NoWayBack, choose};
 use crate::deploy::{Deployment, Failure, Reporter, StepRecorder, Trigger, Verdict, pipeline};
+use crate::events;
 use crate::health::SystemHost;
 use crate::hooks;
 use crate::release::Layout;
 use crate::repository::Repository;
+use crate::sanitize::print_error;
 use crate::state::{LockAttempt, State, StateDir, StateError};
 
 /// The result of work that needs an app's lock.
@@ -58,9 +60,13 @@ pub(crate) fn change<T>(
 ) -> Result<Pass<Result<T, String>>, Error> {
     with_lock(app, state, |dir| {
         let mut state = dir.load()?;
+        events::begin(&mut state, Timestamp::now());
         let changed = change(&mut state);
         if changed.is_ok() {
             dir.save(&state)?;
+            if let Some(why) = events::tell_command(&app.name, &dir, &mut state) {
+                print_error(&format!("{}: {why}", app.name));
+            }
         }
         Ok(changed)
     })
@@ -158,8 +164,14 @@ fn attempt(
     with_lock(app, state, |dir| {
         let place = dir.under_way();
         let mut recorder = StepRecorder::new(&app.name, reporter).with_status_file(place);
+        if let Err(error) = dir.load() {
+            events::tell_unreadable(&app.name, &dir, &error);
+        }
         with_drivers(app, dir, |deployment| {
-            let verdict = work(deployment, &mut recorder)?;
+            let (ended, untold) =
+                events::around(deployment, |deployment| work(deployment, &mut recorder));
+            untold.iter().for_each(|why| recorder.note(why));
+            let verdict = ended?;
             if let Verdict::Attempted(ended) = &verdict {
                 hooks::tell(deployment, ended, &mut recorder);
             }

@@ -18,6 +18,7 @@ use crate::config::settings::{Fetch, Follow};
 use crate::config::submodule::Submodule;
 use crate::config::tree::TreeRules;
 use crate::config::{App, Ssh};
+use crate::deploy::code::Code;
 use crate::deploy::source::{FollowedRevision, Listing, Source, SourceError};
 use crate::git::listing::{ListedRevision, tag_of};
 use crate::git::push_access::{PushAccess, push_access};
@@ -170,7 +171,7 @@ impl Source for Repository {
         }
         let remote = Remote::connect(&self.url, &self.options);
         let mut remote = remote.map_err(|error| self.advised(&error))?;
-        let listed = remote.list(&self.wanted).map_err(environment_failure)?;
+        let listed = remote.list(&self.wanted).map_err(|e| self.advised(&e))?;
         let passed = |found: &ListedRevision| {
             let is = |passed: &PassedOver| {
                 passed.tag == tag_of(&found.reference) && passed.id == found.id
@@ -180,7 +181,10 @@ impl Source for Repository {
         let listed_revision = self
             .wanted
             .resolve_without(&listed, &passed)
-            .map_err(|why| SourceError::environment(format!("{}: {why}", self.url)))?;
+            .map_err(|why| {
+                SourceError::environment(format!("{}: {why}", self.url))
+                    .with_code(Code::NothingToFollow)
+            })?;
         let is_tag = matches!(self.wanted, RefSelector::TagGlob(_));
         let found = FollowedRevision {
             revision: listed_revision.commit,

@@ -32,6 +32,13 @@ pub(crate) enum Trigger {
     Forced,
 }
 
+impl Trigger {
+    /// The command that is recorded with an attempt, if the attempt came of a person's decision.
+    pub(super) fn by(self) -> Option<&'static str> {
+        (self == Self::Forced).then_some("poll --force")
+    }
+}
+
 /// Gives the time between two polls of an app by the service. `state` reads the app's state, if the time depends on it;
 /// a state that cannot be read changes nothing.
 #[must_use]
@@ -103,6 +110,7 @@ fn count(deployment: &mut Deployment<'_>, failure: &Failure) {
         last: now,
         count: count.saturating_add(1),
         configuration: Some(deployment.app.fingerprint.clone()),
+        code: Some(failure.code.as_str().to_owned()),
     });
 }
 
@@ -163,6 +171,7 @@ mod tests {
                 last: zero,
                 count,
                 configuration: None,
+                code: None,
             };
             trouble
                 .next_try(Duration::from_secs(interval * 60))
@@ -183,6 +192,7 @@ mod tests {
             last: Timestamp::from_second(1_000_000).unwrap(),
             count: 9,
             configuration: None,
+            code: None,
         };
         let now = Timestamp::from_second(1_000_000).unwrap();
         let mut state = State::default();

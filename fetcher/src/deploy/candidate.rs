@@ -38,6 +38,8 @@ pub(super) enum Search<'a> {
 pub(super) struct New<'a> {
     pub(super) found: FollowedRevision,
     pub(super) looked: HostReport,
+    /// The command by which a person has asked for the deploy, if one has.
+    pub(super) by: Option<&'static str>,
     /// The revision in the mirror.
     pub(super) fetched: Box<dyn Candidate + 'a>,
 }
@@ -84,6 +86,7 @@ pub(super) fn find<'a>(
                     None => Search::New(Box::new(New {
                         found,
                         looked,
+                        by: trigger.by(),
                         fetched,
                     })),
                 })
@@ -141,6 +144,8 @@ pub(super) fn begin(
         signed_by: None,
         release: deployment.layout.new_name(started_at, &revision),
         phases: Vec::new(),
+        by: new.by.map(str::to_owned),
+        code: None,
         step: None,
         previous_release,
         going_back: None,

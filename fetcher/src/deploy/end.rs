@@ -51,10 +51,11 @@ pub(super) fn end_without_release(
 /// elsewhere.
 pub(super) fn record_failure(
     deployment: &mut Deployment<'_>,
-    attempt: Attempt,
+    mut attempt: Attempt,
     failure: &Failure,
     recorder: &mut StepRecorder<'_>,
 ) -> Result<Verdict, StateError> {
+    attempt.code = Some(failure.code.as_str().to_owned());
     quarantine_or_back_off(deployment, &attempt.revision, failure);
     let reason = Some(failure.to_string());
     conclude(deployment, attempt, failure.outcome, reason, recorder)

@@ -2,6 +2,7 @@
 
 use thiserror::Error;
 
+use super::code::Code;
 use super::step::Step;
 use crate::health::{Cause, HealthFailure};
 use crate::state::Outcome;
@@ -27,6 +28,8 @@ pub(crate) struct Failure {
     pub class: FailureClass,
     /// The outcome of the attempt because of this failure.
     pub outcome: Outcome,
+    /// The word for the failure.
+    pub code: Code,
     /// For an app that is not well: a key that is equal if two releases have the same fault.
     pub key: Option<String>,
 }
@@ -39,6 +42,7 @@ impl Failure {
             what: what.into(),
             class: FailureClass::Revision,
             outcome: Outcome::Refused,
+            code: Code::of(step),
             key: None,
         }
     }
@@ -50,6 +54,7 @@ impl Failure {
             what: what.into(),
             class: FailureClass::Revision,
             outcome: Outcome::Failed,
+            code: Code::of(step),
             key: None,
         }
     }
@@ -61,6 +66,7 @@ impl Failure {
             what: what.into(),
             class: FailureClass::Environment,
             outcome: Outcome::Failed,
+            code: Code::of(step),
             key: None,
         }
     }
@@ -81,10 +87,15 @@ impl Failure {
     /// Makes the failure of a step that ended because pp-fetcher was told to stop.
     #[must_use]
     pub(crate) fn stopped(step: Step) -> Self {
-        Self::environment(
-            step,
-            "pp-fetcher was told to stop; nothing was switched, and the next poll tries again",
-        )
+        let what =
+            "pp-fetcher was told to stop; nothing was switched, and the next poll tries again";
+        Self::environment(step, what).with_code(Code::Stopped)
+    }
+
+    /// Gives the failure another word than that of its step.
+    #[must_use]
+    pub(crate) fn with_code(self, code: Code) -> Self {
+        Self { code, ..self }
     }
 
     /// Makes the failure of a restart whose result the restarter did not report, and that never happened.

@@ -3,7 +3,8 @@
 //! - [`pipeline`]: the steps, in order. Read this first. [`step`]: the steps' names, and how a pass goes on after
 //!   a crash.
 //! - [`deployment`]: the app with everything that a pass needs, and the verdict of a pass.
-//! - [`failure`]: the failure of a step, and whether the revision or its environment is at fault.
+//! - [`failure`]: the failure of a step, and whether the revision or its environment is at fault. [`code`]: the word
+//!   for it that programs go by.
 //! - [`recorder`]: how long each step took, reported while the steps run and kept afterwards.
 //! - Steps: `candidate` (poll and fetch), [`look`] (what does not depend on the revision), `verify`, `checkout`,
 //!   `shared`, [`build`], `switch`, [`restart`].
@@ -16,6 +17,7 @@ pub(crate) mod backoff;
 pub(crate) mod build;
 mod candidate;
 mod checkout;
+pub(crate) mod code;
 pub(crate) mod deployment;
 pub(crate) mod dry_run;
 mod end;

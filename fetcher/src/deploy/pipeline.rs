@@ -194,6 +194,7 @@ fn go_back(
     }
     backoff::quarantine_or_back_off(deployment, &attempt.revision, &failure);
     attempt.going_back = Some(failure.to_string());
+    attempt.code = Some(failure.code.as_str().to_owned());
     // The app's users come first: the way back is taken even if the state cannot be saved.
     if let Err(error) = write_down(deployment, &mut attempt, Step::BackSwitch, recorder) {
         recorder.note(&format!("going back all the same: {error}"));

@@ -120,6 +120,8 @@ pub(super) fn begin_rollback(deployment: &mut Deployment<'_>, target: &Release) 
         signed_by: None,
         release: target.name.clone(),
         phases: Vec::new(),
+        by: Some("rollback".to_owned()),
+        code: None,
         step: None,
         previous_release: way_back_to(deployment, Some(&target.name)),
         going_back: None,

@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::code::Code;
 use super::failure::{Failure, FailureClass};
 use super::recorder::Progress;
 use super::step::Step;
@@ -121,6 +122,8 @@ pub(crate) struct SourceError {
     pub class: FailureClass,
     /// The tag that was to be fetched, if it stands for no commit.
     pub no_commit: Option<PassedOver>,
+    /// The word for the error, if more is known than the step in which it comes.
+    pub code: Option<Code>,
 }
 
 impl SourceError {
@@ -130,6 +133,7 @@ impl SourceError {
             what: what.into(),
             class: FailureClass::Environment,
             no_commit: None,
+            code: None,
         }
     }
 
@@ -139,15 +143,25 @@ impl SourceError {
             what: what.into(),
             class: FailureClass::Revision,
             no_commit: None,
+            code: None,
         }
     }
 
     /// Turns the error into the failure of `step`; an error of the revision becomes a refusal.
     #[must_use]
     pub(crate) fn during(self, step: Step) -> Failure {
-        match self.class {
+        let code = self.code.unwrap_or(Code::of(step));
+        let failure = match self.class {
             FailureClass::Revision => Failure::refused(step, self.what),
             FailureClass::Environment => Failure::environment(step, self.what),
-        }
+        };
+        failure.with_code(code)
+    }
+
+    /// Gives the error a word of its own.
+    #[must_use]
+    pub(crate) fn with_code(self, code: Code) -> Self {
+        let code = Some(code);
+        Self { code, ..self }
     }
 }

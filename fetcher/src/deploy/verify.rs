@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 
+use super::code::Code;
 use super::deployment::Deployment;
 use super::failure::{Failure, FailureClass};
 use super::recorder::StepRecorder;
@@ -146,7 +147,7 @@ fn refuse(deployment: &Deployment<'_>, revision: &Revision, why: &str) -> Failur
         "{why}\n  push what goes on from the live one; or, if this is meant, accept it: pp-fetcher \
          accept-rewrite {app} {revision}"
     );
-    Failure::refused(Step::Verify, what)
+    Failure::refused(Step::Verify, what).with_code(Code::History)
 }
 
 /// Gives the signer of the revision; `None` if the app does not require signatures.

@@ -168,6 +168,8 @@ mod tests {
             signed_by: None,
             release: "04".into(),
             previous: None,
+            by: None,
+            code: None,
             step: None,
             previous_release: Some("02".into()),
             going_back: None,

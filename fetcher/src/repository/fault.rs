@@ -2,6 +2,7 @@
 
 use super::ssh_files;
 use crate::checkout::CheckoutError;
+use crate::deploy::code::Code;
 use crate::deploy::source::{FollowedRevision, SourceError};
 use crate::git::fetch::FetchError;
 use crate::git::listing::ListedRevision;
@@ -23,7 +24,33 @@ pub(super) fn advised(error: &RemoteError, app: &str, ssh: &SshOptions) -> Sourc
         RemoteError::Unreachable { remote, said } => other_way(remote, said),
         _ => String::new(),
     };
-    SourceError::environment(format!("{error}{advice}"))
+    SourceError::environment(format!("{error}{advice}")).with_code(code(error))
+}
+
+/// The word for an error of a remote.
+fn code(error: &RemoteError) -> Code {
+    match error {
+        RemoteError::HostKeyChanged { .. } => Code::HostKeyChanged,
+        RemoteError::HostKeyUnknown { .. } | RemoteError::JumpKeyUnknown { .. } => {
+            Code::HostKeyUnknown
+        }
+        RemoteError::Denied { .. } => Code::AccessDenied,
+        RemoteError::Https { error, .. } if error.is_refusal() => Code::AccessDenied,
+        RemoteError::Https { .. }
+        | RemoteError::Unresolved { .. }
+        | RemoteError::Unreachable { .. }
+        | RemoteError::TimedOut { .. } => Code::Network,
+        RemoteError::NoRepository { .. } | RemoteError::NotOwned { .. } => Code::NoRepository,
+        RemoteError::Server { .. } | RemoteError::Protocol { .. } => Code::Forge,
+        RemoteError::Stopped { .. } => Code::Stopped,
+        RemoteError::Path(_)
+        | RemoteError::Program { .. }
+        | RemoteError::SshConfiguration { .. } => Code::Host,
+        RemoteError::TooLarge { .. }
+        | RemoteError::TooManyRefs { .. }
+        | RemoteError::ObjectFormat { .. }
+        | RemoteError::Pack { .. } => Code::Fetch,
+    }
 }
 
 /// Gives another way to a server that cannot be reached. Sources, read in November 2026: GitHub's "Using SSH over the
@@ -89,7 +116,7 @@ pub(super) fn no_commit(
 /// Converts an error of a checkout. A refused tree is the revision's own fault.
 pub(super) fn refused_tree(error: CheckoutError) -> SourceError {
     if error.is_refusal() {
-        SourceError::revision(error.to_string())
+        SourceError::revision(error.to_string()).with_code(Code::Tree)
     } else {
         environment_failure(error)
     }

@@ -8,6 +8,7 @@ use super::Repository;
 use super::fault::{environment_failure, refused_tree};
 use super::lineage::{self, Question};
 use crate::checkout::{self, Budget, within};
+use crate::deploy::code::Code;
 use crate::deploy::source::{Candidate, Commit, Lineage, SourceError};
 use crate::deploy::{FailureClass, Progress};
 use crate::git::Remote;
@@ -76,7 +77,9 @@ impl Candidate for Fetched<'_> {
         let signer = SignedObject::of(&self.listed, self.tag.as_deref(), &self.raw)
             .and_then(|object| verify::check(&object, allowed_signers, &Keygen::default()));
         let signer = signer.map_err(|error| match error.class() {
-            FailureClass::Revision => SourceError::revision(error.to_string()),
+            FailureClass::Revision => {
+                SourceError::revision(error.to_string()).with_code(Code::Signature)
+            }
             FailureClass::Environment => SourceError::environment(error.to_string()),
         })?;
         Ok(signer.to_string())

@@ -37,6 +37,12 @@ pub struct Attempt {
     /// How long each ended step took, in the order of the steps.
     #[serde(default)]
     pub phases: Vec<PhaseTime>,
+    /// The command by which a person has asked for the attempt; `None`: it came of itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    /// Why the attempt failed, as a word for programs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
     /// Only while the attempt runs: the step from which it is resumed if it is cut short.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<Step>,

@@ -117,6 +117,8 @@ mod tests {
                 phase: "fetch".into(),
                 ms: 12,
             }],
+            by: None,
+            code: None,
             step: None,
             previous_release: None,
             going_back: None,

@@ -2,6 +2,7 @@
 //!
 //! - [`record`]: the types of `state.json`, and what they mean. [`outcome`]: how an attempt ends.
 //! - [`store`]: reading and writing `state.json`, whole or not at all.
+//! - `told`: what the outbox has been told of the app.
 //! - [`attempt`]: the record of one attempt. [`history`]: every attempt, one JSON line each.
 //! - [`lock`]: one process at a time for each app. [`under_way`]: what the running pass does now, for
 //!   `status`.
@@ -14,6 +15,7 @@ pub(crate) mod open;
 pub(crate) mod outcome;
 pub(crate) mod record;
 pub(crate) mod store;
+mod told;
 pub(crate) mod under_way;
 
 pub use attempt::{Attempt, EndedAttempt, IllBefore, PhaseTime};
@@ -24,4 +26,5 @@ pub use record::{
     AcceptedRewrite, FailedPolls, PassedOver, Pause, Quarantine, Release, State, Unchanged,
 };
 pub use store::{StateDir, StateError};
+pub(crate) use told::{Problem, Told};
 pub(crate) use under_way::UnderWay;

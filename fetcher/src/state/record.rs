@@ -6,6 +6,7 @@ use pp_objects::ObjectId;
 use serde::{Deserialize, Serialize};
 
 use super::attempt::Attempt;
+use super::told::Told;
 use crate::revision::Revision;
 
 /// Version of the format of `state.json`. A file of another version is refused, not interpreted.
@@ -52,6 +53,9 @@ pub struct State {
     /// Tags that match the configured pattern but are not versions, and have already been reported.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unordered: Vec<String>,
+    /// What the outbox has been told; `None` until a pass of a version that tells has ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told: Option<Told>,
 }
 
 impl Default for State {
@@ -71,6 +75,7 @@ impl Default for State {
             unchanged: None,
             passed_over: Vec::new(),
             unordered: Vec::new(),
+            told: None,
         }
     }
 }
@@ -149,6 +154,9 @@ pub struct FailedPolls {
     /// not wait.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub configuration: Option<String>,
+    /// The code of the last failure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
 }
 
 /// A pause: a person has decided that nothing new is deployed.

@@ -143,6 +143,18 @@ impl StateDir {
         Place::new(self.base.clone(), self.below("under_way.json"))
     }
 
+    /// Gives the outbox of all apps.
+    #[must_use]
+    pub(crate) fn outbox(&self) -> PathBuf {
+        self.base.join(pp_events::DIRECTORY)
+    }
+
+    /// The path of the state file.
+    #[must_use]
+    pub(crate) fn file(&self) -> PathBuf {
+        self.path.join(FILE)
+    }
+
     /// Takes the app's lock without waiting; makes the lock file if needed.
     ///
     /// # Errors
@@ -238,10 +250,6 @@ impl StateDir {
         file.persist(path).map_err(|e| e.error)?;
         crash::point("after", "state");
         File::open(&self.path)?.sync_all()
-    }
-
-    fn file(&self) -> PathBuf {
-        self.path.join(FILE)
     }
 
     /// Removes temporary files that a crash left behind. Only call it while holding the app's lock.

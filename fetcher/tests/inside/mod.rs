@@ -36,6 +36,7 @@ mod checkout_tree;
 mod configuration;
 mod control;
 mod doctor_ssh;
+mod events;
 mod examples;
 mod false_failure;
 mod git_fetch;

@@ -26,6 +26,8 @@ fn cut_short(second: Version, switched: bool, going_back: Option<&str>) -> (Worl
         signed_by: Some("ada".into()),
         release: release.clone(),
         previous: Some(one),
+        by: None,
+        code: None,
         step: None,
         previous_release: layout.current().unwrap(),
         going_back: going_back.map(str::to_owned),

@@ -136,6 +136,8 @@ fn an_attempt_that_was_cut_short_before_the_switch_is_checked_again() {
             signed_by: Some("ada".into()),
             release,
             previous: None,
+            by: None,
+            code: None,
             step: None,
             previous_release: previous,
             going_back: None,

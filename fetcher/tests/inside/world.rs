@@ -109,6 +109,8 @@ pub struct World {
     pub notes: Arc<Mutex<Vec<String>>>,
     /// The live release that the last checkout was shown.
     pub beside: RefCell<Option<PathBuf>>,
+    /// The error that the next polls end in.
+    pub poll_fails: RefCell<Option<SourceError>>,
     clock: Cell<Duration>,
 }
 
@@ -143,6 +145,7 @@ impl World {
             stranger: RefCell::default(),
             notes: Arc::default(),
             beside: RefCell::default(),
+            poll_fails: RefCell::default(),
             clock: Cell::new(Duration::ZERO),
         }
     }
@@ -180,7 +183,10 @@ impl World {
     }
 
     /// Does `work` as a new process would: under the lock, with the state from disk.
-    fn process<T>(&self, work: impl FnOnce(&mut Deployment<'_>, &mut StepRecorder<'_>) -> T) -> T {
+    pub fn process<T>(
+        &self,
+        work: impl FnOnce(&mut Deployment<'_>, &mut StepRecorder<'_>) -> T,
+    ) -> T {
         let dir = self.dir();
         dir.create().unwrap();
         let LockAttempt::Held(_lock) = dir.lock().unwrap() else {
@@ -298,6 +304,9 @@ struct Fetched<'w>(&'w World, Revision, Commit);
 impl Source for Forge<'_> {
     fn poll<'a>(&'a self, _: &[PassedOver]) -> Result<Box<dyn Listing<'a> + 'a>, SourceError> {
         self.0.listings.set(self.0.listings.get() + 1);
+        if let Some(error) = self.0.poll_fails.borrow().clone() {
+            return Err(error);
+        }
         let remote = *self.0.remote.borrow();
         let revision =
             remote.ok_or_else(|| SourceError::environment("forge: connection refused"))?;

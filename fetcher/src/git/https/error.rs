@@ -124,6 +124,16 @@ pub(crate) enum HttpsError {
     },
 }
 
+impl HttpsError {
+    /// Whether the server refuses access, with the token or without one.
+    pub(crate) fn is_refusal(&self) -> bool {
+        matches!(
+            self,
+            Self::Denied { .. } | Self::NoRepository { .. } | Self::Token(_)
+        )
+    }
+}
+
 fn by(proxy: &Option<String>) -> String {
     match proxy {
         Some(proxy) => format!("; it was asked for through the proxy {proxy}"),

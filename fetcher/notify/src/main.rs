@@ -1,0 +1,7 @@
+//! The program: see [`pp_notify`].
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    pp_notify::main()
+}

@@ -1,0 +1,208 @@
+//! Events: each change of an app's state is told once to the outbox, where pp-notify finds it.
+//!
+//! [`changes`] decides what is a change. What is told, and what of it is not yet in the outbox, is part of the app's
+//! state: after a crash at any moment the next pass tells the rest, and nothing twice. No deploy depends on it: an
+//! outbox that cannot be written is a line of output, and is tried again by the next pass.
+
+mod changes;
+
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+
+use jiff::Timestamp;
+use pp_events::{Event, Kind, LONGEST_REASON, Outbox, SCHEMA};
+
+use crate::deploy::{Deployment, Verdict};
+use crate::sanitize::sanitize;
+use crate::state::open::DIRECTORY;
+use crate::state::record::keep_last;
+use crate::state::{EndedAttempt, State, StateDir, StateError, Told};
+use changes::{Change, Seen, since};
+
+/// The most events that wait for an outbox that cannot be written.
+const MOST_PENDING: usize = 50;
+
+/// Runs `work` on an app, and tells the outbox what has changed: first what an earlier pass that was cut short has not
+/// told. What could not be told is `note`d.
+pub(crate) fn around<E>(
+    deployment: &mut Deployment<'_>,
+    work: impl FnOnce(&mut Deployment<'_>) -> Result<Verdict, E>,
+) -> (Result<Verdict, E>, Option<String>) {
+    let app = &deployment.app.name;
+    let untold = cut_short(&deployment.dir, &deployment.state);
+    let now = (deployment.clock)();
+    let before = Seen {
+        attempts: &untold,
+        ..Seen::default()
+    };
+    let first = tell(app, &deployment.dir, &mut deployment.state, &before, now);
+    let ended = work(deployment);
+    let attempts: Vec<EndedAttempt> = match &ended {
+        Ok(Verdict::Attempted(ended)) => vec![(**ended).clone()],
+        _ => Vec::new(),
+    };
+    let live = deployment.state.live.as_ref().map(|live| live.revision);
+    let seen = Seen {
+        attempts: &attempts,
+        is_up_to_date: matches!(&ended, Ok(Verdict::Nothing(revision)) if Some(*revision) == live)
+            && deployment.state.stuck.is_none(),
+        waits: None,
+    };
+    let now = (deployment.clock)();
+    let second = tell(app, &deployment.dir, &mut deployment.state, &seen, now);
+    (ended, second.or(first))
+}
+
+/// Takes all that is so already for told: what went before the first version that tells is no news.
+pub(crate) fn begin(state: &mut State, now: Timestamp) {
+    if state.told.is_none() {
+        let mut told = Told {
+            attempt: state.next_attempt.saturating_sub(1),
+            ..Told::default()
+        };
+        let old_news = since(&mut told, state, &Seen::default(), now);
+        drop(old_news);
+        state.told = Some(told);
+    }
+}
+
+/// Tells what a person has changed by a command, after [`begin`] before the change. Gives what could not be done.
+pub(crate) fn tell_command(app: &str, dir: &StateDir, state: &mut State) -> Option<String> {
+    tell(app, dir, state, &Seen::default(), Timestamp::now())
+}
+
+/// The attempts that have ended and were not told: the pass was killed in between.
+fn cut_short(dir: &StateDir, state: &State) -> Vec<EndedAttempt> {
+    let Some(told) = &state.told else {
+        return Vec::new();
+    };
+    let last = state.next_attempt.saturating_sub(1);
+    let is_under_way = state
+        .trying
+        .as_ref()
+        .is_some_and(|trying| trying.number == last);
+    if last <= told.attempt || is_under_way {
+        return Vec::new();
+    }
+    let mut attempts = dir.history().read().unwrap_or_default();
+    attempts.retain(|ended| ended.attempt.number > told.attempt);
+    attempts
+}
+
+/// Writes down what has changed, first in the state and then in the outbox.
+fn tell(
+    app: &str,
+    dir: &StateDir,
+    state: &mut State,
+    seen: &Seen<'_>,
+    now: Timestamp,
+) -> Option<String> {
+    begin(state, now);
+    let mut told = state.told.take()?;
+    let changes = since(&mut told, state, seen, now);
+    let live = state.live.as_ref().map(|live| live.revision.to_string());
+    for change in changes {
+        told.number += 1;
+        let id = format!("{app}-{:x}-{}", now.as_millisecond(), told.number);
+        told.pending.push(event(id, app, change, live.clone(), now));
+    }
+    keep_last(&mut told.pending, MOST_PENDING);
+    let waits = !told.pending.is_empty();
+    state.told = Some(told);
+    waits.then(|| flush(dir, state))?.err()
+}
+
+/// Saves the state with the events, writes them to the outbox, and saves that they are there.
+fn flush(dir: &StateDir, state: &mut State) -> Result<(), String> {
+    let failed =
+        |what: String| format!("an event cannot be told, which the next poll tries again: {what}");
+    dir.save(state).map_err(|error| failed(error.to_string()))?;
+    let Some(told) = &mut state.told else {
+        return Ok(());
+    };
+    crate::crash::point("before", "outbox");
+    append(&dir.outbox(), &told.pending).map_err(|error| failed(error.to_string()))?;
+    crate::crash::point("after", "outbox");
+    told.pending.clear();
+    dir.save(state).map_err(|error| failed(error.to_string()))
+}
+
+/// Tells that the state of an app cannot be read, so that nothing is deployed: once for each such file.
+pub(crate) fn tell_unreadable(app: &str, dir: &StateDir, error: &StateError) {
+    let file = fs::symlink_metadata(dir.file()).and_then(|found| found.modified());
+    let changed = file.ok().and_then(|time| Timestamp::try_from(time).ok());
+    let changed = changed.map_or(0, Timestamp::as_millisecond);
+    let change = Change {
+        kind: Kind::Failed,
+        code: Some("state".to_owned()),
+        attempt: None,
+        revision: None,
+        reason: Some(error.to_string()),
+        until: None,
+    };
+    let id = format!("{app}-{changed:x}-state");
+    // Nothing can be written down of it: the next poll says the same on its output.
+    let _ = append(
+        &dir.outbox(),
+        &[event(id, app, change, None, Timestamp::now())],
+    );
+}
+
+fn append(directory: &Path, events: &[Event]) -> std::io::Result<()> {
+    match DirBuilder::new().mode(DIRECTORY).create(directory) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    Outbox::new(directory).append(events)
+}
+
+fn event(id: String, app: &str, change: Change, live: Option<String>, at: Timestamp) -> Event {
+    let mut event = Event {
+        schema: SCHEMA,
+        id,
+        at,
+        host: host_name(),
+        app: Some(app.to_owned()),
+        event: change.kind,
+        code: change.code,
+        revision: change.revision.map(|revision| revision.to_string()),
+        previous: None,
+        live,
+        author: None,
+        subject: None,
+        attempt: None,
+        ms: None,
+        by: None,
+        reason: change.reason.as_deref().map(cut),
+        until: change.until,
+    };
+    if let Some(ended) = change.attempt {
+        let attempt = ended.attempt;
+        event.revision = Some(attempt.revision.to_string());
+        event.previous = attempt.previous.map(|revision| revision.to_string());
+        event.ms = u64::try_from(attempt.total().as_millis()).ok();
+        event.author = Some(cut(&attempt.author));
+        event.subject = Some(cut(&attempt.subject));
+        event.attempt = Some(attempt.number);
+        event.by = attempt.by;
+        event.reason = ended.reason.as_deref().map(cut);
+    }
+    event
+}
+
+/// Gives the name of this host.
+pub(crate) fn host_name() -> String {
+    let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    name.trim().to_owned()
+}
+
+/// Cleans a text, and cuts it to the length that an event may have.
+fn cut(text: &str) -> String {
+    let clean = sanitize(text, false);
+    let mut end = LONGEST_REASON.min(clean.len());
+    while !clean.is_char_boundary(end) {
+        end -= 1;
+    }
+    clean.get(..end).unwrap_or_default().to_owned()
+}
