@@ -16,6 +16,7 @@
 //! - [`sanitize`]: what of any text may reach a person. [`util`]: text, durations, patterns.
 //! - [`adopt`]: from a checkout in place, deployed by a script from cron, to releases.
 //! - [`setup`]: all that a new app needs on a host, made by root.
+//! - [`schedule`]: windows, and whether something new may be deployed now.
 //! - [`service`]: every app at its interval. [`stop`]: what a signal leads to.
 //!
 //! What is public is the program itself, its command line for the man pages, and what other programs may read
@@ -45,6 +46,7 @@ mod release;
 mod repository;
 mod revision;
 mod sanitize;
+mod schedule;
 mod service;
 mod setup;
 mod space;

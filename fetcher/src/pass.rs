@@ -164,6 +164,7 @@ fn attempt(
     with_lock(app, state, |dir| {
         let place = dir.under_way();
         let mut recorder = StepRecorder::new(&app.name, reporter).with_status_file(place);
+        events::end_freezes(state, Timestamp::now());
         if let Err(error) = dir.load() {
             events::tell_unreadable(&app.name, &dir, &error);
         }

@@ -247,6 +247,35 @@ pub(crate) enum Command {
         #[arg(long, value_name = "WHEN")]
         until: Option<String>,
     },
+    /// Deploy nothing new, of one app or of all, and go on asking what there is
+    ///
+    /// Unlike a pause: the forge is asked as ever, and what waits is shown. `rollback`, `retry`, `redeploy` and
+    /// `poll --force` work all the same, and are recorded.
+    Freeze {
+        /// The app; all apps unless given
+        #[arg(value_name = "APP")]
+        app: Option<String>,
+        /// Why, for those who wonder
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+        /// How long (2h, 3d) or until when (2026-12-24T18:00:00Z); until `thaw` unless given
+        #[arg(long, value_name = "WHEN")]
+        until: Option<String>,
+    },
+    /// End a freeze of one app, or the one of all
+    Thaw {
+        /// The app; the freeze of all apps unless given
+        #[arg(value_name = "APP")]
+        app: Option<String>,
+    },
+    /// Make a new release of the live revision: the next poll does it
+    ///
+    /// For what changes without a commit: a file of variables, the app's file, a unit.
+    Redeploy {
+        /// The app
+        #[arg(value_name = "APP")]
+        app: String,
+    },
     /// End a pause
     Resume {
         /// The app

@@ -9,7 +9,7 @@ use super::output::{Output, print_error, say};
 use super::{FAILED, OK, USAGE, one_app};
 use crate::config::App;
 use crate::pass::{self, Error, Pass};
-use crate::state::{Pause, State};
+use crate::state::{Asked, Pause, State};
 use crate::util::duration;
 use crate::util::text;
 
@@ -87,6 +87,21 @@ pub(crate) fn resume(arguments: &Arguments, app: &str) -> u8 {
     })
 }
 
+/// `pp-fetcher redeploy APP`.
+pub(crate) fn redeploy(arguments: &Arguments, app: &str) -> u8 {
+    attempt(arguments, app, |state| {
+        let Some(live) = &state.live else {
+            return Err("nothing is live yet; the first poll deploys what is followed".to_owned());
+        };
+        let told = format!(
+            "the next poll makes a new release of {}",
+            live.revision.short()
+        );
+        state.asked = Some(Asked::Redeploy);
+        Ok(told)
+    })
+}
+
 /// Changes an app's state under its lock, and prints what was changed.
 fn change(arguments: &Arguments, app: &str, change: impl FnOnce(&mut State) -> String) -> u8 {
     attempt(arguments, app, |state| Ok(change(state)))
@@ -139,7 +154,7 @@ pub(super) fn on(arguments: &Arguments, app: &str, work: impl FnOnce(&App) -> u8
 }
 
 /// Parses a point in time as people write it: `2h` from now, or `2026-12-24T18:00Z`.
-fn moment(text: &str, now: Timestamp) -> Result<Timestamp, String> {
+pub(super) fn moment(text: &str, now: Timestamp) -> Result<Timestamp, String> {
     let wrong = || {
         format!(
             "`{text}` is no time: write how long, \"2h\" or \"3d\", or when, \"2026-12-24T18:00:00Z\""

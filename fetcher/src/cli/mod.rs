@@ -4,6 +4,7 @@ pub(crate) mod adopt;
 pub(crate) mod args;
 pub(crate) mod control;
 pub(crate) mod doctor;
+mod freeze;
 mod help;
 pub(crate) mod history;
 pub(crate) mod hostkey;
@@ -183,6 +184,11 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
             control::pause(arguments, app, reason, until.as_deref())
         }
         Command::Resume { app } => control::resume(arguments, app),
+        Command::Redeploy { app } => control::redeploy(arguments, app),
+        Command::Freeze { app, reason, until } => {
+            freeze::freeze(arguments, app.as_deref(), reason, until.as_deref())
+        }
+        Command::Thaw { app } => freeze::thaw(arguments, app.as_deref()),
     };
     ExitCode::from(code)
 }

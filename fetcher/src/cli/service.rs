@@ -1,5 +1,7 @@
 //! `pp-fetcher run`: the command that runs the service.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use super::args::Arguments;
@@ -9,8 +11,12 @@ use super::{FAILED, OK, load, poll};
 use crate::config::Config;
 use crate::deploy::{Trigger, backoff};
 use crate::release::place;
+use crate::schedule::hold;
 use crate::service;
 use crate::state::StateDir;
+
+/// A poll comes so long after the opening of a window, not to be a moment too early.
+const AFTER_OPENING: Duration = Duration::from_millis(200);
 
 /// Runs the service until a signal stops it. Gives the exit code.
 pub(crate) fn run(arguments: &Arguments, quiet: QuietOption) -> u8 {
@@ -24,7 +30,10 @@ pub(crate) fn run(arguments: &Arguments, quiet: QuietOption) -> u8 {
     match service::run(config, reload, |app| {
         poll::one(app, arguments, Trigger::Scheduled, &output);
         let state = || StateDir::new(&arguments.state(), &app.name).load().ok();
-        backoff::interval(app, state, Timestamp::now())
+        let interval = backoff::interval(app, state, Timestamp::now());
+        // A push that waits for a window is deployed when the window opens.
+        let opening = hold::until_opening(app, Timestamp::now());
+        opening.map_or(interval, |opening| interval.min(opening + AFTER_OPENING))
     }) {
         Ok(()) => OK,
         Err(error) => {

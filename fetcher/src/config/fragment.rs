@@ -28,6 +28,8 @@ pub(crate) struct Fragment {
     pub reference: Option<String>,
     /// The time between two polls by the service (`pp-fetcher run`).
     pub interval: Option<HumanDuration>,
+    /// The tables `[[window]]`.
+    pub window: Option<Vec<Window>>,
     /// The table `[ssh]`.
     #[serde(default)]
     pub ssh: Ssh,
@@ -58,6 +60,20 @@ pub(crate) struct Fragment {
     /// The table `[hooks]`.
     #[serde(default)]
     pub hooks: Hooks,
+}
+
+/// One table `[[window]]`: a time in which something new may be deployed.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Window {
+    /// The days on which the window begins, such as `["mon", "thu"]`; every day if left out.
+    pub days: Option<Vec<String>>,
+    /// When the window begins, such as `22:00`.
+    pub start: Option<String>,
+    /// How long the window is open.
+    pub length: Option<HumanDuration>,
+    /// The time zone of `start`, such as `Europe/Berlin`.
+    pub tz: Option<String>,
 }
 
 /// The table `[ssh]`: how ssh is called. A key that is left out is left to ssh's own defaults.
@@ -267,6 +283,8 @@ impl Fragment {
             tag,
             reference,
             interval: self.interval.or(d.interval),
+            // Windows belong together: an app's own replace those of the defaults.
+            window: self.window.or(d.window),
             ssh: self.ssh.over(d.ssh),
             // A submodule is one repository's: there is nothing to inherit.
             submodule: self.submodule,

@@ -2,7 +2,7 @@
 //! belongs to, or the nearest known key.
 
 /// The tables and their keys; the first entry is the top of the file.
-pub(crate) const TABLES: [(&str, &[&str]); 11] = [
+pub(crate) const TABLES: [(&str, &[&str]); 12] = [
     ("", &["repository", "branch", "tag", "ref", "interval"]),
     ("[ssh]", &["identity", "known_hosts", "config", "agent"]),
     ("[https]", &["token_file", "username", "ca_file", "proxy"]),
@@ -38,6 +38,7 @@ pub(crate) const TABLES: [(&str, &[&str]); 11] = [
         "[[submodule]]",
         &["path", "repository", "empty", "ssh", "https"],
     ),
+    ("[[window]]", &["days", "start", "length", "tz"]),
 ];
 
 /// Gives the distance of the two words if it is small enough for `wrong` to be a misspelling of `right`.

@@ -14,6 +14,7 @@ pub(crate) mod size;
 mod ssh;
 pub(crate) mod submodule;
 pub(crate) mod tree;
+mod window;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};

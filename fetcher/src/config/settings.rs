@@ -15,8 +15,10 @@ use super::size::Size;
 use super::ssh::Ssh;
 use super::submodule::{self, Submodule};
 use super::tree::{self, TreeRules};
+use super::window;
 use crate::git::{HttpsOptions, RepositoryUrl};
 use crate::process::env_file::EnvFile;
+use crate::schedule::window::Window;
 use crate::util::duration::HumanDuration;
 
 /// One configured app.
@@ -32,6 +34,8 @@ pub(crate) struct App {
     pub follow: Follow,
     /// The time between two polls by the service (`pp-fetcher run`).
     pub interval: Duration,
+    /// When something new may be deployed; at any time if there is none.
+    pub windows: Vec<Window>,
     /// How ssh is called.
     pub ssh: Ssh,
     /// Submodules that are deployed with the app; a revision with any other submodule is refused.
@@ -172,12 +176,17 @@ impl App {
         let (submodules, empty) =
             submodule::submodules(fragment.submodule, &ssh, &fragment.https).map_err(error)?;
         let [restart, reload, elsewhere] = units(path, fragment.restart)?;
+        let health = health::health(fragment.health).map_err(error)?;
+        let needed = way_back(&health);
+        let windows = fragment.window.unwrap_or_default();
+        let windows = window::windows(windows, interval, needed).map_err(error)?;
         Ok(Self {
             name: name.to_owned(),
             path: path.to_owned(),
             repository,
             follow: follow(fragment.branch, fragment.tag, fragment.reference).map_err(error)?,
             interval,
+            windows,
             submodules,
             tree: tree::rules(fragment.tree, empty).map_err(error)?,
             fetch: Fetch {
@@ -192,7 +201,7 @@ impl App {
             restart,
             reload,
             elsewhere,
-            health: health::health(fragment.health).map_err(error)?,
+            health,
             hooks: Hooks {
                 deployed: fragment.hooks.deployed,
                 failed: fragment.hooks.failed,
@@ -201,6 +210,12 @@ impl App {
             fingerprint: String::new(),
         })
     }
+}
+
+/// Gives the time that must be left of a window for a deploy to switch: for a restart and a probe, and for the same on
+/// the way back.
+pub(crate) fn way_back(health: &Health) -> Duration {
+    2 * (health.within + health.steady) + Duration::from_secs(60)
 }
 
 /// What is written, or so many seconds.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::code::Code;
 use super::deployment::{Deployment, PassError};
 use super::failure::{Failure, FailureClass};
 use crate::config::App;
@@ -98,7 +99,7 @@ pub(super) fn pending_wait(deployment: &Deployment<'_>) -> Option<FailedPolls> {
 
 /// Counts a failure that is not the revision's fault; a stop that was requested is not counted.
 fn count(deployment: &mut Deployment<'_>, failure: &Failure) {
-    if stop_requested() {
+    if stop_requested() || Code::is_of_the_time(failure.code.as_str()) {
         return;
     }
     let now = (deployment.clock)();

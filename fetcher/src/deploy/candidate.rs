@@ -15,7 +15,7 @@ use super::tidy::tidy;
 use crate::release::prune::KeptFailure;
 use crate::revision::Revision;
 use crate::state::record::keep_last;
-use crate::state::{Attempt, Release, StateError, Unchanged};
+use crate::state::{Asked, Attempt, Release, StateError, Unchanged};
 
 /// Most tags in a row that are passed over in one pass because they stand for no commit.
 const MOST_PASSED_OVER: usize = 16;
@@ -54,7 +54,8 @@ pub(super) fn find<'a>(
     trigger: Trigger,
     recorder: &mut StepRecorder<'_>,
 ) -> Result<Search<'a>, PassError> {
-    let forced = trigger == Trigger::Forced;
+    let asked = deployment.state.asked;
+    let forced = trigger == Trigger::Forced || asked == Some(Asked::Redeploy);
     if let Some(pause) = deployment.pause().filter(|_| !forced) {
         return Ok(Search::Nothing(Verdict::Paused(pause)));
     }
@@ -63,11 +64,24 @@ pub(super) fn find<'a>(
     }
     for _ in 0..MOST_PASSED_OVER {
         let listing = poll(deployment, recorder)?;
+        let listing = match (asked, &deployment.state.live) {
+            (Some(Asked::Redeploy), Some(live)) => listing.instead(live.revision),
+            _ => listing,
+        };
         tell_unordered(deployment, listing.found(), recorder)?;
         let nothing = nothing_to_do(deployment, &listing.found().revision);
         if let Some(verdict) = nothing.filter(|_| !forced) {
+            deployment.state.asked = None;
+            if asked.is_some() {
+                deployment.save()?;
+            }
             forget_failed_polls(deployment)?;
             return Ok(Search::Nothing(verdict));
+        }
+        if let Some(hold) = deployment.hold().filter(|_| !forced && asked.is_none()) {
+            let revision = listing.found().revision;
+            forget_failed_polls(deployment)?;
+            return Ok(Search::Nothing(Verdict::Waits { revision, hold }));
         }
         let looked = recorder.step(Step::Look, || look::look(deployment));
         let looked = looked.or_else(|failure| backoff::end_poll_with(deployment, failure))?;
@@ -86,7 +100,7 @@ pub(super) fn find<'a>(
                     None => Search::New(Box::new(New {
                         found,
                         looked,
-                        by: trigger.by(),
+                        by: trigger.by().or(asked.map(Asked::as_str)),
                         fetched,
                     })),
                 })
@@ -134,6 +148,7 @@ pub(super) fn begin(
     let started_at = (deployment.clock)();
     let number = deployment.state.next_attempt;
     deployment.state.next_attempt += 1;
+    deployment.state.asked = None;
     Attempt {
         number,
         started_at,

@@ -47,6 +47,10 @@ pub(crate) enum Code {
     Restart,
     /// The app is not well.
     Unhealthy,
+    /// A freeze began while the revision was made ready.
+    Frozen,
+    /// The window closed while the revision was made ready.
+    Window,
     /// pp-fetcher was told to stop.
     Stopped,
 }
@@ -67,6 +71,13 @@ impl Code {
             Step::Restart | Step::BackRestart => Self::Restart,
             Step::Probe | Step::BackProbe => Self::Unhealthy,
         }
+    }
+
+    /// Whether it says nothing about the revision or its environment: the time was over, and the attempt is made again.
+    #[must_use]
+    pub(crate) fn is_of_the_time(word: &str) -> bool {
+        let times = [Self::Frozen, Self::Window, Self::Stopped];
+        times.iter().any(|code| code.as_str() == word)
     }
 
     /// The word.
@@ -94,6 +105,8 @@ impl Code {
             Self::Switch => "switch",
             Self::Restart => "restart",
             Self::Unhealthy => "unhealthy",
+            Self::Frozen => "frozen",
+            Self::Window => "window",
             Self::Stopped => "stopped",
         }
     }

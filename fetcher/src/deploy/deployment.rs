@@ -12,6 +12,7 @@ use crate::config::App;
 use crate::health::Host;
 use crate::release::Layout;
 use crate::revision::Revision;
+use crate::schedule::hold::{Hold, hold};
 use crate::state::{
     Attempt, EndedAttempt, FailedPolls, Pause, Quarantine, Release, State, StateDir, StateError,
 };
@@ -51,6 +52,11 @@ impl Deployment<'_> {
         pause.filter(|pause| pause.holds((self.clock)()))
     }
 
+    /// Gives what holds new revisions now: a freeze, or a window that is closed.
+    pub(super) fn hold(&self) -> Option<Hold> {
+        hold(self.app, &self.dir.freezes(), (self.clock)())
+    }
+
     /// Gives the directory of the release that `attempt` makes, or goes back to.
     pub(super) fn release_of(&self, attempt: &Attempt) -> PathBuf {
         self.layout.release(&attempt.release)
@@ -80,6 +86,13 @@ pub(crate) enum Verdict {
     },
     /// A person has paused the app; the forge was not asked.
     Paused(Pause),
+    /// The revision that is followed is not deployed yet: a freeze or a window holds it.
+    Waits {
+        /// The revision that waits.
+        revision: Revision,
+        /// What holds it.
+        hold: Hold,
+    },
     /// The last polls failed; the forge was not asked again yet.
     Waiting(FailedPolls),
     /// An attempt was made.

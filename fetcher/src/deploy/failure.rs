@@ -5,6 +5,7 @@ use thiserror::Error;
 use super::code::Code;
 use super::step::Step;
 use crate::health::{Cause, HealthFailure};
+use crate::schedule::hold::Hold;
 use crate::state::Outcome;
 
 /// What has to change before another try can succeed.
@@ -90,6 +91,20 @@ impl Failure {
         let what =
             "pp-fetcher was told to stop; nothing was switched, and the next poll tries again";
         Self::environment(step, what).with_code(Code::Stopped)
+    }
+
+    /// Makes the failure of an attempt that was begun in time, and is not ready in time.
+    #[must_use]
+    pub(crate) fn held(step: Step, hold: &Hold) -> Self {
+        let code = match hold.code {
+            "frozen" => Code::Frozen,
+            _ => Code::Window,
+        };
+        let what = format!(
+            "{}; nothing was switched, and the revision is deployed when that is over",
+            hold.what
+        );
+        Self::environment(step, what).with_code(code)
     }
 
     /// Gives the failure another word than that of its step.

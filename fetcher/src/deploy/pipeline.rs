@@ -92,6 +92,7 @@ fn prepare(
     recorder.step_telling(Step::Checkout, |tick| {
         checkout::check_out(deployment, fetched, attempt, tick)
     })?;
+    in_time(deployment, attempt, Step::Build)?;
     let builds = deployment.app.deploy.build.is_some();
     let missing = recorder.step(Step::Shared, || {
         let missing = shared::link(deployment, attempt)?;
@@ -119,7 +120,16 @@ fn prepare(
     if stop_requested() {
         return Err(Failure::stopped(Step::Build));
     }
-    Ok(())
+    in_time(deployment, attempt, Step::Switch)
+}
+
+/// Checks whether the attempt may go on: a window may have closed and a freeze begun since the poll. What a person has
+/// asked for goes on.
+fn in_time(deployment: &Deployment<'_>, attempt: &Attempt, step: Step) -> Result<(), Failure> {
+    match deployment.hold().filter(|_| attempt.by.is_none()) {
+        Some(hold) => Err(Failure::held(step, &hold)),
+        None => Ok(()),
+    }
 }
 
 /// Switches `current`, restarts the units and probes the app: a failure from here on leads to the way back.

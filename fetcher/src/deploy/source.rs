@@ -33,6 +33,10 @@ pub(crate) trait Listing<'a> {
     /// Gives the revision that the followed branch or tags point at now.
     fn found(&self) -> &FollowedRevision;
 
+    /// Gives the listing for another revision than the found one: a commit that is in the mirror already.
+    #[must_use]
+    fn instead(self: Box<Self>, revision: Revision) -> Box<dyn Listing<'a> + 'a>;
+
     /// Fetches the found revision into the mirror, and reports the progress to `tick`.
     ///
     /// # Errors

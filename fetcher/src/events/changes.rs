@@ -38,7 +38,7 @@ pub(super) struct Seen<'a> {
 }
 
 impl Change {
-    fn new(kind: Kind, code: Option<&str>) -> Self {
+    pub(super) fn new(kind: Kind, code: Option<&str>) -> Self {
         Self {
             kind,
             code: code.map(str::to_owned),
@@ -94,7 +94,7 @@ fn attempt(told: &mut Told, ended: &EndedAttempt) -> Option<Change> {
                 ..Change::new(kind, over.map(|problem| problem.code).as_deref())
             });
         }
-        _ if code == Code::Stopped.as_str() => return None,
+        _ if Code::is_of_the_time(code) => return None,
         Outcome::Refused | Outcome::Failed => Kind::Failed,
         Outcome::RolledBack => Kind::TakenBack,
         Outcome::Stuck => Kind::Stuck,
@@ -126,7 +126,7 @@ fn polls_fail(told: &mut Told, state: &State, seen: &Seen<'_>) -> Option<Change>
         .problem
         .as_ref()
         .is_some_and(|problem| problem.code == code);
-    if is_attempts || code == Code::Stopped.as_str() {
+    if is_attempts || Code::is_of_the_time(code) {
         return None;
     }
     let network = [Code::Network, Code::Forge]

@@ -17,7 +17,7 @@ use crate::deploy::{Deployment, Verdict};
 use crate::sanitize::sanitize;
 use crate::state::open::DIRECTORY;
 use crate::state::record::keep_last;
-use crate::state::{EndedAttempt, State, StateDir, StateError, Told};
+use crate::state::{EndedAttempt, Freeze, FreezeFile, State, StateDir, StateError, Told};
 use changes::{Change, Seen, since};
 
 /// The most events that wait for an outbox that cannot be written.
@@ -47,7 +47,12 @@ pub(crate) fn around<E>(
         attempts: &attempts,
         is_up_to_date: matches!(&ended, Ok(Verdict::Nothing(revision)) if Some(*revision) == live)
             && deployment.state.stuck.is_none(),
-        waits: None,
+        waits: match &ended {
+            Ok(Verdict::Waits { revision, hold }) => {
+                Some((*revision, hold.code, hold.what.clone()))
+            }
+            _ => None,
+        },
     };
     let now = (deployment.clock)();
     let second = tell(app, &deployment.dir, &mut deployment.state, &seen, now);
@@ -134,12 +139,8 @@ pub(crate) fn tell_unreadable(app: &str, dir: &StateDir, error: &StateError) {
     let changed = file.ok().and_then(|time| Timestamp::try_from(time).ok());
     let changed = changed.map_or(0, Timestamp::as_millisecond);
     let change = Change {
-        kind: Kind::Failed,
-        code: Some("state".to_owned()),
-        attempt: None,
-        revision: None,
         reason: Some(error.to_string()),
-        until: None,
+        ..Change::new(Kind::Failed, Some("state"))
     };
     let id = format!("{app}-{changed:x}-state");
     // Nothing can be written down of it: the next poll says the same on its output.
@@ -147,6 +148,68 @@ pub(crate) fn tell_unreadable(app: &str, dir: &StateDir, error: &StateError) {
         &dir.outbox(),
         &[event(id, app, change, None, Timestamp::now())],
     );
+}
+
+/// Tells that a person has frozen an app, or all apps for `None`.
+///
+/// # Errors
+/// The outbox cannot be written.
+pub(crate) fn tell_freeze(base: &Path, app: Option<&str>, freeze: &Freeze) -> std::io::Result<()> {
+    tell_of_freeze(base, app, freeze, Kind::Frozen, None)
+}
+
+/// Tells that a freeze has ended, by the command `thaw` or because its time is over.
+///
+/// # Errors
+/// The outbox cannot be written.
+pub(crate) fn tell_thaw(
+    base: &Path,
+    app: Option<&str>,
+    freeze: &Freeze,
+    code: &str,
+) -> std::io::Result<()> {
+    tell_of_freeze(base, app, freeze, Kind::Thawed, Some(code))
+}
+
+fn tell_of_freeze(
+    base: &Path,
+    app: Option<&str>,
+    freeze: &Freeze,
+    kind: Kind,
+    code: Option<&str>,
+) -> std::io::Result<()> {
+    let change = Change {
+        reason: Some(freeze.reason.clone()),
+        until: freeze.until.filter(|_| kind == Kind::Frozen),
+        ..Change::new(kind, code)
+    };
+    let name = app.unwrap_or("host");
+    // The same freeze has the same name, whichever process tells of it.
+    let id = format!(
+        "{name}-{:x}-{}",
+        freeze.since.as_millisecond(),
+        kind.as_str()
+    );
+    let mut event = event(id, name, change, None, Timestamp::now());
+    event.app = app.map(str::to_owned);
+    event.by.clone_from(&freeze.by);
+    append(&base.join(pp_events::DIRECTORY), &[event])
+}
+
+/// Ends the freezes whose time is over, and tells of it: once, whichever pass finds them.
+pub(crate) fn end_freezes(base: &Path, now: Timestamp) {
+    let file = FreezeFile::new(base);
+    let expired = |freeze: &Freeze| !freeze.holds(now);
+    let any = file
+        .read()
+        .is_ok_and(|all| all.host.iter().chain(all.apps.values()).any(expired));
+    if !any {
+        return;
+    }
+    // A freeze that is over holds nothing, even if it cannot be taken out of the file.
+    for (app, freeze) in file.change(|all| all.take_expired(now)).unwrap_or_default() {
+        let _ = tell_thaw(base, app.as_deref(), &freeze, "expired");
+    }
 }
 
 fn append(directory: &Path, events: &[Event]) -> std::io::Result<()> {

@@ -13,6 +13,7 @@ use crate::deploy::source::{Candidate, Commit, FollowedRevision, Listing, Source
 use crate::git::Remote;
 use crate::git::fetch::{FetchError, LAST};
 use crate::git::listing::ListedRevision;
+use crate::revision::Revision;
 use crate::space::{self, SpaceNeed};
 use crate::util::text;
 use crate::worker::error::FailureKind;
@@ -29,6 +30,17 @@ pub(super) struct RemoteListing<'a> {
 impl<'a> Listing<'a> for RemoteListing<'a> {
     fn found(&self) -> &FollowedRevision {
         &self.found
+    }
+
+    fn instead(mut self: Box<Self>, revision: Revision) -> Box<dyn Listing<'a> + 'a> {
+        // A revision that is followed by a tag stays that tag's, whose signature counts.
+        if self.listed.commit != revision {
+            self.listed.id = revision;
+            self.listed.commit = revision;
+            self.found.revision = revision;
+            self.found.tag = None;
+        }
+        self
     }
 
     fn fetch(

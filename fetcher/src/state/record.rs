@@ -53,6 +53,9 @@ pub struct State {
     /// Tags that match the configured pattern but are not versions, and have already been reported.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unordered: Vec<String>,
+    /// What a person has asked the next pass for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Asked>,
     /// What the outbox has been told; `None` until a pass of a version that tells has ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub told: Option<Told>,
@@ -75,6 +78,7 @@ impl Default for State {
             unchanged: None,
             passed_over: Vec::new(),
             unordered: Vec::new(),
+            asked: None,
             told: None,
         }
     }
@@ -159,6 +163,27 @@ pub struct FailedPolls {
     pub code: Option<String>,
 }
 
+/// A deploy that a person has asked for: the next pass makes it, whatever holds new revisions then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Asked {
+    /// Whatever was held back is tried again.
+    Retry,
+    /// The live revision is deployed anew.
+    Redeploy,
+}
+
+impl Asked {
+    /// The command by which it was asked for.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Retry => "retry",
+            Self::Redeploy => "redeploy",
+        }
+    }
+}
+
 /// A pause: a person has decided that nothing new is deployed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pause {
@@ -222,6 +247,7 @@ impl State {
     /// Gives the revisions that were held back. A way back that has failed is given up: the followed revision
     /// is deployed instead.
     pub fn lift(&mut self) -> Vec<Revision> {
+        self.asked = Some(Asked::Retry);
         self.trouble = None;
         let stuck = self.stuck.take().map(|stuck| stuck.revision);
         let mut lifted: Vec<_> = self.quarantined.drain(..).map(|q| q.revision).collect();

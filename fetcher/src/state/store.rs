@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 use thiserror::Error;
 
+use super::freeze::FreezeFile;
 use super::history::History;
 use super::lock::{self, LockAttempt};
 use super::record::{SCHEMA, State};
@@ -141,6 +142,12 @@ impl StateDir {
     #[must_use]
     pub fn under_way(&self) -> Place {
         Place::new(self.base.clone(), self.below("under_way.json"))
+    }
+
+    /// Gives the file of the freezes of all apps.
+    #[must_use]
+    pub(crate) fn freezes(&self) -> FreezeFile {
+        FreezeFile::new(&self.base)
     }
 
     /// Gives the outbox of all apps.

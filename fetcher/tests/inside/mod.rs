@@ -49,6 +49,7 @@ mod git_ssh;
 mod git_sshd;
 mod git_sshd_ways;
 mod git_url;
+mod holds;
 mod hostkey;
 mod limit;
 mod lineage;

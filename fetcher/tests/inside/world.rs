@@ -328,6 +328,11 @@ impl<'w> Listing<'w> for ListedRefs<'w> {
         &self.1
     }
 
+    fn instead(mut self: Box<Self>, revision: Revision) -> Box<dyn Listing<'w> + 'w> {
+        self.1.revision = revision;
+        self
+    }
+
     fn fetch(
         self: Box<Self>,
         _: &mut (dyn FnMut(Progress) + Send),

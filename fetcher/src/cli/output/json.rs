@@ -9,6 +9,7 @@ use crate::deploy::dry_run::DryRun;
 use crate::deploy::{Reporter, Step, Verdict};
 use crate::pass::{Error, Pass};
 use crate::revision::Revision;
+use crate::schedule::hold::Hold;
 use crate::state::{EndedAttempt, FailedPolls, Pause, Quarantine, Release};
 
 #[derive(Serialize)]
@@ -36,6 +37,11 @@ enum Result<'a> {
     Switched { live: &'a Release, current: &'a str },
     /// The app is paused.
     Paused { pause: &'a Pause },
+    /// A freeze or a window holds the followed revision.
+    Waits {
+        revision: &'a Revision,
+        hold: &'a Hold,
+    },
     /// The last polls failed, and it is too early to try again.
     Waiting { trouble: &'a FailedPolls },
     /// An attempt was made.
@@ -85,6 +91,7 @@ impl<'a> From<&'a Verdict> for Result<'a> {
             Verdict::Held(quarantine) => Self::Held { quarantine },
             Verdict::Switched { live, current } => Self::Switched { live, current },
             Verdict::Paused(pause) => Self::Paused { pause },
+            Verdict::Waits { revision, hold } => Self::Waits { revision, hold },
             Verdict::Waiting(trouble) => Self::Waiting { trouble },
             Verdict::Attempted(attempt) => Self::Attempted { attempt },
         }

@@ -62,6 +62,7 @@ pub(crate) fn outcome(ended: &PassResult) -> &'static str {
         Ok(Pass::Completed(Verdict::Held(_))) => "held",
         Ok(Pass::Completed(Verdict::Switched { .. })) => "switched",
         Ok(Pass::Completed(Verdict::Paused(_))) => "paused",
+        Ok(Pass::Completed(Verdict::Waits { .. })) => "waits",
         Ok(Pass::Completed(Verdict::Waiting(_))) => "waiting",
         Ok(Pass::Completed(Verdict::Attempted(ended))) => ended.outcome.as_str(),
         Err(_) => "error",
@@ -97,6 +98,11 @@ pub(crate) fn format_verdict(app: &str, verdict: &Verdict) -> Sentence {
         ),
         Verdict::Switched { live, current } => switched(app, live, current),
         Verdict::Paused(pause) => paused(app, pause),
+        Verdict::Waits { revision, hold } => Sentence::new(
+            Tone::Held,
+            format!("{} waits", revision.short()),
+            format!(": {}", hold.what),
+        ),
         Verdict::Waiting(trouble) => Sentence::new(
             Tone::Held,
             "not asked again yet",
