@@ -1,5 +1,5 @@
 #!/bin/bash
-# Makes both packages from programs that are built already:   packaging/assemble.sh BINDIR OUTDIR
+# Makes the packages from programs that are built already:   packaging/assemble.sh BINDIR OUTDIR
 #
 # build.sh calls it. The same programs and the same SOURCE_DATE_EPOCH give the same bytes, whoever does it, where
 # and when; reproduce.sh tries that. Environment: SOURCE_DATE_EPOCH and PP_DEB_REVISION as for build.sh.
@@ -31,7 +31,7 @@ trap 'rm -rf "$work"' EXIT
 stage=$work/stage
 mkdir -p "$stage/bin" "$stage/man"
 cp -r packaging/debian packaging/etc packaging/examples "$stage/"
-for program in pp-restarter pp-restart pp-fetcher pp-git-worker; do
+for program in pp-restarter pp-restart pp-fetcher pp-git-worker pp-notify; do
 	install -m 755 "$binaries/$program" "$stage/bin/"
 done
 for page in packaging/man/*.scd; do
@@ -47,10 +47,13 @@ cp packaging/systemd/pp-ssh-agent.service "$debian/pp-fetcher.pp-ssh-agent.servi
 for template in pp-fetcher@ pp-ssh-agent@; do
 	cp "packaging/systemd/$template.service" "$debian/pp-fetcher.$template.service"
 done
-for package in pp-restarter pp-fetcher; do
+for unit in service path timer; do cp "packaging/systemd/pp-notify.$unit" "$debian/"; done
+for package in pp-restarter pp-fetcher pp-notify; do
 	cp "packaging/sysusers/$package.conf" "$debian/$package.sysusers"
 done
-cp packaging/tmpfiles/pp-fetcher.conf "$debian/pp-fetcher.tmpfiles"
+for package in pp-fetcher pp-notify; do
+	cp "packaging/tmpfiles/$package.conf" "$debian/$package.tmpfiles"
+done
 cp packaging/etc/logrotate "$debian/pp-fetcher.logrotate"
 cp packaging/etc/cron "$debian/pp-fetcher.cron.d"
 cp -r CHANGELOG.md README.md docs "$stage/"
@@ -70,8 +73,8 @@ if ! (cd "$stage" && env -i "${environment[@]}" dpkg-buildpackage -b -us -uc) >"
 	cat "$work/log" >&2
 	die "dpkg-buildpackage failed; its output is above"
 fi
-rm -f "$out"/pp-restarter_*.deb "$out"/pp-fetcher_*.deb
+rm -f "$out"/pp-restarter_*.deb "$out"/pp-fetcher_*.deb "$out"/pp-notify_*.deb
 mv "$work"/*.deb "$out/"
-for deb in "$out"/pp-restarter_*.deb "$out"/pp-fetcher_*.deb; do
+for deb in "$out"/pp-restarter_*.deb "$out"/pp-fetcher_*.deb "$out"/pp-notify_*.deb; do
 	say "made $deb ($(stat -c %s "$deb") bytes)"
 done

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Builds pp-restarter_*.deb and pp-fetcher_*.deb:   packaging/build.sh OUTDIR
+# Builds pp-restarter_*.deb, pp-fetcher_*.deb and pp-notify_*.deb:   packaging/build.sh OUTDIR
 #
 # As root on Debian 12 or 13 with Rust, it installs what else it takes to build, and says so.
 # Environment: CARGO_TARGET_DIR as for cargo; SOURCE_DATE_EPOCH, the date inside the packages
@@ -43,8 +43,8 @@ export CARGO_ENCODED_RUSTFLAGS
 [[ $crates = *[[:space:]]* ]] || export CFLAGS="${CFLAGS:-} -ffile-prefix-map=$crates=/usr/src/cargo"
 
 say "compiling"
-cargo build --release --locked -p pp-restarter -p pp-fetcher -p pp-git-worker -p pp-packaging \
-	--bin pp-restart --bin pp-fetcher --bin pp-git-worker --bin pp-pages
+cargo build --release --locked -p pp-restarter -p pp-fetcher -p pp-git-worker -p pp-notify -p pp-packaging \
+	--bin pp-restart --bin pp-fetcher --bin pp-git-worker --bin pp-notify --bin pp-pages
 # Alone, so that it is linked with the features it asks for and not with those of the others.
 cargo build --release --locked -p pp-restarter --no-default-features --bin pp-restarter
 

@@ -6,7 +6,7 @@
 set -uo pipefail
 
 [ $# = 1 ] || { echo "usage: $0 DEBDIR" >&2; exit 2; }
-debs=("$1"/pp-restarter_*.deb "$1"/pp-fetcher_*.deb)
+debs=("$1"/pp-restarter_*.deb "$1"/pp-fetcher_*.deb "$1"/pp-notify_*.deb)
 for deb in "${debs[@]}"; do
 	[ -f "$deb" ] || { echo "$0: $deb is not there; packaging/build.sh $1 makes it" >&2; exit 2; }
 done

@@ -20,7 +20,7 @@ chmod 755 "$work"
 export SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-1000000000}
 
 mkdir "$work/bin"
-for program in pp-restarter pp-restart pp-fetcher pp-git-worker pp-pages; do
+for program in pp-restarter pp-restart pp-fetcher pp-git-worker pp-notify pp-pages; do
 	install -m 755 "$1/$program" "$work/bin/"
 done
 

@@ -9,6 +9,7 @@
 //!   that process says by the names of git's objects (`fetcher/objects`).
 //! - [`release`]: directories and the link that is switched. [`space`]: room for them. [`process`]: other people's programs.
 //! - [`health`]: whether the app is well. [`state`]: what is remembered. [`hooks`]: who is told.
+//! - [`checks`]: whether the forge says that a commit is green.
 //! - [`events`]: each change of an app's state, told once to the outbox.
 //! - [`hostkey`]: host keys shown and pinned by hand. [`account`]: whose apps they are, and becoming that user.
 //! - [`doctor`]: the condition of every link of an app's chain.
@@ -16,6 +17,7 @@
 //! - [`sanitize`]: what of any text may reach a person. [`util`]: text, durations, patterns.
 //! - [`adopt`]: from a checkout in place, deployed by a script from cron, to releases.
 //! - [`setup`]: all that a new app needs on a host, made by root.
+//! - [`report`]: how each app stands, for people and programs that watch.
 //! - [`schedule`]: windows, and whether something new may be deployed now.
 //! - [`service`]: every app at its interval. [`stop`]: what a signal leads to.
 //!
@@ -28,6 +30,7 @@
 mod account;
 mod adopt;
 mod checkout;
+mod checks;
 mod cli;
 mod config;
 mod crash;
@@ -43,6 +46,7 @@ mod mounts;
 mod pass;
 mod process;
 mod release;
+mod report;
 mod repository;
 mod revision;
 mod sanitize;

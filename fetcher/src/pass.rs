@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use pp_protocol::Client;
 use thiserror::Error;
 
+use crate::checks::forge::OverHttps;
 use crate::config::App;
 use crate::deploy::deployment::PassError;
 use crate::deploy::dry_run::{DryRun, predict};
@@ -40,6 +41,9 @@ pub(crate) enum Error {
     /// There is no release to go back to.
     #[error(transparent)]
     NoWayBack(#[from] NoWayBack),
+    /// Nobody has confirmed that files are crossed.
+    #[error("nothing was changed: with --yes it goes back all the same")]
+    NotConfirmed,
     /// The host has no more descriptors or memory.
     #[error("cannot start: {0}")]
     System(#[from] std::io::Error),
@@ -94,6 +98,12 @@ fn with_drivers<T>(
 ) -> Result<T, Error> {
     let host = SystemHost::new()?;
     let restarter = Client::default();
+    let proxy = app
+        .https
+        .proxy
+        .as_ref()
+        .map(|proxy| format!("http://{proxy}"));
+    let checks = OverHttps::new(&app.https.ca_file, proxy.as_deref());
     let source = Repository::new(app, dir.mirror());
     let mut deployment = Deployment {
         app,
@@ -103,6 +113,7 @@ fn with_drivers<T>(
         source: &source,
         restarter: &restarter,
         host: &host,
+        checks: &checks,
         clock: Timestamp::now,
     };
     work(&mut deployment)
@@ -138,7 +149,8 @@ pub(crate) fn pass(
     })
 }
 
-/// Rolls back to an earlier release.
+/// Rolls back to an earlier release. If files are crossed that going back does not undo, `confirm` is told of them, and
+/// decides.
 ///
 /// # Errors
 /// There is no earlier release, or no attempt was made; the live release is untouched.
@@ -146,10 +158,17 @@ pub(crate) fn rollback(
     app: &App,
     state: &Path,
     wanted: Option<&str>,
+    confirm: impl FnOnce(&str) -> bool,
     reporter: &mut dyn Reporter,
 ) -> Result<Pass<Verdict>, Error> {
     attempt(app, state, reporter, |deployment, recorder| {
         let target = choose(deployment, wanted)?;
+        let left = deployment.layout.current().ok().flatten();
+        let crossing = left.map(|left| deployment.crossing(&left, &target.name));
+        let crossed = crossing.and_then(|crossing| crossing.describe(&target.name));
+        if crossed.is_some_and(|crossed| !confirm(&crossed)) {
+            return Err(Error::NotConfirmed);
+        }
         Ok(pipeline::roll_back(deployment, &target, recorder)?)
     })
 }

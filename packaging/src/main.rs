@@ -22,7 +22,7 @@ fn main() -> Result<()> {
 
 /// The programs that people type, and where to read on. pp-restarter is systemd's to start: its
 /// page is written by hand.
-fn programs() -> [(Command, &'static str); 2] {
+fn programs() -> [(Command, &'static str); 3] {
     [
         (
             pp_restarter::cli::client_command(),
@@ -31,6 +31,10 @@ fn programs() -> [(Command, &'static str); 2] {
         (
             pp_fetcher::command(),
             "pp-fetcher(1), pp-fetcher.toml(5), pp-restarter(8), pp-restart(1)",
+        ),
+        (
+            pp_notify::command(),
+            "pp-notify(1), pp-notify.toml(5), pp-fetcher(1)",
         ),
     ]
 }

@@ -43,6 +43,7 @@ offers "$1" pp-restart "pp-restart gun" gunicorn.todo.service
 offers "$1" pp-restart "pp-restart " nginx.service
 offers "$1" pp-restart "pp-restart --li" --list
 offers "$1" pp-fetcher "pp-fetcher stat" status
+offers "$1" pp-notify "pp-notify te" test
 for shell in zsh fish; do
 	command -v $shell >/dev/null || continue
 	for file in "$1"/usr/share/zsh/vendor-completions/_pp-* "$1"/usr/share/fish/vendor_completions.d/pp-*.fish; do

@@ -14,6 +14,9 @@ pub const DEBS: &str = "PP_DEBS";
 /// Names a directory of packages that were built from an earlier revision, to be upgraded.
 pub const OLD_DEBS: &str = "PP_OLD_DEBS";
 
+/// The packages that every host has.
+const PACKAGES: [&str; 2] = ["pp-restarter", "pp-fetcher"];
+
 /// Ports of apps begin here, as in the old way's example.
 const FIRST_PORT: u16 = 8000;
 
@@ -53,7 +56,17 @@ impl Host {
 pub fn debs() -> Result<Vec<PathBuf>> {
     let dir = std::env::var_os(DEBS)
         .with_context(|| format!("{DEBS} does not name a directory of packages"))?;
-    debs_in(Path::new(&dir))
+    debs_in(Path::new(&dir), &PACKAGES)
+}
+
+/// The package of those who are told, which is for the suites that want it.
+///
+/// # Errors
+/// Those of [`debs`].
+pub fn notify_deb() -> Result<Vec<PathBuf>> {
+    let dir = std::env::var_os(DEBS)
+        .with_context(|| format!("{DEBS} does not name a directory of packages"))?;
+    debs_in(Path::new(&dir), &["pp-notify"])
 }
 
 /// Packages of an earlier revision, where [`OLD_DEBS`] names a directory of them; else those under test.
@@ -62,14 +75,14 @@ pub fn debs() -> Result<Vec<PathBuf>> {
 /// Those of [`debs`].
 pub fn older_debs() -> Result<Vec<PathBuf>> {
     match std::env::var_os(OLD_DEBS) {
-        Some(dir) => debs_in(Path::new(&dir)),
+        Some(dir) => debs_in(Path::new(&dir), &PACKAGES),
         None => debs(),
     }
 }
 
-fn debs_in(dir: &Path) -> Result<Vec<PathBuf>> {
+fn debs_in(dir: &Path, packages: &[&str]) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
-    for package in ["pp-restarter", "pp-fetcher"] {
+    for package in packages {
         let mut debs = Vec::new();
         for entry in
             std::fs::read_dir(dir).with_context(|| format!("cannot read {}", dir.display()))?

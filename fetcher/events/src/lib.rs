@@ -7,4 +7,4 @@ mod event;
 mod outbox;
 
 pub use event::{Event, Kind, LONGEST_REASON, SCHEMA};
-pub use outbox::{DIRECTORY, LARGEST, Outbox};
+pub use outbox::{HOST, LARGEST, Outbox};

@@ -16,8 +16,15 @@ use nix::fcntl::{Flock, FlockArg};
 
 use crate::event::Event;
 
-/// The outbox's directory below that of the state of all apps. A name that no app can have.
-pub const DIRECTORY: &str = "outbox.d";
+/// The directory of the outbox of the host's own apps. Another user than these apps' reads it, who may not enter their
+/// state.
+pub const HOST: &str = "/var/lib/pp-outbox";
+
+/// The directory of the state of the host's own apps.
+const STATE: &str = "/var/lib/pp-fetcher";
+
+/// The outbox's directory below another state's. A name that no app can have.
+const BELOW: &str = "outbox.d";
 
 /// The most bytes of both files together.
 pub const LARGEST: u64 = 2 * 1024 * 1024;
@@ -41,6 +48,21 @@ impl Outbox {
         Self {
             directory: directory.to_owned(),
         }
+    }
+
+    /// Names the outbox of the apps whose state is below `state`.
+    #[must_use]
+    pub fn of(state: &Path) -> Self {
+        match state == Path::new(STATE) {
+            true => Self::new(Path::new(HOST)),
+            false => Self::new(&state.join(BELOW)),
+        }
+    }
+
+    /// The directory.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        &self.directory
     }
 
     /// The file that grows.

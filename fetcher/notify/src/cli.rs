@@ -142,7 +142,7 @@ fn client(config: &Config) -> Result<Client, String> {
         // A proxy is asked in plain http; what goes through it is encrypted.
         Url::parse_proxy(written).map_err(|why| format!("`proxy`: {why}"))
     });
-    Client::new(&config.ca_file, proxy.transpose()?, AGENT).map_err(|error| error.to_string())
+    Ok(Client::new(&config.ca_file, proxy.transpose()?, AGENT))
 }
 
 fn run(arguments: &Arguments, config: &Config) -> Result<bool, String> {
@@ -218,19 +218,22 @@ fn check(config: &Config) -> bool {
             say(&format!("FAIL  {name}: {why}"));
         }
     };
-    for state in &config.outboxes {
-        let outbox = run::outbox_of(state);
-        let read = pp_events::Outbox::new(&outbox).read();
+    for outbox in &config.outboxes {
+        let read = pp_events::Outbox::new(outbox).read();
         let found = read.map(|events| format!("{} events", events.len()));
         line(
             &outbox.display().to_string(),
             found.map_err(|error| error.to_string()),
         );
     }
-    line(
-        "ca_file",
-        client(config).map(|_| config.ca_file.display().to_string()),
-    );
+    if config.target.iter().any(targets::is_over_tls) {
+        let trusted =
+            client(config).and_then(|client| client.trust().map_err(|error| error.to_string()));
+        line(
+            "ca_file",
+            trusted.map(|()| config.ca_file.display().to_string()),
+        );
+    }
     for target in &config.target {
         let found = targets::check(target).map(|()| "its files and programs are there".to_owned());
         line(&target.name, found);

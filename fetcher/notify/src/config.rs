@@ -14,7 +14,7 @@ const LARGEST: u64 = 256 * 1024;
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Config {
-    /// The directories of pp-fetcher's state, whose outboxes are read.
+    /// The directories of the outboxes that are read.
     #[serde(default = "outboxes")]
     pub(crate) outboxes: Vec<PathBuf>,
     /// The authorities that vouch for servers, as PEM.
@@ -100,7 +100,7 @@ pub(crate) enum Forge {
 }
 
 fn outboxes() -> Vec<PathBuf> {
-    vec![PathBuf::from(crate::FETCHER)]
+    vec![PathBuf::from(pp_events::HOST)]
 }
 
 fn authorities() -> PathBuf {
@@ -237,7 +237,7 @@ pub(crate) fn load(directory: &Path) -> Result<Config, String> {
     let wrong = |what: String| format!("{}: {what}", path.display());
     let found = std::fs::metadata(&path).map_err(|error| {
         wrong(format!(
-            "{error}; /usr/share/doc/pp-notify/examples/config.toml is one to begin with"
+            "{error}; /usr/share/doc/pp-notify/examples/notify/config.toml is one to begin with"
         ))
     })?;
     if !found.is_file() || found.len() > LARGEST {

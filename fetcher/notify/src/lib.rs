@@ -33,8 +33,5 @@ pub(crate) const CONFIG: &str = "/etc/pp-notify";
 /// The directory of what is remembered.
 pub(crate) const STATE: &str = "/var/lib/pp-notify";
 
-/// The state of pp-fetcher, with the outbox in it.
-pub(crate) const FETCHER: &str = "/var/lib/pp-fetcher";
-
 /// Where pp-fetcher notes that a pass has ended.
 pub(crate) const PASSES: &str = "/run/pp-passes";

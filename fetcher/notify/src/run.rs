@@ -5,10 +5,10 @@
 //! know names (webhook, matrix, forge, most mail) take it for the same.
 
 use std::collections::{BTreeMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use jiff::Timestamp;
-use pp_events::{DIRECTORY, Event, Outbox};
+use pp_events::{Event, Outbox};
 
 use crate::config::{Config, Target, TargetKind};
 use crate::delivery::{Ending, after_try, is_due};
@@ -87,12 +87,10 @@ impl Run<'_> {
 
     fn outboxes(&self) -> Vec<Event> {
         let mut events = Vec::new();
-        for state in &self.config.outboxes {
-            match Outbox::new(&state.join(DIRECTORY)).read() {
+        for directory in &self.config.outboxes {
+            match Outbox::new(directory).read() {
                 Ok(read) => events.extend(read),
-                Err(error) => {
-                    (self.say)(&format!("<3>{}: {error}", state.join(DIRECTORY).display()));
-                }
+                Err(error) => (self.say)(&format!("<3>{}: {error}", directory.display())),
             }
         }
         events
@@ -184,11 +182,6 @@ pub(crate) fn waiting(memory: &Memory) -> BTreeMap<&String, (usize, usize)> {
         .iter()
         .map(|(name, of)| (name, count(of)))
         .collect()
-}
-
-/// The directory of the outbox whose growth starts a run, for messages.
-pub(crate) fn outbox_of(state: &Path) -> PathBuf {
-    state.join(DIRECTORY)
 }
 
 #[cfg(test)]

@@ -21,9 +21,9 @@ const TWO: &str = "[[target]]\nname = \"team\"\ntype = \"slack\"\nurl = \"https:
 impl Site {
     fn new(targets: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        std::fs::create_dir_all(directory.path().join("fetcher").join(DIRECTORY)).unwrap();
+        std::fs::create_dir_all(directory.path().join("outbox")).unwrap();
         std::fs::create_dir(directory.path().join("state")).unwrap();
-        let outbox = directory.path().join("fetcher");
+        let outbox = directory.path().join("outbox");
         let config = format!("outboxes = [{outbox:?}]\n{targets}");
         let site = Self {
             config: toml::from_str(&config).unwrap(),
@@ -44,7 +44,7 @@ impl Site {
             number
         );
         let event: Event = serde_json::from_str(&json).unwrap();
-        let outbox = Outbox::new(&self.directory.path().join("fetcher").join(DIRECTORY));
+        let outbox = Outbox::new(&self.directory.path().join("outbox"));
         outbox.append(&[event]).unwrap();
     }
 

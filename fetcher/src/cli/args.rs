@@ -184,6 +184,19 @@ pub(crate) enum Command {
     /// For `setup` alone: what the apps' user makes
     #[command(hide = true)]
     SetupForUser(SetupForUser),
+    /// Why an app is as it is: the last decision, what it rests on, and what would change it
+    #[command(after_long_help = help::WHY)]
+    Why {
+        /// The app
+        #[arg(value_name = "APP")]
+        app: String,
+        /// Why this commit was deployed, or not: its first digits
+        #[arg(value_name = "REVISION")]
+        revision: Option<String>,
+        /// For programs
+        #[arg(long)]
+        json: bool,
+    },
     /// Every attempt to deploy an app
     #[command(after_long_help = help::HISTORY)]
     History {
@@ -211,6 +224,9 @@ pub(crate) enum Command {
         /// A release's directory name, or the first digits of its revision
         #[arg(value_name = "RELEASE")]
         release: Option<String>,
+        /// Also where that crosses files that `migrations` of the app's file names
+        #[arg(long)]
+        yes: bool,
     },
     /// Lift the quarantine, and give up a way back that fails: the next poll tries what is followed
     Retry {

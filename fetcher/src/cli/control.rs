@@ -1,5 +1,7 @@
 //! `rollback`, `retry`, `accept-rewrite`, `pause` and `resume`: the decisions of a person about one app.
 
+use std::io::{BufRead, IsTerminal, Read};
+
 use jiff::Timestamp;
 
 use super::args::Arguments;
@@ -9,22 +11,41 @@ use super::output::{Output, print_error, say};
 use super::{FAILED, OK, USAGE, one_app};
 use crate::config::App;
 use crate::pass::{self, Error, Pass};
+use crate::sanitize::print_prompt;
 use crate::state::{Asked, Pause, State};
 use crate::util::duration;
 use crate::util::text;
 
 /// `pp-fetcher rollback APP [RELEASE]`.
-pub(crate) fn rollback(arguments: &Arguments, app: &str, release: Option<&str>) -> u8 {
+pub(crate) fn rollback(arguments: &Arguments, app: &str, release: Option<&str>, yes: bool) -> u8 {
     on(arguments, app, |app| {
         let output = Output::choose(Level::All);
         let mut voice = output.voice();
-        let ended = pass::rollback(app, &arguments.state(), release, &mut *voice);
+        let ended = pass::rollback(
+            app,
+            &arguments.state(),
+            release,
+            |crossed| confirm(&app.name, crossed, yes),
+            &mut *voice,
+        );
         if matches!(ended, Ok(Pass::Busy)) {
             return busy(app);
         }
         voice.report_result(&app.name, &ended);
         u8::from(!is_well(&ended))
     })
+}
+
+/// Tells what a rollback crosses, and asks whether it is to go on: on a terminal a person, else `--yes`.
+fn confirm(app: &str, crossed: &str, yes: bool) -> bool {
+    print_error(&format!("{app}: {crossed}"));
+    if yes || !std::io::stdin().is_terminal() {
+        return yes;
+    }
+    print_prompt("go back all the same? [y/N] ");
+    let mut answer = String::new();
+    let read = std::io::stdin().lock().take(100).read_line(&mut answer);
+    read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
 }
 
 /// `pp-fetcher retry APP`.

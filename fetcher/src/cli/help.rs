@@ -35,10 +35,13 @@ With --json, one object a line and one line an app, at its end:
            held       what is followed is quarantined: quarantine, with revision, reason, at, and
                       configuration (with another one it is tried again), if that counts
            paused     pause, with reason, since and until
+           waits      a freeze or a window holds what is followed: revision, and hold with code,
+                      what and until
            waiting    after failures, it is too early: trouble, with reason, since, last and count
            busy       another pass is at work
            attempted  attempt, with attempt, started_at, revision, previous, author, subject,
-                      signed_by, outcome, reason, release, and phases, each with phase and ms
+                      signed_by, outcome, reason, release, and phases, each with phase and ms; by
+                      and code, where a person asked for it and where it failed
            error      nothing could be attempted: error
 An attempt's outcome is good, refused, failed, rolled-back or stuck. With --dry-run too, there is
 `would` instead: deploy (revision, live, remarks), fail (revision, why), go-on (revision), go-back
@@ -92,7 +95,8 @@ As a service every line is a record of its own. These fields do not change:
   PP_RELEASE      the release's directory name, at the end of an attempt that came so far
   PP_ATTEMPT      the attempt's number, at its end
   PP_OUTCOME      of a step: good or failed; of a pass, at its end: good, refused, failed,
-                  rolled-back, stuck, nothing, unchanged, held, switched, paused, waiting, busy or error
+                  rolled-back, stuck, nothing, unchanged, held, switched, paused, waits, waiting,
+                  busy or error
   PP_DURATION_MS  of a step, or of all of an attempt's steps
   MESSAGE         the same in words
   PRIORITY        err: it failed or went back; debug: there was nothing to do; info: all else
@@ -143,7 +147,7 @@ pub(super) const STATUS: &str = "\
 JSON:
 One object with schema (1) and apps, each with
   app          its name
-  state        ok, new, quarantined, switched, paused, failing, stuck or unreadable
+  state        ok, new, quarantined, switched, paused, frozen, waits, failing, stuck or unreadable
   live         revision, release and deployed_at of what is live, or null
   quarantined  what is held back, each with revision, reason and at
   trouble      failures in a row before any attempt: reason, since, last and count, or null
@@ -151,9 +155,22 @@ One object with schema (1) and apps, each with
   last         the last attempt, as in pp-fetcher-history(1), or null
   current      the release that `current` leads to, or null
   under_way    what is being done now: revision, what, phase, since, pid and started, or null
+  hold         what holds new revisions: code (frozen or window), what and until, or null
+  waits        the revision that waits for that, or null
+  window       the window that is open, or opens next, in words, or null
+  changed      what has changed without a commit since the live release was made: names
   leftovers    what keeps old releases from being removed: paths
   error        why nothing else is known, or null
 Keys may be added; those that are here stay as they are until schema is another number.";
+
+/// For `pp-fetcher why`: its JSON.
+pub(super) const WHY: &str = "\
+JSON:
+One object with schema (1), app, decision (a sentence), at (when the last pass ended, or null),
+rests_on (pairs of a name and a value) and would_change (a list of sentences).
+
+Nothing is asked of the forge: it is the decision of the last pass. That pass is noted in memory,
+so that after a start of the host nothing is known until the next one.";
 
 /// For `pp-fetcher history`: its JSON.
 pub(super) const HISTORY: &str = "\
@@ -167,4 +184,6 @@ One object with schema (1), app and attempts, the oldest first, each with
   reason      why it ended so, or null
   release     the release's directory name, or null
   phases      each with phase and ms
+  by          the command by which a person asked for it; code: why it failed, as a word;
+              either may be absent
 Keys may be added; those that are here stay as they are until schema is another number.";

@@ -16,6 +16,7 @@ pub(crate) mod service;
 pub(crate) mod setup;
 pub(crate) mod status;
 mod table;
+pub(crate) mod why;
 
 use std::ffi::OsString;
 use std::os::unix::fs::MetadataExt;
@@ -132,21 +133,33 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
         print_error(&error.to_string());
         return ExitCode::from(USAGE);
     }
-    let code = match &arguments.command {
-        Command::Poll(_) | Command::Run(_) | Command::Rollback { .. }
-            if let Some(user) = somebody_elses(&arguments.state()) =>
-        {
-            let words = std::env::args_os().skip(1);
-            let words: Vec<_> = words
-                .map(|word| word.to_string_lossy().into_owned())
-                .collect();
-            print_error(&format!(
-                "this runs build scripts, so only as the user of the apps, {user}: nothing was done\n  \
-                 as root: pp-fetcher {0}\n  with sudo: sudo -u {user} pp-fetcher {0}",
-                words.join(" ")
-            ));
-            USAGE
-        }
+    if let Some(code) = refuse_somebody_elses(arguments) {
+        return ExitCode::from(code);
+    }
+    ExitCode::from(carry_out(arguments))
+}
+
+/// Refuses a command that runs build scripts to whoever is not the user of the apps.
+fn refuse_somebody_elses(arguments: &Arguments) -> Option<u8> {
+    let (Command::Poll(_) | Command::Run(_) | Command::Rollback { .. }) = &arguments.command else {
+        return None;
+    };
+    let user = somebody_elses(&arguments.state())?;
+    let words = std::env::args_os().skip(1);
+    let words: Vec<_> = words
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect();
+    print_error(&format!(
+        "this runs build scripts, so only as the user of the apps, {user}: nothing was done\n  \
+         as root: pp-fetcher {0}\n  with sudo: sudo -u {user} pp-fetcher {0}",
+        words.join(" ")
+    ));
+    Some(USAGE)
+}
+
+/// Carries out the command of the command line. Gives the exit code.
+fn carry_out(arguments: &Arguments) -> u8 {
+    match &arguments.command {
         Command::Poll(options) => poll::poll(arguments, options),
         Command::Run(quiet) => service::run(arguments, *quiet),
         Command::Status { app, json } => status::status(arguments, app.as_deref(), *json),
@@ -156,9 +169,16 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
         Command::AdoptForUser(asked) => adopt::for_user(arguments, asked),
         Command::MoveData(options) => adopt::move_data(options),
         Command::SetupForUser(order) => setup::for_user(order),
+        Command::Why {
+            app,
+            revision,
+            json,
+        } => why::why(arguments, app, revision.as_deref(), *json),
         Command::History { app, json } => history::history(arguments, app, *json),
         Command::Logs { app, attempt } => logs::logs(arguments, app, *attempt),
-        Command::Rollback { app, release } => control::rollback(arguments, app, release.as_deref()),
+        Command::Rollback { app, release, yes } => {
+            control::rollback(arguments, app, release.as_deref(), *yes)
+        }
         Command::Retry { app } => control::retry(arguments, app),
         Command::AcceptRewrite { app, revision } => {
             control::accept_rewrite(arguments, app, revision)
@@ -189,8 +209,7 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
             freeze::freeze(arguments, app.as_deref(), reason, until.as_deref())
         }
         Command::Thaw { app } => freeze::thaw(arguments, app.as_deref()),
-    };
-    ExitCode::from(code)
+    }
 }
 
 /// Gives the user of the apps, if that is not the user of this process: the owner of the state's directory.

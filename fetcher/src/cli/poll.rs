@@ -7,13 +7,17 @@ use std::thread;
 use super::args::{Arguments, Poll};
 use super::output::level::{Level, is_well};
 use super::output::lines::Lines;
-use super::output::{Output, json, print_error, words};
+use super::output::{Output, PassResult, json, print_error, words};
 use super::{FAILED, OK, USAGE, load, say_no_app, select};
 use crate::config::App;
-use crate::deploy::Trigger;
+use crate::deploy::deployment::PassError;
 use crate::deploy::dry_run::DryRun;
+use crate::deploy::{Trigger, Verdict};
 use crate::pass::{self, Pass, pass};
+use crate::report::passes::{self, Ended};
+use crate::report::write;
 use crate::repository::connections;
+use crate::revision::Revision;
 use crate::stop;
 use crate::util::sync::lock;
 
@@ -32,6 +36,9 @@ pub(crate) fn poll(arguments: &Arguments, options: &Poll) -> u8 {
         print_error(&format!("signals cannot be received: {error}"));
     }
     let broken = config.broken_of(&options.apps).next().is_some();
+    if !options.dry_run && options.apps.is_empty() && !broken {
+        passes::forget_others(&arguments.state(), &config.apps);
+    }
     let apps = match select(config, &options.apps) {
         Ok(apps) => apps,
         Err(code) => return code,
@@ -82,7 +89,59 @@ pub(super) fn one(app: &App, arguments: &Arguments, trigger: Trigger, output: &O
     let mut voice = output.voice();
     let ended = pass(app, &arguments.state(), trigger, &mut *voice);
     voice.report_result(&app.name, &ended);
+    if !matches!(ended, Ok(Pass::Busy)) {
+        let mut note = note_of(trigger, &ended);
+        if note.is_attempt {
+            note.bytes = write::used(app);
+        }
+        passes::note(&arguments.state(), app, &note);
+        let (configuration, state) = (arguments.config(), arguments.state());
+        write::after_pass(&app.report, &configuration, &state, note.is_attempt);
+    }
     is_well(&ended)
+}
+
+/// What is noted of a pass.
+fn note_of(trigger: Trigger, ended: &PassResult) -> Ended {
+    let (seen, code) = match ended {
+        Ok(Pass::Completed(verdict)) => (seen(verdict), code(verdict)),
+        Err(pass::Error::Pass(PassError::Step(failure))) => {
+            (None, Some(failure.code.as_str().to_owned()))
+        }
+        Err(pass::Error::State(_) | pass::Error::Pass(PassError::State(_))) => {
+            (None, Some("state".to_owned()))
+        }
+        _ => (None, None),
+    };
+    Ended {
+        trigger,
+        result: words::outcome(ended),
+        is_attempt: matches!(ended, Ok(Pass::Completed(Verdict::Attempted(_)))),
+        is_well: is_well(ended),
+        code,
+        seen,
+        bytes: None,
+    }
+}
+
+/// The revision that the pass has found to be followed.
+fn seen(verdict: &Verdict) -> Option<Revision> {
+    match verdict {
+        Verdict::Nothing(revision)
+        | Verdict::Unchanged { revision, .. }
+        | Verdict::Waits { revision, .. } => Some(*revision),
+        Verdict::Held(quarantine) => Some(quarantine.revision),
+        Verdict::Switched { live, .. } => Some(live.revision),
+        Verdict::Attempted(ended) => Some(ended.attempt.revision),
+        Verdict::Paused(_) | Verdict::Waiting(_) => None,
+    }
+}
+
+fn code(verdict: &Verdict) -> Option<String> {
+    match verdict {
+        Verdict::Attempted(ended) => ended.attempt.code.clone(),
+        _ => None,
+    }
 }
 
 fn dry_run(app: &App, arguments: &Arguments, json: bool) -> bool {

@@ -11,6 +11,7 @@ use super::{FAILED, OK, load, poll};
 use crate::config::Config;
 use crate::deploy::{Trigger, backoff};
 use crate::release::place;
+use crate::report::passes;
 use crate::schedule::hold;
 use crate::service;
 use crate::state::StateDir;
@@ -25,6 +26,9 @@ pub(crate) fn run(arguments: &Arguments, quiet: QuietOption) -> u8 {
         Err(code) => return code,
     };
     look(&config);
+    if config.broken.is_empty() {
+        passes::forget_others(&arguments.state(), &config.apps);
+    }
     let output = Output::choose(quiet.into());
     let reload = || load(&arguments.config(), &[]).ok().inspect(look);
     match service::run(config, reload, |app| {

@@ -1,7 +1,7 @@
 //! `pp-fetcher status`: which release is live, since when, and which revision is held back.
 
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
@@ -12,64 +12,13 @@ use super::output::words::{self, first_line};
 use super::output::{say, say_json};
 use super::table::{Cell, Table};
 use super::{FAILED, OK, USAGE, load, select};
-use crate::config::App;
-use crate::release::Layout;
 use crate::release::leftover::Leftover;
-use crate::state::{
-    EndedAttempt, FailedPolls, Outcome, Pause, Quarantine, Release, State, StateDir, UnderWay,
-};
+use crate::report::standing::{Condition, Status, look};
 use crate::util::duration::human;
 use crate::util::text;
 
 /// Version of the JSON that `status --json` and `history --json` print.
 pub(crate) const SCHEMA: u32 = 1;
-
-/// One app, as `status --json` prints it.
-#[derive(Debug, Serialize)]
-struct Status {
-    app: String,
-    state: Condition,
-    live: Option<Release>,
-    quarantined: Vec<Quarantine>,
-    trouble: Option<FailedPolls>,
-    paused: Option<Pause>,
-    last: Option<EndedAttempt>,
-    /// The release that `current` points at.
-    current: Option<String>,
-    /// What the running pass does now.
-    under_way: Option<UnderWay>,
-    /// The files or directories that keep old releases from being removed.
-    leftovers: Vec<PathBuf>,
-    #[serde(skip)]
-    removal: Option<String>,
-    /// Why the attempt failed whose way back has failed too.
-    #[serde(skip)]
-    stuck: Option<String>,
-    /// Why the app's state cannot be read, so that little else is known.
-    error: Option<String>,
-}
-
-/// The condition of an app, as one word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum Condition {
-    /// The followed revision is live.
-    Ok,
-    /// Nothing has been deployed yet.
-    New,
-    /// The latest revision is held back; an earlier one is live.
-    Quarantined,
-    /// `current` points at another release than the one that was deployed.
-    Switched,
-    /// Nothing new is deployed, because a person has paused the app.
-    Paused,
-    /// The last polls ended in an error.
-    Failing,
-    /// The app is not healthy, and there is no way back to a healthy release.
-    Stuck,
-    /// The state of the app cannot be read.
-    Unreadable,
-}
 
 #[derive(Serialize)]
 struct Document<'a> {
@@ -89,7 +38,10 @@ pub(crate) fn status(arguments: &Arguments, app: Option<&str>, json: bool) -> u8
         Ok(apps) => apps,
         Err(code) => return code,
     };
-    let all: Vec<Status> = apps.iter().map(|app| look(app, arguments)).collect();
+    let all: Vec<Status> = apps
+        .iter()
+        .map(|app| look(app, &arguments.state()))
+        .collect();
     if json {
         let document = Document {
             schema: SCHEMA,
@@ -107,71 +59,6 @@ pub(crate) fn status(arguments: &Arguments, app: Option<&str>, json: bool) -> u8
         FAILED
     } else {
         OK
-    }
-}
-
-fn look(app: &App, arguments: &Arguments) -> Status {
-    let dir = StateDir::new(&arguments.state(), &app.name);
-    let mut attempts = dir.history().read().unwrap_or_default();
-    let (state, error) = match dir.load() {
-        Ok(state) => (state, None),
-        Err(error) => (State::default(), Some(error.to_string())),
-    };
-    // A pause whose time is over holds nothing back.
-    let paused = state.paused.filter(|pause| pause.holds(Timestamp::now()));
-    let state = State { paused, ..state };
-    // The stuck attempt need not be the last one: a newer commit may have been refused since.
-    let number = state.stuck.as_ref().map(|stuck| stuck.number);
-    let stuck = attempts
-        .iter()
-        .rev()
-        .find(|ended| Some(ended.attempt.number) == number);
-    let stuck = stuck.and_then(|ended| ended.reason.clone());
-    let last = attempts.pop();
-    let layout = Layout::new(&app.deploy.root);
-    let current = layout.current().ok().flatten();
-    let condition = if error.is_some() {
-        Condition::Unreadable
-    } else {
-        condition(&state, last.as_ref(), current.as_deref())
-    };
-    let leftovers = layout.leftovers();
-    Status {
-        app: app.name.clone(),
-        state: condition,
-        live: state.live,
-        quarantined: state.quarantined,
-        trouble: state.trouble,
-        paused: state.paused,
-        last,
-        current,
-        under_way: dir.under_way().read(),
-        removal: removal(&leftovers),
-        stuck,
-        leftovers: leftovers.into_iter().map(|left| left.path).collect(),
-        error,
-    }
-}
-
-fn condition(state: &State, last: Option<&EndedAttempt>, current: Option<&str>) -> Condition {
-    let held = |ended: &EndedAttempt| state.quarantine_of(&ended.attempt.revision).is_some();
-    let elsewhere = |live: &Release| current.is_some_and(|current| current != live.name);
-    let goes_back = state
-        .trying
-        .iter()
-        .any(|trying| trying.going_back.is_some());
-    let never_good = state.live.is_none() && last.is_some_and(|l| l.outcome == Outcome::Stuck);
-    match last {
-        _ if state.stuck.is_some() || goes_back || never_good => Condition::Stuck,
-        _ if state.paused.is_some() => Condition::Paused,
-        _ if state.trouble.is_some() => Condition::Failing,
-        _ if state.live.as_ref().is_some_and(elsewhere) && state.trying.is_none() => {
-            Condition::Switched
-        }
-        Some(ended) if held(ended) => Condition::Quarantined,
-        Some(ended) if ended.outcome != Outcome::Good => Condition::Failing,
-        _ if state.live.is_none() => Condition::New,
-        _ => Condition::Ok,
     }
 }
 
@@ -201,19 +88,13 @@ fn quoted(path: &Path) -> String {
     format!("'{}'", path.replace('\'', r"'\''"))
 }
 
-impl Condition {
-    fn tone(self) -> Tone {
-        match self {
-            Self::Ok => Tone::Good,
-            Self::New => Tone::Plain,
-            Self::Quarantined | Self::Paused | Self::Switched => Tone::Held,
-            Self::Failing | Self::Stuck | Self::Unreadable => Tone::Bad,
-        }
-    }
-
-    /// Whether a person has to do something about the app.
-    fn is_bad(self) -> bool {
-        self.tone() == Tone::Bad
+/// The colour of a condition.
+fn tone_of(condition: Condition) -> Tone {
+    match condition {
+        Condition::Ok => Tone::Good,
+        Condition::New => Tone::Plain,
+        Condition::Failing | Condition::Stuck | Condition::Unreadable => Tone::Bad,
+        _ => Tone::Held,
     }
 }
 
@@ -221,7 +102,7 @@ fn table(all: &[Status], now: Timestamp, look: TextStyle) -> String {
     let mut table = Table::new(["APP", "STATE", "LIVE", "SINCE", "LAST ATTEMPT"]);
     let mut notes = String::new();
     for status in all {
-        let state = format!("{:?}", status.state).to_lowercase();
+        let state = status.state.as_str();
         let live = status
             .live
             .as_ref()
@@ -245,7 +126,7 @@ fn table(all: &[Status], now: Timestamp, look: TextStyle) -> String {
         let tone = status.last.as_ref().map(|last| words::tone(last.outcome));
         table.row([
             status.app.as_str().into(),
-            Cell::new(status.state.tone(), state),
+            Cell::new(tone_of(status.state), state),
             live.into(),
             since.as_str().into(),
             Cell::new(tone.unwrap_or(Tone::Plain), last),
@@ -274,7 +155,19 @@ fn note(status: &Status, now: Timestamp) -> String {
     if let Some((why, more)) = describe_status(status, now) {
         text.push_str(&format!("\n{app}: {why}\n  {more}\n"));
     }
-    if let Some(removal) = &status.removal {
+    if status.state == Condition::Ok
+        && let Some(window) = &status.window
+    {
+        text.push_str(&format!("\n{app}: window: {window}\n"));
+    }
+    if !status.changed.is_empty() {
+        text.push_str(&format!(
+            "\n{app}: changed since the live release was made, without a commit: {}\n  `pp-fetcher redeploy {app}` has \
+             the next poll make a new release of the same revision\n",
+            status.changed.join(", ")
+        ));
+    }
+    if let Some(removal) = removal(&status.left) {
         text.push_str(&format!("\n{app}: {removal}\n"));
     }
     text
@@ -288,6 +181,20 @@ fn describe_status(status: &Status, now: Timestamp) -> Option<(String, String)> 
     Some(match status.state {
         Condition::Ok | Condition::New => return None,
         Condition::Paused => (words::paused(app, status.paused.as_ref()?).text(), history),
+        Condition::Frozen | Condition::Waits => {
+            let hold = status.hold.as_ref()?;
+            let waits = status.waits.as_ref();
+            let waits = waits.map(|revision| format!("{} waits; ", revision.short()));
+            let thaw = match status.state {
+                Condition::Waits if hold.code == "checks" => history,
+                Condition::Waits => format!("`pp-fetcher poll {app} --force` does not wait"),
+                _ => format!(
+                    "`pp-fetcher thaw {app}`, or `pp-fetcher thaw` for all apps, ends it; `pp-fetcher poll {app} --force` \
+                     does not wait"
+                ),
+            };
+            (format!("{}{}", waits.unwrap_or_default(), hold.what), thaw)
+        }
         Condition::Unreadable => (status.error.clone().unwrap_or_default(), history),
         Condition::Switched => {
             let current = status.current.as_deref().unwrap_or_default();

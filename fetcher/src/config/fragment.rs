@@ -60,6 +60,9 @@ pub(crate) struct Fragment {
     /// The table `[hooks]`.
     #[serde(default)]
     pub hooks: Hooks,
+    /// The table `[report]`, of config.toml alone.
+    #[serde(default)]
+    pub report: Report,
 }
 
 /// One table `[[window]]`: a time in which something new may be deployed.
@@ -157,6 +160,28 @@ pub(crate) struct Verify {
     pub allowed_signers: Option<PathBuf>,
     /// Whether only descendants of the live revision are deployed.
     pub fast_forward_only: Option<bool>,
+    /// The checks at the forge that must have succeeded: a list of names, or `all`.
+    pub checks: Option<Checks>,
+    /// Which forge is asked: `github`, `gitlab` or `gitea`.
+    pub checks_forge: Option<String>,
+    /// The forge's address, if it is one's own.
+    pub checks_url: Option<String>,
+    /// The repository as the forge names it.
+    pub checks_repository: Option<String>,
+    /// The file with a token that may read checks.
+    pub checks_token_file: Option<PathBuf>,
+    /// How long checks that have not ended are waited for.
+    pub checks_within: Option<HumanDuration>,
+}
+
+/// `checks` as written: a list of names, or `all`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum Checks {
+    /// One word: `all`.
+    Word(String),
+    /// Names.
+    Names(Vec<String>),
 }
 
 /// The table `[deploy]`: where and how a release is made.
@@ -171,6 +196,8 @@ pub(crate) struct Deploy {
     pub subdirectory: Option<PathBuf>,
     /// Paths of the repository: a revision that changes none of them is not deployed.
     pub paths: Option<Vec<PathBuf>>,
+    /// Files, as patterns of paths, that may have changed the database: a way back names those that it crosses.
+    pub migrations: Option<Vec<String>>,
     /// The build script: a path inside the release, or an absolute path.
     pub build: Option<PathBuf>,
     /// The time after which the build script is ended.
@@ -227,6 +254,16 @@ pub(crate) struct Hooks {
     pub timeout: Option<HumanDuration>,
 }
 
+/// The table `[report]`: files about all apps that are replaced after a pass.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Report {
+    /// The file of metrics, for node_exporter's textfile collector.
+    pub metrics: Option<PathBuf>,
+    /// The directory of the status page.
+    pub page: Option<PathBuf>,
+}
+
 /// Makes `over` for a table whose keys are all optional: what is not written comes from the defaults.
 macro_rules! over {
     ($table:ident: $($key:ident),+) => {
@@ -242,7 +279,7 @@ over!(Ssh: identity, known_hosts, config, agent);
 over!(Https: token_file, username, ca_file, proxy);
 over!(Fetch: timeout, limit);
 over!(Tree: leave_out, outside_links, lfs_pointers, unfiltered);
-over!(Verify: allowed_signers, fast_forward_only);
+over!(Verify: allowed_signers, fast_forward_only, checks, checks_forge, checks_url, checks_repository, checks_token_file, checks_within);
 over!(Restart: units, reload, elsewhere);
 over!(Health: url, host, headers, expect, within, steady, timeout);
 over!(Hooks: deployed, failed, timeout);
@@ -256,6 +293,7 @@ impl Deploy {
             shared: self.shared.or(defaults.shared),
             subdirectory: self.subdirectory.or(defaults.subdirectory),
             paths: self.paths.or(defaults.paths),
+            migrations: self.migrations.or(defaults.migrations),
             build: self.build.or(defaults.build),
             build_timeout: self.build_timeout.or(defaults.build_timeout),
             keep: self.keep.or(defaults.keep),
@@ -296,6 +334,7 @@ impl Fragment {
             restart: self.restart.over(d.restart),
             health: self.health.over(d.health),
             hooks: self.hooks.over(d.hooks),
+            report: d.report,
         }
     }
 }

@@ -2,12 +2,24 @@
 //! belongs to, or the nearest known key.
 
 /// The tables and their keys; the first entry is the top of the file.
-pub(crate) const TABLES: [(&str, &[&str]); 12] = [
+pub(crate) const TABLES: [(&str, &[&str]); 13] = [
     ("", &["repository", "branch", "tag", "ref", "interval"]),
     ("[ssh]", &["identity", "known_hosts", "config", "agent"]),
     ("[https]", &["token_file", "username", "ca_file", "proxy"]),
     ("[fetch]", &["timeout", "limit"]),
-    ("[verify]", &["allowed_signers", "fast_forward_only"]),
+    (
+        "[verify]",
+        &[
+            "allowed_signers",
+            "fast_forward_only",
+            "checks",
+            "checks_forge",
+            "checks_url",
+            "checks_repository",
+            "checks_token_file",
+            "checks_within",
+        ],
+    ),
     (
         "[tree]",
         &["leave_out", "outside_links", "lfs_pointers", "unfiltered"],
@@ -19,6 +31,7 @@ pub(crate) const TABLES: [(&str, &[&str]); 12] = [
             "shared",
             "subdirectory",
             "paths",
+            "migrations",
             "build",
             "build_timeout",
             "keep",
@@ -34,6 +47,7 @@ pub(crate) const TABLES: [(&str, &[&str]); 12] = [
         ],
     ),
     ("[hooks]", &["deployed", "failed", "timeout"]),
+    ("[report]", &["metrics", "page"]),
     (
         "[[submodule]]",
         &["path", "repository", "empty", "ssh", "https"],

@@ -1,6 +1,7 @@
 //! The configuration: files are read as [`fragment`]s, an app's fragment is merged over the defaults, and the
 //! result is validated into [`settings`]. The rest of the program only sees settings.
 
+mod checks;
 pub(crate) mod error;
 pub(crate) mod expect;
 pub(crate) mod fragment;
@@ -88,6 +89,11 @@ pub(crate) fn load(directory: &Path) -> Result<Config, ConfigError> {
         match name.strip_suffix(".toml") {
             Some(app) if is_app_name(app) => {
                 let read = read(&path).and_then(|(own, own_text)| {
+                    if own.report.metrics.is_some() || own.report.page.is_some() {
+                        let error =
+                            ConfigError::new(&path, "`[report]` is about all apps".to_owned());
+                        return Err(error.mend("write it to config.toml"));
+                    }
                     let mut app = App::new(app, &path, own.over(&defaults))?;
                     app.fingerprint = fingerprint(&text, &own_text);
                     Ok(app)

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use pp_protocol::UnitName;
 
+use super::checks;
 use super::error::ConfigError;
 use super::fragment::{self, Fragment};
 use super::health::{self, Health};
@@ -16,6 +17,7 @@ use super::ssh::Ssh;
 use super::submodule::{self, Submodule};
 use super::tree::{self, TreeRules};
 use super::window;
+use crate::checks::Checks;
 use crate::git::{HttpsOptions, RepositoryUrl};
 use crate::process::env_file::EnvFile;
 use crate::schedule::window::Window;
@@ -50,6 +52,8 @@ pub(crate) struct App {
     pub allowed_signers: Option<PathBuf>,
     /// Whether only descendants of the live revision are deployed.
     pub fast_forward_only: bool,
+    /// Which checks at the forge must have succeeded; `None`: none is asked for.
+    pub checks: Option<Checks>,
     /// Where and how releases are made.
     pub deploy: Deploy,
     /// Units to restart, in order.
@@ -62,6 +66,8 @@ pub(crate) struct App {
     pub health: Health,
     /// Programs that are run after an attempt has ended.
     pub hooks: Hooks,
+    /// Files about all apps, which config.toml names.
+    pub report: Report,
     /// Changes when `config.toml` or the app's file changes. A revision that was held back because of a
     /// mistake in these files is then tried again.
     pub fingerprint: String,
@@ -88,6 +94,15 @@ pub(crate) struct Hooks {
     pub timeout: Duration,
 }
 
+/// Files about all apps that are replaced after a pass.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Report {
+    /// The file of metrics.
+    pub metrics: Option<PathBuf>,
+    /// The directory of the status page.
+    pub page: Option<PathBuf>,
+}
+
 /// The branch, tags or ref that is followed in the repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Follow {
@@ -110,6 +125,8 @@ pub(crate) struct Deploy {
     pub subdirectory: PathBuf,
     /// Paths of the repository: a revision that changes none of them is not deployed. Empty: every revision is.
     pub paths: Vec<PathBuf>,
+    /// Files of a release, as patterns of paths, that a way back names if it crosses them.
+    pub migrations: Vec<String>,
     /// The build script.
     pub build: Option<PathBuf>,
     /// The time after which the build script is ended.
@@ -164,6 +181,7 @@ impl App {
             return Err(error("`interval` is under five seconds".into())
                 .mend("a forge that is asked that often will lock you out"));
         }
+        let checks = checks::checks(&fragment.verify, &repository).map_err(error)?;
         let allowed_signers = fragment.verify.allowed_signers;
         if let Some(file) = allowed_signers.as_ref().filter(|file| !file.is_absolute()) {
             return Err(error(format!(
@@ -196,6 +214,7 @@ impl App {
             ssh,
             https: https::options(fragment.https).map_err(error)?,
             allowed_signers,
+            checks,
             fast_forward_only: fragment.verify.fast_forward_only.unwrap_or(true),
             deploy,
             restart,
@@ -206,6 +225,10 @@ impl App {
                 deployed: fragment.hooks.deployed,
                 failed: fragment.hooks.failed,
                 timeout: or(fragment.hooks.timeout, 60),
+            },
+            report: Report {
+                metrics: fragment.report.metrics,
+                page: fragment.report.page,
             },
             fingerprint: String::new(),
         })
@@ -266,6 +289,7 @@ fn deploy(name: &str, path: &Path, written: fragment::Deploy) -> Result<Deploy, 
             .map(|path| path.components().collect())
             .collect(),
         shared: shared(written.shared.unwrap_or_default()).map_err(error)?,
+        migrations: written.migrations.unwrap_or_default(),
         build,
         build_timeout: or(written.build_timeout, 15 * 60),
         keep: written.keep.unwrap_or(5).max(2),

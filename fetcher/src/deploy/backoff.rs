@@ -154,6 +154,9 @@ pub(super) fn quarantine_or_back_off(
                 (deployment.clock)(),
                 Some(&deployment.app.fingerprint),
             );
+            if let Some(held) = deployment.state.quarantined.last_mut() {
+                held.code = Some(failure.code.as_str().to_owned());
+            }
         }
     }
 }

@@ -6,6 +6,7 @@ use std::fs;
 use super::backoff::{self, Trigger, forget_failed_polls, pending_wait};
 use super::deployment::{Deployment, PassError, Verdict};
 use super::failure::Failure;
+use super::green;
 use super::look::{self, HostReport};
 use super::previous;
 use super::recorder::{Beginning, StepRecorder};
@@ -82,6 +83,9 @@ pub(super) fn find<'a>(
             let revision = listing.found().revision;
             forget_failed_polls(deployment)?;
             return Ok(Search::Nothing(Verdict::Waits { revision, hold }));
+        }
+        if let Some(verdict) = green::check(deployment, &listing.found().revision, recorder)? {
+            return Ok(Search::Nothing(verdict));
         }
         let looked = recorder.step(Step::Look, || look::look(deployment));
         let looked = looked.or_else(|failure| backoff::end_poll_with(deployment, failure))?;
@@ -166,6 +170,7 @@ pub(super) fn begin(
         going_back: None,
         tag: new.found.tag.clone(),
         ill_before: new.looked.ill_before.clone(),
+        surroundings: deployment.surroundings(),
     }
 }
 

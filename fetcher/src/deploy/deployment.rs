@@ -8,9 +8,12 @@ use thiserror::Error;
 use super::failure::Failure;
 use super::restart::Restarter;
 use super::source::Source;
+use crate::checks::CommitChecks;
 use crate::config::App;
 use crate::health::Host;
 use crate::release::Layout;
+use crate::release::crossing::Crossing;
+use crate::release::surroundings::Surroundings;
 use crate::revision::Revision;
 use crate::schedule::hold::{Hold, hold};
 use crate::state::{
@@ -33,6 +36,8 @@ pub(crate) struct Deployment<'a> {
     pub restarter: &'a dyn Restarter,
     /// The host, through which units, processes and the health URL are observed.
     pub host: &'a dyn Host,
+    /// Whoever is asked whether a commit is green.
+    pub checks: &'a dyn CommitChecks,
     /// Gives the current time.
     pub clock: fn() -> Timestamp,
 }
@@ -55,6 +60,16 @@ impl Deployment<'_> {
     /// Gives what holds new revisions now: a freeze, or a window that is closed.
     pub(super) fn hold(&self) -> Option<Hold> {
         hold(self.app, &self.dir.freezes(), (self.clock)())
+    }
+
+    /// Looks at what a release depends on and is in no commit; `None` without the key for the fingerprints.
+    pub(super) fn surroundings(&self) -> Option<Surroundings> {
+        Surroundings::now(self.app, &self.dir.key().ok()?)
+    }
+
+    /// Gives what a way back from the release `from` to the release `to` crosses.
+    pub(crate) fn crossing(&self, from: &str, to: &str) -> Crossing {
+        Crossing::between(&self.layout, from, to, &self.app.deploy.migrations)
     }
 
     /// Gives the directory of the release that `attempt` makes, or goes back to.

@@ -25,6 +25,7 @@ pub(super) fn record_good(
         name: attempt.release.clone(),
         deployed_at: (deployment.clock)(),
         tag: attempt.tag.clone(),
+        surroundings: attempt.surroundings.clone(),
     });
     deployment.state.trying = None;
     deployment.state.trouble = None;

@@ -6,7 +6,7 @@
 //! - [`failure`]: the failure of a step, and whether the revision or its environment is at fault. [`code`]: the word
 //!   for it that programs go by.
 //! - [`recorder`]: how long each step took, reported while the steps run and kept afterwards.
-//! - Steps: `candidate` (poll and fetch), [`look`] (what does not depend on the revision), `verify`, `checkout`,
+//! - Steps: `candidate` (poll and fetch), `green` (what the forge says of the commit), [`look`] (what does not depend on the revision), `verify`, `checkout`,
 //!   `shared`, [`build`], `switch`, [`restart`].
 //! - `previous`: what there was before an attempt. `end`, `tidy`: the end of an attempt, and the removal of releases.
 //! - [`rollback`]: the choice of a release for a rollback by hand. [`dry_run`]: what a pass would do.
@@ -22,6 +22,7 @@ pub(crate) mod deployment;
 pub(crate) mod dry_run;
 mod end;
 pub(crate) mod failure;
+mod green;
 pub(crate) mod look;
 pub(crate) mod pipeline;
 mod previous;

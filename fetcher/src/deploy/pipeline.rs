@@ -203,6 +203,11 @@ fn go_back(
         failure.what.push_str(&compared);
     }
     backoff::quarantine_or_back_off(deployment, &attempt.revision, &failure);
+    if let Some(before) = &attempt.previous_release {
+        let crossing = deployment.crossing(&attempt.release, before);
+        let crossed = crossing.describe(before).map(|text| format!("\n  {text}"));
+        failure.what.extend(crossed);
+    }
     attempt.going_back = Some(failure.to_string());
     attempt.code = Some(failure.code.as_str().to_owned());
     // The app's users come first: the way back is taken even if the state cannot be saved.

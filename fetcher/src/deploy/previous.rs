@@ -127,5 +127,6 @@ pub(super) fn begin_rollback(deployment: &mut Deployment<'_>, target: &Release) 
         going_back: None,
         tag: target.tag.clone(),
         ill_before: None,
+        surroundings: target.surroundings.clone(),
     }
 }

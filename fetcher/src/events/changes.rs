@@ -31,6 +31,8 @@ pub(super) struct Change {
 pub(super) struct Seen<'a> {
     /// The attempts that have ended and were not told, the oldest first.
     pub(super) attempts: &'a [EndedAttempt],
+    /// The revision that the pass has left out because its checks have failed, and why.
+    pub(super) refused: Option<(Revision, String)>,
     /// Whether the pass has found the followed revision to be live.
     pub(super) is_up_to_date: bool,
     /// The revision that waits, for what (as a word), and that in a sentence.
@@ -64,6 +66,7 @@ pub(super) fn since(
     for ended in seen.attempts {
         changes.extend(attempt(told, ended));
     }
+    changes.extend(refused(told, seen));
     changes.extend(polls_fail(told, state, seen));
     if seen.is_up_to_date
         && let Some(problem) = told.problem.take()
@@ -111,6 +114,27 @@ fn attempt(told: &mut Told, ended: &EndedAttempt) -> Option<Change> {
     Some(Change {
         attempt: Some(ended.clone()),
         ..Change::new(kind, Some(code))
+    })
+}
+
+/// The change that a revision was refused before any attempt.
+fn refused(told: &mut Told, seen: &Seen<'_>) -> Option<Change> {
+    let (revision, reason) = seen.refused.as_ref()?;
+    let code = Code::Checks.as_str();
+    let problem = Some(Problem {
+        event: Kind::Failed,
+        code: code.to_owned(),
+        revision: Some(*revision),
+    });
+    if told.problem == problem {
+        return None;
+    }
+    told.problem = problem;
+    told.waits = None;
+    Some(Change {
+        revision: Some(*revision),
+        reason: Some(reason.clone()),
+        ..Change::new(Kind::Failed, Some(code))
     })
 }
 

@@ -13,6 +13,7 @@ use std::path::Path;
 use jiff::Timestamp;
 use pp_events::{Event, Kind, LONGEST_REASON, Outbox, SCHEMA};
 
+use crate::deploy::code::Code;
 use crate::deploy::{Deployment, Verdict};
 use crate::sanitize::sanitize;
 use crate::state::open::DIRECTORY;
@@ -47,6 +48,12 @@ pub(crate) fn around<E>(
         attempts: &attempts,
         is_up_to_date: matches!(&ended, Ok(Verdict::Nothing(revision)) if Some(*revision) == live)
             && deployment.state.stuck.is_none(),
+        refused: match &ended {
+            Ok(Verdict::Held(held)) if held.code.as_deref() == Some(Code::Checks.as_str()) => {
+                Some((held.revision, held.reason.clone()))
+            }
+            _ => None,
+        },
         waits: match &ended {
             Ok(Verdict::Waits { revision, hold }) => {
                 Some((*revision, hold.code, hold.what.clone()))
@@ -193,7 +200,7 @@ fn tell_of_freeze(
     let mut event = event(id, name, change, None, Timestamp::now());
     event.app = app.map(str::to_owned);
     event.by.clone_from(&freeze.by);
-    append(&base.join(pp_events::DIRECTORY), &[event])
+    append(&Outbox::of(base), &[event])
 }
 
 /// Ends the freezes whose time is over, and tells of it: once, whichever pass finds them.
@@ -212,12 +219,12 @@ pub(crate) fn end_freezes(base: &Path, now: Timestamp) {
     }
 }
 
-fn append(directory: &Path, events: &[Event]) -> std::io::Result<()> {
-    match DirBuilder::new().mode(DIRECTORY).create(directory) {
+fn append(outbox: &Outbox, events: &[Event]) -> std::io::Result<()> {
+    match DirBuilder::new().mode(DIRECTORY).create(outbox.directory()) {
         Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(error),
         _ => {}
     }
-    Outbox::new(directory).append(events)
+    outbox.append(events)
 }
 
 fn event(id: String, app: &str, change: Change, live: Option<String>, at: Timestamp) -> Event {

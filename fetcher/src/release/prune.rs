@@ -123,6 +123,7 @@ mod tests {
             name: name.into(),
             deployed_at: Timestamp::UNIX_EPOCH,
             tag: None,
+            surroundings: None,
         }
     }
 
@@ -175,6 +176,7 @@ mod tests {
             going_back: None,
             tag: None,
             ill_before: None,
+            surroundings: None,
             phases: Vec::new(),
         };
         let tried = State {

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use super::outcome::Outcome;
 use crate::deploy::step::Step;
+use crate::release::surroundings::Surroundings;
 use crate::revision::Revision;
 
 /// An attempt to deploy a revision. The field names in JSON are those of `state.json` and of `history.jsonl`.
@@ -55,6 +56,9 @@ pub struct Attempt {
     /// Only while the attempt runs: the tag that the revision was found as, without `refs/tags/`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tag: Option<String>,
+    /// Only while the attempt runs: what the release depends on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub surroundings: Option<Surroundings>,
     /// Only while the attempt runs: what was wrong with the live release before the attempt changed anything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ill_before: Option<IllBefore>,
@@ -105,6 +109,7 @@ impl Attempt {
         self.going_back = None;
         self.tag = None;
         self.ill_before = None;
+        self.surroundings = None;
         EndedAttempt {
             attempt: self,
             outcome,

@@ -124,6 +124,7 @@ mod tests {
             going_back: None,
             tag: None,
             ill_before: None,
+            surroundings: None,
         };
         let attempt = attempt.end(Outcome::RolledBack, Some("answered 500".into()));
         history.append(&attempt).unwrap();

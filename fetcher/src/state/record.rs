@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::attempt::Attempt;
 use super::told::Told;
+use crate::release::surroundings::Surroundings;
 use crate::revision::Revision;
 
 /// Version of the format of `state.json`. A file of another version is refused, not interpreted.
@@ -53,6 +54,9 @@ pub struct State {
     /// Tags that match the configured pattern but are not versions, and have already been reported.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unordered: Vec<String>,
+    /// The revision whose checks at the forge are waited for, and since when.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unchecked: Option<(Revision, Timestamp)>,
     /// What a person has asked the next pass for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asked: Option<Asked>,
@@ -78,6 +82,7 @@ impl Default for State {
             unchanged: None,
             passed_over: Vec::new(),
             unordered: Vec::new(),
+            unchecked: None,
             asked: None,
             told: None,
         }
@@ -97,6 +102,9 @@ pub struct Release {
     /// The tag that the revision was found as, without `refs/tags/`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tag: Option<String>,
+    /// What the release depended on when it was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub surroundings: Option<Surroundings>,
 }
 
 /// A tag that was tried, and the revision that it pointed at then.
@@ -141,6 +149,9 @@ pub struct Quarantine {
     /// configuration changes. `None`: the configuration does not matter.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub configuration: Option<String>,
+    /// The code of the failure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
 }
 
 /// A failure that no revision is to blame for, such as an error of the forge or of the host.
@@ -239,6 +250,7 @@ impl State {
             reason: reason.into(),
             at,
             configuration: configuration.map(str::to_owned),
+            code: None,
         });
         keep_last(&mut self.quarantined, MOST);
     }

@@ -12,6 +12,7 @@ fn good(digit: char) -> Release {
         name: digit.into(),
         deployed_at: Timestamp::UNIX_EPOCH,
         tag: None,
+        surroundings: None,
     }
 }
 

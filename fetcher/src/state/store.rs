@@ -2,9 +2,10 @@
 //! interpreted.
 
 use std::fs::{self, File};
-use std::io::{Take, Write};
+use std::io::{Read, Take, Write};
 use std::path::{Path, PathBuf};
 
+use pp_events::Outbox;
 use serde_json::{Map, Value};
 use thiserror::Error;
 
@@ -144,6 +145,37 @@ impl StateDir {
         Place::new(self.base.clone(), self.below("under_way.json"))
     }
 
+    /// Gives the key of fingerprints of files that hold secrets, which is made if there is none. Only the apps' user can
+    /// read the key: who else reads the state cannot try out what such a file may hold.
+    ///
+    /// # Errors
+    /// The key cannot be read, or not be made.
+    pub(crate) fn key(&self) -> std::io::Result<Vec<u8>> {
+        match self.key_if_there() {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            other => return other,
+        }
+        let mut key = vec![0; 32];
+        File::open("/dev/urandom")?.read_exact(&mut key)?;
+        // A temporary file is its owner's alone.
+        let mut file = tempfile::Builder::new()
+            .prefix(".state-")
+            .tempfile_in(&self.path)?;
+        file.write_all(&key)?;
+        file.as_file().sync_all()?;
+        file.persist(self.path.join("fingerprint.key"))
+            .map_err(|error| error.error)?;
+        Ok(key)
+    }
+
+    /// Gives the key that [`Self::key`] has made.
+    ///
+    /// # Errors
+    /// The key cannot be read, or there is none.
+    pub(crate) fn key_if_there(&self) -> std::io::Result<Vec<u8>> {
+        open::read(&self.base, &self.below("fingerprint.key"), 1024)
+    }
+
     /// Gives the file of the freezes of all apps.
     #[must_use]
     pub(crate) fn freezes(&self) -> FreezeFile {
@@ -152,8 +184,8 @@ impl StateDir {
 
     /// Gives the outbox of all apps.
     #[must_use]
-    pub(crate) fn outbox(&self) -> PathBuf {
-        self.base.join(pp_events::DIRECTORY)
+    pub(crate) fn outbox(&self) -> Outbox {
+        Outbox::of(&self.base)
     }
 
     /// The path of the state file.

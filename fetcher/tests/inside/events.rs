@@ -13,13 +13,7 @@ use crate::state::Pause;
 use jiff::Timestamp;
 
 fn outbox(world: &World) -> Outbox {
-    Outbox::new(
-        &world
-            .directory
-            .path()
-            .join("state")
-            .join(pp_events::DIRECTORY),
-    )
+    Outbox::of(&world.directory.path().join("state"))
 }
 
 fn all(world: &World) -> Vec<Event> {
@@ -73,7 +67,7 @@ fn a_failure_is_told_once_for_each_revision_and_its_end_once() {
         pass(&world);
     }
     let failed = (Kind::Failed, "build".to_owned());
-    assert_eq!(told(&world)[1..], [failed.clone()]);
+    assert_eq!(told(&world)[1..], std::slice::from_ref(&failed)[..]);
     world.push('3', building("#!/bin/sh\nexit 1\n"));
     pass(&world);
     assert_eq!(told(&world)[2..], [failed]);
@@ -194,11 +188,7 @@ fn what_a_killed_pass_has_not_told_the_next_one_tells() {
 #[test]
 fn an_outbox_that_cannot_be_written_costs_no_deploy_and_no_event() {
     let (world, _) = with_one_live();
-    let directory = world
-        .directory
-        .path()
-        .join("state")
-        .join(pp_events::DIRECTORY);
+    let directory = outbox(&world).directory().to_owned();
     let _ = fs::remove_dir_all(&directory);
     fs::write(&directory, "in the way").unwrap();
     let two = world.push('2', good());
@@ -210,6 +200,27 @@ fn an_outbox_that_cannot_be_written_costs_no_deploy_and_no_event() {
     fs::remove_file(&directory).unwrap();
     assert_eq!(pass(&world), None);
     assert_eq!(kinds(&world), [Kind::Deployed, Kind::TakenBack]);
+}
+
+#[test]
+fn checks_that_are_waited_for_and_fail_are_told_once_each() {
+    use crate::checks::Verdict as Said;
+    let world = World::new(
+        "[verify]\nchecks = \"all\"\nchecks_forge = \"github\"\nchecks_repository = \"me/todo\"\n",
+    );
+    world.push('1', good());
+    for said in [Said::Pending("a".into()), Said::Failed("b".into())] {
+        *world.checks.borrow_mut() = Some(said);
+        for _ in 0..3 {
+            pass(&world);
+        }
+    }
+    let word = |kind| (kind, "checks".to_owned());
+    assert_eq!(told(&world), [word(Kind::Held), word(Kind::Failed)]);
+    *world.checks.borrow_mut() = None;
+    world.push('2', good());
+    pass(&world);
+    assert_eq!(told(&world)[2..], [word(Kind::Recovered)]);
 }
 
 #[test]

@@ -142,9 +142,9 @@ fn the_shipped_configuration_names_the_true_defaults() {
 #[test]
 fn the_page_explains_every_key_there_is() {
     let tables = [
-        "", "ssh", "https", "verify", "deploy", "restart", "health", "hooks",
+        "", "ssh", "https", "verify", "deploy", "restart", "health", "hooks", "report",
     ];
-    for table in tables.into_iter().chain(["[submodule]"]) {
+    for table in tables.into_iter().chain(["[submodule]", "[window]"]) {
         let text = if table.is_empty() {
             "nonsense = 1".to_owned()
         } else {

@@ -33,6 +33,7 @@ fn cut_short(second: Version, switched: bool, going_back: Option<&str>) -> (Worl
         going_back: going_back.map(str::to_owned),
         tag: None,
         ill_before: None,
+        surroundings: None,
         phases: Vec::new(),
     };
     world

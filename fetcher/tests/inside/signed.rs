@@ -143,6 +143,7 @@ fn an_attempt_that_was_cut_short_before_the_switch_is_checked_again() {
             going_back: None,
             tag: None,
             ill_before: None,
+            surroundings: None,
             phases: Vec::new(),
         });
     });

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::checks::{self, Checks, CommitChecks};
 use crate::config::App;
 use crate::deploy::dry_run::{DryRun, predict};
 use crate::deploy::restart::Restarter;
@@ -111,6 +112,8 @@ pub struct World {
     pub beside: RefCell<Option<PathBuf>>,
     /// The error that the next polls end in.
     pub poll_fails: RefCell<Option<SourceError>>,
+    /// What the forge says of each commit's checks.
+    pub checks: RefCell<Option<checks::Verdict>>,
     clock: Cell<Duration>,
 }
 
@@ -146,6 +149,7 @@ impl World {
             notes: Arc::default(),
             beside: RefCell::default(),
             poll_fails: RefCell::default(),
+            checks: RefCell::default(),
             clock: Cell::new(Duration::ZERO),
         }
     }
@@ -202,6 +206,7 @@ impl World {
             source: &source,
             restarter: self,
             host: self,
+            checks: self,
             clock: Timestamp::now,
         };
         work(&mut deployment, &mut StepRecorder::new("todo", &mut lines))
@@ -282,6 +287,15 @@ impl World {
         revision
             .and_then(|r| self.versions.borrow().get(&r).cloned())
             .unwrap_or_default()
+    }
+}
+
+impl CommitChecks for World {
+    fn ask(&self, _: &Checks, _: &Revision) -> checks::Verdict {
+        self.checks
+            .borrow()
+            .clone()
+            .unwrap_or(checks::Verdict::Green)
     }
 }
 
@@ -393,6 +407,7 @@ impl Candidate for Fetched<'_> {
         let version = self.0.versions.borrow()[&self.1].clone();
         fs::create_dir(into).unwrap();
         for (name, content) in version.files {
+            fs::create_dir_all(into.join(name).parent().unwrap()).unwrap();
             fs::write(into.join(name), content).unwrap();
             fs::set_permissions(into.join(name), PermissionsExt::from_mode(0o775)).unwrap();
         }

@@ -58,6 +58,32 @@ pub fn always(site: &Site) {
     history(site);
 }
 
+/// Each attempt was told once to the outbox, however often the pass that made it was cut short.
+fn told(site: &Site) {
+    let events = site.events();
+    let ids: BTreeSet<_> = events.iter().map(|event| &event.id).collect();
+    assert_eq!(
+        ids.len(),
+        events.len(),
+        "an event was told twice: {events:#?}"
+    );
+    for ended in site.attempts() {
+        let number = ended.attempt.number;
+        let of_it = events.iter().filter(|event| event.attempt == Some(number));
+        let count = of_it.count();
+        // A way back that failed and was tried again has an event for each outcome.
+        let most = if ended.outcome == Outcome::Stuck {
+            1..=2
+        } else {
+            1..=1
+        };
+        assert!(
+            most.contains(&count),
+            "{count} events of {ended:?}: {events:#?}"
+        );
+    }
+}
+
 /// Every file is the commit's, byte for byte, and nothing else is there.
 fn whole(site: &Site, release: &str) {
     let path = site.layout().release(release);
@@ -162,6 +188,7 @@ pub fn at_rest(site: &Site) {
         "what is linked is live"
     );
     assert_eq!(leftovers(site), Vec::<PathBuf>::new(), "leftovers");
+    told(site);
     let attempts = site.attempts();
     let good = attempts
         .iter()

@@ -202,6 +202,12 @@ impl Site {
         self.home.path().join("state/todo").join(name)
     }
 
+    /// What was told to the outbox.
+    pub fn events(&self) -> Vec<pp_events::Event> {
+        let outbox = pp_events::Outbox::of(&self.home.path().join("state"));
+        outbox.read().unwrap()
+    }
+
     pub fn state(&self) -> State {
         self.state_dir().load().expect("the state can be read")
     }

@@ -54,7 +54,8 @@ pub(crate) async fn open(client: &Client, url: &Url) -> Result<Connection, Strin
         Some(proxy) => Box::new(through(proxy, url).await?),
     };
     let name = ServerName::try_from(url.host().to_owned()).map_err(|error| error.to_string())?;
-    let tls = TlsConnector::from(Arc::clone(&client.tls));
+    let tls = client.tls().map_err(|error| error.to_string())?;
+    let tls = TlsConnector::from(tls);
     begin(tls.connect(name, stream).await.map_err(words)?).await
 }
 

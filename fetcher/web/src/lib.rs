@@ -6,7 +6,7 @@ mod connect;
 mod url;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Full, Limited};
@@ -89,27 +89,39 @@ pub enum WebError {
 /// Asks servers, whose certificates one file of authorities vouches for.
 #[derive(Debug, Clone)]
 pub struct Client {
-    tls: Arc<ClientConfig>,
+    authorities: PathBuf,
+    tls: OnceLock<Arc<ClientConfig>>,
     proxy: Option<Url>,
     agent: &'static str,
 }
 
 impl Client {
-    /// Reads the file of trusted authorities. `agent` is the name that servers are told; `proxy` is asked for
-    /// connections over https, if there is one.
+    /// Makes a client. `authorities` is the file of those who vouch for servers, which is read when it is needed first;
+    /// `agent` the name that servers are told; `proxy` is asked for connections over https, if there is one.
+    #[must_use]
+    pub fn new(authorities: &Path, proxy: Option<Url>, agent: &'static str) -> Self {
+        Self {
+            authorities: authorities.to_owned(),
+            tls: OnceLock::new(),
+            proxy,
+            agent,
+        }
+    }
+
+    /// Reads the file of trusted authorities, unless that was done.
     ///
     /// # Errors
     /// [`WebError::Authorities`].
-    pub fn new(
-        authorities: &Path,
-        proxy: Option<Url>,
-        agent: &'static str,
-    ) -> Result<Self, WebError> {
-        Ok(Self {
-            tls: connect::tls(authorities)?,
-            proxy,
-            agent,
-        })
+    pub fn trust(&self) -> Result<(), WebError> {
+        self.tls().map(drop)
+    }
+
+    fn tls(&self) -> Result<Arc<ClientConfig>, WebError> {
+        if let Some(tls) = self.tls.get() {
+            return Ok(Arc::clone(tls));
+        }
+        let tls = connect::tls(&self.authorities)?;
+        Ok(Arc::clone(self.tls.get_or_init(|| tls)))
     }
 
     /// Sends a request, and waits for the whole answer.
@@ -117,6 +129,9 @@ impl Client {
     /// # Errors
     /// There is no answer. A status that tells of an error is an answer.
     pub fn ask(&self, request: &Request, within: Duration) -> Result<Answer, WebError> {
+        if request.url.is_encrypted() {
+            self.trust()?;
+        }
         let server = request.url.authority().to_string();
         let broken = |why: String| WebError::Unreachable {
             server: server.clone(),

@@ -107,7 +107,7 @@ impl Server {
         let event = serde_json::from_str(&json).unwrap();
         let message = Message::new(&format!("todo-{number}"), &News::Event(event));
         let authorities = Path::new(pp_web::AUTHORITIES);
-        let client = Client::new(authorities, None, "test").unwrap();
+        let client = Client::new(authorities, None, "test");
         super::super::tell(&self.target(forge), &client, &message)
     }
 

@@ -103,6 +103,15 @@ pub(crate) fn check(target: &Target) -> Result<(), String> {
     }
 }
 
+/// Whether the target is reached over an encrypted connection.
+pub(crate) fn is_over_tls(target: &Target) -> bool {
+    match target.kind {
+        TargetKind::Mail | TargetKind::Command => false,
+        TargetKind::Forge => forge::base(target).is_ok_and(|url| url.is_encrypted()),
+        _ => address(target).is_ok_and(|url| url.is_encrypted()),
+    }
+}
+
 /// The target's address.
 fn address(target: &Target) -> Result<Url, String> {
     let written = match (&target.url, &target.url_file) {

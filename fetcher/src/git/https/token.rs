@@ -108,6 +108,14 @@ impl Token {
         Ok(Self(Zeroizing::new(line.to_owned())))
     }
 
+    /// Returns the token behind a word, as the value of a header that is never printed.
+    pub(crate) fn with_word(&self, word: &str) -> Option<HeaderValue> {
+        let text = Zeroizing::new(format!("{word}{}", *self.0));
+        let mut value = HeaderValue::from_str(&text).ok()?;
+        value.set_sensitive(true);
+        Some(value)
+    }
+
     /// Returns the value of the authorization header, marked as sensitive so that it is never printed.
     pub(super) fn header(&self, username: &str) -> Option<HeaderValue> {
         let pair = Zeroizing::new(format!("{username}:{}", *self.0));
