@@ -1,5 +1,9 @@
 //! People know: from a push, a failure and an outage to what each target is told, with the real units of both packages.
-#![allow(clippy::unwrap_used, reason = "a test stops where it is wrong")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test stops where it is wrong"
+)]
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -57,6 +61,7 @@ fn main() -> ExitCode {
             a_thousand_failures_are_ten_messages_at_most_and_stop_no_deploy,
             a_heartbeat_comes_while_polls_end_well,
             the_service_writes_the_page_and_the_metrics,
+            what_the_restarter_did_and_refused_is_counted,
             nothing_is_resident,
         ],
     )
@@ -210,14 +215,19 @@ fn each_change_is_told_once_to_each_target(host: &Host) -> Result<()> {
     lab.cmd(["pp-fetcher", "thaw", "todo"]).ok()?;
     all.extend(["frozen -", "thawed thaw"]);
     is_told(host, "todo", &all)?;
-    // The others were told the same, each what it wants.
+    the_others_are_told_the_same(host, all.len())
+}
+
+/// What the other targets were told of so many events, each what it wants.
+fn the_others_are_told_the_same(host: &Host, events: usize) -> Result<()> {
+    let lab = host.lab();
     let count = |text: &str, part: &str| text.matches(part).count();
     assert_eq!(
         count(&lab.read("/var/local/told")?, "\"type\":\"event\""),
-        all.len()
+        events
     );
     let mails = lab.read("/var/lib/pp-notify/mails")?;
-    assert_eq!(count(&mails, "Subject: "), all.len(), "{mails}");
+    assert_eq!(count(&mails, "Subject: "), events, "{mails}");
     assert!(
         mails.contains("-i -f pp-notify@") && mails.contains("-- ops@example.org"),
         "{mails}"
@@ -234,7 +244,7 @@ fn each_change_is_told_once_to_each_target(host: &Host) -> Result<()> {
         "{text}"
     );
     let log = lab.cmd(["pp-notify", "log", "200"]).ok()?;
-    assert_eq!(count(&log, "  told  "), all.len() * 3 + 3, "{log}");
+    assert_eq!(count(&log, "  told  "), events * 3 + 3, "{log}");
     assert!(!log.contains("team-T00-secret"), "{log}");
     Ok(())
 }
@@ -367,6 +377,43 @@ fn the_service_writes_the_page_and_the_metrics(host: &Host) -> Result<()> {
         .into_iter()
         .collect();
     assert_eq!(codes?, ["200", "200", "404"]);
+    Ok(())
+}
+
+fn what_the_restarter_did_and_refused_is_counted(host: &Host) -> Result<()> {
+    let lab = host.lab();
+    let example = "/usr/share/doc/pp-fetcher/examples/monitoring";
+    lab.sh(&format!(
+        "install -m 755 {example}/restarter-metrics.sh /usr/local/lib/
+         cp {example}/systemd/restarter-metrics.* /etc/systemd/system/; systemctl daemon-reload"
+    ))?;
+    let gunicorn = lab.as_user("gunicorn");
+    for unit in ["ssh.service", "todo.service", "cron.service"] {
+        gunicorn.cmd(["pp-restart", unit]).output()?;
+    }
+    lab.sh("journalctl --sync")?;
+    let counted = || {
+        lab.cmd(["systemctl", "start", "restarter-metrics.service"])
+            .ok()?;
+        lab.read("/var/lib/restarter-metrics/pp-restarter.prom")
+    };
+    let metrics = counted()?;
+    let count = |metrics: &str, name: &str| {
+        let line = metrics.lines().find(|line| line.starts_with(name));
+        let value = line.and_then(|line| line.rsplit(' ').next());
+        value
+            .and_then(|value| value.parse::<u64>().ok())
+            .unwrap_or_default()
+    };
+    let denied = "pp_restarter_decisions_total{verdict=\"denied\"}";
+    let done = "pp_restarter_jobs_total{unit=\"todo.service\",result=\"done\"}";
+    assert!(count(&metrics, denied) >= 2, "{metrics}");
+    assert!(count(&metrics, done) >= 3, "{metrics}");
+    // Each record counts once.
+    assert_eq!(counted()?, metrics);
+    gunicorn.cmd(["pp-restart", "dbus.service"]).output()?;
+    lab.sh("journalctl --sync")?;
+    assert_eq!(count(&counted()?, denied), count(&metrics, denied) + 1);
     Ok(())
 }
 
