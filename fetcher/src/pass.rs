@@ -115,6 +115,7 @@ fn with_drivers<T>(
         host: &host,
         checks: &checks,
         clock: Timestamp::now,
+        polled: false,
     };
     work(&mut deployment)
 }

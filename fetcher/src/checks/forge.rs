@@ -3,6 +3,7 @@
 //! Sources, read in November 2026: GitHub's "REST API endpoints for check runs" and "… for commit statuses" (API version
 //! 2022-11-28), GitLab's "Commits API" (statuses of a commit), Gitea's API (`/repos/{owner}/{repo}/commits/{ref}/status`).
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use pp_web::header::{ACCEPT, AUTHORIZATION, HeaderName, HeaderValue};
 use pp_web::{Client, Method, Request, Url};
 use serde_json::Value;
 
-use super::judge::{Check, judge, list};
+use super::judge::{Check, State, judge, list};
 use super::{Checks, CommitChecks, Forge, Verdict};
 use crate::git::https::token::Token;
 use crate::revision::Revision;
@@ -19,8 +20,8 @@ use crate::util::text;
 /// The longest time that one request may take.
 const WITHIN: Duration = Duration::from_secs(15);
 
-/// The most checks that are asked for in one answer: more are not read.
-const MOST: &str = "100";
+/// The most checks that are asked for in one answer, which is the most that the forges give.
+const MOST: usize = 100;
 
 /// The forge over https.
 pub(crate) struct OverHttps {
@@ -39,59 +40,41 @@ impl OverHttps {
 
     fn found(&self, checks: &Checks, revision: &Revision) -> Result<Vec<Check>, String> {
         let id = revision.to_string();
-        let get = |url: Url| self.get(checks, url);
         let (owner, name) = checks.repository.split_once('/').unwrap_or_default();
-        let of_repository = |more: &[&str]| checks.url.join(&["repos", owner, name]).join(more);
-        let most = [("per_page", MOST)];
+        let commit = checks.url.join(&["repos", owner, name, "commits", &id]);
+        let most = MOST.to_string();
         match checks.forge {
             Forge::Github => {
-                let runs = get(of_repository(&["commits", &id, "check-runs"]).query(&most))?;
-                // A run that has not ended has a conclusion of null.
-                let mut all: Vec<Check> = Vec::new();
-                for run in runs
-                    .get("check_runs")
-                    .and_then(Value::as_array)
-                    .into_iter()
-                    .flatten()
-                {
-                    let key = if run["conclusion"].is_string() {
-                        "conclusion"
-                    } else {
-                        "status"
-                    };
-                    all.extend(list(Some(&Value::Array(vec![run.clone()])), "name", key));
-                }
-                let statuses = get(of_repository(&["commits", &id, "status"]).query(&most))?;
-                all.extend(list(statuses.get("statuses"), "context", "state"));
+                let most = [("per_page", most.as_str())];
+                let runs = self.get(checks, commit.join(&["check-runs"]).query(&most))?;
+                let mut all = check_runs(whole(runs.get("check_runs"))?);
+                let statuses = self.get(checks, commit.join(&["status"]).query(&most))?;
+                let statuses = whole(statuses.get("statuses"))?;
+                all.extend(list(statuses, "context", "state"));
                 Ok(all)
             }
             Forge::Gitlab => {
-                let project = [
+                let (repository, id) = (checks.repository.as_str(), id.as_str());
+                let path = [
                     "projects",
-                    &checks.repository,
+                    repository,
                     "repository",
                     "commits",
-                    &id,
+                    id,
                     "statuses",
                 ];
-                let found = get(checks.url.join(&project).query(&most))?;
-                let mut all = list(Some(&found), "name", "status");
-                // What may fail is no reason to refuse where all are asked for.
-                let jobs = found.as_array().into_iter().flatten();
-                let allowed = jobs.filter(|job| job["allow_failure"] == true);
-                for job in allowed {
-                    let same = all
-                        .iter_mut()
-                        .filter(|check| Some(check.name.as_str()) == job["name"].as_str());
-                    for check in same.filter(|check| check.state == super::judge::State::Failed) {
-                        check.state = super::judge::State::Neutral;
-                    }
-                }
-                Ok(all)
+                let url = checks.url.join(&path).query(&[("per_page", most.as_str())]);
+                Ok(jobs(whole(Some(&self.get(checks, url)?))?))
             }
             Forge::Gitea => {
-                let found = get(of_repository(&["commits", &id, "status"]))?;
-                Ok(list(found.get("statuses"), "context", "status"))
+                let url = commit.join(&["status"]).query(&[("limit", most.as_str())]);
+                let found = self.get(checks, url)?;
+                let statuses = whole(found.get("statuses"))?;
+                let all = found.get("total_count").and_then(Value::as_u64);
+                if all.is_some_and(|all| all > statuses.len() as u64) {
+                    return Err(TOO_MANY.to_owned());
+                }
+                Ok(list(statuses, "context", "status"))
             }
         }
     }
@@ -136,6 +119,58 @@ impl OverHttps {
         serde_json::from_slice(&answer.body)
             .map_err(|error| format!("{}: the answer is no JSON: {error}", checks.url.authority()))
     }
+}
+
+/// Why a list that may go on is no answer: what is not read might have failed.
+const TOO_MANY: &str =
+    "the commit has more checks than the forge lists in one answer; name those that count";
+
+/// Gives the entries of a list that is there, and all of it.
+fn whole(list: Option<&Value>) -> Result<&[Value], String> {
+    match list.and_then(Value::as_array) {
+        None => Err("the answer has no list of checks".to_owned()),
+        Some(list) if list.len() >= MOST => Err(TOO_MANY.to_owned()),
+        Some(list) => Ok(list),
+    }
+}
+
+/// The check runs of GitHub. One that has not ended has a conclusion of null.
+fn check_runs(runs: &[Value]) -> Vec<Check> {
+    let ended = |run: &&Value| run.get("conclusion").is_some_and(Value::is_string);
+    let (ended, others): (Vec<_>, Vec<_>) = runs.iter().partition(ended);
+    let of = |runs: Vec<&Value>, key| {
+        let runs: Vec<Value> = runs.into_iter().cloned().collect();
+        list(&runs, "name", key)
+    };
+    let mut all = of(ended, "conclusion");
+    all.extend(of(others, "status"));
+    all
+}
+
+/// The jobs of GitLab: of each name the latest, of whatever pipeline. A job that may fail and did counts for nothing.
+fn jobs(found: &[Value]) -> Vec<Check> {
+    let number = |job: &Value| job.get("id").and_then(Value::as_u64).unwrap_or_default();
+    let name = |job: &Value| job.get("name").and_then(Value::as_str).map(str::to_owned);
+    let mut latest: BTreeMap<String, &Value> = BTreeMap::new();
+    for job in found {
+        let Some(name) = name(job) else { continue };
+        let known = latest.entry(name).or_insert(job);
+        if number(job) >= number(known) {
+            *known = job;
+        }
+    }
+    let jobs: Vec<Value> = latest.into_values().cloned().collect();
+    let allowed = jobs
+        .iter()
+        .map(|job| job.get("allow_failure") == Some(&Value::Bool(true)));
+    let allowed: Vec<bool> = allowed.collect();
+    let mut all = list(&jobs, "name", "status");
+    for (check, allowed) in all.iter_mut().zip(allowed) {
+        if allowed && check.state == State::Failed {
+            check.state = State::Neutral;
+        }
+    }
+    all
 }
 
 impl CommitChecks for OverHttps {

@@ -101,12 +101,15 @@ fn gitlab_has_statuses_of_jobs_that_may_be_allowed_to_fail() {
         &[(
             "/projects/me%2Ftodo/repository/commits/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa/statuses?per_page=100",
             200,
-            r#"[{"name":"test","status":"success","allow_failure":false},{"name":"fuzz","status":"failed","allow_failure":true}]"#,
+            r#"[{"id":1,"name":"test","status":"failed","allow_failure":false},
+            {"id":7,"name":"test","status":"success","allow_failure":false},
+            {"id":8,"name":"fuzz","status":"failed","allow_failure":true}]"#,
         )],
     );
     let ask = |names: &[&str]| ask(Forge::Gitlab, &address, "s3cret", names);
     assert_eq!(ask(&["test"]), Verdict::Green);
     assert_eq!(ask(&[]), Verdict::Green);
+    // It is named, so it must have succeeded.
     assert!(matches!(ask(&["fuzz"]), Verdict::Failed(_)));
 }
 
@@ -115,7 +118,7 @@ fn gitea_has_statuses() {
     let address = serve(
         "authorization: token s3cret",
         &[(
-            "/repos/me/todo/commits/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa/status",
+            "/repos/me/todo/commits/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa/status?limit=100",
             200,
             r#"{"state":"pending","statuses":[{"context":"ci/test","status":"pending"}]}"#,
         )],

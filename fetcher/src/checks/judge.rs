@@ -44,36 +44,37 @@ pub(super) fn state(word: &str) -> State {
     }
 }
 
-/// Reads a list of checks: the name under one key, the state under another.
-pub(super) fn list(list: Option<&Value>, name: &str, of: &str) -> Vec<Check> {
-    let all = list.and_then(Value::as_array).into_iter().flatten();
-    all.filter_map(|found| {
-        let word = found.get(of)?.as_str()?;
-        Some(Check {
-            name: found.get(name)?.as_str()?.to_owned(),
-            state: state(word),
-        })
-    })
-    .collect()
+/// Reads a list of checks: the name under one key, the state under another. An entry without either is a check that has
+/// failed: what cannot be read is not green.
+pub(super) fn list(list: &[Value], name: &str, of: &str) -> Vec<Check> {
+    let text = |found: &Value, key: &str| found.get(key).and_then(Value::as_str).map(str::to_owned);
+    let check = |found: &Value| Check {
+        name: text(found, name).unwrap_or_default(),
+        state: text(found, of).map_or(State::Failed, |word| state(&word)),
+    };
+    list.iter().map(check).collect()
 }
 
-/// Judges the checks of a commit. Of several with one name, as after a check was run again, the first one counts: the
-/// forges give the latest first.
+/// Judges the checks of a commit. Of several with one name, as two workflows may have a job `test`, each counts.
 pub(super) fn judge(which: &Which, found: &[Check]) -> Verdict {
-    let of = |name: &str| found.iter().find(|check| check.name == name);
     let wanted: Vec<(String, Option<State>)> = match which {
         Which::Named(names) => names
             .iter()
-            .map(|name| (name.clone(), of(name).map(|check| check.state)))
+            .flat_map(|name| {
+                let of_it = found.iter().filter(move |check| check.name == *name);
+                let mut states: Vec<_> = of_it.map(|check| Some(check.state)).collect();
+                if states.is_empty() {
+                    states.push(None);
+                }
+                states.into_iter().map(move |state| (name.clone(), state))
+            })
             .collect(),
         Which::All if found.is_empty() => {
             return Verdict::Pending("the forge has no check of it yet".to_owned());
         }
         Which::All => {
-            let mut seen = std::collections::BTreeSet::new();
-            let first = found.iter().filter(|check| seen.insert(&check.name));
-            first
-                .map(|check| (check.name.clone(), Some(check.state)))
+            let all = found.iter();
+            all.map(|check| (check.name.clone(), Some(check.state)))
                 .collect()
         }
     };
@@ -152,10 +153,13 @@ mod tests {
             all(&[check("a", "success"), check("b", "cancelled")]),
             Verdict::Failed(_)
         ));
-        // The latest run of a check counts, and comes first.
-        assert_eq!(
-            all(&[check("a", "success"), check("a", "failure")]),
-            Verdict::Green
-        );
+        // Two workflows have a job of this name.
+        let two = [
+            check("ci/test", "success"),
+            check("ci/test", "failure"),
+            check("lint", "success"),
+        ];
+        assert!(matches!(all(&two), Verdict::Failed(_)));
+        assert!(matches!(verdict(&two), Verdict::Failed(_)));
     }
 }

@@ -8,8 +8,9 @@ use super::args::Arguments;
 use super::output::level::{Level, is_well};
 use super::output::words::paused;
 use super::output::{Output, print_error, say};
-use super::{FAILED, OK, USAGE, one_app};
+use super::{FAILED, OK, USAGE, one_app, poll};
 use crate::config::App;
+use crate::deploy::Trigger;
 use crate::pass::{self, Error, Pass};
 use crate::sanitize::print_prompt;
 use crate::state::{Asked, Pause, State};
@@ -32,6 +33,7 @@ pub(crate) fn rollback(arguments: &Arguments, app: &str, release: Option<&str>, 
             return busy(app);
         }
         voice.report_result(&app.name, &ended);
+        poll::note(app, arguments, Trigger::Forced, &ended);
         u8::from(!is_well(&ended))
     })
 }
@@ -119,6 +121,7 @@ pub(crate) fn redeploy(arguments: &Arguments, app: &str) -> u8 {
             live.revision.short()
         );
         state.asked = Some(Asked::Redeploy);
+        state.trouble = None;
         Ok(told)
     })
 }

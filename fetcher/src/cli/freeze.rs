@@ -8,7 +8,6 @@ use super::args::Arguments;
 use super::control::moment;
 use super::output::{print_error, say};
 use super::{FAILED, OK, USAGE, one_app};
-use crate::account;
 use crate::events;
 use crate::schedule::hold::describe;
 use crate::state::{Freeze, FreezeFile};
@@ -63,14 +62,17 @@ pub(crate) fn thaw(arguments: &Arguments, app: Option<&str>) -> u8 {
             print_error(&format!("nothing was thawed: {error}"));
             FAILED
         }
-        Ok((None, _)) => {
-            let other = if app.is_some() {
-                ""
-            } else {
-                "; `pp-fetcher status` shows what is"
+        Ok((None, host)) => {
+            let host = host.filter(|freeze| app.is_some() && freeze.holds(Timestamp::now()));
+            let other = match host {
+                Some(host) => format!(
+                    "by itself; all apps are {}: `pp-fetcher thaw` ends that",
+                    describe(&host)
+                ),
+                None => "`pp-fetcher status` shows what is".to_owned(),
             };
             say(&format!(
-                "{}: was not frozen{other}\n",
+                "{}: was not frozen; {other}\n",
                 app.unwrap_or("all apps")
             ));
             OK
@@ -108,10 +110,8 @@ fn report(
     OK
 }
 
-/// Who has given the command: the user behind sudo, or the one of this process.
+/// Who has given the command: the user behind sudo. Root has become the apps' user since, who says nothing.
 fn who() -> Option<String> {
-    let behind = std::env::var("SUDO_USER")
-        .ok()
-        .filter(|name| !name.is_empty());
-    behind.or_else(account::own_name)
+    let behind = std::env::var("SUDO_USER");
+    behind.ok().filter(|name| !name.is_empty())
 }

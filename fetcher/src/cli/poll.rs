@@ -81,6 +81,10 @@ fn passes(apps: &[App], arguments: &Arguments, options: &Poll) -> bool {
             });
         }
     });
+    if let Some(app) = apps.first().filter(|_| !options.dry_run) {
+        // The last passes may have ended right after the files were written.
+        write::after_pass(&app.report, &arguments.config(), &arguments.state(), true);
+    }
     *lock(&failed)
 }
 
@@ -89,16 +93,22 @@ pub(super) fn one(app: &App, arguments: &Arguments, trigger: Trigger, output: &O
     let mut voice = output.voice();
     let ended = pass(app, &arguments.state(), trigger, &mut *voice);
     voice.report_result(&app.name, &ended);
-    if !matches!(ended, Ok(Pass::Busy)) {
-        let mut note = note_of(trigger, &ended);
-        if note.is_attempt {
-            note.bytes = write::used(app);
-        }
-        passes::note(&arguments.state(), app, &note);
-        let (configuration, state) = (arguments.config(), arguments.state());
-        write::after_pass(&app.report, &configuration, &state, note.is_attempt);
-    }
+    note(app, arguments, trigger, &ended);
     is_well(&ended)
+}
+
+/// Notes what a pass came to, and writes the files about all apps.
+pub(super) fn note(app: &App, arguments: &Arguments, trigger: Trigger, ended: &PassResult) {
+    if matches!(ended, Ok(Pass::Busy)) {
+        return;
+    }
+    let mut note = note_of(trigger, ended);
+    if note.is_attempt {
+        note.bytes = write::used(app);
+    }
+    passes::note(&arguments.state(), app, &note);
+    let (configuration, state) = (arguments.config(), arguments.state());
+    write::after_pass(&app.report, &configuration, &state, note.is_attempt);
 }
 
 /// What is noted of a pass.
@@ -117,7 +127,10 @@ fn note_of(trigger: Trigger, ended: &PassResult) -> Ended {
         trigger,
         result: words::outcome(ended),
         is_attempt: matches!(ended, Ok(Pass::Completed(Verdict::Attempted(_)))),
-        is_well: is_well(ended),
+        is_well: match ended {
+            Ok(Pass::Completed(Verdict::Waiting(_))) => None,
+            _ => Some(is_well(ended)),
+        },
         code,
         seen,
         bytes: None,

@@ -26,11 +26,14 @@ pub(crate) fn run(arguments: &Arguments, quiet: QuietOption) -> u8 {
         Err(code) => return code,
     };
     look(&config);
-    if config.broken.is_empty() {
-        passes::forget_others(&arguments.state(), &config.apps);
-    }
+    forget(&config, arguments);
     let output = Output::choose(quiet.into());
-    let reload = || load(&arguments.config(), &[]).ok().inspect(look);
+    let reload = || {
+        let config = load(&arguments.config(), &[]).ok()?;
+        look(&config);
+        forget(&config, arguments);
+        Some(config)
+    };
     match service::run(config, reload, |app| {
         poll::one(app, arguments, Trigger::Scheduled, &output);
         let state = || StateDir::new(&arguments.state(), &app.name).load().ok();
@@ -44,6 +47,13 @@ pub(crate) fn run(arguments: &Arguments, quiet: QuietOption) -> u8 {
             print_error(&format!("signals cannot be received: {error}"));
             FAILED
         }
+    }
+}
+
+/// Forgets the passes of apps that are not configured any more.
+fn forget(config: &Config, arguments: &Arguments) {
+    if config.broken.is_empty() {
+        passes::forget_others(&arguments.state(), &config.apps);
     }
 }
 

@@ -66,7 +66,7 @@ pub(super) fn find<'a>(
     for _ in 0..MOST_PASSED_OVER {
         let listing = poll(deployment, recorder)?;
         let listing = match (asked, &deployment.state.live) {
-            (Some(Asked::Redeploy), Some(live)) => listing.instead(live.revision),
+            (Some(Asked::Redeploy), Some(live)) => listing.instead(live),
             _ => listing,
         };
         tell_unordered(deployment, listing.found(), recorder)?;
@@ -84,7 +84,12 @@ pub(super) fn find<'a>(
             forget_failed_polls(deployment)?;
             return Ok(Search::Nothing(Verdict::Waits { revision, hold }));
         }
-        if let Some(verdict) = green::check(deployment, &listing.found().revision, recorder)? {
+        // What is live was green when it was deployed.
+        let green = match asked {
+            Some(Asked::Redeploy) => None,
+            _ => green::check(deployment, &listing.found().revision, recorder)?,
+        };
+        if let Some(verdict) = green {
             return Ok(Search::Nothing(verdict));
         }
         let looked = recorder.step(Step::Look, || look::look(deployment));
@@ -131,7 +136,10 @@ fn poll<'a>(
     let source = deployment.source;
     let polled = recorder.step(Step::Poll, || source.poll(&deployment.state.passed_over));
     match polled {
-        Ok(listing) => Ok(listing),
+        Ok(listing) => {
+            deployment.polled = true;
+            Ok(listing)
+        }
         Err(error) => backoff::end_poll_with(deployment, error.during(Step::Poll)),
     }
 }

@@ -40,6 +40,8 @@ pub(crate) struct Deployment<'a> {
     pub checks: &'a dyn CommitChecks,
     /// Gives the current time.
     pub clock: fn() -> Timestamp,
+    /// Whether the forge has answered in this pass.
+    pub polled: bool,
 }
 
 impl Deployment<'_> {

@@ -53,6 +53,12 @@ pub(crate) fn predict(deployment: &Deployment<'_>) -> Result<DryRun, Failure> {
     if let Some(verdict) = nothing_to_do(deployment, &revision) {
         return Ok(stuck.map_or(DryRun::Nothing(verdict), DryRun::GoBack));
     }
+    if let Some(hold) = deployment
+        .hold()
+        .filter(|_| deployment.state.asked.is_none())
+    {
+        return Ok(DryRun::Nothing(Verdict::Waits { revision, hold }));
+    }
     let live = deployment.state.live.as_ref().map(|live| live.revision);
     let (looked, obstacle) = match look::look(deployment) {
         Ok(looked) => (looked, None),

@@ -12,7 +12,7 @@ use super::tidy::tidy;
 use crate::release::prune::KeptFailure;
 use crate::space;
 use crate::state::open;
-use crate::state::{Attempt, IllBefore, Outcome, Release, StateError};
+use crate::state::{Asked, Attempt, IllBefore, Outcome, Release, StateError};
 
 /// Records that the attempt's release is live and well.
 pub(super) fn record_good(
@@ -57,6 +57,10 @@ pub(super) fn record_failure(
     recorder: &mut StepRecorder<'_>,
 ) -> Result<Verdict, StateError> {
     attempt.code = Some(failure.code.as_str().to_owned());
+    if failure.class == FailureClass::Environment {
+        // It is tried again, and then still what a person has asked for.
+        deployment.state.asked = Asked::of(attempt.by.as_deref());
+    }
     quarantine_or_back_off(deployment, &attempt.revision, failure);
     let reason = Some(failure.to_string());
     conclude(deployment, attempt, failure.outcome, reason, recorder)

@@ -15,7 +15,7 @@ use super::source::Candidate;
 use super::step::{Resume, Step};
 use super::{checkout, end, previous, shared, switch, verify};
 use crate::health::probe::probe;
-use crate::state::{Attempt, Outcome, Release, StateError};
+use crate::state::{Asked, Attempt, Outcome, Release, StateError};
 use crate::stop::stop_requested;
 
 /// Runs one pass: continues an interrupted attempt, polls the forge, deploys a new revision. While a way
@@ -328,8 +328,18 @@ fn resume(
     };
     // If the state cannot be saved, nothing is continued: otherwise every poll would restart the app.
     deployment.save()?;
-    match previous::step_of(deployment, &attempt).resume() {
+    let mut resume = previous::step_of(deployment, &attempt).resume();
+    let is_switched = switch::is_switched_to(deployment, &attempt);
+    if resume == Resume::BringUp
+        && !is_switched
+        && in_time(deployment, &attempt, Step::Switch).is_err()
+    {
+        // It was ready in time, and the host was not there: what holds new revisions now holds this one.
+        resume = Resume::Undo;
+    }
+    match resume {
         Resume::Undo => {
+            deployment.state.asked = Asked::of(attempt.by.as_deref());
             end::discard(deployment, &mut attempt);
             deployment.save()?;
             Ok(None)

@@ -108,6 +108,8 @@ pub(super) fn begin_rollback(deployment: &mut Deployment<'_>, target: &Release) 
             .state
             .quarantine(&left, &reason, started_at, None);
     }
+    // Whatever was asked for before: this is what the person wants now.
+    deployment.state.asked = None;
     let number = deployment.state.next_attempt;
     deployment.state.next_attempt += 1;
     Attempt {

@@ -8,7 +8,7 @@ use super::failure::{Failure, FailureClass};
 use super::recorder::Progress;
 use super::step::Step;
 use crate::revision::Revision;
-use crate::state::PassedOver;
+use crate::state::{PassedOver, Release};
 
 /// A repository as the pipeline sees it: the remote repository together with its mirror.
 pub(crate) trait Source {
@@ -33,9 +33,9 @@ pub(crate) trait Listing<'a> {
     /// Gives the revision that the followed branch or tags point at now.
     fn found(&self) -> &FollowedRevision;
 
-    /// Gives the listing for another revision than the found one: a commit that is in the mirror already.
+    /// Gives the listing for the live release's revision, whatever was found: a commit that is in the mirror already.
     #[must_use]
-    fn instead(self: Box<Self>, revision: Revision) -> Box<dyn Listing<'a> + 'a>;
+    fn instead(self: Box<Self>, live: &Release) -> Box<dyn Listing<'a> + 'a>;
 
     /// Fetches the found revision into the mirror, and reports the progress to `tick`.
     ///

@@ -11,7 +11,7 @@ use super::step::Step;
 use crate::config::settings::Follow;
 use crate::git::version::Version;
 use crate::revision::Revision;
-use crate::state::Attempt;
+use crate::state::{Asked, Attempt};
 
 /// The result of the verification of a revision that may be deployed.
 #[derive(Debug)]
@@ -46,7 +46,16 @@ pub(super) fn verify(
     attempt: &Attempt,
     found: &FollowedRevision,
 ) -> Result<Accepted, Failure> {
-    let signed_by = signer(deployment, candidate)?;
+    // The live revision was verified when it was deployed, by a tag's signature perhaps, which is not listed any more.
+    let is_live = deployment
+        .state
+        .live
+        .as_ref()
+        .is_some_and(|live| live.revision == attempt.revision);
+    let signed_by = match attempt.by.as_deref() == Some(Asked::Redeploy.as_str()) && is_live {
+        true => None,
+        false => signer(deployment, candidate)?,
+    };
     let rewritten = match leaves_the_line(deployment, candidate, attempt, found)? {
         Some(why) if !deployment.state.accepts_rewrite(&attempt.revision) => {
             return Err(refuse(deployment, &attempt.revision, &why));

@@ -33,6 +33,12 @@ pub(super) struct Seen<'a> {
     pub(super) attempts: &'a [EndedAttempt],
     /// The revision that the pass has left out because its checks have failed, and why.
     pub(super) refused: Option<(Revision, String)>,
+    /// Whether the forge has answered.
+    pub(super) polled: bool,
+    /// Whether the pass has found that no revision waits.
+    pub(super) nothing_waits: bool,
+    /// Whether an earlier pass could not read the state, and this one can.
+    pub(super) readable_again: bool,
     /// Whether the pass has found the followed revision to be live.
     pub(super) is_up_to_date: bool,
     /// The revision that waits, for what (as a word), and that in a sentence.
@@ -60,6 +66,12 @@ pub(super) fn since(
     now: Timestamp,
 ) -> Vec<Change> {
     let mut changes = Vec::new();
+    if seen.readable_again {
+        changes.push(Change::new(Kind::Recovered, Some("state")));
+    }
+    if seen.nothing_waits {
+        told.waits = None;
+    }
     if let Some(over) = polls_succeed(told, state, seen) {
         changes.push(over);
     }
@@ -67,10 +79,19 @@ pub(super) fn since(
         changes.extend(attempt(told, ended));
     }
     changes.extend(refused(told, seen));
-    changes.extend(polls_fail(told, state, seen));
-    if seen.is_up_to_date
-        && let Some(problem) = told.problem.take()
-    {
+    let away = told
+        .polls
+        .as_ref()
+        .is_some_and(|polls| polls.event == Kind::Unreachable);
+    let failing = polls_fail(told, state, seen);
+    if away && failing.is_some() {
+        changes.push(Change::new(Kind::Reachable, Some(Code::Network.as_str())));
+    }
+    changes.extend(failing);
+    // The live revision may be what has failed, when it was deployed once more.
+    let live = state.live.as_ref().map(|live| live.revision);
+    let over = |problem: &mut Problem| seen.is_up_to_date && problem.revision != live;
+    if let Some(problem) = told.problem.take_if(over) {
         changes.push(Change {
             revision: state.live.as_ref().map(|live| live.revision),
             ..Change::new(Kind::Recovered, Some(&problem.code))
@@ -107,6 +128,7 @@ fn attempt(told: &mut Told, ended: &EndedAttempt) -> Option<Change> {
         code: code.to_owned(),
         revision: Some(ended.attempt.revision),
     });
+    told.waits = None;
     if told.problem == problem {
         return None;
     }
@@ -185,7 +207,7 @@ fn polls_fail(told: &mut Told, state: &State, seen: &Seen<'_>) -> Option<Change>
 
 /// The change that polls succeed again.
 fn polls_succeed(told: &mut Told, state: &State, seen: &Seen<'_>) -> Option<Change> {
-    let answered = state.trouble.is_none() || !seen.attempts.is_empty();
+    let answered = seen.polled && (state.trouble.is_none() || !seen.attempts.is_empty());
     let good = seen
         .attempts
         .iter()

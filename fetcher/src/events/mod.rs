@@ -8,7 +8,7 @@ mod changes;
 
 use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use pp_events::{Event, Kind, LONGEST_REASON, Outbox, SCHEMA};
@@ -18,7 +18,7 @@ use crate::deploy::{Deployment, Verdict};
 use crate::sanitize::sanitize;
 use crate::state::open::DIRECTORY;
 use crate::state::record::keep_last;
-use crate::state::{EndedAttempt, Freeze, FreezeFile, State, StateDir, StateError, Told};
+use crate::state::{EndedAttempt, Freeze, FreezeFile, Outcome, State, StateDir, StateError, Told};
 use changes::{Change, Seen, since};
 
 /// The most events that wait for an outbox that cannot be written.
@@ -46,8 +46,17 @@ pub(crate) fn around<E>(
     let live = deployment.state.live.as_ref().map(|live| live.revision);
     let seen = Seen {
         attempts: &attempts,
-        is_up_to_date: matches!(&ended, Ok(Verdict::Nothing(revision)) if Some(*revision) == live)
-            && deployment.state.stuck.is_none(),
+        polled: deployment.polled,
+        nothing_waits: matches!(
+            &ended,
+            Ok(Verdict::Nothing(_) | Verdict::Unchanged { .. } | Verdict::Held(_))
+        ),
+        readable_again: fs::remove_file(unreadable(&deployment.dir)).is_ok(),
+        is_up_to_date: match &ended {
+            Ok(Verdict::Nothing(revision)) => Some(*revision) == live,
+            Ok(Verdict::Unchanged { .. }) => true,
+            _ => false,
+        } && deployment.state.stuck.is_none(),
         refused: match &ended {
             Ok(Verdict::Held(held)) if held.code.as_deref() == Some(Code::Checks.as_str()) => {
                 Some((held.revision, held.reason.clone()))
@@ -89,6 +98,20 @@ fn cut_short(dir: &StateDir, state: &State) -> Vec<EndedAttempt> {
     let Some(told) = &state.told else {
         return Vec::new();
     };
+    let stuck = told
+        .problem
+        .as_ref()
+        .is_some_and(|problem| problem.event == Kind::Stuck);
+    if stuck && state.stuck.is_none() && state.trying.is_none() {
+        // A way back that had failed has ended in a pass that was killed: the attempt is told, its end is not.
+        let mut attempts = dir.history().read().unwrap_or_default();
+        attempts.retain(|ended| {
+            ended.attempt.number >= told.attempt && ended.outcome != Outcome::Stuck
+        });
+        if !attempts.is_empty() {
+            return attempts;
+        }
+    }
     let last = state.next_attempt.saturating_sub(1);
     let is_under_way = state
         .trying
@@ -112,6 +135,7 @@ fn tell(
 ) -> Option<String> {
     begin(state, now);
     let mut told = state.told.take()?;
+    let before = told.clone();
     let changes = since(&mut told, state, seen, now);
     let live = state.live.as_ref().map(|live| live.revision.to_string());
     for change in changes {
@@ -121,8 +145,16 @@ fn tell(
     }
     keep_last(&mut told.pending, MOST_PENDING);
     let waits = !told.pending.is_empty();
+    let changed = told != before;
     state.told = Some(told);
-    waits.then(|| flush(dir, state))?.err()
+    if waits {
+        return flush(dir, state).err();
+    }
+    // What is known otherwise, and no event: that a revision does not wait any more.
+    changed
+        .then(|| dir.save(state))?
+        .err()
+        .map(|error| error.to_string())
 }
 
 /// Saves the state with the events, writes them to the outbox, and saves that they are there.
@@ -140,6 +172,11 @@ fn flush(dir: &StateDir, state: &mut State) -> Result<(), String> {
     dir.save(state).map_err(|error| failed(error.to_string()))
 }
 
+/// The file that is there while the state cannot be read.
+fn unreadable(dir: &StateDir) -> PathBuf {
+    dir.file().with_file_name("unreadable")
+}
+
 /// Tells that the state of an app cannot be read, so that nothing is deployed: once for each such file.
 pub(crate) fn tell_unreadable(app: &str, dir: &StateDir, error: &StateError) {
     let file = fs::symlink_metadata(dir.file()).and_then(|found| found.modified());
@@ -150,7 +187,8 @@ pub(crate) fn tell_unreadable(app: &str, dir: &StateDir, error: &StateError) {
         ..Change::new(Kind::Failed, Some("state"))
     };
     let id = format!("{app}-{changed:x}-state");
-    // Nothing can be written down of it: the next poll says the same on its output.
+    // So that its end is told; and nothing can be written down of a failure: the next poll says the same on its output.
+    let _ = fs::write(unreadable(dir), "");
     let _ = append(
         &dir.outbox(),
         &[event(id, app, change, None, Timestamp::now())],
@@ -199,7 +237,6 @@ fn tell_of_freeze(
     );
     let mut event = event(id, name, change, None, Timestamp::now());
     event.app = app.map(str::to_owned);
-    event.by.clone_from(&freeze.by);
     append(&Outbox::of(base), &[event])
 }
 
@@ -213,9 +250,15 @@ pub(crate) fn end_freezes(base: &Path, now: Timestamp) {
     if !any {
         return;
     }
-    // A freeze that is over holds nothing, even if it cannot be taken out of the file.
-    for (app, freeze) in file.change(|all| all.take_expired(now)).unwrap_or_default() {
-        let _ = tell_thaw(base, app.as_deref(), &freeze, "expired");
+    // First told, then taken out: whoever is killed in between leaves it to the next pass, and the name of the event is the
+    // same. A freeze that is over holds nothing, even if it cannot be taken out of the file.
+    let Ok(mut all) = file.read() else { return };
+    let over = all.take_expired(now);
+    let told = |(app, freeze): &(Option<String>, Freeze)| {
+        tell_thaw(base, app.as_deref(), freeze, "expired").is_ok()
+    };
+    if over.iter().all(told) {
+        let _ = file.change(|all| all.take_expired(now));
     }
 }
 

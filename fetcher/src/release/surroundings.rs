@@ -55,7 +55,7 @@ impl Surroundings {
     #[must_use]
     pub fn changed_since(&self, before: &Self) -> Vec<&'static str> {
         let pairs = [
-            ("the app's file", &self.configuration, &before.configuration),
+            ("configuration", &self.configuration, &before.configuration),
             ("env_files", &self.env_files, &before.env_files),
             ("units", &self.units, &before.units),
         ];
@@ -161,7 +161,7 @@ mod tests {
         let changed = Surroundings::now(&app, &key)
             .unwrap()
             .changed_since(&before);
-        assert_eq!(changed, ["the app's file", "env_files"]);
+        assert_eq!(changed, ["configuration", "env_files"]);
         let other = Surroundings::now(&app, &[8; 32]).unwrap();
         assert_ne!(other.units, before.units);
     }

@@ -19,8 +19,10 @@ impl Facts<'_> {
             .as_ref()
             .is_some_and(|live| is(&live.revision));
         let is_held = self.state.quarantined.iter().any(|held| is(&held.revision));
+        let waits = self.status.waits.is_some_and(|revision| is(&revision));
         let would_change = match (is_live, is_held) {
             (true, _) => Vec::new(),
+            (false, false) if waits => self.would_change("waits"),
             (false, true) => {
                 vec![self.command("retry", "lets the next poll try what is followed")]
             }

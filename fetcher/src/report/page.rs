@@ -21,8 +21,8 @@ pub(crate) fn render(host: &str, apps: &[Facts], now: Timestamp) -> String {
          <meta name=\"color-scheme\" content=\"light dark\">\n<meta http-equiv=\"refresh\" content=\"60\">\n\
          <meta name=\"robots\" content=\"noindex\">\n<title>{host}: {title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n\
          <header><h1>{host}</h1><p>{title}; as of {now}</p></header>\n<main>\n",
-        host = escaped(host),
-        title = escaped(&title),
+        host = plain(host),
+        title = plain(&title),
         now = time(now),
     );
     for facts in apps {
@@ -253,8 +253,16 @@ fn time(at: Timestamp) -> String {
     )
 }
 
-/// A text on one line that is nothing but text in HTML, in an element and in an attribute.
+/// A text on one line that is nothing but text in HTML. What a right-to-left text does to the line ends with it.
 fn escaped(text: &str) -> String {
+    match plain(text) {
+        text if text.is_empty() => text,
+        text => format!("<bdi>{text}</bdi>"),
+    }
+}
+
+/// The same where there can be no elements.
+fn plain(text: &str) -> String {
     const LONGEST: usize = 300;
     let line = text::line(text.as_bytes());
     let mut out = String::new();
@@ -268,8 +276,7 @@ fn escaped(text: &str) -> String {
             c => out.push(c),
         }
     }
-    // What a right-to-left text does to the line ends with it.
-    format!("<bdi>{out}</bdi>").replace("<bdi></bdi>", "")
+    out
 }
 
 #[cfg(test)]

@@ -67,7 +67,8 @@ pub(crate) struct Ended {
     pub(crate) trigger: Trigger,
     pub(crate) result: &'static str,
     pub(crate) is_attempt: bool,
-    pub(crate) is_well: bool,
+    /// Whether the pass ended well; `None`: the forge was not asked, as the last polls failed.
+    pub(crate) is_well: Option<bool>,
     pub(crate) code: Option<String>,
     pub(crate) seen: Option<Revision>,
     /// The room that the releases take, if that was counted.
@@ -142,10 +143,10 @@ fn next(before: Option<PassNote>, app: &App, ended: &Ended, now: Timestamp) -> P
     note.seen = ended.seen;
     note.bytes = ended.bytes.or(note.bytes);
     note.configuration.clone_from(&app.fingerprint);
-    if ended.is_well {
-        note.well = Some(now);
-    } else {
-        count(&mut note.failures, ended.code.as_deref().unwrap_or("other"));
+    match ended.is_well {
+        Some(true) => note.well = Some(now),
+        Some(false) => count(&mut note.failures, ended.code.as_deref().unwrap_or("other")),
+        None => {}
     }
     if ended.is_attempt {
         count(&mut note.attempts, ended.result);
@@ -187,14 +188,14 @@ mod tests {
             trigger: Trigger::Scheduled,
             result: "nothing",
             is_attempt: false,
-            is_well: true,
+            is_well: Some(true),
             code: None,
             bytes: None,
             seen: Revision::parse(&"a".repeat(40)).ok(),
         };
         note(directory.path(), &app, &ended);
         let first = read(directory.path(), "todo").unwrap();
-        (ended.result, ended.is_well) = ("error", false);
+        (ended.result, ended.is_well) = ("error", Some(false));
         ended.code = Some("network".into());
         note(directory.path(), &app, &ended);
         (ended.result, ended.is_attempt) = ("failed", true);

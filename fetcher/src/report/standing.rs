@@ -143,6 +143,15 @@ pub(crate) fn look(app: &App, base: &Path) -> Status {
     }
 }
 
+/// Whether an attempt ended because its time was over, which says nothing about the app.
+fn is_of_the_time(ended: &EndedAttempt) -> bool {
+    ended
+        .attempt
+        .code
+        .as_deref()
+        .is_some_and(Code::is_of_the_time)
+}
+
 /// The hold of a revision whose checks at the forge the last poll has waited for.
 fn unchecked(app: &App, base: &Path, state: &State) -> Option<Hold> {
     let code = Code::Checks.as_str();
@@ -158,7 +167,10 @@ fn unchecked(app: &App, base: &Path, state: &State) -> Option<Hold> {
         .and_then(|(since, within)| since.checked_add(within).ok());
     Some(Hold {
         code,
-        what: "its checks at the forge have not succeeded yet".to_owned(),
+        what: format!(
+            "it waits for its checks at the forge; `pp-fetcher poll {}` shows what the forge says",
+            app.name
+        ),
         until,
     })
 }
@@ -199,7 +211,9 @@ fn condition(state: &State, last: Option<&EndedAttempt>, current: Option<&str>) 
             Condition::Switched
         }
         Some(ended) if held(ended) => Condition::Quarantined,
-        Some(ended) if ended.outcome != Outcome::Good => Condition::Failing,
+        Some(ended) if ended.outcome != Outcome::Good && !is_of_the_time(ended) => {
+            Condition::Failing
+        }
         _ if state.live.is_none() => Condition::New,
         _ => Condition::Ok,
     }

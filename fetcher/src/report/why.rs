@@ -116,7 +116,7 @@ impl Facts<'_> {
         }
     }
 
-    fn would_change(&self, result: &str) -> Vec<String> {
+    pub(super) fn would_change(&self, result: &str) -> Vec<String> {
         let app = &self.app.name;
         let file = self.app.path.display();
         let push = match &self.app.follow {
@@ -136,14 +136,15 @@ impl Facts<'_> {
                 all.push(format!("{push} of something newer"));
                 let held = self.note.and_then(|note| note.seen);
                 let held = held.and_then(|seen| self.state.quarantine_of(&seen));
-                match held {
-                    Some(held) => {
+                match (held, &self.status.hold) {
+                    (Some(held), _) => {
                         if held.configuration.is_some() {
                             all.push(format!("a change of {file}"));
                         }
                         all.push(self.command("retry", "tries it again"));
                     }
-                    None => {
+                    (None, Some(hold)) => all.push(format!("the end of this: {}", hold.what)),
+                    (None, None) => {
                         all.push("the next poll, which tries it again, ever less often".to_owned());
                     }
                 }

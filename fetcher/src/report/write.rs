@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use serde::Serialize;
+use serde_json::Value;
 
 use super::standing::{Status, look};
 use super::{App, disk, metrics, page, passes};
@@ -114,8 +115,24 @@ fn json(host: &str, apps: &[App], at: Timestamp) -> String {
         at,
         apps: apps.iter().map(OfApp::from).collect(),
     };
+    let mut document = serde_json::to_value(&document).unwrap_or_default();
+    shorten(&mut document);
     let text = serde_json::to_string_pretty(&document).unwrap_or_default();
     format!("{text}\n")
+}
+
+/// Cuts each text to its first line: a reason's other lines quote output, which not everybody may read.
+fn shorten(value: &mut Value) {
+    match value {
+        Value::String(text) => {
+            if let Some(end) = text.find('\n') {
+                text.truncate(end);
+            }
+        }
+        Value::Array(all) => all.iter_mut().for_each(shorten),
+        Value::Object(all) => all.values_mut().for_each(shorten),
+        _ => {}
+    }
 }
 
 impl<'a> From<&'a App> for OfApp<'a> {

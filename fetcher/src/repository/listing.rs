@@ -13,8 +13,8 @@ use crate::deploy::source::{Candidate, Commit, FollowedRevision, Listing, Source
 use crate::git::Remote;
 use crate::git::fetch::{FetchError, LAST};
 use crate::git::listing::ListedRevision;
-use crate::revision::Revision;
 use crate::space::{self, SpaceNeed};
+use crate::state::Release;
 use crate::util::text;
 use crate::worker::error::FailureKind;
 use crate::worker::{Client, WorkerError};
@@ -32,13 +32,12 @@ impl<'a> Listing<'a> for RemoteListing<'a> {
         &self.found
     }
 
-    fn instead(mut self: Box<Self>, revision: Revision) -> Box<dyn Listing<'a> + 'a> {
-        // A revision that is followed by a tag stays that tag's, whose signature counts.
-        if self.listed.commit != revision {
-            self.listed.id = revision;
-            self.listed.commit = revision;
-            self.found.revision = revision;
-            self.found.tag = None;
+    fn instead(mut self: Box<Self>, live: &Release) -> Box<dyn Listing<'a> + 'a> {
+        if self.listed.commit != live.revision {
+            self.listed.id = live.revision;
+            self.listed.commit = live.revision;
+            self.found.revision = live.revision;
+            self.found.tag.clone_from(&live.tag);
         }
         self
     }

@@ -185,6 +185,14 @@ pub enum Asked {
 }
 
 impl Asked {
+    /// What an attempt was asked for by, if it was by one of these commands.
+    #[must_use]
+    pub fn of(by: Option<&str>) -> Option<Self> {
+        [Self::Retry, Self::Redeploy]
+            .into_iter()
+            .find(|asked| by == Some(asked.as_str()))
+    }
+
     /// The command by which it was asked for.
     #[must_use]
     pub fn as_str(self) -> &'static str {

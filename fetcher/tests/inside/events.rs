@@ -223,6 +223,62 @@ fn checks_that_are_waited_for_and_fail_are_told_once_each() {
     assert_eq!(told(&world)[2..], [word(Kind::Recovered)]);
 }
 
+/// What the mended faults of this kind would tell: an end that nobody has seen, or none of one that is.
+#[test]
+fn the_forge_is_reached_again_when_it_has_answered_and_not_before() {
+    let (world, _) = with_one_live();
+    world.push('2', good());
+    pass(&world);
+    for _ in 0..4 {
+        let error =
+            SourceError::environment("refused").with_code(crate::deploy::code::Code::Network);
+        *world.poll_fails.borrow_mut() = Some(error);
+        pass(&world);
+    }
+    assert_eq!(kinds(&world), [Kind::Deployed, Kind::Unreachable]);
+    // Neither a rollback nor a retry asks the forge.
+    world.process(|deployment, recorder| {
+        let target = crate::deploy::rollback::choose(deployment, None).unwrap();
+        let (ended, _) = events::around(deployment, |deployment| {
+            pipeline::roll_back(deployment, &target, recorder)
+        });
+        ended.unwrap();
+    });
+    world.process(|deployment, _| {
+        deployment.state.lift();
+        events::tell_command("todo", &deployment.dir, &mut deployment.state);
+    });
+    assert!(
+        !kinds(&world).contains(&Kind::Reachable),
+        "{:?}",
+        kinds(&world)
+    );
+    *world.poll_fails.borrow_mut() = None;
+    pass(&world);
+    assert!(
+        kinds(&world).contains(&Kind::Reachable),
+        "{:?}",
+        kinds(&world)
+    );
+}
+
+#[test]
+fn a_state_that_cannot_be_read_is_told_with_its_end() {
+    let (world, _) = with_one_live();
+    let path = world.dir().file();
+    let whole = fs::read(&path).unwrap();
+    fs::write(&path, "{").unwrap();
+    let error = world.dir().load().unwrap_err();
+    for _ in 0..2 {
+        events::tell_unreadable("todo", &world.dir(), &error);
+    }
+    fs::write(&path, whole).unwrap();
+    pass(&world);
+    pass(&world);
+    let state = |kind| (kind, "state".to_owned());
+    assert_eq!(told(&world), [state(Kind::Failed), state(Kind::Recovered)]);
+}
+
 #[test]
 fn a_first_version_that_tells_is_silent_about_what_was_before() {
     let (world, _) = World::with_one_live();

@@ -139,6 +139,60 @@ fn a_redeploy_makes_a_new_release_of_the_live_revision_whatever_is_followed() {
 }
 
 #[test]
+fn a_redeploy_that_is_cut_short_is_still_asked_for_and_one_that_fails_is_not_well_again() {
+    let (world, one) = World::with_one_live();
+    world.change(|state| state.asked = Some(Asked::Redeploy));
+    // Killed after it had begun.
+    let mut trying = world.attempts()[0].attempt.clone();
+    (trying.number, trying.by) = (2, Some("redeploy".into()));
+    trying.release = "20990101T000000Z-111111111111".into();
+    world.change(|state| {
+        (state.asked, state.next_attempt) = (None, 3);
+        state.trying = Some(trying);
+    });
+    let attempt = world.attempt();
+    assert_eq!(
+        (attempt.attempt.revision, attempt.attempt.by.as_deref()),
+        (one, Some("redeploy"))
+    );
+}
+
+#[test]
+fn what_was_ready_before_the_host_went_down_waits_for_the_window_like_the_rest() {
+    let (world, one) = World::with_one_live();
+    let two = world.push('2', good());
+    let name = "20990101T000000Z-222222222222";
+    std::fs::create_dir(world.layout().release(name)).unwrap();
+    let mut trying = world.attempts()[0].attempt.clone();
+    (trying.number, trying.revision, trying.release) = (2, two, name.into());
+    trying.step = Some(crate::deploy::Step::Switch);
+    trying.previous_release = world.layout().current().unwrap();
+    world.change(|state| {
+        state.next_attempt = 3;
+        state.trying = Some(trying);
+    });
+    freeze(&world, None, None);
+    assert_eq!(held(&world), Some((two, "frozen")));
+    assert_eq!(world.served(), Some(one));
+    assert!(!world.layout().release(name).exists());
+}
+
+#[test]
+fn a_dry_run_says_what_holds() {
+    let (world, _) = World::with_one_live();
+    world.push('2', good());
+    freeze(&world, None, None);
+    let predicted = world.predict();
+    assert!(
+        matches!(
+            predicted,
+            crate::deploy::dry_run::DryRun::Nothing(Verdict::Waits { .. })
+        ),
+        "{predicted:?}"
+    );
+}
+
+#[test]
 fn windows_that_could_never_be_used_are_mistakes_of_the_file() {
     let mistake = |window: &str| {
         let text = format!(

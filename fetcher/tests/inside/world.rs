@@ -25,7 +25,7 @@ use crate::health::unit::{UnitDefinition, UnitSeen};
 use crate::health::{self, HealthUrl, Host};
 use crate::release::Layout;
 use crate::revision::Revision;
-use crate::state::{EndedAttempt, LockAttempt, PassedOver, State, StateDir};
+use crate::state::{EndedAttempt, LockAttempt, PassedOver, Release, State, StateDir};
 use jiff::Timestamp;
 use pp_protocol::{ActiveState, Answer, ClientError, Grant, JobResult, Report, UnitName, Verb};
 
@@ -208,6 +208,7 @@ impl World {
             host: self,
             checks: self,
             clock: Timestamp::now,
+            polled: false,
         };
         work(&mut deployment, &mut StepRecorder::new("todo", &mut lines))
     }
@@ -342,8 +343,8 @@ impl<'w> Listing<'w> for ListedRefs<'w> {
         &self.1
     }
 
-    fn instead(mut self: Box<Self>, revision: Revision) -> Box<dyn Listing<'w> + 'w> {
-        self.1.revision = revision;
+    fn instead(mut self: Box<Self>, live: &Release) -> Box<dyn Listing<'w> + 'w> {
+        self.1.revision = live.revision;
         self
     }
 
