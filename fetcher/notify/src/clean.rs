@@ -1,5 +1,7 @@
 //! What of an event may reach a message: words of a fixed alphabet, and texts that are cut and cleaned.
 
+use pp_events::Event;
+
 /// A word from an event, such as an app or a code, if it is one: `[A-Za-z0-9._-]`, at most 64 characters. Anything else
 /// becomes `?`, so that no event puts anything into a header, an address or a subject.
 #[must_use]
@@ -14,6 +16,52 @@ pub(crate) fn word(text: &str) -> String {
         out.push('?');
     }
     out
+}
+
+/// The name of a message: as a word, but of any length that an event's name may have.
+#[must_use]
+pub(crate) fn id(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    let mapped = text.chars().take(LONGEST_ID);
+    let mapped: String = mapped.map(|c| if plain(c) { c } else { '.' }).collect();
+    // Never a name such as `..`, which a server may read as a way.
+    format!("pp-{mapped}")
+}
+
+/// The most characters of a message's name.
+const LONGEST_ID: usize = 220;
+
+/// The most bytes of an event's name, app, host and code. Honest ones are shorter.
+const LONGEST_WORD: usize = 128;
+
+/// The event with each text cut to what is ever told; `None` if one of its words is longer than any honest one.
+#[must_use]
+pub(crate) fn bounded(mut event: Event) -> Option<Event> {
+    let words = [
+        Some(&event.id),
+        Some(&event.host),
+        event.app.as_ref(),
+        event.code.as_ref(),
+    ];
+    let revisions = [
+        event.revision.as_ref(),
+        event.previous.as_ref(),
+        event.live.as_ref(),
+    ];
+    let long = |word: &&String| word.len() > LONGEST_WORD;
+    if words
+        .into_iter()
+        .chain(revisions)
+        .flatten()
+        .any(|word| long(&word))
+    {
+        return None;
+    }
+    for text in [&mut event.author, &mut event.subject, &mut event.by] {
+        *text = text.as_deref().map(|text| line(text, 300));
+    }
+    event.reason = event.reason.as_deref().map(|reason| text(reason, 1500));
+    Some(event)
 }
 
 /// A revision from an event, if it is one: 40 digits of hexadecimal.

@@ -4,10 +4,13 @@ use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::thread::sleep;
+use std::time::{Duration, SystemTime};
 
 use clap::{CommandFactory, Parser, Subcommand};
 use jiff::Timestamp;
 use nix::unistd::{User, geteuid};
+use pp_events::Outbox;
 use pp_web::{Client, Url};
 
 use crate::config::{self, Config, Target};
@@ -18,6 +21,12 @@ use crate::{clean, journal, targets};
 
 /// Whom pp-notify runs as.
 const USER: &str = "pp-notify";
+
+/// The shortest time from one look at the outbox to the next.
+const ROUND: Duration = Duration::from_secs(1);
+
+/// The most looks of one process; then systemd starts another.
+const MOST_ROUNDS: u32 = 300;
 
 /// What servers are told about who asks.
 const AGENT: &str = concat!("pp-notify/", env!("CARGO_PKG_VERSION"));
@@ -158,7 +167,26 @@ fn run(arguments: &Arguments, config: &Config) -> Result<bool, String> {
         tell: &|target, message| targets::tell(target, &client, message),
         say: &complain_for_systemd,
     };
-    run.run().map(|()| true)
+    // systemd does not see what happens while this runs, so it is looked for here, at most once a second: whoever writes
+    // events without end costs no more than that.
+    for _ in 0..MOST_ROUNDS {
+        let before = stamps(config);
+        run.run()?;
+        sleep(ROUND);
+        if stamps(config) == before {
+            break;
+        }
+    }
+    Ok(true)
+}
+
+/// When each outbox was last written, and how long it is.
+fn stamps(config: &Config) -> Vec<Option<(u64, SystemTime)>> {
+    let stamp = |outbox: &PathBuf| {
+        let found = std::fs::symlink_metadata(Outbox::new(outbox).file()).ok()?;
+        Some((found.len(), found.modified().ok()?))
+    };
+    config.outboxes.iter().map(stamp).collect()
 }
 
 fn test(config: &Config, only: Option<&str>) -> Result<bool, String> {
@@ -219,7 +247,7 @@ fn check(config: &Config) -> bool {
         }
     };
     for outbox in &config.outboxes {
-        let read = pp_events::Outbox::new(outbox).read();
+        let read = Outbox::new(outbox).read();
         let found = read.map(|events| format!("{} events", events.len()));
         line(
             &outbox.display().to_string(),

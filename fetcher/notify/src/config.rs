@@ -108,23 +108,19 @@ fn authorities() -> PathBuf {
 }
 
 impl Target {
-    /// Whether the target is told of events of this kind and app.
-    pub(crate) fn wants(&self, kind: Kind, app: Option<&str>) -> bool {
-        let usual = |kind| match self.kind {
-            TargetKind::Heartbeat => false,
-            _ => kind != Kind::Held,
-        };
-        let of_app = match (&self.apps, app) {
+    /// Whether the target is told of this app; `None` for what concerns all apps of the host.
+    pub(crate) fn concerns(&self, app: Option<&str>) -> bool {
+        match (&self.apps, app) {
             (None, _) => true,
-            // What concerns the whole host concerns each of its apps.
-            (Some(_), None) => self.kind != TargetKind::Forge,
+            (Some(_), None) => true,
             (Some(apps), Some(app)) => apps.iter().any(|name| name == app),
-        };
-        of_app
-            && self
-                .events
-                .as_ref()
-                .map_or_else(|| usual(kind), |kinds| kinds.contains(&kind))
+        }
+    }
+
+    /// Whether the target is told of events of this kind.
+    pub(crate) fn wants(&self, kind: Kind) -> bool {
+        let kinds = self.events.as_ref();
+        kinds.map_or(kind != Kind::Held, |kinds| kinds.contains(&kind))
     }
 
     /// Says what is missing or too much in the table.
@@ -142,6 +138,9 @@ impl Target {
             return Some(format!("`url`: {why}"));
         }
         match self.kind {
+            K::Heartbeat if self.events.is_some() => {
+                Some("`events` has no meaning here: the address is asked after polls".to_owned())
+            }
             K::Webhook | K::Slack | K::Discord | K::Heartbeat | K::Matrix | K::Ntfy if !address => {
                 missing(
                     "url",

@@ -10,6 +10,12 @@ use crate::targets::{Again, Fault};
 /// After this time what could not be told is given up.
 const GIVEN_UP: SignedDuration = SignedDuration::from_hours(24);
 
+/// So often at least what is given up was tried: a host that was off for a day has not tried it at all.
+const FEWEST_TRIES: u32 = 5;
+
+/// After so many tries that were answered later messages go ahead.
+const STEPS_ASIDE: u32 = 3;
+
 /// The wait after the first failed try; it doubles up to [`LONGEST`].
 const FIRST: Duration = Duration::from_secs(30);
 
@@ -62,9 +68,12 @@ pub(crate) fn after_try(
     if fault.again == Again::Never {
         return Ending::Refused(fault.why);
     }
-    if now.duration_since(delivery.since) >= GIVEN_UP {
+    // After the clock was set back, the day begins anew; after it jumped ahead, a few tries are made all the same.
+    delivery.since = delivery.since.min(now);
+    if now.duration_since(delivery.since) >= GIVEN_UP && delivery.tries >= FEWEST_TRIES {
         return Ending::GivenUp(fault.why);
     }
+    delivery.steps_aside = fault.answered && delivery.tries >= STEPS_ASIDE;
     let doubled = FIRST
         .saturating_mul(1 << (delivery.tries - 1).min(16))
         .min(LONGEST);
@@ -83,19 +92,26 @@ pub(crate) fn is_due(delivery: &Delivery, now: Timestamp) -> bool {
         || delivery.not_before.duration_since(now) > SignedDuration::from_hours(2)
 }
 
+/// Gives the place in the queue of the delivery that is tried next: the first, unless it steps aside.
+pub(crate) fn next(queue: &[Delivery], now: Timestamp) -> Option<usize> {
+    for (at, delivery) in queue.iter().enumerate() {
+        match (is_due(delivery, now), delivery.steps_aside) {
+            (true, _) => return Some(at),
+            (false, true) => {}
+            (false, false) => return None,
+        }
+    }
+    None
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::store::News;
 
     fn delivery() -> Delivery {
-        Delivery {
-            id: "x".into(),
-            news: News::Digest(Vec::new(), 0),
-            since: Timestamp::UNIX_EPOCH,
-            tries: 0,
-            not_before: Timestamp::UNIX_EPOCH,
-        }
+        let news = News::Digest(Vec::new(), 0);
+        Delivery::new("x".into(), news, Timestamp::UNIX_EPOCH)
     }
 
     #[test]

@@ -54,7 +54,7 @@ impl Message {
             (None, _) => format!("{}: {what}", clean::word(&event.host)),
         };
         Self {
-            id: clean::word(id),
+            id: clean::id(id),
             title,
             body: format!("{first}{}", body(event)),
             is_bad: event.event.is_bad(),
@@ -90,8 +90,8 @@ impl Message {
             .last()
             .map_or_else(|| "?".to_owned(), |event| clean::word(&event.host));
         Self {
-            id: clean::word(id),
-            title: format!("{host}: {count} more changes within an hour"),
+            id: clean::id(id),
+            title: format!("{host}: {count} more messages, held back for an hour"),
             body: format!("{before}{}", lines.join("\n")),
             is_bad: events.iter().any(|event| event.event.is_bad()),
             json: json!({
@@ -229,7 +229,7 @@ mod tests {
             message.title,
             "todo?script? on web1??Bcc??a?b: failed (build?X??y)"
         );
-        assert_eq!(message.id, "x??y");
+        assert_eq!(message.id, "pp-x..y");
         for text in [&message.title, &message.body, &message.json.to_string()] {
             assert!(
                 !text.contains(['\r', '\u{1b}', '\u{202e}', '\0', '\u{7}']),

@@ -18,6 +18,12 @@ const HOUR: SignedDuration = SignedDuration::from_hours(1);
 /// The time after which a problem is told again.
 const REMINDER: SignedDuration = SignedDuration::from_hours(24);
 
+/// How often a target is reminded: what nobody has mended in a month, nobody reads about.
+const REMINDERS: u32 = 30;
+
+/// The most that waits for a forge.
+const MOST_FOR_FORGE: usize = 500;
+
 /// The most events of which a digest keeps the words.
 const MOST_IN_DIGEST: usize = 20;
 
@@ -40,9 +46,13 @@ fn key(event: &Event) -> String {
     .join("|")
 }
 
-/// Takes an event that the target wants to be told.
-pub(crate) fn take(memory: &mut TargetMemory, event: &Event, now: Timestamp) {
+/// Takes an event of an app that the target is told of. `wanted`: the target is told of events of this kind; of others
+/// only the end of what it was told is remembered.
+pub(crate) fn take(memory: &mut TargetMemory, event: &Event, wanted: bool, now: Timestamp) {
     if event.event.is_bad() {
+        if !wanted {
+            return;
+        }
         let key = key(event);
         let same = memory.problems.get(&key).is_some_and(|problem| {
             problem.event.revision == event.revision && problem.event.event == event.event
@@ -50,29 +60,75 @@ pub(crate) fn take(memory: &mut TargetMemory, event: &Event, now: Timestamp) {
         if same {
             return;
         }
-        if memory.problems.len() < MOST_PROBLEMS || memory.problems.contains_key(&key) {
-            let problem = Problem {
-                event: event.clone(),
-                told: now,
-            };
-            memory.problems.insert(key, problem);
-        }
+        // Of an app one attempt is the last, and polls fail for one reason at a time.
+        let replaced = |problem: &Problem| {
+            is_same_app(&problem.event, event)
+                && is_of_attempt(&problem.event) == is_of_attempt(event)
+        };
+        memory.problems.retain(|_, problem| !replaced(problem));
+        make_room(memory);
+        let problem = Problem {
+            event: event.clone(),
+            told: now,
+            reminders: 0,
+        };
+        memory.problems.insert(key, problem);
     } else if event.event.is_recovery() {
         over(memory, event);
     }
-    tell(memory, event.id.clone(), News::Event(event.clone()), now);
+    if wanted {
+        tell(memory, event.id.clone(), News::Event(event.clone()), now);
+    }
+}
+
+/// Takes an event for a forge: each attempt is told, as the last state of a commit is what the forge shows. There are no
+/// digests, reminders and limits; what is told twice changes nothing there.
+pub(crate) fn take_for_forge(memory: &mut TargetMemory, event: &Event, now: Timestamp) {
+    if event.attempt.is_none() || memory.queue.len() >= MOST_FOR_FORGE {
+        return;
+    }
+    let news = News::Event(event.clone());
+    memory
+        .queue
+        .push(Delivery::new(event.id.clone(), news, now));
+}
+
+/// Whether an event is about an attempt to deploy a revision, or else about polls.
+fn is_of_attempt(event: &Event) -> bool {
+    event.revision.is_some()
+}
+
+fn is_same_app(one: &Event, other: &Event) -> bool {
+    one.app == other.app && one.host == other.host
+}
+
+/// Forgets the problem that was told the longest time ago, if there are too many: the outbox may name any number of apps.
+fn make_room(memory: &mut TargetMemory) {
+    if memory.problems.len() < MOST_PROBLEMS {
+        return;
+    }
+    let oldest = memory
+        .problems
+        .iter()
+        .min_by_key(|(_, problem)| problem.event.at);
+    if let Some(key) = oldest.map(|(key, _)| key.clone()) {
+        memory.problems.remove(&key);
+    }
 }
 
 /// Forgets the problems that an event ends.
 fn over(memory: &mut TargetMemory, event: &Event) {
     let key = key(event);
-    let of_app =
-        |problem: &Problem| problem.event.app == event.app && problem.event.host == event.host;
-    // A deploy that ends well ends all that was wrong with the app but the network.
-    let all = event.event != Kind::Reachable && event.attempt.is_some();
     memory.problems.retain(|name, problem| {
-        let ended =
-            *name == key || (all && of_app(problem) && problem.event.event != Kind::Unreachable);
+        let of_class = match event {
+            // A deploy that ends well ends all that was wrong with the app but the network.
+            Event {
+                attempt: Some(_), ..
+            } => true,
+            event => is_of_attempt(&problem.event) == is_of_attempt(event),
+        };
+        let network = problem.event.event == Kind::Unreachable || event.event == Kind::Reachable;
+        let ended = *name == key || (of_class && !network && is_same_app(&problem.event, event));
         !ended
     });
 }
@@ -92,21 +148,15 @@ fn tell(memory: &mut TargetMemory, id: String, news: News, now: Timestamp) {
         return;
     }
     memory.told.push(now);
-    memory.queue.push(Delivery {
-        id,
-        news,
-        since: now,
-        tries: 0,
-        not_before: now,
-    });
+    memory.queue.push(Delivery::new(id, news, now));
 }
 
 fn may_be_told(memory: &mut TargetMemory, now: Timestamp) -> bool {
     memory
         .told
         .retain(|told| *told <= now && now.duration_since(*told) < HOUR);
-    // Nothing goes ahead of what is held back.
-    memory.told.len() < MOST && memory.held_back.is_empty()
+    // Nothing goes ahead of what is held back; and what waits for a target that is away comes at once when it is back.
+    memory.told.len() < MOST && memory.queue.len() < MOST && memory.held_back.is_empty()
 }
 
 /// Adds what is due by now: the digest once the hour is over, and reminders.
@@ -114,7 +164,7 @@ pub(crate) fn due(memory: &mut TargetMemory, now: Timestamp) {
     memory
         .told
         .retain(|told| *told <= now && now.duration_since(*told) < HOUR);
-    if !memory.held_back.is_empty() && memory.told.len() < MOST {
+    if !memory.held_back.is_empty() && memory.told.len() < MOST && memory.queue.len() < MOST {
         let events = std::mem::take(&mut memory.held_back);
         let count = events.len() as u64 + std::mem::take(&mut memory.more_held_back);
         let last = events
@@ -123,7 +173,7 @@ pub(crate) fn due(memory: &mut TargetMemory, now: Timestamp) {
             .unwrap_or_default();
         tell(
             memory,
-            format!("digest-{last}"),
+            format!("digest-{}-{last}", now.as_second()),
             News::Digest(events, count),
             now,
         );
@@ -131,7 +181,9 @@ pub(crate) fn due(memory: &mut TargetMemory, now: Timestamp) {
     let late: Vec<String> = memory
         .problems
         .iter()
-        .filter(|(_, problem)| now.duration_since(problem.told) >= REMINDER)
+        .filter(|(_, problem)| problem.reminders < REMINDERS)
+        // After the clock was set back, what was told later than now was told long enough ago.
+        .filter(|(_, problem)| now.duration_since(problem.told).abs() >= REMINDER)
         .map(|(key, _)| key.clone())
         .collect();
     for key in late {
@@ -139,6 +191,7 @@ pub(crate) fn due(memory: &mut TargetMemory, now: Timestamp) {
             continue;
         };
         problem.told = now;
+        problem.reminders += 1;
         let event = problem.event.clone();
         let id = format!("{}-reminder-{}", event.id, now.as_second());
         tell(memory, id, News::Reminder(event), now);

@@ -7,16 +7,19 @@
 use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use pp_events::{Event, Outbox};
 
 use crate::config::{Config, Target, TargetKind};
-use crate::delivery::{Ending, after_try, is_due};
+use crate::delivery::{Ending, after_try, next};
 use crate::journal::{self, Line};
 use crate::message::Message;
 use crate::store::{Memory, News, Store, TargetMemory};
 use crate::targets::Fault;
-use crate::{passes, rules};
+use crate::{clean, passes, rules};
+
+/// The shortest time between two heartbeats, but for what the timer is late or early.
+const BEAT: SignedDuration = SignedDuration::from_secs(50);
 
 /// What a run works with; the rest is on the disk.
 pub(crate) struct Run<'a> {
@@ -43,9 +46,13 @@ impl Run<'_> {
         self.take(&mut memory);
         for target in &self.config.target {
             let of_target = memory.targets.entry(target.name.clone()).or_default();
-            rules::due(of_target, (self.now)());
+            if !matches!(target.kind, TargetKind::Forge | TargetKind::Heartbeat) {
+                rules::due(of_target, (self.now)());
+            }
         }
-        if memory != before {
+        // Before anything is told that could not be noted afterwards, for want of room perhaps.
+        let due = |of_target: &TargetMemory| next(&of_target.queue, (self.now)()).is_some();
+        if memory != before || memory.targets.values().any(due) {
             self.store.save(&memory)?;
         }
         for target in &self.config.target {
@@ -59,62 +66,76 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Takes the events that were not taken before.
+    /// Takes the events that were not taken before, of each outbox that can be read.
     fn take(&self, memory: &mut Memory) {
-        let events = self.outboxes();
-        let there: HashSet<String> = events.iter().map(|event| event.id.clone()).collect();
-        let taken: HashSet<String> = memory.taken.iter().cloned().collect();
-        let new: Vec<&Event> = events
-            .iter()
-            .filter(|event| !taken.contains(&event.id))
-            .collect();
-        if memory.begun {
-            for event in &new {
-                for target in &self.config.target {
-                    if target.wants(event.event, event.app.as_deref()) {
-                        let of_target = memory.targets.entry(target.name.clone()).or_default();
-                        rules::take(of_target, event, (self.now)());
-                    }
+        for directory in &self.config.outboxes {
+            let events = match Outbox::new(directory).read() {
+                Ok(events) => events,
+                Err(error) => {
+                    (self.say)(&format!("<3>{}: {error}", directory.display()));
+                    continue;
                 }
+            };
+            let name = directory.display().to_string();
+            let taken: Option<HashSet<String>> = memory
+                .taken
+                .get(&name)
+                .map(|taken| taken.iter().cloned().collect());
+            let there: HashSet<&str> = events.iter().map(|event| event.id.as_str()).collect();
+            let new: Vec<Event> = events
+                .iter()
+                .filter(|event| {
+                    taken
+                        .as_ref()
+                        .is_none_or(|taken| !taken.contains(&event.id))
+                })
+                .cloned()
+                .filter_map(clean::bounded)
+                .collect();
+            // What the outbox held when it was read first is old news.
+            if taken.is_some() {
+                new.iter().for_each(|event| self.take_one(memory, event));
             }
+            memory.take(&name, new.into_iter().map(|event| event.id), &there);
         }
-        memory.begun = true;
-        memory.take(new.into_iter().map(|event| event.id.clone()), &there);
-        let configured =
-            |name: &String| self.config.target.iter().any(|target| target.name == *name);
+        let configured = |name: &String| {
+            let mut targets = self.config.target.iter();
+            targets.any(|target| target.name == *name)
+        };
         memory.targets.retain(|name, _| configured(name));
     }
 
-    fn outboxes(&self) -> Vec<Event> {
-        let mut events = Vec::new();
-        for directory in &self.config.outboxes {
-            match Outbox::new(directory).read() {
-                Ok(read) => events.extend(read),
-                Err(error) => (self.say)(&format!("<3>{}: {error}", directory.display())),
+    fn take_one(&self, memory: &mut Memory, event: &Event) {
+        let now = (self.now)();
+        let concerned = self.config.target.iter();
+        for target in concerned.filter(|target| target.concerns(event.app.as_deref())) {
+            let of_target = memory.targets.entry(target.name.clone()).or_default();
+            let wanted = target.wants(event.event);
+            match target.kind {
+                TargetKind::Forge if wanted => rules::take_for_forge(of_target, event, now),
+                TargetKind::Forge | TargetKind::Heartbeat => {}
+                _ => rules::take(of_target, event, wanted, now),
             }
         }
-        events
     }
 
     /// Tells one target what waits for it, in order, until one try fails.
     fn deliver(&self, target: &Target, memory: &mut Memory) -> Result<(), String> {
         loop {
             let now = (self.now)();
-            let first = memory
-                .targets
-                .get(&target.name)
-                .and_then(|of_target| of_target.queue.first());
-            let Some(mut delivery) = first.filter(|first| is_due(first, now)).cloned() else {
+            let of_target = memory.targets.entry(target.name.clone()).or_default();
+            let Some(at) = next(&of_target.queue, now) else {
                 return Ok(());
             };
+            let mut delivery = of_target.queue.remove(at);
             let message = Message::new(&delivery.id, &delivery.news);
             let ending = after_try(&mut delivery, (self.tell)(target, &message), (self.now)());
             let of_target = memory.targets.entry(target.name.clone()).or_default();
-            of_target.queue.remove(0);
             let goes_on = match &ending {
                 Ending::Again(_) => {
-                    of_target.queue.insert(0, delivery);
-                    false
+                    let goes_on = delivery.steps_aside;
+                    of_target.queue.insert(at, delivery);
+                    goes_on
                 }
                 _ => true,
             };
@@ -156,7 +177,12 @@ impl Run<'_> {
     /// Asks the address of a heartbeat, if every app that it watches has ended a pass well since the last time.
     fn beat(&self, target: &Target, memory: &mut Memory) -> Result<(), String> {
         let found = passes::read(&self.passes);
+        let now = (self.now)();
         let of_target = memory.targets.entry(target.name.clone()).or_default();
+        let lately = |at: Timestamp| now.duration_since(at).abs() < BEAT;
+        if of_target.beat.is_some_and(lately) {
+            return Ok(());
+        }
         let Some(beats) = passes::beats(&found, target.apps.as_deref(), &of_target.beats) else {
             return Ok(());
         };
@@ -164,6 +190,7 @@ impl Run<'_> {
         match (self.tell)(target, &nothing) {
             Ok(()) => {
                 of_target.beats = beats;
+                of_target.beat = Some(now);
                 self.store.save(memory)
             }
             Err(fault) => {

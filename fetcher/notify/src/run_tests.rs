@@ -78,7 +78,7 @@ impl Site {
 }
 
 fn pair(target: &str, id: &str) -> (String, String) {
-    (target.to_owned(), id.to_owned())
+    (target.to_owned(), format!("pp-{id}"))
 }
 
 #[test]
@@ -163,4 +163,55 @@ fn a_memory_that_cannot_be_read_tells_nobody_anything_twice() {
         why.contains("memory.json") && why.contains("move it away"),
         "{why}"
     );
+}
+
+#[test]
+fn a_message_that_a_server_does_not_take_holds_up_the_others_for_a_while_only() {
+    let site = Site::new(TWO);
+    let answers = || {
+        Err(Fault {
+            answered: true,
+            ..Fault::new(Again::Soon, "status 500")
+        })
+    };
+    site.happens(1, "failed", "build");
+    for minute in [0, 1, 3, 8] {
+        site.minute.set(minute);
+        *site.answers.borrow_mut() = vec![answers()];
+        site.run();
+    }
+    site.happens(2, "failed", "unhealthy");
+    site.run();
+    assert_eq!(site.told(), [pair("team", "todo-2")]);
+    site.minute.set(60);
+    site.run();
+    assert_eq!(site.told(), [pair("team", "todo-1")]);
+}
+
+#[test]
+fn what_an_attacker_writes_is_bounded_in_the_memory() {
+    let site = Site::new(TWO);
+    let outbox = Outbox::new(&site.directory.path().join("outbox"));
+    let json = r#"{"schema":1,"id":"x","at":"2026-11-27T12:00:00Z","host":"h","app":"a","event":"failed"}"#;
+    let event: Event = serde_json::from_str(json).unwrap();
+    let long = "y".repeat(3000);
+    let ids = (0..100).map(|n| Event {
+        id: format!("{n}{long}"),
+        ..event.clone()
+    });
+    let texts = (0..100).map(|n| Event {
+        id: format!("t{n}"),
+        app: Some(format!("app{n}")),
+        subject: Some(long.clone()),
+        reason: Some(long.clone()),
+        ..event.clone()
+    });
+    outbox
+        .append(&ids.chain(texts).collect::<Vec<_>>())
+        .unwrap();
+    site.run();
+    let size = std::fs::metadata(site.directory.path().join("state/memory.json"))
+        .unwrap()
+        .len();
+    assert!(size < 600_000, "{size}");
 }

@@ -25,12 +25,11 @@ const MOST_IDS: usize = 5000;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Memory {
     schema: u32,
-    /// The ids of the events that were taken from the outbox, the latest last.
-    pub(crate) taken: Vec<String>,
+    /// The ids of the events that were taken, the latest last, of each outbox that was read once. What an outbox held at
+    /// its first reading is old news, which nobody is told.
+    pub(crate) taken: BTreeMap<String, Vec<String>>,
     /// Each target, by its name.
     pub(crate) targets: BTreeMap<String, TargetMemory>,
-    /// Whether the first run has taken what the outbox held before it: old news, which nobody is told.
-    pub(crate) begun: bool,
 }
 
 /// What is remembered of one target.
@@ -49,6 +48,9 @@ pub(crate) struct TargetMemory {
     /// heartbeat: the end of the pass for which the address was last asked, for each app.
     #[serde(default)]
     pub(crate) beats: BTreeMap<String, Timestamp>,
+    /// heartbeat: when the address was last asked.
+    #[serde(default)]
+    pub(crate) beat: Option<Timestamp>,
 }
 
 /// Something wrong that a target was told.
@@ -58,6 +60,9 @@ pub(crate) struct Problem {
     pub(crate) event: Event,
     /// When the target was told last.
     pub(crate) told: Timestamp,
+    /// How often it was reminded.
+    #[serde(default)]
+    pub(crate) reminders: u32,
 }
 
 /// What a target is to be told.
@@ -73,6 +78,23 @@ pub(crate) struct Delivery {
     pub(crate) tries: u32,
     /// Not before this moment.
     pub(crate) not_before: Timestamp,
+    /// Whether later ones go ahead of it: the target answers, and does not take this one.
+    #[serde(default)]
+    pub(crate) steps_aside: bool,
+}
+
+impl Delivery {
+    /// News that wait to be told from now on.
+    pub(crate) fn new(id: String, news: News, now: Timestamp) -> Self {
+        Self {
+            id,
+            news,
+            since: now,
+            tries: 0,
+            not_before: now,
+            steps_aside: false,
+        }
+    }
 }
 
 /// What is told.
@@ -91,30 +113,32 @@ impl Default for Memory {
     fn default() -> Self {
         Self {
             schema: SCHEMA,
-            taken: Vec::new(),
+            taken: BTreeMap::new(),
             targets: BTreeMap::new(),
-            begun: false,
         }
     }
 }
 
 impl Memory {
-    /// Remembers that events were taken; `there` are the ids that the outbox holds.
-    pub(crate) fn take(&mut self, ids: impl IntoIterator<Item = String>, there: &HashSet<String>) {
-        self.taken.extend(ids);
-        let beyond: Vec<_> = self
-            .taken
+    /// Remembers that events of an outbox were taken; `there` are the ids that it holds.
+    pub(crate) fn take(
+        &mut self,
+        outbox: &str,
+        new: impl IntoIterator<Item = String>,
+        there: &HashSet<&str>,
+    ) {
+        let taken = self.taken.entry(outbox.to_owned()).or_default();
+        taken.extend(new);
+        let beyond = taken
             .iter()
-            .filter(|id| !there.contains(*id))
-            .collect();
-        if let Some(excess) = beyond
-            .len()
-            .checked_sub(MOST_IDS)
-            .filter(|excess| *excess > 0)
-        {
-            let drop: HashSet<String> = beyond.into_iter().take(excess).cloned().collect();
-            self.taken.retain(|id| !drop.contains(id));
-        }
+            .filter(|id| !there.contains(id.as_str()))
+            .count();
+        let mut excess = beyond.saturating_sub(MOST_IDS);
+        taken.retain(|id| {
+            let drop = excess > 0 && !there.contains(id.as_str());
+            excess -= usize::from(drop);
+            !drop
+        });
     }
 }
 
@@ -192,7 +216,12 @@ impl Store {
             let mut file = tempfile::Builder::new()
                 .prefix(".memory-")
                 .tempfile_in(&self.directory)?;
-            serde_json::to_writer(&mut file, memory)?;
+            let text = serde_json::to_vec(memory)?;
+            if text.len() as u64 >= LARGEST {
+                // What could not be read again is not written.
+                return Err(std::io::Error::other("there is too much to remember"));
+            }
+            file.write_all(&text)?;
             file.write_all(b"\n")?;
             file.as_file().sync_all()?;
             file.persist(self.file()).map_err(|error| error.error)?;

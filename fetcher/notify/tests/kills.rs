@@ -167,7 +167,7 @@ fn killed_at_random_moments_it_loses_nothing_and_doubles_nothing() {
     let reached: BTreeSet<_> = told.keys().cloned().collect();
     let expected: BTreeSet<_> = (0..TARGETS)
         .flat_map(|target| {
-            (0..EVENTS).map(move |n| (format!("t{target}"), format!("app{target}-{n}")))
+            (0..EVENTS).map(move |n| (format!("t{target}"), format!("pp-app{target}-{n}")))
         })
         .collect();
     assert_eq!(reached, expected, "PP_SEED={seed}");

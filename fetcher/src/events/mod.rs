@@ -51,7 +51,7 @@ pub(crate) fn around<E>(
             &ended,
             Ok(Verdict::Nothing(_) | Verdict::Unchanged { .. } | Verdict::Held(_))
         ),
-        readable_again: fs::remove_file(unreadable(&deployment.dir)).is_ok(),
+        readable_again: unreadable(&deployment.dir).exists(),
         is_up_to_date: match &ended {
             Ok(Verdict::Nothing(revision)) => Some(*revision) == live,
             Ok(Verdict::Unchanged { .. }) => true,
@@ -72,6 +72,10 @@ pub(crate) fn around<E>(
     };
     let now = (deployment.clock)();
     let second = tell(app, &deployment.dir, &mut deployment.state, &seen, now);
+    if seen.readable_again && second.is_none() {
+        // After its end was told.
+        let _ = fs::remove_file(unreadable(&deployment.dir));
+    }
     (ended, second.or(first))
 }
 

@@ -83,7 +83,7 @@ mod tests {
         let (header, body) = mail.split_once("\n\n").unwrap();
         assert!(!header.contains("Bcc: "), "{header}");
         assert_eq!(header.lines().count(), 9);
-        assert!(header.contains("Message-ID: <todo-1@web1>"), "{header}");
+        assert!(header.contains("Message-ID: <pp-todo-1@web1>"), "{header}");
         assert!(body.lines().all(|line| line.len() <= LINE && line != "."));
         let text = STANDARD.decode(body.replace('\n', "")).unwrap();
         let text = String::from_utf8(text).unwrap();

@@ -28,6 +28,8 @@ pub(crate) struct Fault {
     pub(crate) why: String,
     /// What another try can be hoped for.
     pub(crate) again: Again,
+    /// Whether the target has answered.
+    pub(crate) answered: bool,
 }
 
 /// What another try can be hoped for.
@@ -46,7 +48,11 @@ pub(crate) enum Again {
 impl Fault {
     pub(crate) fn new(again: Again, why: impl Into<String>) -> Self {
         let why = why.into();
-        Self { why, again }
+        Self {
+            why,
+            again,
+            answered: false,
+        }
     }
 }
 
@@ -162,7 +168,10 @@ fn judge(answer: &Answer) -> Result<&Answer, Fault> {
     } else {
         format!(": {said}")
     };
-    Err(Fault::new(again, format!("status {}{said}", answer.status)))
+    Err(Fault {
+        answered: true,
+        ..Fault::new(again, format!("status {}{said}", answer.status))
+    })
 }
 
 /// A request with JSON in it.

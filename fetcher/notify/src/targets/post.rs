@@ -30,8 +30,10 @@ pub(super) fn request(target: &Target, message: &Message) -> Result<Request, Str
     let room = target.room.as_deref().unwrap_or_default();
     Ok(match target.kind {
         TargetKind::Slack => {
-            let body =
-                json!({"text": format!("*{}*\n{}", slack(&message.title), slack(&message.body))});
+            // In a block of code, where Mattermost and Rocket.Chat make no links and load no images.
+            let text = slack(&message.body.replace('`', "'"));
+            let text = format!("*{}*\n```\n{text}\n```", slack(&message.title));
+            let body = json!({"text": text});
             json(Method::POST, url, headers, &body)
         }
         TargetKind::Matrix => {
@@ -144,13 +146,13 @@ mod tests {
         assert_eq!(found["event"]["event"], "failed");
         assert_eq!(
             (&found["id"], &found["type"]),
-            (&json!("todo-1"), &json!("event"))
+            (&json!("pp-todo-1"), &json!("event"))
         );
         assert!(
             webhook
                 .headers
                 .iter()
-                .any(|(name, value)| name == "idempotency-key" && value == "todo-1")
+                .any(|(name, value)| name == "idempotency-key" && value == "pp-todo-1")
         );
         let matrix = Target {
             token_file: None,
@@ -159,7 +161,7 @@ mod tests {
         let matrix = request(&matrix, &message()).unwrap();
         assert_eq!(matrix.method, Method::PUT);
         let path =
-            "/hook/_matrix/client/v3/rooms/%21a%2Fb%3Aexample.org/send/m.room.message/todo-1";
+            "/hook/_matrix/client/v3/rooms/%21a%2Fb%3Aexample.org/send/m.room.message/pp-todo-1";
         assert_eq!(matrix.url.path(), path);
         assert_eq!(body(&matrix)["msgtype"], "m.notice");
         let ntfy = body(&request(&target("ntfy", "room = \"apps\"\n"), &message()).unwrap());
