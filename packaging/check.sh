@@ -12,6 +12,8 @@ for deb in "${debs[@]}"; do
 done
 here=$(dirname "$(realpath "$0")")
 work=$(mktemp -d)
+# What tests/run.sh has fetched.
+PATH=$PATH:$here/../target/tools/bin
 trap 'rm -rf "$work"' EXIT
 root=$work/root
 mkdir "$root"
@@ -126,6 +128,8 @@ done
 for file in "$here"/*.sh "$here"/tests/*.sh; do
 	check "${file#"$here"/} is a shell script" bash syntax bash "$file"
 done
+check "the example's alert rules" promtool promtool check rules "$here/examples/monitoring/alerts.yml"
+check "the example's dashboard is JSON" python3 python3 -m json.tool "$here/examples/monitoring/dashboard.json"
 check "every example ships" zcat shipped
 check "apt repository: apt takes what is signed, and refuses the rest" apt-ftparchive "$here/tests/apt-repository.sh"
 binaries=${CARGO_TARGET_DIR:-$here/../target}/release

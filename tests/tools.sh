@@ -53,10 +53,25 @@ install_components() {
 	rustup component add rustfmt clippy
 }
 
+# promtool, which checks the rules of the examples: from Debian's package, without the server that is in it.
+install_promtool() {
+	command -v promtool >/dev/null || [ -x target/tools/bin/promtool ] && return 0
+	echo "fetching: promtool (checks the examples for Prometheus)"
+	local work
+	work=$(mktemp -d)
+	chmod 755 "$work"
+	mkdir -p target/tools/bin
+	(cd "$work" && apt-get download -qq prometheus && dpkg-deb -x prometheus_*.deb .) &&
+		install -m 755 "$work/usr/bin/promtool" target/tools/bin/promtool ||
+		echo "promtool could not be fetched: that check is skipped"
+	rm -rf "$work"
+}
+
 install_tools() {
 	command -v cargo >/dev/null || { echo "cargo is not there: install Rust 1.89 or newer"; return 1; }
 	install_components || return
-	install_list "$TOOLS$CHECKERS"
+	install_list "$TOOLS$CHECKERS" || return
+	install_promtool
 }
 
 # Prints the path of a cargo-deny of the right version, building it once if need be.
