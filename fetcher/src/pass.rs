@@ -94,6 +94,7 @@ fn with_lock<T>(
 fn with_drivers<T>(
     app: &App,
     dir: StateDir,
+    state: State,
     work: impl FnOnce(&mut Deployment<'_>) -> Result<T, Error>,
 ) -> Result<T, Error> {
     let host = SystemHost::new()?;
@@ -108,7 +109,7 @@ fn with_drivers<T>(
     let mut deployment = Deployment {
         app,
         layout: Layout::new(&app.deploy.root),
-        state: dir.load()?,
+        state,
         dir,
         source: &source,
         restarter: &restarter,
@@ -131,7 +132,8 @@ pub(crate) fn dry_run(app: &App, state: &Path) -> Result<Pass<DryRun>, Error> {
         Some(LockAttempt::Busy) => return Ok(Pass::Busy),
         held => held,
     };
-    let foreseen = with_drivers(app, dir, |deployment| Ok(predict(deployment)?));
+    let state = dir.load()?;
+    let foreseen = with_drivers(app, dir, state, |deployment| Ok(predict(deployment)?));
     foreseen.map(Pass::Completed)
 }
 
@@ -185,10 +187,9 @@ fn attempt(
         let place = dir.under_way();
         let mut recorder = StepRecorder::new(&app.name, reporter).with_status_file(place);
         events::end_freezes(state, Timestamp::now());
-        if let Err(error) = dir.load() {
-            events::tell_unreadable(&app.name, &dir, &error);
-        }
-        with_drivers(app, dir, |deployment| {
+        let state = dir.load();
+        let state = state.inspect_err(|error| events::tell_unreadable(&app.name, &dir, error))?;
+        with_drivers(app, dir, state, |deployment| {
             let (ended, untold) =
                 events::around(deployment, |deployment| work(deployment, &mut recorder));
             untold.iter().for_each(|why| recorder.note(why));

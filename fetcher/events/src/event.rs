@@ -60,6 +60,13 @@ pub struct Event {
     pub until: Option<Timestamp>,
 }
 
+/// Gives the name of this host, as events have it; empty if the kernel does not tell.
+#[must_use]
+pub fn host_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    name.trim().to_owned()
+}
+
 /// What has changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -6,5 +6,5 @@
 mod event;
 mod outbox;
 
-pub use event::{Event, Kind, LONGEST_REASON, SCHEMA};
-pub use outbox::{HOST, LARGEST, Outbox};
+pub use event::{Event, Kind, LONGEST_REASON, SCHEMA, host_name};
+pub use outbox::{HOST, LARGEST, Outbox, ends_in_the_middle};

@@ -171,8 +171,11 @@ fn lines_of(path: &Path) -> io::Result<Vec<Event>> {
         .collect())
 }
 
-/// Whether the last line of the file lacks its line end.
-fn ends_in_the_middle(file: &mut File) -> io::Result<bool> {
+/// Whether the last line of a file lacks its line end: a crash or a full disk has cut it short.
+///
+/// # Errors
+/// The error of the operating system.
+pub fn ends_in_the_middle(file: &mut File) -> io::Result<bool> {
     if file.metadata()?.len() == 0 {
         return Ok(false);
     }

@@ -209,8 +209,7 @@ fn test(config: &Config, only: Option<&str>) -> Result<bool, String> {
         return Err(format!("there is no such target (configured: {names})"));
     }
     let client = client(config)?;
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let message = Message::test(host.trim(), Timestamp::now());
+    let message = Message::test(&pp_events::host_name(), Timestamp::now());
     let mut well = true;
     for target in chosen {
         let line = match target.kind {

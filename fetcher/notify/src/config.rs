@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use pp_events::Kind;
-use pp_web::{AUTHORITIES, Url};
+use pp_web::{AUTHORITIES, Forge, Url};
 use serde::Deserialize;
 
 /// The most bytes of the file that are read.
@@ -85,18 +85,6 @@ pub(crate) enum TargetKind {
     Command,
     /// An address that is asked after each finished pass.
     Heartbeat,
-}
-
-/// Which forge.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum Forge {
-    /// GitHub, or GitHub Enterprise.
-    Github,
-    /// GitLab.
-    Gitlab,
-    /// Gitea or Forgejo.
-    Gitea,
 }
 
 fn outboxes() -> Vec<PathBuf> {

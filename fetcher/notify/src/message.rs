@@ -104,6 +104,17 @@ impl Message {
         }
     }
 
+    /// The message as one JSON object, for a program or a webhook.
+    pub(crate) fn document(&self) -> Value {
+        let mut document = self.json.clone();
+        if let Some(fields) = document.as_object_mut() {
+            fields.insert("id".into(), self.id.clone().into());
+            fields.insert("title".into(), self.title.clone().into());
+            fields.insert("text".into(), self.body.clone().into());
+        }
+        document
+    }
+
     /// The message of `pp-notify test`.
     pub(crate) fn test(host: &str, now: Timestamp) -> Self {
         let host = clean::word(host);

@@ -7,12 +7,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use pp_web::header::{ACCEPT, AUTHORIZATION, HeaderName, HeaderValue};
-use pp_web::{Client, Method, Request, Url};
+use pp_web::header::{ACCEPT, HeaderValue};
+use pp_web::{Client, Forge, Method, Request, Url};
 use serde_json::Value;
 
 use super::judge::{Check, State, judge, list};
-use super::{Checks, CommitChecks, Forge, Verdict};
+use super::{Checks, CommitChecks, Verdict};
 use crate::git::https::token::Token;
 use crate::revision::Revision;
 use crate::util::text;
@@ -80,23 +80,10 @@ impl OverHttps {
     }
 
     fn get(&self, checks: &Checks, url: Url) -> Result<Value, String> {
-        let mut headers = vec![(ACCEPT, HeaderValue::from_static("application/json"))];
-        if let Some(file) = &checks.token_file {
-            let token = Token::read(file).map_err(|error| error.to_string())?;
-            let (name, value) = match checks.forge {
-                Forge::Github => (AUTHORIZATION, token.with_word("Bearer ")),
-                Forge::Gitlab => (
-                    HeaderName::from_static("private-token"),
-                    token.with_word(""),
-                ),
-                Forge::Gitea => (AUTHORIZATION, token.with_word("token ")),
-            };
-            headers.push((name, value.ok_or("the token cannot be part of a header")?));
-        }
-        if checks.forge == Forge::Github {
-            let version = HeaderName::from_static("x-github-api-version");
-            headers.push((version, HeaderValue::from_static("2022-11-28")));
-        }
+        let token = checks.token_file.as_deref().map(Token::read).transpose();
+        let token = token.map_err(|error| error.to_string())?;
+        let mut headers = checks.forge.headers(token.as_ref().map(Token::reveal))?;
+        headers.push((ACCEPT, HeaderValue::from_static("application/json")));
         let request = Request {
             method: Method::GET,
             url,

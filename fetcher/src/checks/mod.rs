@@ -9,7 +9,7 @@ mod judge;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use pp_web::Url;
+use pp_web::{Forge, Url};
 
 use crate::revision::Revision;
 
@@ -37,17 +37,6 @@ pub(crate) enum Which {
     All,
     /// These, by their names.
     Named(Vec<String>),
-}
-
-/// Which forge is asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Forge {
-    /// GitHub, or GitHub Enterprise.
-    Github,
-    /// GitLab.
-    Gitlab,
-    /// Gitea or Forgejo.
-    Gitea,
 }
 
 /// What the forge says of a commit.

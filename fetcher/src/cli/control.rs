@@ -80,12 +80,9 @@ pub(crate) fn accept_rewrite(arguments: &Arguments, app: &str, revision: &str) -
 /// `pp-fetcher pause APP --reason … [--until …]`.
 pub(crate) fn pause(arguments: &Arguments, app: &str, reason: &str, until: Option<&str>) -> u8 {
     let since = Timestamp::now();
-    let until = match until.map(|text| moment(text, since)).transpose() {
+    let until = match end(until, since) {
         Ok(until) => until,
-        Err(why) => {
-            print_error(&format!("--until: {why}"));
-            return USAGE;
-        }
+        Err(code) => return code,
     };
     let pause = Pause {
         reason: reason.to_owned(),
@@ -177,8 +174,17 @@ pub(super) fn on(arguments: &Arguments, app: &str, work: impl FnOnce(&App) -> u8
     }
 }
 
+/// Reads `--until`, if it is given. A mistake is printed, and its exit code given.
+pub(super) fn end(until: Option<&str>, now: Timestamp) -> Result<Option<Timestamp>, u8> {
+    let until = until.map(|text| moment(text, now)).transpose();
+    until.map_err(|why| {
+        print_error(&format!("--until: {why}"));
+        USAGE
+    })
+}
+
 /// Parses a point in time as people write it: `2h` from now, or `2026-12-24T18:00Z`.
-pub(super) fn moment(text: &str, now: Timestamp) -> Result<Timestamp, String> {
+fn moment(text: &str, now: Timestamp) -> Result<Timestamp, String> {
     let wrong = || {
         format!(
             "`{text}` is no time: write how long, \"2h\" or \"3d\", or when, \"2026-12-24T18:00:00Z\""

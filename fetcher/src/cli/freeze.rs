@@ -5,9 +5,9 @@ use std::path::Path;
 use jiff::Timestamp;
 
 use super::args::Arguments;
-use super::control::moment;
+use super::control::end;
 use super::output::{print_error, say};
-use super::{FAILED, OK, USAGE, one_app};
+use super::{FAILED, OK, one_app};
 use crate::events;
 use crate::schedule::hold::describe;
 use crate::state::{Freeze, FreezeFile};
@@ -24,12 +24,9 @@ pub(crate) fn freeze(
         return code;
     }
     let since = Timestamp::now();
-    let until = match until.map(|text| moment(text, since)).transpose() {
+    let until = match end(until, since) {
         Ok(until) => until,
-        Err(why) => {
-            print_error(&format!("--until: {why}"));
-            return USAGE;
-        }
+        Err(code) => return code,
     };
     let freeze = Freeze {
         reason: reason.to_owned(),

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use pp_web::Url;
+use pp_web::{Forge, Url};
 
 use super::fragment::{self, Verify};
-use crate::checks::{Checks, Forge, Which};
+use crate::checks::{Checks, Which};
 use crate::git::RepositoryUrl;
 
 /// Default of `checks_within`.
@@ -40,11 +40,7 @@ pub(super) fn checks(
     let forge = forge(written, host)?;
     let address = address(written, forge)?;
     let url = Url::parse(address).map_err(|why| format!("`verify.checks_url`: {why}"))?;
-    let url = match forge {
-        Forge::Github => url,
-        Forge::Gitlab => url.join(&["api", "v4"]),
-        Forge::Gitea => url.join(&["api", "v1"]),
-    };
+    let url = forge.api(&url);
     let named = path
         .trim_start_matches(['/', '~'])
         .trim_end_matches('/')
@@ -91,13 +87,9 @@ fn forge(written: &Verify, host: &str) -> Result<Forge, String> {
 
 /// The address of the forge.
 fn address(written: &Verify, forge: Forge) -> Result<&str, String> {
-    match (&written.checks_url, forge) {
-        (Some(url), _) => Ok(url.as_str()),
-        (None, Forge::Github) => Ok("https://api.github.com"),
-        (None, Forge::Gitlab) => Ok("https://gitlab.com"),
-        (None, Forge::Gitea) => Err(
-            "`verify.checks_url` is missing: the forge's address, such as https://git.example.org"
-                .to_owned(),
-        ),
-    }
+    let own = written.checks_url.as_deref();
+    own.or(forge.public()).ok_or_else(|| {
+        "`verify.checks_url` is missing: the forge's address, such as https://git.example.org"
+            .to_owned()
+    })
 }

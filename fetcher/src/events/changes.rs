@@ -93,7 +93,7 @@ pub(super) fn since(
     let over = |problem: &mut Problem| seen.is_up_to_date && problem.revision != live;
     if let Some(problem) = told.problem.take_if(over) {
         changes.push(Change {
-            revision: state.live.as_ref().map(|live| live.revision),
+            revision: live,
             ..Change::new(Kind::Recovered, Some(&problem.code))
         });
     }
@@ -123,35 +123,36 @@ fn attempt(told: &mut Told, ended: &EndedAttempt) -> Option<Change> {
         Outcome::RolledBack => Kind::TakenBack,
         Outcome::Stuck => Kind::Stuck,
     };
-    let problem = Some(Problem {
-        event: kind,
-        code: code.to_owned(),
-        revision: Some(ended.attempt.revision),
-    });
     told.waits = None;
-    if told.problem == problem {
-        return None;
-    }
-    told.problem = problem;
-    Some(Change {
+    let news = is_news(&mut told.problem, kind, code, Some(ended.attempt.revision));
+    news.then(|| Change {
         attempt: Some(ended.clone()),
         ..Change::new(kind, Some(code))
     })
+}
+
+/// Whether a problem is another than the one that was told last; from now on it is the one.
+fn is_news(
+    told: &mut Option<Problem>,
+    event: Kind,
+    code: &str,
+    revision: Option<Revision>,
+) -> bool {
+    let problem = Some(Problem {
+        event,
+        code: code.to_owned(),
+        revision,
+    });
+    std::mem::replace(told, problem.clone()) != problem
 }
 
 /// The change that a revision was refused before any attempt.
 fn refused(told: &mut Told, seen: &Seen<'_>) -> Option<Change> {
     let (revision, reason) = seen.refused.as_ref()?;
     let code = Code::Checks.as_str();
-    let problem = Some(Problem {
-        event: Kind::Failed,
-        code: code.to_owned(),
-        revision: Some(*revision),
-    });
-    if told.problem == problem {
+    if !is_news(&mut told.problem, Kind::Failed, code, Some(*revision)) {
         return None;
     }
-    told.problem = problem;
     told.waits = None;
     Some(Change {
         revision: Some(*revision),
@@ -184,22 +185,13 @@ fn polls_fail(told: &mut Told, state: &State, seen: &Seen<'_>) -> Option<Change>
         _ if code == Code::HostKeyChanged.as_str() => Kind::HostKeyChanged,
         _ => Kind::Failed,
     };
-    let problem = Some(Problem {
-        event: kind,
-        // Between an answer with an error and none at all there is no difference that a person acts on.
-        code: if network {
-            Code::Network.as_str()
-        } else {
-            code
-        }
-        .to_owned(),
-        revision: None,
-    });
-    if told.polls == problem {
-        return None;
-    }
-    told.polls = problem;
-    Some(Change {
+    // Between an answer with an error and none at all there is no difference that a person acts on.
+    let same = if network {
+        Code::Network.as_str()
+    } else {
+        code
+    };
+    is_news(&mut told.polls, kind, same, None).then(|| Change {
         reason: Some(trouble.reason.clone()),
         ..Change::new(kind, Some(code))
     })

@@ -11,7 +11,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use pp_events::{Event, Kind, LONGEST_REASON, Outbox, SCHEMA};
+use pp_events::{Event, Kind, LONGEST_REASON, Outbox, SCHEMA, host_name};
 
 use crate::deploy::code::Code;
 use crate::deploy::{Deployment, Verdict};
@@ -247,17 +247,13 @@ fn tell_of_freeze(
 /// Ends the freezes whose time is over, and tells of it: once, whichever pass finds them.
 pub(crate) fn end_freezes(base: &Path, now: Timestamp) {
     let file = FreezeFile::new(base);
-    let expired = |freeze: &Freeze| !freeze.holds(now);
-    let any = file
-        .read()
-        .is_ok_and(|all| all.host.iter().chain(all.apps.values()).any(expired));
-    if !any {
+    let Ok(mut all) = file.read() else { return };
+    let over = all.take_expired(now);
+    if over.is_empty() {
         return;
     }
     // First told, then taken out: whoever is killed in between leaves it to the next pass, and the name of the event is the
     // same. A freeze that is over holds nothing, even if it cannot be taken out of the file.
-    let Ok(mut all) = file.read() else { return };
-    let over = all.take_expired(now);
     let told = |(app, freeze): &(Option<String>, Freeze)| {
         tell_thaw(base, app.as_deref(), freeze, "expired").is_ok()
     };
@@ -306,12 +302,6 @@ fn event(id: String, app: &str, change: Change, live: Option<String>, at: Timest
         event.reason = ended.reason.as_deref().map(cut);
     }
     event
-}
-
-/// Gives the name of this host.
-pub(crate) fn host_name() -> String {
-    let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    name.trim().to_owned()
 }
 
 /// Cleans a text, and cuts it to the length that an event may have.

@@ -9,6 +9,7 @@ use std::sync::{Mutex, Once, TryLockError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use pp_events::host_name;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -16,7 +17,6 @@ use super::standing::{Status, look};
 use super::{App, disk, metrics, page, passes};
 use crate::config::settings::Report;
 use crate::config::{self, App as Configured};
-use crate::events::host_name;
 use crate::release::Layout;
 use crate::sanitize::print_error;
 use crate::state::EndedAttempt;

@@ -101,8 +101,7 @@ fn try_to(order: &Order, done: &mut Done) -> Result<(), String> {
 /// Gives the comment of the key that a set-up of `app` makes on this host: a person knows the key by it at the forge.
 #[must_use]
 pub(crate) fn comment(app: &str) -> String {
-    let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    format!("{app}@{}{MADE_HERE}", host.trim())
+    format!("{app}@{}{MADE_HERE}", pp_events::host_name())
 }
 
 /// Removes a key that a set-up of `app` has made. Gives whether there was one.

@@ -1,10 +1,10 @@
 //! `history.jsonl`: every attempt of an app, one JSON object a line; the file is only appended to.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 
 use nix::fcntl::OFlag;
+use pp_events::ends_in_the_middle;
 
 use super::attempt::EndedAttempt;
 use super::open;
@@ -78,17 +78,6 @@ impl History {
         }
         Ok(attempts)
     }
-}
-
-/// Whether the last line of the file lacks its line end.
-fn ends_in_the_middle(file: &mut File) -> std::io::Result<bool> {
-    if file.metadata()?.len() == 0 {
-        return Ok(false);
-    }
-    let mut last = [0];
-    file.seek(SeekFrom::End(-1))?;
-    file.read_exact(&mut last)?;
-    Ok(last != *b"\n")
 }
 
 #[cfg(test)]

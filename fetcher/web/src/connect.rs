@@ -18,7 +18,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use crate::{Client, Url, WebError};
+use crate::{Client, Url};
 
 /// The most bytes read of a file of certificates; Debian's file has 220 kB.
 const LARGEST: u64 = 4 << 20;
@@ -96,20 +96,15 @@ async fn through(proxy: &Url, url: &Url) -> Result<TokioIo<hyper::upgrade::Upgra
 /// Gives a TLS configuration that trusts only the certificates in `file`.
 ///
 /// # Errors
-/// [`WebError::Authorities`].
-pub(crate) fn tls(file: &Path) -> Result<Arc<ClientConfig>, WebError> {
-    let refused = |why: String| WebError::Authorities {
-        file: file.to_owned(),
-        why,
-    };
+/// What is wrong with the file, in words.
+pub fn trust(file: &Path) -> Result<Arc<ClientConfig>, String> {
     let mut text = Vec::new();
     let read = File::open(file).and_then(|opened| opened.take(LARGEST).read_to_end(&mut text));
-    read.map_err(|error| refused(error.to_string()))?;
+    read.map_err(|error| error.to_string())?;
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
-    let found =
-        found.map_err(|error| refused(format!("it is not PEM as it should be: {error}")))?;
+    let found = found.map_err(|error| format!("it is not PEM as it should be: {error}"))?;
     if found.is_empty() {
-        return Err(refused("it holds no certificate".to_owned()));
+        return Err("it holds no certificate".to_owned());
     }
     let mut roots = RootCertStore::empty();
     // A certificate that this library does not understand is skipped; the others count.
@@ -117,7 +112,7 @@ pub(crate) fn tls(file: &Path) -> Result<Arc<ClientConfig>, WebError> {
     let provider = Arc::new(ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(|error| refused(error.to_string()))?
+        .map_err(|error| error.to_string())?
         .with_root_certificates(roots)
         .with_no_client_auth();
     Ok(Arc::new(config))

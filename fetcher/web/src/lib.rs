@@ -3,6 +3,7 @@
 //! Plain http goes to this host alone: what is sent has tokens in it.
 
 mod connect;
+mod forge;
 mod url;
 
 use std::path::{Path, PathBuf};
@@ -15,6 +16,8 @@ use hyper::header::{CONNECTION, HOST, HeaderName, HeaderValue, RETRY_AFTER, USER
 use rustls::ClientConfig;
 use thiserror::Error;
 
+pub use connect::trust;
+pub use forge::{Forge, secret};
 pub use hyper::Method;
 pub use hyper::header;
 pub use url::{Url, UrlError};
@@ -120,7 +123,10 @@ impl Client {
         if let Some(tls) = self.tls.get() {
             return Ok(Arc::clone(tls));
         }
-        let tls = connect::tls(&self.authorities)?;
+        let tls = connect::trust(&self.authorities).map_err(|why| WebError::Authorities {
+            file: self.authorities.clone(),
+            why,
+        })?;
         Ok(Arc::clone(self.tls.get_or_init(|| tls)))
     }
 

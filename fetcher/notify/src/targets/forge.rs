@@ -8,13 +8,13 @@
 //! version 2022-11-28), GitLab's "Deployments API", Gitea's API (`/repos/{owner}/{repo}/statuses/{sha}`).
 
 use pp_events::{Event, Kind};
-use pp_web::header::{ACCEPT, AUTHORIZATION, HeaderName, HeaderValue};
-use pp_web::{Client, Method, Request, Url};
+use pp_web::header::{ACCEPT, HeaderName, HeaderValue};
+use pp_web::{Client, Forge, Method, Request, Url};
 use serde_json::{Value, json};
 
-use super::{Again, Fault, ask, bearer, json, judge, late, secret_header, token};
+use super::{Again, Fault, ask, json, judge, late, token};
 use crate::clean;
-use crate::config::{Forge, Target};
+use crate::config::Target;
 use crate::message::Message;
 
 /// The most characters that GitHub takes as a description.
@@ -55,19 +55,12 @@ pub(super) fn tell(target: &Target, client: &Client, message: &Message) -> Resul
 /// # Errors
 /// A sentence: it cannot be read.
 pub(super) fn base(target: &Target) -> Result<Url, String> {
-    let usual = match target.forge {
-        Some(Forge::Gitlab) => "https://gitlab.com",
-        _ => "https://api.github.com",
-    };
-    let url = match (&target.url, &target.url_file) {
-        (None, None) => Url::parse(usual).map_err(|why| why.to_string())?,
+    let forge = target.forge.ok_or("it has no forge")?;
+    let url = match (&target.url, &target.url_file, forge.public()) {
+        (None, None, Some(public)) => Url::parse(public).map_err(|why| why.to_string())?,
         _ => super::address(target)?,
     };
-    Ok(match target.forge {
-        Some(Forge::Gitlab) => url.join(&["api", "v4"]),
-        Some(Forge::Gitea) => url.join(&["api", "v1"]),
-        _ => url,
-    })
+    Ok(forge.api(&url))
 }
 
 fn told<'a>(target: &'a Target, message: &'a Message) -> Result<Option<(Forge, Told<'a>)>, String> {
@@ -79,20 +72,9 @@ fn told<'a>(target: &'a Target, message: &'a Message) -> Result<Option<(Forge, T
         return Ok(None);
     };
     let token = token(target)?;
-    let mut headers = match forge {
-        Forge::Github => vec![bearer(&token)?],
-        Forge::Gitlab => vec![secret_header(
-            HeaderName::from_static("private-token"),
-            &token,
-        )?],
-        Forge::Gitea => vec![secret_header(AUTHORIZATION, &format!("token {token}"))?],
-    };
+    let mut headers = forge.headers(Some(&token))?;
     let accepts = match forge {
-        Forge::Github => {
-            let version = HeaderName::from_static("x-github-api-version");
-            headers.push((version, HeaderValue::from_static("2022-11-28")));
-            "application/vnd.github+json"
-        }
+        Forge::Github => "application/vnd.github+json",
         _ => "application/json",
     };
     headers.push((ACCEPT, HeaderValue::from_static(accepts)));

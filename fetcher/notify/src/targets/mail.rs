@@ -21,7 +21,7 @@ const LINE: usize = 76;
 /// [`Fault`].
 pub(super) fn send(target: &Target, message: &Message) -> Result<(), Fault> {
     let to = target.to.clone().unwrap_or_default();
-    let host = host();
+    let host = clean::word(&pp_events::host_name());
     let from = target
         .from
         .clone()
@@ -34,11 +34,6 @@ pub(super) fn send(target: &Target, message: &Message) -> Result<(), Fault> {
     let mut more = vec!["-f", from.as_str(), "--"];
     more.extend(to.iter().map(String::as_str));
     run(words, &more, mail.as_bytes())
-}
-
-fn host() -> String {
-    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    clean::word(name.trim())
 }
 
 fn compose(from: &str, to: &[String], host: &str, date: &str, message: &Message) -> String {

@@ -191,14 +191,6 @@ fn json(
     }
 }
 
-/// A header with a secret in it.
-fn secret_header(name: HeaderName, value: &str) -> Result<(HeaderName, HeaderValue), String> {
-    let mut value =
-        HeaderValue::from_str(value).map_err(|_| "the token cannot be part of a header")?;
-    value.set_sensitive(true);
-    Ok((name, value))
-}
-
-fn bearer(token: &str) -> Result<(HeaderName, HeaderValue), String> {
-    secret_header(AUTHORIZATION, &format!("Bearer {token}"))
+fn bearer(token: &str) -> Result<(HeaderName, HeaderValue), &'static str> {
+    pp_web::secret(AUTHORIZATION, &format!("Bearer {token}"))
 }

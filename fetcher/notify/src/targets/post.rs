@@ -84,13 +84,7 @@ pub(super) fn request(target: &Target, message: &Message) -> Result<Request, Str
             let id = HeaderValue::from_str(&message.id).map_err(|_| "the id is no header")?;
             // A receiver that has seen this key has seen the message (draft-ietf-httpapi-idempotency-key-header).
             headers.push((HeaderName::from_static("idempotency-key"), id));
-            let mut body = message.json.clone();
-            if let Some(fields) = body.as_object_mut() {
-                fields.insert("id".into(), message.id.clone().into());
-                fields.insert("title".into(), message.title.clone().into());
-                fields.insert("text".into(), message.body.clone().into());
-            }
-            json(Method::POST, url, headers, &body)
+            json(Method::POST, url, headers, &message.document())
         }
     })
 }

@@ -29,13 +29,7 @@ pub(super) const SENDMAIL: &str = "/usr/sbin/sendmail";
 /// [`Fault`].
 pub(super) fn run_command(target: &Target, message: &Message) -> Result<(), Fault> {
     let words = target.command.as_deref().unwrap_or_default();
-    let mut json = message.json.clone();
-    if let Some(fields) = json.as_object_mut() {
-        fields.insert("id".into(), message.id.clone().into());
-        fields.insert("title".into(), message.title.clone().into());
-        fields.insert("text".into(), message.body.clone().into());
-    }
-    let input = format!("{json}\n");
+    let input = format!("{}\n", message.document());
     run(words, &[], input.as_bytes())
 }
 

@@ -108,12 +108,9 @@ impl Token {
         Ok(Self(Zeroizing::new(line.to_owned())))
     }
 
-    /// Returns the token behind a word, as the value of a header that is never printed.
-    pub(crate) fn with_word(&self, word: &str) -> Option<HeaderValue> {
-        let text = Zeroizing::new(format!("{word}{}", *self.0));
-        let mut value = HeaderValue::from_str(&text).ok()?;
-        value.set_sensitive(true);
-        Some(value)
+    /// Returns the token itself, for a header that is never printed.
+    pub(crate) fn reveal(&self) -> &str {
+        &self.0
     }
 
     /// Returns the value of the authorization header, marked as sensitive so that it is never printed.
