@@ -99,6 +99,11 @@ side_by_side() {
 	END
 }
 
+# What the failed tests of a log have said, at most so many lines of it: at the end, where it is not lost among thousands.
+failures() {
+	awk '/^failures:$/ { on = 1 } on { print } /^test result: / { on = 0 } /^FAIL / { print }' "$1" | cut -c 1-500 | head -n 120
+}
+
 # group NAME COUNTER LOG: counts what a group of tests has printed. Without a log none was run, and that is a failure.
 group() { step "$1" "$2" cat "$work/$3.log" >/dev/null; }
 
@@ -118,7 +123,12 @@ printf '\n%-28s %-20s %5s %5s %5s %8s\n' step result pass fail skip time
 printf '%s' "$table"
 $advisories || echo "note: advisories were not asked for (their answer depends on the day): tests/run.sh --advisories"
 [ "$skipped" = 0 ] || printf 'skipped, and why:\n%s' "$skips"
-[ "$failed" = 0 ] || echo "failed; the logs are in $work"
+if [ "$failed" != 0 ]; then
+	for log in unit checks lab; do
+		[ ! -e "$work/$log.log" ] || failures "$work/$log.log"
+	done
+	echo "failed; the logs are in $work"
+fi
 result=0
 [ "$failed" = 0 ] || result=1
 if $no_skips && [ "$skipped" != 0 ]; then

@@ -19,6 +19,9 @@ use std::time::{Duration, Instant};
 use fastrand::Rng;
 use site::{Site, invariants};
 
+/// The longest time in which a kill is to come.
+const LONGEST: Duration = Duration::from_millis(1500);
+
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
@@ -26,8 +29,8 @@ fn number(name: &str) -> Option<u64> {
 /// What is pushed: how it is named, what it answers, how its build ends.
 fn push(site: &Site, random: &mut Rng, n: u64) -> (String, bool) {
     let (kind, status, build) = match random.u8(..10) {
-        0 | 1 => ("sick", "500", "sleep 0.03"),
-        2 | 3 => (
+        0 => ("sick", "500", "sleep 0.03"),
+        1..=3 => (
             "broken",
             "200",
             "sleep 0.02; setsid sleep 60 & sleep 0.02; exit 3",
@@ -39,6 +42,18 @@ fn push(site: &Site, random: &mut Rng, n: u64) -> (String, bool) {
     (name, kind == "good")
 }
 
+/// Sets a longer trial, so that more of the kills find a release on trial; and time enough for a good one on a host that
+/// is busy with other things, as what is good must be deployed.
+fn give_time(site: &Site) {
+    let file = site.home.path().join("apps.d/todo.toml");
+    let mut settings = std::fs::read_to_string(&file).unwrap();
+    for (was, is) in [("\"0s\"", "\"200ms\""), ("\"1500ms\"", "\"5s\"")] {
+        assert!(settings.contains(was), "{settings}");
+        settings = settings.replace(was, is);
+    }
+    std::fs::write(&file, settings).unwrap();
+}
+
 #[test]
 fn rule_28_killed_at_random_moments_of_a_loop_of_pushes_it_converges() {
     let kills = number("PP_KILLS").unwrap_or(40);
@@ -46,10 +61,7 @@ fn rule_28_killed_at_random_moments_of_a_loop_of_pushes_it_converges() {
     println!("PP_SEED={seed} PP_KILLS={kills}");
     let mut random = Rng::with_seed(seed);
     let site = Site::with_one_live();
-    // Longer on trial, so that more of the kills find it there.
-    let file = site.home.path().join("apps.d/todo.toml");
-    let settings = std::fs::read_to_string(&file).unwrap();
-    std::fs::write(&file, settings.replace("\"0s\"", "\"200ms\"")).unwrap();
+    give_time(&site);
     let mut last_good = "one".to_owned();
     let (mut killed, mut n, mut whole) = (0, 0, Duration::from_millis(600));
     let mut during = std::collections::BTreeMap::<String, u32>::new();
@@ -73,8 +85,8 @@ fn rule_28_killed_at_random_moments_of_a_loop_of_pushes_it_converges() {
             if poll.wait().unwrap().signal() == Some(9) {
                 killed += 1;
             } else {
-                // It had ended: so long does a poll take here and now.
-                whole = (whole * 3 + begun.elapsed() * 5 / 4) / 4;
+                // It had ended: so long does a poll take here and now. One that waits for a sick release is no measure.
+                whole = ((whole * 3 + begun.elapsed() * 5 / 4) / 4).min(LONGEST);
             }
             let trying = site.state().trying;
             let moment = match &trying {
@@ -99,12 +111,16 @@ fn rule_28_killed_at_random_moments_of_a_loop_of_pushes_it_converges() {
         }
         invariants::nothing_runs(&site);
         // One pass finishes or undoes what was cut short, the next deploys.
-        site.poll();
-        site.poll();
+        let said = [site.poll(), site.poll()];
         if good {
             last_good = name;
         }
-        assert_eq!(site.served().as_ref(), Some(&last_good), "PP_SEED={seed}");
+        assert_eq!(
+            site.served().as_ref(),
+            Some(&last_good),
+            "PP_SEED={seed}; {said:#?}; {:#?}",
+            site.attempts().last()
+        );
         invariants::at_rest(&site);
     }
     println!("killed {killed} times in {n} pushes; found: {during:?}");

@@ -136,7 +136,7 @@ impl Site {
             &format!(
                 "repository = \"file://{at}/todo.git\"\ninterval = \"5s\"\n\
                  [deploy]\nroot = \"{at}/root\"\nkeep = 2\nbuild = \"build\"\nshared = [\"data\"]\n{deploy}\n\
-                 [health]\nurl = \"http://127.0.0.1:{port}/\"\nwithin = \"500ms\"\nsteady = \"0s\"\n{sections}"
+                 [health]\nurl = \"http://127.0.0.1:{port}/\"\nwithin = \"1500ms\"\nsteady = \"0s\"\n{sections}"
             ),
         );
     }
