@@ -169,9 +169,8 @@ impl Source for Repository {
         if matches!(self.url, RepositoryUrl::Ssh { .. }) {
             ssh_files::check(&self.options.ssh).map_err(SourceError::environment)?;
         }
-        let remote = Remote::connect(&self.url, &self.options);
-        let mut remote = remote.map_err(|error| self.advised(&error))?;
-        let listed = remote.list(&self.wanted).map_err(|e| self.advised(&e))?;
+        let begun = Remote::connect_and_list(&self.url, &self.options, &self.wanted);
+        let (remote, listed) = begun.map_err(|error| self.advised(&error))?;
         let passed = |found: &ListedRevision| {
             let is = |passed: &PassedOver| {
                 passed.tag == tag_of(&found.reference) && passed.id == found.id

@@ -1,7 +1,8 @@
 """Watches the polls of the service: polls.py PID SECONDS. Prints {"polls": [ms], "cpu": ms}.
 
-A poll is the life of an ssh process that the service has started and that ends; it is looked for each half millisecond.
-CPU is that of the service's control group, the master connections of ssh included.
+A poll is the time in which the service holds more pipes than at rest: those to the program at the forge, or to an ssh
+process. They are looked for each half millisecond. CPU is that of the service's control group, the master connections of
+ssh included.
 """
 
 import json
@@ -10,7 +11,7 @@ import sys
 import time
 
 pid, seconds = sys.argv[1], float(sys.argv[2])
-tasks = "/proc/%s/task" % pid
+descriptors = "/proc/%s/fd" % pid
 group = open("/proc/%s/cgroup" % pid).read().split("0::")[1].strip()
 # The unified hierarchy is mounted alone, or beside those of the first version.
 mounted = "/sys/fs/cgroup/unified" if os.path.exists("/sys/fs/cgroup/unified") else "/sys/fs/cgroup"
@@ -22,24 +23,30 @@ def cpu():
             return int(line.split()[1]) / 1000
 
 
-def children():
-    found = set()
-    for task in os.listdir(tasks):
+def pipes():
+    found = 0
+    for name in os.listdir(descriptors):
         try:
-            found.update(open("%s/%s/children" % (tasks, task)).read().split())
+            found += os.readlink("%s/%s" % (descriptors, name)).startswith("pipe:")
         except OSError:
             pass
     return found
 
 
-known = children()
-alive, polls = {}, []
+# At rest are the fewest that are seen in some seconds.
+rest, ends = pipes(), time.monotonic() + 2
+while time.monotonic() < ends:
+    rest = min(rest, pipes())
+    time.sleep(0.01)
+
+began, polls = None, []
 first, ends = cpu(), time.monotonic() + seconds
 while time.monotonic() < ends:
-    seen, now = children(), time.monotonic()
-    for child in seen - known - alive.keys():
-        alive[child] = now
-    for child in alive.keys() - seen:
-        polls.append((now - alive.pop(child)) * 1000)
+    at_work, now = pipes() > rest, time.monotonic()
+    if at_work and began is None:
+        began = now
+    elif not at_work and began is not None:
+        polls.append((now - began) * 1000)
+        began = None
     time.sleep(0.0005)
 json.dump({"polls": polls, "cpu": cpu() - first}, sys.stdout)

@@ -51,8 +51,8 @@ pub(crate) fn measure(host: &Host, pair: &Pair<'_>, rounds: usize) -> Result<Par
     let mut part = Part::new(
         "polls",
         "Polls that find nothing, over ssh",
-        "The service with one app, watched from outside: a poll is the life of the ssh process that it starts, CPU is that\n\
-         of its control group with the master connection in it. The peer is the shell poller of the old way, run as cron\n\
+        "The service with one app, watched from outside: a poll is the time in which it holds the pipes to the program at the\n\
+         forge, CPU is that of its control group with the master connection in it. The peer is the shell poller of the old way, run as cron\n\
          runs it. The limit of a single poll is the same listing asked for by ssh alone. The delay of 25 ms each way is\n\
          made by a program in user space (`tests/bench/delay.py`).",
     );

@@ -16,6 +16,7 @@
 //! - [`push_access`]: whether a key may push, which a deploy key should not.
 //! - [`descent`], [`gitlink`]: facts about histories and submodules, proven from commits and trees.
 
+pub(crate) mod begin;
 pub(crate) mod descent;
 pub(crate) mod error;
 pub(crate) mod failure;

@@ -1,4 +1,5 @@
-//! The transport's process, ssh or a local git, as a `Read` and `Write` stream.
+//! The program that speaks for the server, as a `Read` and `Write` stream: ssh or a local git, or `git-upload-pack` over a
+//! shared connection.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::process::Command;
@@ -6,19 +7,30 @@ use std::time::{Duration, Instant};
 
 use bytes::{Buf, BytesMut};
 
+use super::multiplex::RemoteProgram;
 use crate::process::child::ChildProcess;
-use crate::process::ending::{AbortReason, LastWords};
+use crate::process::ending::{AbortReason, Exit, LastWords};
 use crate::process::tied;
 
-/// The most bytes that are taken from the process at a time.
+/// The most bytes that are taken from the program at a time.
 const BUFFER: usize = 64 * 1024;
 
-/// A running transport process. Reading and writing end at the deadline and when pp-fetcher is told to stop; reading
+/// A program with streams.
+#[derive(Debug)]
+enum Program {
+    /// A process on this host.
+    Child(ChildProcess),
+    /// A program at the server.
+    Remote(RemoteProgram),
+}
+
+/// A running program. Reading and writing end at the deadline and when pp-fetcher is told to stop; reading
 /// ends at the byte budget, too.
 #[derive(Debug)]
 pub(crate) struct Pipe {
-    child: ChildProcess,
+    program: Program,
     inbox: BytesMut,
+    exit: Option<Exit>,
 }
 
 impl Pipe {
@@ -27,37 +39,72 @@ impl Pipe {
     /// # Errors
     /// The kernel's error if the program cannot be started.
     pub(crate) fn spawn(command: &Command, deadline: Duration, budget: u64) -> io::Result<Self> {
-        Ok(Self {
-            child: tied::spawn(command, deadline, budget)?,
-            inbox: BytesMut::new(),
-        })
+        let child = tied::spawn(command, deadline, budget)?;
+        Ok(Self::new(Program::Child(child)))
     }
 
-    /// Returns the process group, for tests that look for processes left of it.
+    /// Wraps a program that runs at the server.
+    #[must_use]
+    pub(crate) fn over_master(program: RemoteProgram) -> Self {
+        Self::new(Program::Remote(program))
+    }
+
+    fn new(program: Program) -> Self {
+        Self {
+            program,
+            inbox: BytesMut::new(),
+            exit: None,
+        }
+    }
+
+    /// Returns the process group, for tests that look for processes left of it; 0 if it has no process on this host.
     #[cfg(test)]
     pub(crate) fn process_group(&self) -> u32 {
-        self.child.pid().as_raw().cast_unsigned()
+        match &self.program {
+            Program::Child(child) => child.pid().as_raw().cast_unsigned(),
+            Program::Remote(_) => 0,
+        }
     }
 
     /// Returns the time at which reading and writing are cut off.
     pub(crate) fn deadline(&self) -> Instant {
-        self.child.deadline()
+        match &self.program {
+            Program::Child(child) => child.deadline(),
+            Program::Remote(program) => program.deadline(),
+        }
     }
 
     /// Returns why pp-fetcher cut off reading or writing, if it did.
     pub(crate) fn abort_reason(&self) -> Option<AbortReason> {
-        self.child.abort_reason()
+        match &self.program {
+            Program::Child(child) => child.abort_reason(),
+            Program::Remote(program) => program.abort_reason(),
+        }
     }
 
-    /// Returns the stderr and the exit of the process when its output has ended; then ends the whole group.
+    /// Returns the stderr and the exit of the program when its output has ended; then ends it.
     pub(crate) fn last_words(&mut self) -> LastWords {
-        self.child.last_words()
+        let words = match &mut self.program {
+            Program::Child(child) => child.last_words(),
+            Program::Remote(program) => program.last_words(),
+        };
+        self.exit = words.exit;
+        words
     }
 
-    /// Ends the process at once if reading or writing was cut off.
+    /// Returns how the program has ended, as far as [`Self::last_words`] has found that out.
+    #[must_use]
+    pub(crate) fn exit(&self) -> Option<Exit> {
+        self.exit
+    }
+
+    /// Ends the program at once if reading or writing was cut off.
     fn end_if_aborted<T>(&mut self, result: io::Result<T>) -> io::Result<T> {
-        if self.child.abort_reason().is_some() {
-            self.child.end();
+        if self.abort_reason().is_some() {
+            match &mut self.program {
+                Program::Child(child) => child.end(),
+                Program::Remote(program) => program.end(),
+            }
         }
         result
     }
@@ -67,7 +114,10 @@ impl Read for Pipe {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.inbox.is_empty() {
             self.inbox.reserve(BUFFER);
-            let read = self.child.read(&mut self.inbox);
+            let read = match &mut self.program {
+                Program::Child(child) => child.read(&mut self.inbox),
+                Program::Remote(program) => program.read(&mut self.inbox),
+            };
             self.end_if_aborted(read)?;
         }
         let count = self.inbox.len().min(buffer.len());
@@ -82,7 +132,10 @@ impl Read for Pipe {
 
 impl Write for Pipe {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.child.write_all(bytes, &mut self.inbox, BUFFER);
+        let written = match &mut self.program {
+            Program::Child(child) => child.write_all(bytes, &mut self.inbox, BUFFER),
+            Program::Remote(program) => program.write_all(bytes, &mut self.inbox, BUFFER),
+        };
         self.end_if_aborted(written)?;
         Ok(bytes.len())
     }

@@ -1,12 +1,9 @@
 //! A conversation with a remote: one connection, over which refs are listed and packs fetched.
 
-use std::path::Path;
-
 use super::error::RemoteError;
 use super::failure::{Failure, classify};
 use super::https::{Https, HttpsError};
 use super::listing::{ListedRefs, RefSelector};
-use super::multiplex::{Destination, Session};
 use super::options::RemoteOptions;
 use super::pipe::Pipe;
 use super::transport::Transport;
@@ -16,13 +13,14 @@ use super::{hostkey, local};
 use crate::process::ending::{AbortReason, Exit};
 use crate::util::text;
 
+/// The prefixes of the refs that are named in a message about a ref that is missing: a branch was perhaps renamed.
+const OTHERS: &[&str] = &["HEAD", "refs/heads/", "refs/tags/"];
+
 /// An open conversation. Dropping it ends the transport: its whole process group, or its connection.
 pub(crate) struct Remote {
     pub(super) wire: Wire<Transport>,
     pub(super) greeting: Greeting,
     pub(super) ends: Endpoints,
-    /// After the transport, which ends first.
-    _session: Option<Session>,
 }
 
 /// The facts about both ends of a conversation that its error messages need.
@@ -35,50 +33,17 @@ pub(super) struct Endpoints {
 }
 
 impl Remote {
-    /// Starts the transport and reads the server's greeting: over a shared connection, if there is one.
+    /// Starts the transport and reads the server's greeting.
     ///
     /// # Errors
     /// [`RemoteError`].
-    pub(crate) fn connect(
-        url: &RepositoryUrl,
-        options: &RemoteOptions,
-    ) -> Result<Self, RemoteError> {
-        let ends = Endpoints {
-            remote: url.to_string(),
-            options: options.clone(),
-            ssh: matches!(url, RepositoryUrl::Ssh { .. }),
-        };
-        let destination = Destination::of(url, &options.ssh);
-        let connections = options.connections.as_deref().zip(destination.as_ref());
-        let session = connections.and_then(|(all, destination)| all.session(destination));
-        let over_master = session.is_some();
-        match Self::greet(&ends, url, session) {
-            // The master may have died, or its server does not answer any more: a connection of its own shows.
-            Err(RemoteError::Stopped { remote }) => Err(RemoteError::Stopped { remote }),
-            Err(_) if over_master => {
-                if let Some((all, destination)) = connections {
-                    all.give_up(destination);
-                }
-                Self::greet(&ends, url, None)
-            }
-            ended => ended,
-        }
-    }
-
-    /// Starts the transport and reads the server's greeting.
-    fn greet(
-        ends: &Endpoints,
-        url: &RepositoryUrl,
-        session: Option<Session>,
-    ) -> Result<Self, RemoteError> {
-        let transport = ends.open(url, session.as_ref().map(Session::socket))?;
-        let mut wire = Wire::new(transport);
+    pub(super) fn greet(ends: &Endpoints, url: &RepositoryUrl) -> Result<Self, RemoteError> {
+        let mut wire = Wire::new(ends.open(url)?);
         match Greeting::read(&mut wire) {
             Ok(greeting) => Ok(Self {
                 wire,
                 greeting,
                 ends: ends.clone(),
-                _session: session,
             }),
             Err(error) => Err(ends.explain(wire.stream(), error)),
         }
@@ -101,9 +66,23 @@ impl Remote {
         };
         refs.retain(|r| wanted.may_mean(&r.name));
         if refs.is_empty() && self.greeting.version == wire::Version::V2 {
-            // The other refs are only for the message: a missing branch was perhaps renamed.
-            others = self.refs(&["HEAD", "refs/heads/", "refs/tags/"])?;
+            others = self.refs(OTHERS)?;
         }
+        Ok(ListedRefs { refs, others })
+    }
+
+    /// Reads the listing that was asked for before the server had greeted, in version 2: [`Self::list`].
+    ///
+    /// # Errors
+    /// [`RemoteError`].
+    pub(super) fn list_asked(&mut self, wanted: &RefSelector) -> Result<ListedRefs, RemoteError> {
+        let refs = wire::refs::listing(&mut self.wire, &[&wanted.prefix()]);
+        let mut refs = refs.map_err(|error| self.failed(error))?;
+        refs.retain(|r| wanted.may_mean(&r.name));
+        let others = match refs.is_empty() {
+            true => self.refs(OTHERS)?,
+            false => Vec::new(),
+        };
         Ok(ListedRefs { refs, others })
     }
 
@@ -134,8 +113,17 @@ impl Remote {
 }
 
 impl Endpoints {
+    /// Collects the facts about a conversation with the repository at `url`.
+    pub(super) fn new(url: &RepositoryUrl, options: &RemoteOptions) -> Self {
+        Self {
+            remote: url.to_string(),
+            options: options.clone(),
+            ssh: matches!(url, RepositoryUrl::Ssh { .. }),
+        }
+    }
+
     /// Starts the transport.
-    fn open(&self, url: &RepositoryUrl, master: Option<&Path>) -> Result<Transport, RemoteError> {
+    fn open(&self, url: &RepositoryUrl) -> Result<Transport, RemoteError> {
         let options = &self.options;
         let command = match url {
             RepositoryUrl::Ssh {
@@ -143,9 +131,7 @@ impl Endpoints {
                 host,
                 port,
                 path,
-            } => options
-                .ssh
-                .command(user.as_deref(), host, *port, path, master)?,
+            } => options.ssh.command(user.as_deref(), host, *port, path)?,
             RepositoryUrl::File { path } => local::command(&options.git, path),
             RepositoryUrl::Https { host, path } => {
                 let limits = (options.deadline, options.budget);
@@ -174,7 +160,8 @@ impl Endpoints {
         }
     }
 
-    fn explain(&self, transport: &mut Transport, error: WireError) -> RemoteError {
+    /// Returns the error a person sees, from an error of the wire and what the transport has said.
+    pub(super) fn explain(&self, transport: &mut Transport, error: WireError) -> RemoteError {
         let remote = self.remote.clone();
         match error {
             WireError::Said(said) => match classify(false, said.as_bytes(), None) {

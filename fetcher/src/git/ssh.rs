@@ -69,9 +69,11 @@ const ALWAYS: [&str; 13] = [
     "SendEnv=GIT_PROTOCOL",
 ];
 
+/// The program of git's that sends refs and packs.
+pub(crate) const UPLOAD_PACK: &str = "git-upload-pack";
+
 impl SshOptions {
-    /// Returns the command that runs `git-upload-pack` for `path` at the host, over the master connection whose control
-    /// socket is `master`, if there is one.
+    /// Returns the command that runs `git-upload-pack` for `path` at the host.
     ///
     /// # Errors
     /// [`PathRefused`] for a path that ssh's own expansion would change.
@@ -81,14 +83,8 @@ impl SshOptions {
         host: &str,
         port: Option<u16>,
         path: &str,
-        master: Option<&Path>,
     ) -> Result<Command, PathRefused> {
-        let socket = master.map(|socket| format!("ControlPath={}", socket.display()));
-        let socket = socket
-            .iter()
-            .flat_map(|at| ["-o", "ControlMaster=no", "-o", at]);
-        let switches: Vec<_> = socket.collect();
-        self.service(&switches, "git-upload-pack", user, host, port, path)
+        self.service(&[], UPLOAD_PACK, user, host, port, path)
     }
 
     /// Returns the command that runs `service`, a program of git's, for `path` at the host; `switches` as of
@@ -106,7 +102,7 @@ impl SshOptions {
         path: &str,
     ) -> Result<Command, PathRefused> {
         let mut command = self.towards(switches, user, host, port)?;
-        command.arg(format!("{service} {}", quoted(path)));
+        command.arg(at_server(service, path));
         Ok(command)
     }
 
@@ -157,6 +153,12 @@ impl SshOptions {
     }
 }
 
+/// Returns the command line by which the server runs `service`, a program of git's, for `path`.
+#[must_use]
+pub(crate) fn at_server(service: &str, path: &str) -> String {
+    format!("{service} {}", quoted(path))
+}
+
 /// Returns the path that ssh means by `path`, as it stands in a configuration or in the output of `ssh -G`.
 pub(crate) fn expanded(path: &str, home: &Path) -> PathBuf {
     match path.strip_prefix("~/") {
@@ -198,7 +200,7 @@ mod tests {
 
     fn args(options: &SshOptions) -> Vec<String> {
         let command = options
-            .command(Some("git"), "alias", Some(2222), "me/it's.git", None)
+            .command(Some("git"), "alias", Some(2222), "me/it's.git")
             .unwrap();
         let args = command.get_args();
         args.map(|a| a.to_string_lossy().into_owned()).collect()
@@ -248,7 +250,7 @@ mod tests {
             identity: Some("/k/${HOME}".into()),
             ..SshOptions::default()
         };
-        let refused = options.command(None, "h", None, "p", None).unwrap_err();
+        let refused = options.command(None, "h", None, "p").unwrap_err();
         assert_eq!(refused.option, "identity");
     }
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::https::Https;
 use super::pipe::Pipe;
-use crate::process::ending::AbortReason;
+use crate::process::ending::{AbortReason, Exit};
 
 /// A pipe or https. Both end at a deadline and at a byte budget.
 pub(crate) enum Transport {
@@ -31,6 +31,15 @@ impl Transport {
         match self {
             Self::Pipe(pipe) => pipe.abort_reason(),
             Self::Https(https) => https.abort_reason(),
+        }
+    }
+
+    /// Returns how the program has ended, if that was found out.
+    #[must_use]
+    pub(super) fn exit(&self) -> Option<Exit> {
+        match self {
+            Self::Pipe(pipe) => pipe.exit(),
+            Self::Https(_) => None,
         }
     }
 

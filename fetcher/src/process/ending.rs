@@ -52,6 +52,9 @@ pub(crate) enum Exit {
     Signal(i32),
 }
 
+/// How long a program that has closed its output may still write to standard error before it exits.
+pub(crate) const LAST_WORDS: Duration = Duration::from_secs(2);
+
 /// The standard error and the exit of a process whose output has ended.
 #[derive(Debug)]
 pub(crate) struct LastWords {

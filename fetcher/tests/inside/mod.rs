@@ -57,6 +57,7 @@ mod limit;
 mod lineage;
 mod monorepo;
 mod multiplex;
+mod multiplex_program;
 mod output_hostkey;
 mod output_restarter;
 mod pipeline;

@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::sync::Arc;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -19,16 +20,20 @@ use crate::git::{RefSelector, Remote, RemoteError, RemoteOptions};
 /// What stands before the control socket in the command line of a master.
 const MASTER: &str = "ControlPersist=no\0-o\0ControlPath=";
 
-struct Scene {
-    sshd: Sshd,
-    forge: Forge,
-    options: RemoteOptions,
+pub(super) struct Scene {
+    pub(super) sshd: Sshd,
+    pub(super) forge: Forge,
+    pub(super) options: RemoteOptions,
 }
 
 impl Scene {
     fn new(more: &str) -> Option<Self> {
-        let more = format!("{more}LogLevel INFO\n");
-        let sshd = Sshd::start_as(&[], |_| more)?;
+        Self::with(|_| more.to_owned())
+    }
+
+    /// With what `more` adds to the server's configuration, knowing its directory.
+    pub(super) fn with(more: impl FnOnce(&Path) -> String) -> Option<Self> {
+        let sshd = Sshd::start_as(&[], |dir| more(dir) + "LogLevel INFO\n")?;
         let forge = Forge::new();
         let mut options = sshd.options();
         options.deadline = Duration::from_secs(60);
@@ -41,19 +46,20 @@ impl Scene {
         })
     }
 
-    fn connect(&self) -> Result<Remote, RemoteError> {
+    pub(super) fn connect(&self) -> Result<Remote, RemoteError> {
         Remote::connect(&self.sshd.url(&self.forge.repo()), &self.options)
     }
 
     /// A poll, as far as it concerns the connection.
-    fn poll(&self) {
+    pub(super) fn poll(&self) {
         let wanted = RefSelector::Branch("main".into());
-        let listed = self.connect().and_then(|mut remote| remote.list(&wanted));
-        assert_eq!(listed.unwrap().refs.len(), 1);
+        let url = self.sshd.url(&self.forge.repo());
+        let begun = Remote::connect_and_list(&url, &self.options, &wanted);
+        assert_eq!(begun.unwrap().1.refs.len(), 1);
     }
 
     /// How often somebody has logged in at the server.
-    fn logins(&self) -> usize {
+    pub(super) fn logins(&self) -> usize {
         self.sshd.log().matches("Accepted publickey").count()
     }
 
@@ -62,7 +68,7 @@ impl Scene {
     }
 
     /// The processes whose command line has the directory of the control sockets after `before`.
-    fn processes(&self, before: &str) -> Vec<i32> {
+    pub(super) fn processes(&self, before: &str) -> Vec<i32> {
         let socket = format!("{before}{}", self.connections().directory().display());
         named(&socket)
     }

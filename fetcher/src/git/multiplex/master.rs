@@ -22,6 +22,10 @@ const LOGIN: Duration = Duration::from_secs(10);
 /// The time in which a master ends that was told to.
 const END: Duration = Duration::from_secs(1);
 
+/// The environment variable that asks git for version 2 of its protocol. A master sends its own `SetEnv` with each
+/// session; of whoever asks it for one it has no environment.
+const VERSION: &str = "SetEnv=GIT_PROTOCOL=version=2";
+
 /// How soon a master notices that the network is gone, or that the host has slept: after three answers that do not come.
 const ALIVE: [&str; 2] = ["ServerAliveInterval=5", "ServerAliveCountMax=3"];
 
@@ -50,6 +54,7 @@ impl Master {
             Files::of(destination).ok_or_else(|| failed("ssh cannot read its configuration"))?;
         let path = format!("ControlPath={}", socket.display());
         let mut switches = vec!["-M", "-N", "-o", "ControlPersist=no", "-o", &path];
+        switches.extend(["-o", VERSION]);
         switches.extend(ALIVE.iter().flat_map(|option| ["-o", option]));
         let command = destination.ssh(&switches).map_err(io::Error::other)?;
         let mut master = Self {

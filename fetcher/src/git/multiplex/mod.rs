@@ -5,6 +5,7 @@
 //! - [`files`]: the files that a connection depends on: once one changes, the connection is ended.
 //! - [`master`]: the ssh process that holds the connection. [`keeper`]: the thread that starts these processes.
 //! - [`slot`]: which of a destination's conversations go through its master, and when there is none for a while.
+//! - [`program`]: a program at the server, run over a master without a process of ssh.
 //!
 //! A master is never needed. Where there is none, or the server allows no more sessions, ssh connects by itself, as it
 //! does without this. A conversation that fails over a master is begun again over a connection of its own.
@@ -16,6 +17,7 @@ mod destination;
 mod files;
 mod keeper;
 mod master;
+mod program;
 mod slot;
 
 use std::collections::HashMap;
@@ -31,9 +33,11 @@ use tempfile::TempDir;
 
 pub(crate) use destination::Destination;
 use keeper::Keeper;
+pub(crate) use program::{NotStarted, RemoteProgram};
 use slot::Slot;
 pub(crate) use slot::{IDLE, Session};
 
+use super::wire::CommandCapabilities;
 use crate::util::sync::lock;
 use crate::util::text::is_plain;
 
@@ -44,6 +48,9 @@ const LONGEST_PATH: usize = 90;
 #[derive(Debug)]
 pub(crate) struct Connections {
     slots: HashMap<Destination, Arc<Mutex<Slot>>>,
+    /// What the server of a repository, by its address, announced in the last conversation, if it spoke version 2 of
+    /// git's protocol: so a request can be sent before the server has greeted.
+    announced: Mutex<HashMap<String, CommandCapabilities>>,
     keeper: Keeper,
     /// The directory of the sockets. Only its end matters: then it is removed.
     _directory: TempDir,
@@ -66,6 +73,7 @@ impl Connections {
         let keeper = Keeper::start(slots.values().cloned().collect())?;
         Ok(Arc::new(Self {
             slots,
+            announced: Mutex::default(),
             keeper,
             _directory: directory,
         }))
@@ -85,6 +93,20 @@ impl Connections {
         if let Some(slot) = self.slots.get(destination) {
             lock(slot).give_up();
         }
+    }
+
+    /// What the server of the repository at `address` is expected to announce; `None` if nothing is known of it.
+    pub(crate) fn announced(&self, address: &str) -> Option<CommandCapabilities> {
+        lock(&self.announced).get(address).copied()
+    }
+
+    /// Keeps what the server of the repository at `address` has announced; `None`: it does not speak version 2.
+    pub(crate) fn heard(&self, address: &str, capabilities: Option<CommandCapabilities>) {
+        let mut announced = lock(&self.announced);
+        match capabilities {
+            Some(capabilities) => announced.insert(address.to_owned(), capabilities),
+            None => announced.remove(address),
+        };
     }
 
     /// The directory of the sockets.

@@ -52,6 +52,12 @@ impl Session {
     pub(crate) fn socket(&self) -> &Path {
         &self.socket
     }
+
+    /// Whether no other conversation goes through the master now.
+    #[must_use]
+    pub(super) fn is_alone(&self) -> bool {
+        self.under_way.load(Ordering::Relaxed) == 1
+    }
 }
 
 impl Drop for Session {

@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use pp_objects::ObjectId;
 
 use super::advertised::{Advertised, advertised};
-use super::{Packet, Wire, WireError, chomp, malformed};
+use super::{AGENT, Packet, Request, Wire, WireError, chomp, malformed};
 use crate::util::text;
 
 /// The most capabilities a server may announce; git announces about a dozen.
@@ -37,6 +37,34 @@ pub(crate) struct Greeting {
     /// The commits at which the history ends that the server has sent, as far as the server has said.
     pub shallow: Vec<ObjectId>,
     capabilities: Vec<String>,
+}
+
+/// The capabilities that a server of version 2 has announced and that each command to that server carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct CommandCapabilities {
+    agent: bool,
+    object_format: bool,
+}
+
+impl CommandCapabilities {
+    /// Returns those of a server that has greeted in this way.
+    #[must_use]
+    pub(crate) fn of(greeting: &Greeting) -> Self {
+        Self {
+            agent: greeting.can("agent"),
+            object_format: greeting.can("object-format"),
+        }
+    }
+
+    /// Adds the capabilities to a command.
+    pub(super) fn add_to(self, request: &mut Request) {
+        if self.agent {
+            request.line(AGENT);
+        }
+        if self.object_format {
+            request.line("object-format=sha1");
+        }
+    }
 }
 
 impl Greeting {

@@ -18,7 +18,7 @@ use gix_packetline::PacketLineRef;
 use gix_packetline::blocking_io::StreamingPeekableIter;
 use thiserror::Error;
 
-pub(crate) use greeting::{Greeting, Version};
+pub(crate) use greeting::{CommandCapabilities, Greeting, Version};
 pub(crate) use request::Request;
 
 use crate::util::text;

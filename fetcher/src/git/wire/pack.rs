@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use gix_packetline::{BandRef, PacketLineRef};
 use pp_objects::ObjectId;
 
-use super::greeting::{Greeting, Version};
+use super::greeting::{CommandCapabilities, Greeting, Version};
 use super::{AGENT, Packet, Request, Wire, WireError, chomp, malformed, refs};
 use crate::util::text;
 
@@ -57,7 +57,7 @@ pub(super) fn begin<S: Read + Write>(
     match greeting.version {
         Version::V2 => {
             request.line("command=fetch");
-            refs::capabilities(&mut request, greeting);
+            CommandCapabilities::of(greeting).add_to(&mut request);
             request.delimiter();
             for feature in features {
                 request.line(feature);

@@ -5,8 +5,8 @@ use std::io::{Read, Write};
 use pp_objects::ObjectId;
 
 use super::advertised::{Advertised, advertised, nameable, object_id};
-use super::greeting::{Greeting, Version};
-use super::{AGENT, Packet, Request, Wire, WireError, chomp, malformed};
+use super::greeting::{CommandCapabilities, Greeting, Version};
+use super::{Packet, Request, Wire, WireError, chomp, malformed};
 use crate::util::text;
 
 /// The most refs kept of a listing: each costs memory, and no pattern a person writes matches more.
@@ -36,24 +36,35 @@ pub(crate) fn list<S: Read + Write>(
     prefixes: &[&str],
 ) -> Result<Vec<RemoteRef>, WireError> {
     match greeting.version {
-        Version::V2 => ls_refs(wire, greeting, prefixes),
+        Version::V2 => {
+            wire.send(&request(CommandCapabilities::of(greeting), prefixes))?;
+            listing(wire, prefixes)
+        }
         Version::V0 => advertisement(wire, greeting, prefixes),
     }
 }
 
-fn ls_refs<S: Read + Write>(
-    wire: &mut Wire<S>,
-    greeting: &Greeting,
-    prefixes: &[&str],
-) -> Result<Vec<RemoteRef>, WireError> {
+/// Builds the version 2 request for the refs that begin with one of `prefixes`.
+pub(crate) fn request(capabilities: CommandCapabilities, prefixes: &[&str]) -> Request {
     let mut request = Request::default();
     request.line("command=ls-refs");
-    capabilities(&mut request, greeting);
+    capabilities.add_to(&mut request);
     request.delimiter().line("peel").line("symrefs");
     for prefix in prefixes {
         request.line(&format!("ref-prefix {prefix}"));
     }
-    wire.send(request.flush())?;
+    request.flush();
+    request
+}
+
+/// Reads the answer to a [`request`] with the same `prefixes`.
+///
+/// # Errors
+/// [`WireError`].
+pub(crate) fn listing<S: Read + Write>(
+    wire: &mut Wire<S>,
+    prefixes: &[&str],
+) -> Result<Vec<RemoteRef>, WireError> {
     let mut refs = Vec::new();
     loop {
         match wire.receive()? {
@@ -61,16 +72,6 @@ fn ls_refs<S: Read + Write>(
             Packet::Flush => return Ok(refs),
             Packet::Delimiter => return Err(malformed("a delimiter in a listing")),
         }
-    }
-}
-
-/// Adds the capabilities that every version 2 command carries.
-pub(super) fn capabilities(request: &mut Request, greeting: &Greeting) {
-    if greeting.can("agent") {
-        request.line(AGENT);
-    }
-    if greeting.can("object-format") {
-        request.line("object-format=sha1");
     }
 }
 

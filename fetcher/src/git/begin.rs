@@ -1,0 +1,166 @@
+//! How a conversation begins: over a connection that several share, if there is one, or over one of its own.
+//!
+//! Over a shared connection the listing is asked for together with the program that gives it, where the last
+//! conversation has shown what the server takes. Of a server that takes input before it has started the program, as those
+//! written in Go do (Gitea, Forgejo, GitLab), the answer comes a round trip earlier; OpenSSH's takes none before.
+
+use super::error::RemoteError;
+use super::listing::{ListedRefs, RefSelector};
+use super::multiplex::{Connections, Destination, NotStarted, RemoteProgram, Session};
+use super::options::RemoteOptions;
+use super::pipe::Pipe;
+use super::remote::{Endpoints, Remote};
+use super::ssh::{UPLOAD_PACK, at_server};
+use super::transport::Transport;
+use super::url::RepositoryUrl;
+use super::wire::{self, CommandCapabilities, Greeting, Wire};
+use crate::process::ending::{AbortReason, Exit};
+
+/// The exit code of ssh's own errors (ssh(1)); a program at the server has another one.
+const SSH_FAILED: i32 = 255;
+
+/// A conversation that has begun, and the listing, if one was wanted.
+type Begun = (Remote, Option<ListedRefs>);
+
+/// Why a conversation has not begun over a shared connection.
+enum Instead {
+    /// The server has answered over the connection, so that it would answer the same over another: this error; or
+    /// pp-fetcher was told to stop.
+    Told(RemoteError),
+    /// The connection is well, and this conversation takes one of its own.
+    OwnConnection,
+    /// The connection has failed.
+    Failed,
+}
+
+impl Remote {
+    /// Opens a conversation: over a shared connection, if there is one.
+    ///
+    /// # Errors
+    /// [`RemoteError`].
+    pub(crate) fn connect(
+        url: &RepositoryUrl,
+        options: &RemoteOptions,
+    ) -> Result<Self, RemoteError> {
+        begin(url, options, None).map(|(remote, _)| remote)
+    }
+
+    /// Opens a conversation as [`Self::connect`] does, and lists the refs that `wanted` may mean.
+    ///
+    /// # Errors
+    /// [`RemoteError`].
+    pub(crate) fn connect_and_list(
+        url: &RepositoryUrl,
+        options: &RemoteOptions,
+        wanted: &RefSelector,
+    ) -> Result<(Self, ListedRefs), RemoteError> {
+        let (mut remote, listed) = begin(url, options, Some(wanted))?;
+        let listed = match listed {
+            Some(listed) => listed,
+            None => remote.list(wanted)?,
+        };
+        Ok((remote, listed))
+    }
+}
+
+fn begin(
+    url: &RepositoryUrl,
+    options: &RemoteOptions,
+    wanted: Option<&RefSelector>,
+) -> Result<Begun, RemoteError> {
+    let ends = Endpoints::new(url, options);
+    let destination = Destination::of(url, &options.ssh);
+    let shared = options.connections.as_deref().zip(destination.as_ref());
+    if let Some((all, destination)) = shared
+        && let Some(session) = all.session(destination)
+    {
+        match over_master(&ends, all, session, url, wanted) {
+            Ok(begun) => return Ok(begun),
+            Err(Instead::Told(error)) => return Err(error),
+            Err(Instead::OwnConnection) => {}
+            // The master may have died, or its server does not answer any more: a connection of its own shows.
+            Err(Instead::Failed) => all.give_up(destination),
+        }
+    }
+    Ok((Remote::greet(&ends, url)?, None))
+}
+
+fn over_master(
+    ends: &Endpoints,
+    all: &Connections,
+    session: Session,
+    url: &RepositoryUrl,
+    wanted: Option<&RefSelector>,
+) -> Result<Begun, Instead> {
+    let RepositoryUrl::Ssh { path, .. } = url else {
+        return Err(Instead::OwnConnection);
+    };
+    let address = url.to_string();
+    let expected = wanted.zip(all.announced(&address));
+    let ahead = expected.map(|(wanted, takes)| wire::refs::request(takes, &[&wanted.prefix()]));
+    let ahead = ahead.as_ref().map(wire::Request::bytes);
+    let command = at_server(UPLOAD_PACK, path);
+    let (deadline, budget) = (ends.options.deadline, ends.options.budget);
+    let program = RemoteProgram::start(
+        session,
+        &command,
+        ahead.unwrap_or_default(),
+        deadline,
+        budget,
+    );
+    let program = program.map_err(|error| not_started(ends, &error))?;
+    let mut wire = Wire::new(Transport::Pipe(Box::new(Pipe::over_master(program))));
+    let greeting = match Greeting::read(&mut wire) {
+        Ok(greeting) => greeting,
+        Err(error) => {
+            let error = ends.explain(wire.stream(), error);
+            return Err(instead(wire.stream(), error));
+        }
+    };
+    let is_2 = greeting.version == wire::Version::V2;
+    let takes = is_2.then(|| CommandCapabilities::of(&greeting));
+    all.heard(&address, takes);
+    let mut remote = Remote {
+        wire,
+        greeting,
+        ends: ends.clone(),
+    };
+    let listed = match (wanted, expected) {
+        (None, _) => return Ok((remote, None)),
+        (Some(wanted), None) => remote.list(wanted),
+        (Some(wanted), Some((_, expected))) if takes == Some(expected) => remote.list_asked(wanted),
+        // The server has changed, and was sent a request that it may not take.
+        (Some(_), Some(_)) => return Err(Instead::OwnConnection),
+    };
+    match listed {
+        Ok(listed) => Ok((remote, Some(listed))),
+        Err(error) => Err(instead(remote.wire.stream(), error)),
+    }
+}
+
+/// What to do when no program was started at the server.
+fn not_started(ends: &Endpoints, error: &NotStarted) -> Instead {
+    match error {
+        NotStarted::Refused(_) => Instead::OwnConnection,
+        NotStarted::Aborted(AbortReason::Stopped) => Instead::Told(RemoteError::Stopped {
+            remote: ends.remote.clone(),
+        }),
+        NotStarted::Aborted(_) | NotStarted::Master(_) | NotStarted::Io(_) => Instead::Failed,
+    }
+}
+
+/// What to do when a program at the server was started and the conversation with it has failed.
+fn instead(transport: &Transport, error: RemoteError) -> Instead {
+    let by_server = match &error {
+        RemoteError::Stopped { .. }
+        | RemoteError::Server { .. }
+        | RemoteError::ObjectFormat { .. }
+        | RemoteError::TooManyRefs { .. }
+        | RemoteError::TooLarge { .. } => true,
+        _ => matches!(transport.exit(), Some(Exit::Code(code)) if code != SSH_FAILED),
+    };
+    match by_server {
+        true => Instead::Told(error),
+        false => Instead::Failed,
+    }
+}
