@@ -76,6 +76,17 @@ fn a_command_line_that_is_not_understood() {
 }
 
 #[test]
+fn the_version_is_the_same_with_the_parser_and_without() {
+    let mut stage = Stage::new("");
+    for line in ["--version", "-V", "--color never --version"] {
+        let output = stage.types_bare(line);
+        let said = (output.status.code(), output.stdout, output.stderr);
+        let version = format!("pp-fetcher {}\n", env!("CARGO_PKG_VERSION"));
+        assert_eq!(said, (Some(0), version.into_bytes(), Vec::new()), "{line}");
+    }
+}
+
+#[test]
 fn the_help_of_every_command() {
     let mut stage = Stage::new("");
     let commands = pp_fetcher::command();

@@ -44,7 +44,15 @@ pub(crate) const USAGE: u8 = 2;
 /// Runs the program as the user of the apps, whichever user has started it. Root becomes that user first.
 #[must_use]
 pub(crate) fn main() -> ExitCode {
-    let (words, by_root) = match become_user::from_arguments(std::env::args_os().collect()) {
+    let words: Vec<OsString> = std::env::args_os().collect();
+    if let [_, word] = words.as_slice()
+        && (word == "--version" || word == "-V")
+    {
+        // Without the parser, whose definition of all commands takes as long to build as the program takes to start.
+        say(concat!("pp-fetcher ", env!("CARGO_PKG_VERSION"), "\n"));
+        return ExitCode::from(OK);
+    }
+    let (words, by_root) = match become_user::from_arguments(words) {
         Ok(found) => found,
         Err(why) => {
             print_error(&format!("{why}; nothing was done"));

@@ -14,8 +14,12 @@ use serde_json::{Value, json};
 macro_rules! out {
     ($($words:tt)*) => {{ let _ = writeln!(std::io::stdout(), $($words)*); }};
 }
+// Standard error has no buffer, so each line is made before it is written: in one piece, whoever else writes there.
 macro_rules! err {
-    ($($words:tt)*) => {{ let _ = writeln!(std::io::stderr(), $($words)*); }};
+    ($($words:tt)*) => {{
+        let line = format!($($words)*) + "\n";
+        let _ = std::io::stderr().write_all(line.as_bytes());
+    }};
 }
 
 /// Returns the name of the group that owns the socket, whose members may connect.

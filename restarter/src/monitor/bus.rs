@@ -94,9 +94,10 @@ async fn system_state(bus: &Bus) -> zbus::Result<String> {
 /// `report.job` is [`JobResult::Unknown`] from just before the job is requested until its end was seen.
 async fn run(verb: Verb, unit: &UnitName, report: &mut Report) -> zbus::Result<()> {
     let bus = Bus::connect().await?;
-    let path = bus.load(unit).await?;
-    // Asked for together: each answer alone takes as long as all of them.
-    let ((), definition, state, mut ends) = tokio::try_join!(
+    let path = path_of(unit)?;
+    // Asked for together, and answered in this order: each answer alone takes as long as all of them.
+    let (_, (), definition, state, mut ends) = tokio::try_join!(
+        bus.load(unit),
         bus.look(&path, report),
         bus.definition(&path),
         system_state(&bus),
@@ -149,8 +150,7 @@ async fn run(verb: Verb, unit: &UnitName, report: &mut Report) -> zbus::Result<(
         sleep(SETTLE).await;
     }
     report.job = result;
-    let path = bus.load(unit).await?;
-    bus.look(&path, report).await?;
+    bus.load_and_look(unit, report).await?;
     if verb == Verb::TryRestart && was_stopping && report.invocation == report.invocation_before {
         // systemd reports this job as done, because there was nothing to restart: the unit was being stopped.
         (report.job, report.refusal) = (JobResult::None, Some(Refusal::StopUnderWay));
@@ -187,8 +187,21 @@ fn named<T: DeserializeOwned>(word: &str) -> Option<T> {
 
 async fn look_anew(unit: &UnitName, report: &mut Report) -> zbus::Result<()> {
     let bus = Bus::connect().await?;
-    let path = bus.load(unit).await?;
-    bus.look(&path, report).await
+    bus.load_and_look(unit, report).await
+}
+
+/// Returns the path of the unit's object on the bus. systemd makes it of the name, with each byte but letters and
+/// digits as `_` and two hexadecimal digits, and a digit at the beginning likewise: sd_bus_path_encode(3).
+fn path_of(unit: &UnitName) -> zbus::Result<OwnedObjectPath> {
+    let mut path = String::from("/org/freedesktop/systemd1/unit/");
+    for (at, byte) in unit.as_str().bytes().enumerate() {
+        if byte.is_ascii_alphabetic() || (at > 0 && byte.is_ascii_digit()) {
+            path.push(byte.into());
+        } else {
+            path.push_str(&format!("_{byte:02x}"));
+        }
+    }
+    OwnedObjectPath::try_from(path)
 }
 
 type Reply = zbus::Result<Message>;
@@ -230,8 +243,8 @@ impl Bus {
             .member("JobRemoved")
             .arg(2, unit.as_str())
             .build()?;
-        let ends = MessageStream::for_match_rule(rule, &self.0, None).await?;
-        self.manager("Subscribe", &()).await?;
+        let ends = MessageStream::for_match_rule(rule, &self.0, None);
+        let (ends, _) = tokio::try_join!(ends, self.manager("Subscribe", &()))?;
         Ok(ends)
     }
 
@@ -239,6 +252,13 @@ impl Bus {
     async fn load(&self, unit: &UnitName) -> zbus::Result<OwnedObjectPath> {
         let reply = self.manager("LoadUnit", &(unit.as_str(),)).await?;
         reply.body().deserialize()
+    }
+
+    /// Has systemd load the unit if it is not, and reads its present state into `report`.
+    async fn load_and_look(&self, unit: &UnitName, report: &mut Report) -> zbus::Result<()> {
+        let path = path_of(unit)?;
+        tokio::try_join!(self.load(unit), self.look(&path, report))?;
+        Ok(())
     }
 
     /// Reads what the unit is.
@@ -284,6 +304,25 @@ struct Definition {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_units_path_is_made_as_systemd_makes_it() {
+        for (unit, path) in [
+            ("todo.service", "todo_2eservice"),
+            (
+                "gunicorn.todo_django.service",
+                "gunicorn_2etodo_5fdjango_2eservice",
+            ),
+            ("2048-game@1.service", "_32048_2dgame_401_2eservice"),
+        ] {
+            let unit = UnitName::parse(unit).unwrap();
+            let found = path_of(&unit).unwrap();
+            assert_eq!(
+                found.as_str(),
+                format!("/org/freedesktop/systemd1/unit/{path}")
+            );
+        }
+    }
 
     #[test]
     fn systemds_words_are_understood_and_others_are_none() {
