@@ -1,8 +1,8 @@
 """Runs commands in turns and says what each run took.
 
-Reads from standard input {"rounds": N, "ways": [{"name", "argv", "stdin", "each", "codes"}]} and prints
+Reads from standard input {"rounds": N, "ways": [{"name", "argv", "stdin", "each", "rest", "codes"}]} and prints
 {NAME: {"wall": [ms], "cpu": [ms], "rss": [kB]}}. A figure is that of one run; a way that takes little time is run
-`each` times for one figure. CPU and memory are those of the command and of all children that it waited for.
+`each` times for one figure; before a figure it rests `rest` seconds. CPU and memory are those of the command and of all children that it waited for.
 """
 
 import json
@@ -33,6 +33,7 @@ for number in range(asked["rounds"]):
     for way in ways[number % len(ways) :] + ways[: number % len(ways)]:
         each = way.get("each", 1)
         cpu = rss = 0
+        time.sleep(way.get("rest", 0))
         begun = time.monotonic()
         for _ in range(each):
             used = run(way)

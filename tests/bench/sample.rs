@@ -111,15 +111,23 @@ pub(crate) struct Way {
     stdin: Option<&'static str>,
     each: usize,
     codes: Vec<i32>,
+    rest: f64,
 }
 
 impl Way {
+    /// Rests so many seconds before each figure.
+    pub(crate) fn after_a_rest_of(mut self, seconds: f64) -> Self {
+        self.rest = seconds;
+        self
+    }
+
     pub(crate) fn new(name: &'static str, command: &str) -> Self {
         Self {
             name,
             argv: command.split(' ').map(str::to_owned).collect(),
             stdin: None,
             each: 1,
+            rest: 0.0,
             codes: vec![0],
         }
     }
