@@ -37,6 +37,9 @@ read -ra flags <<<"${RUSTFLAGS:-}"
 flags+=("--remap-path-prefix=$PWD=/usr/src/pull-and-pray")
 flags+=("--remap-path-prefix=$(realpath -m "${CARGO_TARGET_DIR:-target}")=/usr/src/target")
 flags+=("--remap-path-prefix=$crates=/usr/src/cargo")
+# What a backtrace is made with is linked in: loading Debian's libgcc_s for it alone takes an eighth of a short run.
+unwinder=$(cc -print-file-name=libgcc_eh.a)
+[ ! -f "$unwinder" ] || flags+=(-L "native=$(dirname "$unwinder")" -l static:-bundle=gcc_eh)
 CARGO_ENCODED_RUSTFLAGS=$(IFS=$'\x1f'; printf '%s' "${flags[*]}")
 export CARGO_ENCODED_RUSTFLAGS
 # The same for libgit2, which is C; there a space would end the argument.
