@@ -6,8 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder};
-use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -18,6 +17,7 @@ use crate::deploy::Trigger;
 use crate::revision::Revision;
 use crate::state::open;
 use crate::state::store::DIRECTORY;
+use crate::util::file::{Durable, replace};
 
 /// Version of the format.
 const SCHEMA: u32 = 1;
@@ -100,18 +100,11 @@ pub(crate) fn note(state: &Path, app: &App, ended: &Ended) {
     if directory.starts_with(state) {
         let _ = DirBuilder::new().mode(open::DIRECTORY).create(&directory);
     }
-    let write = || -> std::io::Result<()> {
-        let mut file = tempfile::Builder::new()
-            .prefix(".pass-")
-            .tempfile_in(&directory)?;
-        serde_json::to_writer(&mut file, &note)?;
-        file.write_all(b"\n")?;
-        file.as_file()
-            .set_permissions(fs::Permissions::from_mode(0o644))?;
-        let path = directory.join(format!("{}.json", app.name));
-        file.persist(path).map(drop).map_err(|error| error.error)
-    };
-    let _ = write();
+    let path = directory.join(format!("{}.json", app.name));
+    if let Ok(mut text) = serde_json::to_vec(&note) {
+        text.push(b'\n');
+        let _ = replace(&path, ".pass-", &text, 0o644, Durable::No);
+    }
 }
 
 fn next(before: Option<PassNote>, app: &App, ended: &Ended, now: Timestamp) -> PassNote {

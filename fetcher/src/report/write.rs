@@ -1,9 +1,7 @@
 //! Writes the metrics and the status page, if `[report]` of config.toml names places for them: whole, under another name
 //! first. No deploy depends on them; what cannot be written is said once.
 
-use std::fs::{self, Permissions};
-use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
+use std::fs;
 use std::path::Path;
 use std::sync::{Mutex, Once, TryLockError};
 use std::time::{Duration, Instant};
@@ -20,6 +18,7 @@ use crate::config::{self, App as Configured};
 use crate::release::Layout;
 use crate::sanitize::print_error;
 use crate::state::EndedAttempt;
+use crate::util::file::{self, Durable};
 
 /// The files are not written more often than this, unless an attempt has ended.
 const EVERY: Duration = Duration::from_secs(5);
@@ -153,15 +152,8 @@ pub(crate) fn used(app: &Configured) -> Option<u64> {
 
 /// Replaces a file that everybody may read. A reader sees the one before or this one, whole.
 fn replace(path: &Path, text: &str) -> std::io::Result<()> {
-    let directory = path.parent().unwrap_or(Path::new("/"));
-    let mut file = tempfile::Builder::new()
-        .prefix(".pp-")
-        .tempfile_in(directory)?;
-    file.write_all(text.as_bytes())?;
-    file.as_file()
-        .set_permissions(Permissions::from_mode(0o644))?;
-    file.persist(path).map_err(|error| error.error)?;
-    sweep(directory);
+    file::replace(path, ".pp-", text.as_bytes(), 0o644, Durable::No)?;
+    sweep(path.parent().unwrap_or(Path::new("/")));
     Ok(())
 }
 

@@ -2,9 +2,7 @@
 //! command freezes a host.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -12,6 +10,7 @@ use nix::fcntl::{Flock, FlockArg, OFlag};
 use serde::{Deserialize, Serialize};
 
 use super::open;
+use crate::util::file::{Durable, replace};
 
 /// The file, below the directory of the state of all apps. No app can have its name.
 const FILE: &str = "freezes.json";
@@ -129,17 +128,10 @@ impl FreezeFile {
         let mut freezes = before.clone();
         let changed = change(&mut freezes);
         if freezes != before {
-            let mut file = tempfile::Builder::new()
-                .prefix(".freezes-")
-                .tempfile_in(&self.base)?;
-            serde_json::to_writer_pretty(&mut file, &freezes)?;
-            file.write_all(b"\n")?;
-            file.as_file().sync_all()?;
-            let mode = PermissionsExt::from_mode(open::FILE);
-            file.as_file().set_permissions(mode)?;
-            file.persist(self.base.join(FILE))
-                .map_err(|error| error.error)?;
-            File::open(&self.base)?.sync_all()?;
+            let mut text = serde_json::to_vec_pretty(&freezes)?;
+            text.push(b'\n');
+            let path = self.base.join(FILE);
+            replace(&path, ".freezes-", &text, open::FILE, Durable::Yes)?;
         }
         Ok(changed)
     }

@@ -2,7 +2,7 @@
 //! interpreted.
 
 use std::fs::{self, File};
-use std::io::{Read, Take, Write};
+use std::io::{Read, Take};
 use std::path::{Path, PathBuf};
 
 use pp_events::Outbox;
@@ -15,6 +15,7 @@ use super::lock::{self, LockAttempt};
 use super::record::{SCHEMA, State};
 use super::under_way::Place;
 use super::{attempt, modes, open};
+use crate::util::file::{self, Durable};
 use crate::{crash, space};
 
 /// The directory of the state of all apps, unless `--state` names another.
@@ -22,6 +23,9 @@ pub(crate) const DIRECTORY: &str = "/var/lib/pp-fetcher";
 
 /// The name of the state file in an app's directory.
 const FILE: &str = "state.json";
+
+/// How the names of temporary files begin.
+const TEMPORARY: &str = ".state-";
 
 /// Size of the largest `state.json` that is read, in bytes; pp-fetcher writes a few kilobytes.
 const LARGEST: u64 = 4 * 1024 * 1024;
@@ -157,14 +161,8 @@ impl StateDir {
         }
         let mut key = vec![0; 32];
         File::open("/dev/urandom")?.read_exact(&mut key)?;
-        // A temporary file is its owner's alone.
-        let mut file = tempfile::Builder::new()
-            .prefix(".state-")
-            .tempfile_in(&self.path)?;
-        file.write_all(&key)?;
-        file.as_file().sync_all()?;
-        file.persist(self.path.join("fingerprint.key"))
-            .map_err(|error| error.error)?;
+        let path = self.path.join("fingerprint.key");
+        file::replace(&path, TEMPORARY, &key, 0o600, Durable::Yes)?;
         Ok(key)
     }
 
@@ -276,19 +274,13 @@ impl StateDir {
     }
 
     fn write(&self, path: &Path, state: &State) -> std::io::Result<()> {
-        let mut file = tempfile::Builder::new()
-            .prefix(".state-")
-            .tempfile_in(&self.path)?;
-        serde_json::to_writer_pretty(&mut file, state)?;
-        file.write_all(b"\n")?;
-        file.as_file().sync_all()?;
-        // The temporary file is made for its owner alone; the group may read the state.
-        let mode = std::os::unix::fs::PermissionsExt::from_mode(open::FILE);
-        file.as_file().set_permissions(mode)?;
+        let mut text = serde_json::to_vec_pretty(state)?;
+        text.push(b'\n');
+        let new = file::write_beside(path, TEMPORARY, &text, open::FILE, Durable::Yes)?;
         crash::point("before", "state");
-        file.persist(path).map_err(|e| e.error)?;
+        file::put(new, path, Durable::Yes)?;
         crash::point("after", "state");
-        File::open(&self.path)?.sync_all()
+        Ok(())
     }
 
     /// Removes temporary files that a crash left behind. Only call it while holding the app's lock.
@@ -297,7 +289,7 @@ impl StateDir {
             return;
         };
         for entry in entries.flatten() {
-            if entry.file_name().to_string_lossy().starts_with(".state-") {
+            if entry.file_name().to_string_lossy().starts_with(TEMPORARY) {
                 // A file that cannot be removed now does no harm; the next poll tries again.
                 let _ = fs::remove_file(entry.path());
             }
