@@ -33,7 +33,7 @@ fn push(site: &Site, random: &mut Rng, n: u64) -> (String, bool) {
         1..=3 => (
             "broken",
             "200",
-            "sleep 0.02; setsid sleep 60 & sleep 0.02; exit 3",
+            "sleep 0.02; setsid sleep 600 & sleep 0.02; exit 3",
         ),
         _ => ("good", "200", "sleep 0.03"),
     };

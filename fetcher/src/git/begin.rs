@@ -6,14 +6,14 @@
 
 use super::error::RemoteError;
 use super::listing::{ListedRefs, RefSelector};
-use super::multiplex::{Connections, Destination, NotStarted, RemoteProgram, Session};
+use super::multiplex::{Connections, Destination, MOST_AHEAD, NotStarted, RemoteProgram, Session};
 use super::options::RemoteOptions;
 use super::pipe::Pipe;
 use super::remote::{Endpoints, Remote};
 use super::ssh::{UPLOAD_PACK, at_server};
 use super::transport::Transport;
 use super::url::RepositoryUrl;
-use super::wire::{self, CommandCapabilities, Greeting, Wire};
+use super::wire::{self, CommandCapabilities, Greeting, Wire, WireError};
 use crate::process::ending::{AbortReason, Exit};
 
 /// The exit code of ssh's own errors (ssh(1)); a program at the server has another one.
@@ -24,11 +24,13 @@ type Begun = (Remote, Option<ListedRefs>);
 
 /// Why a conversation has not begun over a shared connection.
 enum Instead {
-    /// The server has answered over the connection, so that it would answer the same over another: this error; or
-    /// pp-fetcher was told to stop.
-    Told(RemoteError),
+    /// pp-fetcher has cut it off: the time is over, too many bytes came, or pp-fetcher was told to stop.
+    CutOff(RemoteError),
     /// The connection is well, and this conversation takes one of its own.
     OwnConnection,
+    /// The server has answered with an error. What a session may do is often decided at its login, such as by groups or by
+    /// the owner of a key: so a new login is asked.
+    Answered,
     /// The connection has failed.
     Failed,
 }
@@ -76,8 +78,14 @@ fn begin(
     {
         match over_master(&ends, all, session, url, wanted) {
             Ok(begun) => return Ok(begun),
-            Err(Instead::Told(error)) => return Err(error),
+            Err(Instead::CutOff(error)) => return Err(error),
             Err(Instead::OwnConnection) => {}
+            Err(Instead::Answered) => {
+                let remote = Remote::greet(&ends, url)?;
+                // The login of the master is not what a login is now.
+                all.end(destination);
+                return Ok((remote, None));
+            }
             // The master may have died, or its server does not answer any more: a connection of its own shows.
             Err(Instead::Failed) => all.give_up(destination),
         }
@@ -96,25 +104,26 @@ fn over_master(
         return Err(Instead::OwnConnection);
     };
     let address = url.to_string();
-    let expected = wanted.zip(all.announced(&address));
-    let ahead = expected.map(|(wanted, takes)| wire::refs::request(takes, &[&wanted.prefix()]));
-    let ahead = ahead.as_ref().map(wire::Request::bytes);
+    let ahead = wanted.zip(all.announced(&address));
+    let ahead = ahead
+        .map(|(wanted, takes)| (takes, wire::refs::request(takes, &[&wanted.prefix()])))
+        .filter(|(_, request)| request.bytes().len() <= MOST_AHEAD);
+    let expected = ahead.as_ref().map(|(takes, _)| *takes);
+    let ahead = ahead
+        .as_ref()
+        .map_or(&[][..], |(_, request)| request.bytes());
     let command = at_server(UPLOAD_PACK, path);
     let (deadline, budget) = (ends.options.deadline, ends.options.budget);
-    let program = RemoteProgram::start(
-        session,
-        &command,
-        ahead.unwrap_or_default(),
-        deadline,
-        budget,
-    );
+    let program = RemoteProgram::start(session, &command, ahead, deadline, budget);
     let program = program.map_err(|error| not_started(ends, &error))?;
     let mut wire = Wire::new(Transport::Pipe(Box::new(Pipe::over_master(program))));
     let greeting = match Greeting::read(&mut wire) {
         Ok(greeting) => greeting,
         Err(error) => {
-            let error = ends.explain(wire.stream(), error);
-            return Err(instead(wire.stream(), error));
+            if expected.is_some() {
+                all.ask_never_ahead(&address);
+            }
+            return Err(instead(ends, wire.stream(), error));
         }
     };
     let is_2 = greeting.version == wire::Version::V2;
@@ -127,40 +136,45 @@ fn over_master(
     };
     let listed = match (wanted, expected) {
         (None, _) => return Ok((remote, None)),
-        (Some(wanted), None) => remote.list(wanted),
-        (Some(wanted), Some((_, expected))) if takes == Some(expected) => remote.list_asked(wanted),
+        (Some(wanted), None) => remote.try_list(wanted),
+        (Some(wanted), Some(expected)) if takes == Some(expected) => remote.list_asked(wanted),
         // The server has changed, and was sent a request that it may not take.
         (Some(_), Some(_)) => return Err(Instead::OwnConnection),
     };
     match listed {
         Ok(listed) => Ok((remote, Some(listed))),
-        Err(error) => Err(instead(remote.wire.stream(), error)),
+        Err(error) => {
+            if expected.is_some() {
+                all.ask_never_ahead(&address);
+            }
+            Err(instead(ends, remote.wire.stream(), error))
+        }
     }
 }
 
 /// What to do when no program was started at the server.
 fn not_started(ends: &Endpoints, error: &NotStarted) -> Instead {
     match error {
-        NotStarted::Refused(_) => Instead::OwnConnection,
-        NotStarted::Aborted(AbortReason::Stopped) => Instead::Told(RemoteError::Stopped {
+        // A connection on which the server allows no session at all is of no use.
+        NotStarted::Refused { alone: true, .. } => Instead::Failed,
+        NotStarted::Refused { .. } | NotStarted::Io(_) => Instead::OwnConnection,
+        NotStarted::Aborted(AbortReason::Stopped) => Instead::CutOff(RemoteError::Stopped {
             remote: ends.remote.clone(),
         }),
-        NotStarted::Aborted(_) | NotStarted::Master(_) | NotStarted::Io(_) => Instead::Failed,
+        NotStarted::Aborted(_) | NotStarted::Master(_) => Instead::Failed,
     }
 }
 
 /// What to do when a program at the server was started and the conversation with it has failed.
-fn instead(transport: &Transport, error: RemoteError) -> Instead {
-    let by_server = match &error {
-        RemoteError::Stopped { .. }
-        | RemoteError::Server { .. }
-        | RemoteError::ObjectFormat { .. }
-        | RemoteError::TooManyRefs { .. }
-        | RemoteError::TooLarge { .. } => true,
-        _ => matches!(transport.exit(), Some(Exit::Code(code)) if code != SSH_FAILED),
-    };
-    match by_server {
-        true => Instead::Told(error),
-        false => Instead::Failed,
+fn instead(ends: &Endpoints, transport: &mut Transport, error: WireError) -> Instead {
+    let by_server = !matches!(error, WireError::Io(_));
+    let error = ends.explain(transport, error);
+    if transport.abort_reason().is_some() {
+        return Instead::CutOff(error);
+    }
+    match transport.exit() {
+        _ if by_server => Instead::Answered,
+        Some(Exit::Code(code)) if code != SSH_FAILED => Instead::Answered,
+        _ => Instead::Failed,
     }
 }

@@ -16,7 +16,7 @@ use crate::util::text;
 /// The prefixes of the refs that are named in a message about a ref that is missing: a branch was perhaps renamed.
 const OTHERS: &[&str] = &["HEAD", "refs/heads/", "refs/tags/"];
 
-/// An open conversation. Dropping it ends the transport: its whole process group, or its connection.
+/// An open conversation. Dropping it ends the transport: its whole process group, its session, or its connection.
 pub(crate) struct Remote {
     pub(super) wire: Wire<Transport>,
     pub(super) greeting: Greeting,
@@ -55,6 +55,15 @@ impl Remote {
     /// # Errors
     /// [`RemoteError`].
     pub(crate) fn list(&mut self, wanted: &RefSelector) -> Result<ListedRefs, RemoteError> {
+        let listed = self.try_list(wanted);
+        listed.map_err(|error| self.failed(error))
+    }
+
+    /// Lists as [`Self::list`] does.
+    ///
+    /// # Errors
+    /// [`WireError`], which tells an answer of the server from a connection that has failed.
+    pub(super) fn try_list(&mut self, wanted: &RefSelector) -> Result<ListedRefs, WireError> {
         let prefix = wanted.prefix();
         let (mut refs, mut others) = match self.greeting.version {
             wire::Version::V2 => (self.refs(&[&prefix])?, Vec::new()),
@@ -74,10 +83,9 @@ impl Remote {
     /// Reads the listing that was asked for before the server had greeted, in version 2: [`Self::list`].
     ///
     /// # Errors
-    /// [`RemoteError`].
-    pub(super) fn list_asked(&mut self, wanted: &RefSelector) -> Result<ListedRefs, RemoteError> {
-        let refs = wire::refs::listing(&mut self.wire, &[&wanted.prefix()]);
-        let mut refs = refs.map_err(|error| self.failed(error))?;
+    /// [`WireError`].
+    pub(super) fn list_asked(&mut self, wanted: &RefSelector) -> Result<ListedRefs, WireError> {
+        let mut refs = wire::refs::listing(&mut self.wire, &[&wanted.prefix()])?;
         refs.retain(|r| wanted.may_mean(&r.name));
         let others = match refs.is_empty() {
             true => self.refs(OTHERS)?,
@@ -101,9 +109,8 @@ impl Remote {
         }
     }
 
-    fn refs(&mut self, prefixes: &[&str]) -> Result<Vec<wire::refs::RemoteRef>, RemoteError> {
-        let refs = wire::refs::list(&mut self.wire, &mut self.greeting, prefixes);
-        refs.map_err(|error| self.failed(error))
+    fn refs(&mut self, prefixes: &[&str]) -> Result<Vec<wire::refs::RemoteRef>, WireError> {
+        wire::refs::list(&mut self.wire, &mut self.greeting, prefixes)
     }
 
     /// Returns the error a person sees, from the errors of wire and pipe and the transport's stderr.

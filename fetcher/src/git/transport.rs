@@ -1,4 +1,4 @@
-//! The transport of a conversation: a process behind a pipe, or requests over https.
+//! The transport of a conversation: a program behind a pipe, or requests over https.
 
 use std::io::{self, Read, Write};
 use std::time::Instant;
@@ -9,7 +9,7 @@ use crate::process::ending::{AbortReason, Exit};
 
 /// A pipe or https. Both end at a deadline and at a byte budget.
 pub(crate) enum Transport {
-    /// A process: ssh, or git on this machine.
+    /// A program: ssh or git on this machine, or git at the server over a shared connection.
     Pipe(Box<Pipe>),
     /// An https server, which is sent request by request.
     Https(Box<Https>),
@@ -43,7 +43,7 @@ impl Transport {
         }
     }
 
-    /// Returns the stderr of the ended process; empty over https, which has no process.
+    /// Returns the stderr of the ended program; empty over https, which has no program.
     pub(super) fn said(&mut self) -> Vec<u8> {
         match self {
             Self::Pipe(pipe) => pipe.last_words().stderr,

@@ -58,8 +58,8 @@ pub(crate) const LAST_WORDS: Duration = Duration::from_secs(2);
 /// The standard error and the exit of a process whose output has ended.
 #[derive(Debug)]
 pub(crate) struct LastWords {
-    /// The process's standard error, at most 16 KiB, unchanged.
+    /// The program's standard error, at most 16 KiB, unchanged.
     pub(crate) stderr: Vec<u8>,
-    /// How the process ended; `None` if it had to be killed.
+    /// How the program ended; `None` if it had to be killed, or its end was not told.
     pub(crate) exit: Option<Exit>,
 }

@@ -220,8 +220,8 @@ impl Streams {
         Ok(())
     }
 
-    /// Waits for `wanted`, and reads standard error meanwhile; `None` after `time`. With a `time` of zero, only what is
-    /// there already is read.
+    /// Waits for `wanted`, and reads standard error meanwhile; `None` after `time`, however much comes there. With a `time`
+    /// of zero, what is there already is read, as far as it is kept.
     pub(crate) fn wait_for<T>(
         &mut self,
         wanted: impl Future<Output = T>,
@@ -239,9 +239,13 @@ impl Streams {
             loop {
                 tokio::select! {
                     biased;
-                    () = listen(errors, heard) => {}
                     got = &mut wanted => return Some(got),
+                    () = listen(errors, heard) => {}
                     () = sleep(until.saturating_duration_since(Instant::now())) => return None,
+                }
+                // Where bytes come without end, the clock above is never asked.
+                if Instant::now() >= until && heard.len() >= MOST_HEARD {
+                    return None;
                 }
             }
         })
@@ -296,5 +300,42 @@ async fn listen(errors: &mut Option<pipe::Receiver>, heard: &mut Vec<u8>) {
             let room = MOST_HEARD.saturating_sub(heard.len());
             heard.extend(chunk.iter().take(n.min(room)));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn streams() -> (Streams, io::PipeWriter) {
+        let (output, _) = io::pipe().unwrap();
+        let (errors, their_errors) = io::pipe().unwrap();
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let streams = Streams::new(runtime().unwrap(), output, Some(errors), deadline, 1000);
+        (streams.unwrap(), their_errors)
+    }
+
+    #[test]
+    fn what_is_there_of_standard_error_is_read_and_no_more_than_is_kept() {
+        let (mut streams, mut theirs) = streams();
+        theirs.write_all(&[b'x'; 10_000]).unwrap();
+        let got = streams.wait_for(std::future::pending::<()>(), Duration::ZERO);
+        assert_eq!((got, streams.take_heard().len()), (None, 10_000));
+    }
+
+    #[test]
+    fn rule_25_standard_error_without_end_holds_nobody_up() {
+        let (mut streams, mut theirs) = streams();
+        // Ends when the other end is closed.
+        std::thread::spawn(move || while theirs.write_all(&[b'x'; 4096]).is_ok() {});
+        for time in [Duration::ZERO, Duration::from_millis(50)] {
+            let got = streams.wait_for(std::future::pending::<()>(), time);
+            assert_eq!(got, None);
+        }
+        assert_eq!(streams.take_heard().len(), MOST_HEARD);
+        let got = streams.wait_for(std::future::ready(7), Duration::from_millis(50));
+        assert_eq!(got, Some(7));
     }
 }

@@ -266,7 +266,7 @@ impl StateDir {
     /// Writes the state to a new file, syncs it, renames it over the old file, and syncs the directory.
     ///
     /// # Errors
-    /// [`StateError::Io`]; the old state file is then still there, whole.
+    /// [`StateError::Io`]; the old state file is then still there, whole, unless the directory alone could not be synced.
     pub fn save(&self, state: &State) -> Result<(), StateError> {
         let path = self.file();
         self.write(&path, state)

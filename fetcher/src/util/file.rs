@@ -22,7 +22,7 @@ pub(crate) enum Durable {
 /// leaves it there.
 ///
 /// # Errors
-/// The error of the operating system; the file before is then still there.
+/// The error of the operating system. The file before is then still there, unless the directory alone could not be synced.
 pub(crate) fn replace(
     path: &Path,
     prefix: &str,

@@ -10,7 +10,8 @@ use super::support;
 use crate::git::{RefSelector, Remote, RemoteOptions};
 
 /// A server that runs what is asked for by a script of the test's. Files in the directory tell how: `patient`: only after
-/// something was asked; `old`: without version 2 of git's protocol; `slow`: after 5 s; `broken`: not at all.
+/// something was asked; `old`: without version 2 of git's protocol; `slow`: after 5 s; `deaf`: without what comes in its first second; `broken`: not at all;
+/// `stale`: not over the connections that are named there.
 fn scene() -> Option<Scene> {
     Scene::with(|dir| {
         let at = dir.display();
@@ -18,6 +19,9 @@ fn scene() -> Option<Scene> {
             &dir.join("forced"),
             &format!(
                 "[ ! -e {at}/broken ] || exit 3
+                 ! grep -qxF \"$SSH_CONNECTION\" {at}/stale 2>/dev/null || exit 128
+                 echo \"$SSH_CONNECTION\" >>{at}/logins
+                 [ ! -e {at}/deaf ] || timeout 1 cat >/dev/null
                  [ ! -e {at}/slow ] || sleep 5
                  [ ! -e {at}/old ] || unset GIT_PROTOCOL
                  echo \"$GIT_PROTOCOL\" >>{at}/asked
@@ -49,9 +53,11 @@ fn a_conversation_over_a_master_takes_no_process_of_ssh() {
     scene.poll();
     let master = scene.processes("");
     assert_eq!(master.len(), 1);
-    let remote = scene.connect().unwrap();
+    let mut remote = scene.connect().unwrap();
+    assert_eq!(remote.process_group(), 0);
     assert_eq!(scene.processes(""), master);
     drop(remote);
+    assert_eq!(scene.logins(), 1);
     assert_eq!(asked(&scene), ["version=2", "version=2"]);
 }
 
@@ -87,7 +93,7 @@ fn a_server_that_speaks_another_version_now_fails_no_poll() {
 }
 
 #[test]
-fn what_a_program_at_the_server_says_is_told_and_the_connection_stays_for_the_others() {
+fn what_a_program_at_the_server_says_is_asked_of_a_new_login_and_the_connection_stays() {
     let Some(scene) = scene() else { return };
     scene.poll();
     let gone = scene.sshd.url("/nowhere/x.git".as_ref());
@@ -106,7 +112,45 @@ fn what_a_program_at_the_server_says_is_told_and_the_connection_stays_for_the_ot
     assert_eq!(shared, error, "the same as over a connection of its own");
     fs::remove_file(scene.sshd.at("broken")).unwrap();
     scene.poll();
-    assert_eq!(scene.logins(), 2, "one shared, and the one without");
+    assert_eq!(
+        scene.logins(),
+        1 + 3 + 1 + 1,
+        "the first one is shared still"
+    );
+}
+
+#[test]
+fn a_login_that_may_no_longer_what_a_new_one_may_is_replaced() {
+    let Some(scene) = scene() else { return };
+    scene.poll();
+    fs::copy(scene.sshd.at("logins"), scene.sshd.at("stale")).unwrap();
+    scene.poll();
+    assert_eq!(scene.logins(), 2, "this one by itself");
+    for _ in 0..3 {
+        scene.poll();
+    }
+    assert_eq!(scene.logins(), 3, "and then a new one for all");
+}
+
+#[test]
+fn a_server_that_drops_what_comes_early_is_asked_so_once() {
+    let Some(scene) = scene() else { return };
+    scene.poll();
+    touch(&scene, "deaf");
+    let wanted = RefSelector::Branch("main".into());
+    let url = scene.sshd.url(&scene.forge.repo());
+    let hurried = RemoteOptions {
+        deadline: Duration::from_secs(3),
+        ..scene.options.clone()
+    };
+    let error = Remote::connect_and_list(&url, &hurried, &wanted)
+        .err()
+        .unwrap();
+    assert_eq!(error.reason(), "timed-out", "{error}");
+    for _ in 0..2 {
+        scene.poll();
+    }
+    assert_eq!(scene.logins(), 1);
 }
 
 #[test]

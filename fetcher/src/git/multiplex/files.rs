@@ -19,7 +19,11 @@ const LARGEST: u64 = 256 * 1024;
 
 /// The files of one connection, and how they were.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Files(Vec<(PathBuf, Option<Stamp>)>);
+pub(super) struct Files {
+    files: Vec<(PathBuf, Option<Stamp>)>,
+    /// The assignments that ssh's configuration sends to the server (`SetEnv`).
+    pub(super) environment: Vec<String>,
+}
 
 impl Files {
     /// Finds the files of a destination out, as ssh itself resolves its configuration (`ssh -G`); `None` if it cannot.
@@ -32,7 +36,12 @@ impl Files {
             return None;
         }
         let home = PathBuf::from(std::env::var_os("HOME").unwrap_or_default());
-        let mut paths = resolved(&String::from_utf8_lossy(&said.stdout), &home);
+        let output = String::from_utf8_lossy(&said.stdout);
+        let environment = output
+            .lines()
+            .filter_map(|line| line.strip_prefix("setenv "));
+        let environment = environment.map(str::to_owned).collect();
+        let mut paths = resolved(&output, &home);
         paths.extend(ssh.agent.clone());
         let configurations = match &ssh.config {
             Some(config) => vec![config.clone()],
@@ -44,18 +53,20 @@ impl Files {
         }
         paths.sort();
         paths.dedup();
-        Some(Self(
-            paths
-                .into_iter()
-                .map(|path| (path.clone(), Stamp::of(&path)))
-                .collect(),
-        ))
+        let with_stamp = |path: PathBuf| {
+            let stamp = Stamp::of(&path);
+            (path, stamp)
+        };
+        Some(Self {
+            files: paths.into_iter().map(with_stamp).collect(),
+            environment,
+        })
     }
 
     /// Whether a file is another than it was, or is gone, or is there now.
     #[must_use]
     pub(super) fn have_changed(&self) -> bool {
-        self.0.iter().any(|(path, was)| Stamp::of(path) != *was)
+        self.files.iter().any(|(path, was)| Stamp::of(path) != *was)
     }
 }
 
@@ -153,7 +164,10 @@ mod tests {
     fn every_change_is_seen() {
         let home = tempfile::tempdir().unwrap();
         let file = home.path().join("known_hosts");
-        let of = || Files(vec![(file.clone(), Stamp::of(&file))]);
+        let of = || Files {
+            files: vec![(file.clone(), Stamp::of(&file))],
+            environment: Vec::new(),
+        };
         let absent = of();
         assert!(!absent.have_changed());
         fs::write(&file, "a").unwrap();

@@ -22,9 +22,9 @@ const LOGIN: Duration = Duration::from_secs(10);
 /// The time in which a master ends that was told to.
 const END: Duration = Duration::from_secs(1);
 
-/// The environment variable that asks git for version 2 of its protocol. A master sends its own `SetEnv` with each
-/// session; of whoever asks it for one it has no environment.
-const VERSION: &str = "SetEnv=GIT_PROTOCOL=version=2";
+/// What a master sends to the server with each session: the request for version 2 of git's protocol, and messages in
+/// English. Of whoever asks for a session a master has no environment.
+const ENVIRONMENT: &str = "SetEnv=GIT_PROTOCOL=version=2 LANG=C";
 
 /// How soon a master notices that the network is gone, or that the host has slept: after three answers that do not come.
 const ALIVE: [&str; 2] = ["ServerAliveInterval=5", "ServerAliveCountMax=3"];
@@ -54,7 +54,9 @@ impl Master {
             Files::of(destination).ok_or_else(|| failed("ssh cannot read its configuration"))?;
         let path = format!("ControlPath={}", socket.display());
         let mut switches = vec!["-M", "-N", "-o", "ControlPersist=no", "-o", &path];
-        switches.extend(["-o", VERSION]);
+        let environment = environment(&files.environment)
+            .ok_or_else(|| failed("SetEnv of the configuration cannot be repeated"))?;
+        switches.extend(["-o", &environment]);
         switches.extend(ALIVE.iter().flat_map(|option| ["-o", option]));
         let command = destination.ssh(&switches).map_err(io::Error::other)?;
         let mut master = Self {
@@ -93,6 +95,25 @@ impl Master {
     }
 }
 
+/// Returns the option that sends [`ENVIRONMENT`] and the configuration's own assignments, of which ssh takes the first option
+/// alone; `None` if one of them would have to be quoted.
+fn environment(configured: &[String]) -> Option<String> {
+    let mut option = ENVIRONMENT.to_owned();
+    for assignment in configured {
+        if !assignment.bytes().all(is_plain) {
+            return None;
+        }
+        option.push(' ');
+        option.push_str(assignment);
+    }
+    Some(option)
+}
+
+/// Whether a byte of an assignment stands for itself in an option of ssh.
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"_=./:@+,-".contains(&byte)
+}
+
 impl Drop for Master {
     fn drop(&mut self) {
         let give_up = Instant::now() + END;
@@ -109,5 +130,23 @@ impl Drop for Master {
             sleep(LOOK);
         }
         let _ = std::fs::remove_file(&self.socket);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_configuration_sends_is_sent_too_or_there_is_no_master() {
+        let of = |words: &[&str]| {
+            let words: Vec<_> = words.iter().map(|word| (*word).to_owned()).collect();
+            environment(&words)
+        };
+        assert_eq!(of(&[]).as_deref(), Some(ENVIRONMENT));
+        let both = format!("{ENVIRONMENT} TERM=xterm-256color A=b");
+        assert_eq!(of(&["TERM=xterm-256color", "A=b"]), Some(both));
+        assert_eq!(of(&["A=b c"]), None);
+        assert_eq!(of(&["A=\"b\""]), None);
     }
 }

@@ -7,8 +7,8 @@
 //! - [`slot`]: which of a destination's conversations go through its master, and when there is none for a while.
 //! - [`program`]: a program at the server, run over a master without a process of ssh.
 //!
-//! A master is never needed. Where there is none, or the server allows no more sessions, ssh connects by itself, as it
-//! does without this. A conversation that fails over a master is begun again over a connection of its own.
+//! A master is never needed. Where there is none, or the server allows no more sessions, a conversation takes a connection
+//! of its own, by a process of ssh. One that fails over a master before its listing is whole is begun again so.
 //!
 //! Whoever can use the control socket can use the connection, with the right of its key at its server. The socket's
 //! directory is this user's alone; who is this user can read the key as well.
@@ -33,7 +33,7 @@ use tempfile::TempDir;
 
 pub(crate) use destination::Destination;
 use keeper::Keeper;
-pub(crate) use program::{NotStarted, RemoteProgram};
+pub(crate) use program::{MOST_AHEAD, NotStarted, RemoteProgram};
 use slot::Slot;
 pub(crate) use slot::{IDLE, Session};
 
@@ -49,8 +49,8 @@ const LONGEST_PATH: usize = 90;
 pub(crate) struct Connections {
     slots: HashMap<Destination, Arc<Mutex<Slot>>>,
     /// What the server of a repository, by its address, announced in the last conversation, if it spoke version 2 of
-    /// git's protocol: so a request can be sent before the server has greeted.
-    announced: Mutex<HashMap<String, CommandCapabilities>>,
+    /// git's protocol: so a request can be sent before the server has greeted. `None` where that has failed once.
+    announced: Mutex<HashMap<String, Option<CommandCapabilities>>>,
     keeper: Keeper,
     /// The directory of the sockets. Only its end matters: then it is removed.
     _directory: TempDir,
@@ -97,16 +97,35 @@ impl Connections {
 
     /// What the server of the repository at `address` is expected to announce; `None` if nothing is known of it.
     pub(crate) fn announced(&self, address: &str) -> Option<CommandCapabilities> {
-        lock(&self.announced).get(address).copied()
+        lock(&self.announced).get(address).copied().flatten()
     }
 
     /// Keeps what the server of the repository at `address` has announced; `None`: it does not speak version 2.
     pub(crate) fn heard(&self, address: &str, capabilities: Option<CommandCapabilities>) {
         let mut announced = lock(&self.announced);
         match capabilities {
-            Some(capabilities) => announced.insert(address.to_owned(), capabilities),
-            None => announced.remove(address),
-        };
+            // Where asking ahead has failed, nothing is asked ahead any more.
+            _ if announced.get(address) == Some(&None) => {}
+            Some(capabilities) => {
+                announced.insert(address.to_owned(), Some(capabilities));
+            }
+            None => {
+                announced.remove(address);
+            }
+        }
+    }
+
+    /// Keeps that a conversation has failed in which something was asked for before the server had greeted: a server may
+    /// drop what comes so early, and wait.
+    pub(crate) fn ask_never_ahead(&self, address: &str) {
+        lock(&self.announced).insert(address.to_owned(), None);
+    }
+
+    /// Ends the master connection to `destination`, so that the next conversation logs in anew.
+    pub(crate) fn end(&self, destination: &Destination) {
+        if let Some(slot) = self.slots.get(destination) {
+            lock(slot).end();
+        }
     }
 
     /// The directory of the sockets.

@@ -18,8 +18,8 @@ use super::slot::Session;
 use crate::process::ending::{AbortReason, Exit, LAST_WORDS, LastWords, POLL_INTERVAL};
 use crate::process::streams::{Streams, runtime};
 
-/// The most bytes that are sent ahead: a new pipe holds them (pipe(7)), so that writing never waits.
-const MOST_AHEAD: usize = 16 * 1024;
+/// The most bytes that are sent ahead: any new pipe holds them (pipe(7)), so that writing never waits.
+pub(crate) const MOST_AHEAD: usize = 4096;
 
 /// How often a session is asked for that is the only one of its connection.
 const TRIES: u32 = 3;
@@ -31,8 +31,13 @@ const ENDING: Duration = Duration::from_millis(20);
 #[derive(Debug, Error)]
 pub(crate) enum NotStarted {
     /// The server allows no more sessions over this connection.
-    #[error("the server refused a session: {0}")]
-    Refused(String),
+    #[error("the server refused a session: {why}")]
+    Refused {
+        /// The reason, in the master's words.
+        why: String,
+        /// Whether it would have been the only session.
+        alone: bool,
+    },
     /// pp-fetcher was told to stop, or the time is over.
     #[error("starting was cut off")]
     Aborted(AbortReason),
@@ -184,7 +189,11 @@ async fn open(
     let mut tries = 1;
     loop {
         match open_once(place.socket(), command, streams).await {
-            Err(NotStarted::Refused(_)) if tries < TRIES && place.is_alone() => tries += 1,
+            Err(NotStarted::Refused { .. }) if tries < TRIES && place.is_alone() => tries += 1,
+            Err(NotStarted::Refused { why, .. }) => {
+                let alone = place.is_alone();
+                return Err(NotStarted::Refused { why, alone });
+            }
             ended => return ended,
         }
         sleep(ENDING).await;
@@ -209,7 +218,10 @@ async fn open_once(
     let connection = Connection::connect(socket).await?;
     match connection.open_new_session(&session, streams).await {
         Ok(session) => Ok(session),
-        Err(openssh_mux_client::Error::RequestFailure(why)) => Err(NotStarted::Refused(why.into())),
+        Err(openssh_mux_client::Error::RequestFailure(why)) => Err(NotStarted::Refused {
+            why: why.into(),
+            alone: false,
+        }),
         Err(error) => Err(error.into()),
     }
 }
