@@ -117,14 +117,15 @@ fn over_master(
     let program = RemoteProgram::start(session, &command, ahead, deadline, budget);
     let program = program.map_err(|error| not_started(ends, &error))?;
     let mut wire = Wire::new(Transport::Pipe(Box::new(Pipe::over_master(program))));
+    let failed = |transport: &mut Transport, error| {
+        if expected.is_some() {
+            all.ask_never_ahead(&address);
+        }
+        instead(ends, transport, error)
+    };
     let greeting = match Greeting::read(&mut wire) {
         Ok(greeting) => greeting,
-        Err(error) => {
-            if expected.is_some() {
-                all.ask_never_ahead(&address);
-            }
-            return Err(instead(ends, wire.stream(), error));
-        }
+        Err(error) => return Err(failed(wire.stream(), error)),
     };
     let is_2 = greeting.version == wire::Version::V2;
     let takes = is_2.then(|| CommandCapabilities::of(&greeting));
@@ -143,12 +144,7 @@ fn over_master(
     };
     match listed {
         Ok(listed) => Ok((remote, Some(listed))),
-        Err(error) => {
-            if expected.is_some() {
-                all.ask_never_ahead(&address);
-            }
-            Err(instead(ends, remote.wire.stream(), error))
-        }
+        Err(error) => Err(failed(remote.wire.stream(), error)),
     }
 }
 

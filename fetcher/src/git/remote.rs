@@ -65,19 +65,18 @@ impl Remote {
     /// [`WireError`], which tells an answer of the server from a connection that has failed.
     pub(super) fn try_list(&mut self, wanted: &RefSelector) -> Result<ListedRefs, WireError> {
         let prefix = wanted.prefix();
-        let (mut refs, mut others) = match self.greeting.version {
-            wire::Version::V2 => (self.refs(&[&prefix])?, Vec::new()),
+        match self.greeting.version {
+            wire::Version::V2 => {
+                let refs = self.refs(&[&prefix])?;
+                self.with_others(refs, wanted)
+            }
             // A version 0 server sends all refs, wanted or not.
             wire::Version::V0 => {
-                let all = self.refs(&[&prefix, "HEAD", "refs/heads/", "refs/tags/"])?;
-                all.into_iter().partition(|r| wanted.may_mean(&r.name))
+                let all = self.refs(&[&[prefix.as_str()], OTHERS].concat())?;
+                let (refs, others) = all.into_iter().partition(|r| wanted.may_mean(&r.name));
+                Ok(ListedRefs { refs, others })
             }
-        };
-        refs.retain(|r| wanted.may_mean(&r.name));
-        if refs.is_empty() && self.greeting.version == wire::Version::V2 {
-            others = self.refs(OTHERS)?;
         }
-        Ok(ListedRefs { refs, others })
     }
 
     /// Reads the listing that was asked for before the server had greeted, in version 2: [`Self::list`].
@@ -85,7 +84,16 @@ impl Remote {
     /// # Errors
     /// [`WireError`].
     pub(super) fn list_asked(&mut self, wanted: &RefSelector) -> Result<ListedRefs, WireError> {
-        let mut refs = wire::refs::listing(&mut self.wire, &[&wanted.prefix()])?;
+        let refs = wire::refs::listing(&mut self.wire, &[&wanted.prefix()])?;
+        self.with_others(refs, wanted)
+    }
+
+    /// Makes the result of a listing of version 2: if no ref of it is meant, with the other refs of the remote.
+    fn with_others(
+        &mut self,
+        mut refs: Vec<wire::refs::RemoteRef>,
+        wanted: &RefSelector,
+    ) -> Result<ListedRefs, WireError> {
         refs.retain(|r| wanted.may_mean(&r.name));
         let others = match refs.is_empty() {
             true => self.refs(OTHERS)?,

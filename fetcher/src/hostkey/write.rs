@@ -1,9 +1,11 @@
 //! Writes a file of pinned keys, whole or not at all.
 
-use std::fs::{self, File, Permissions};
+use std::fs::{self, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
 use std::path::Path;
+
+use crate::util::file::{Durable, put};
 
 /// Mode of a new file: the fetcher's user must be able to read it, whichever user writes it. Public keys are
 /// no secret.
@@ -39,8 +41,7 @@ pub(crate) fn write(path: &Path, text: &[u8]) -> io::Result<()> {
     file.as_file()
         .set_permissions(Permissions::from_mode(mode))?;
     file.as_file().sync_all()?;
-    file.persist(&path).map_err(|error| error.error)?;
-    File::open(parent)?.sync_all()
+    put(file, &path, Durable::Yes)
 }
 
 #[cfg(test)]

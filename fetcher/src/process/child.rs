@@ -16,7 +16,7 @@ use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
 use tokio::process::Child;
 
-use super::ending::{AbortReason, Exit, LAST_WORDS, LastWords};
+use super::ending::{AbortReason, Exit, LastWords};
 use super::start::{Output, start};
 use super::streams::{Streams, runtime};
 
@@ -100,8 +100,7 @@ impl ChildProcess {
         inbox: &mut BytesMut,
         within: Duration,
     ) -> io::Result<Option<usize>> {
-        let (pid, reaped) = (self.pid, self.reaped);
-        let has_ended = || reaped || exit_of(pid).is_some();
+        let has_ended = self.end_check();
         self.streams.read_within(inbox, within, &has_ended)
     }
 
@@ -110,11 +109,8 @@ impl ChildProcess {
     /// # Errors
     /// The same as those of [`Self::read_within`].
     pub(crate) fn read(&mut self, inbox: &mut BytesMut) -> io::Result<usize> {
-        loop {
-            if let Some(count) = self.read_within(inbox, Duration::from_secs(3600))? {
-                return Ok(count);
-            }
-        }
+        let has_ended = self.end_check();
+        self.streams.read(inbox, &has_ended)
     }
 
     /// Writes all of `bytes` to the process: [`Streams::write_all`].
@@ -127,8 +123,7 @@ impl ChildProcess {
         inbox: &mut BytesMut,
         most: usize,
     ) -> io::Result<()> {
-        let (pid, reaped) = (self.pid, self.reaped);
-        let has_ended = || reaped || exit_of(pid).is_some();
+        let has_ended = self.end_check();
         self.streams.write_all(bytes, inbox, most, &has_ended)
     }
 
@@ -165,19 +160,12 @@ impl ChildProcess {
     /// Gives the standard error and the exit of a process whose output has ended: waits a moment for the exit,
     /// then kills the whole group.
     pub(crate) fn last_words(&mut self) -> LastWords {
-        self.streams.close_input();
-        let left = self
-            .streams
-            .deadline()
-            .saturating_duration_since(Instant::now());
-        let exit = self.wait_until(left.min(LAST_WORDS));
-        // Reads what is still in the pipe, without waiting: a descendant may hold the pipe open.
-        self.pause(Duration::ZERO);
+        let time = self.streams.begin_last_words();
+        let exit = self.wait_until(time);
+        // Without waiting for more: a descendant may hold the pipe open.
+        let stderr = self.streams.take_heard();
         self.end();
-        LastWords {
-            stderr: self.streams.take_heard(),
-            exit,
-        }
+        LastWords { stderr, exit }
     }
 
     /// Sends a signal to the whole group.
@@ -210,7 +198,13 @@ impl ChildProcess {
         exit_of(self.pid)
     }
 
-    /// Reads standard error for `time`; with a `time` of zero, only what is there already.
+    /// Gives the check whether the process has ended, for reading and writing.
+    fn end_check(&self) -> impl Fn() -> bool + use<> {
+        let (pid, reaped) = (self.pid, self.reaped);
+        move || reaped || exit_of(pid).is_some()
+    }
+
+    /// Reads standard error for `time`.
     fn pause(&mut self, time: Duration) {
         self.streams.wait_for(std::future::pending::<()>(), time);
     }

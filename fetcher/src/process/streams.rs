@@ -15,7 +15,7 @@ use tokio::net::unix::pipe;
 use tokio::runtime::Runtime;
 use tokio::time::sleep;
 
-use super::ending::{AbortReason, POLL_INTERVAL, check};
+use super::ending::{AbortReason, LAST_WORDS, POLL_INTERVAL, check};
 
 /// Most bytes of standard error that are kept. The rest is read and dropped, so that a program that writes
 /// much to standard error does not block.
@@ -126,8 +126,16 @@ impl Streams {
         self.obeys_stop = false;
     }
 
-    /// Takes what was heard on standard error.
+    /// Closes the input of a program whose output has ended, and gives how long its exit may be waited for.
+    pub(crate) fn begin_last_words(&mut self) -> Duration {
+        self.close_input();
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        left.min(LAST_WORDS)
+    }
+
+    /// Takes what was heard on standard error, with what is there now: nobody waits for more.
     pub(crate) fn take_heard(&mut self) -> Vec<u8> {
+        self.wait_for(std::future::pending::<()>(), Duration::ZERO);
         std::mem::take(&mut self.heard)
     }
 
@@ -168,6 +176,23 @@ impl Streams {
                 None if ended => return Ok(Some(0)),
                 // The end is seen before the next read: all that the program wrote is in the pipe by then.
                 None => ended = has_ended(),
+            }
+        }
+    }
+
+    /// Reads as [`Self::read_within`] does, but waits until bytes come or the output ends.
+    ///
+    /// # Errors
+    /// The same.
+    pub(crate) fn read(
+        &mut self,
+        inbox: &mut BytesMut,
+        has_ended: &dyn Fn() -> bool,
+    ) -> io::Result<usize> {
+        loop {
+            let read = self.read_within(inbox, Duration::from_secs(3600), has_ended)?;
+            if let Some(count) = read {
+                return Ok(count);
             }
         }
     }

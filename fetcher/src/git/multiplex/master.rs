@@ -100,7 +100,7 @@ impl Master {
 fn environment(configured: &[String]) -> Option<String> {
     let mut option = ENVIRONMENT.to_owned();
     for assignment in configured {
-        if !assignment.bytes().all(is_plain) {
+        if !assignment.bytes().all(needs_no_quotes) {
             return None;
         }
         option.push(' ');
@@ -110,7 +110,7 @@ fn environment(configured: &[String]) -> Option<String> {
 }
 
 /// Whether a byte of an assignment stands for itself in an option of ssh.
-fn is_plain(byte: u8) -> bool {
+fn needs_no_quotes(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"_=./:@+,-".contains(&byte)
 }
 

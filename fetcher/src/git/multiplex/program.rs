@@ -15,7 +15,7 @@ use thiserror::Error;
 use tokio::time::sleep;
 
 use super::slot::Session;
-use crate::process::ending::{AbortReason, Exit, LAST_WORDS, LastWords, POLL_INTERVAL};
+use crate::process::ending::{AbortReason, Exit, LastWords, POLL_INTERVAL};
 use crate::process::streams::{Streams, runtime};
 
 /// The most bytes that are sent ahead: any new pipe holds them (pipe(7)), so that writing never waits.
@@ -117,18 +117,13 @@ impl RemoteProgram {
         self.streams.abort_reason()
     }
 
-    /// Reads output of the program until bytes come or the output ends: [`Streams::read_within`].
+    /// Reads output of the program: [`Streams::read`].
     ///
     /// # Errors
     /// The same.
     pub(crate) fn read(&mut self, inbox: &mut BytesMut) -> io::Result<usize> {
-        loop {
-            // The output ends when the program ends, and when the master does: nobody else has that pipe.
-            let read = self.streams.read_within(inbox, POLL_INTERVAL, &|| false)?;
-            if let Some(count) = read {
-                return Ok(count);
-            }
-        }
+        // The output ends when the program ends, and when the master does: nobody else has that pipe.
+        self.streams.read(inbox, &|| false)
     }
 
     /// Writes all of `bytes` to the program: [`Streams::write_all`].
@@ -146,26 +141,17 @@ impl RemoteProgram {
 
     /// Gives the standard error and the exit of a program whose output has ended: waits a moment for the exit.
     pub(crate) fn last_words(&mut self) -> LastWords {
-        self.streams.close_input();
-        let left = self
-            .streams
-            .deadline()
-            .saturating_duration_since(Instant::now());
+        let time = self.streams.begin_last_words();
         let session = self.session.take();
-        let exit = session.and_then(|session| {
-            let status = self
-                .streams
-                .wait_for(session.wait(), left.min(LAST_WORDS))?;
-            match status {
-                Ok(SessionStatus::Exited { exit_value }) => {
-                    exit_value.and_then(|code| i32::try_from(code).ok())
-                }
-                Ok(SessionStatus::TtyAllocFail(_)) | Err(_) => None,
-            }
-        });
-        // Reads what is still in the pipe.
-        self.streams
-            .wait_for(std::future::pending::<()>(), Duration::ZERO);
+        let exit =
+            session.and_then(
+                |session| match self.streams.wait_for(session.wait(), time)? {
+                    Ok(SessionStatus::Exited { exit_value }) => {
+                        exit_value.and_then(|code| i32::try_from(code).ok())
+                    }
+                    Ok(SessionStatus::TtyAllocFail(_)) | Err(_) => None,
+                },
+            );
         LastWords {
             stderr: self.streams.take_heard(),
             exit: exit.map(Exit::Code),
