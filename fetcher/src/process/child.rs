@@ -20,8 +20,8 @@ use super::ending::{AbortReason, Exit, LastWords};
 use super::start::{Output, start};
 use super::streams::{Streams, runtime};
 
-/// How often the end of a process is looked for while waiting for that end.
-const EXIT_POLL_INTERVAL: Duration = Duration::from_millis(5);
+/// The times between looks at a process that is to end: the first, as most are about to end, and the longest.
+const EXIT_POLL_INTERVALS: [Duration; 2] = [Duration::from_micros(200), Duration::from_millis(5)];
 
 /// A running process.
 #[derive(Debug)]
@@ -137,23 +137,27 @@ impl ChildProcess {
     /// # Errors
     /// The wait was cut off.
     pub(crate) fn wait(&mut self) -> io::Result<Exit> {
+        let [mut pause, longest] = EXIT_POLL_INTERVALS;
         loop {
             if let Some(exit) = self.exited() {
                 return Ok(exit);
             }
             self.streams.check()?;
-            self.pause(EXIT_POLL_INTERVAL);
+            self.pause(pause);
+            pause = longest.min(pause * 2);
         }
     }
 
     /// Waits at most `time` until the process has ended, regardless of the deadline and of a request to stop.
     pub(crate) fn wait_until(&mut self, time: Duration) -> Option<Exit> {
         let until = Instant::now() + time;
+        let [mut pause, longest] = EXIT_POLL_INTERVALS;
         loop {
             match self.exited() {
-                None if Instant::now() < until => self.pause(EXIT_POLL_INTERVAL),
+                None if Instant::now() < until => self.pause(pause),
                 exit => return exit,
             }
+            pause = longest.min(pause * 2);
         }
     }
 

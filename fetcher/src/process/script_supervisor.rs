@@ -19,11 +19,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::prctl::set_child_subreaper;
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGCHLD, SIGINT, SIGTERM};
 
 use super::ending::Exit;
 use super::start::while_busy;
@@ -37,7 +38,7 @@ const SWEEPING: Duration = Duration::from_secs(5);
 /// The time between SIGTERM and SIGKILL.
 pub(super) const GRACE: Duration = Duration::from_secs(5);
 
-/// How often the supervisor looks at the script. Short beside a build, which takes seconds.
+/// How often the supervisor looks at processes that it has killed.
 const TICK: Duration = Duration::from_millis(10);
 
 /// The path of the running program, valid even after a newer version has been installed in its place.
@@ -115,11 +116,12 @@ fn supervise(program: OsString) -> io::Result<()> {
     for signal in [SIGTERM, SIGINT] {
         signal_hook::flag::register(signal, Arc::default())?;
     }
+    let mut watch = Watch::new(&us)?;
     let mut command = Command::new(program);
     command.stdin(Stdio::null()).process_group(0);
     let report = match while_busy(|| command.spawn()) {
         Ok(mut script) => {
-            let status = watch(&mut script, &mut us)?;
+            let status = watch.until_ended(&mut script)?;
             sweep();
             match (status.code(), status.signal()) {
                 (Some(code), _) => format!("exit {code}\n"),
@@ -133,38 +135,83 @@ fn supervise(program: OsString) -> io::Result<()> {
     Ok(())
 }
 
-/// Waits for the script's end, and ends the script if pp-fetcher asks for that or is gone.
-fn watch(script: &mut Child, us: &mut UnixStream) -> io::Result<ExitStatus> {
-    let group = Pid::from_raw(i32::try_from(script.id()).unwrap_or(i32::MAX));
-    let mut kill_at = None;
-    loop {
-        if let Some(status) = script.try_wait()? {
-            return Ok(status);
-        }
-        match us.read(&mut [0]) {
-            Ok(0) => kill_at = Some(Instant::now()),
-            Ok(_) => {
-                let _ = killpg(group, Signal::SIGTERM);
-                kill_at = Some(Instant::now() + GRACE);
+/// What a supervisor waits for.
+struct Watch {
+    /// The socket to pp-fetcher; `None` when pp-fetcher is gone.
+    us: Option<UnixStream>,
+    /// Readable when a child has ended.
+    ended: UnixStream,
+    /// When the script is killed.
+    kill_at: Option<Instant>,
+}
+
+impl Watch {
+    /// Prepares to notice every end of a child from now on.
+    fn new(us: &UnixStream) -> io::Result<Self> {
+        let (ended, wake) = UnixStream::pair()?;
+        ended.set_nonblocking(true)?;
+        signal_hook::low_level::pipe::register(SIGCHLD, wake)?;
+        Ok(Self {
+            us: Some(us.try_clone()?),
+            ended,
+            kill_at: None,
+        })
+    }
+
+    /// Waits for the script's end, and ends the script if pp-fetcher asks for that or is gone.
+    fn until_ended(&mut self, script: &mut Child) -> io::Result<ExitStatus> {
+        let group = Pid::from_raw(i32::try_from(script.id()).unwrap_or(i32::MAX));
+        loop {
+            // Before the script is looked at: what ends after that wakes the next wait.
+            while let Ok(1..) = self.ended.read(&mut [0; 64]) {}
+            if let Some(status) = script.try_wait()? {
+                return Ok(status);
             }
-            Err(e) if e.kind() == ErrorKind::WouldBlock => {}
-            Err(_) => kill_at = Some(Instant::now()),
+            self.hear(group);
+            if self.kill_at.is_some_and(|at| Instant::now() >= at) {
+                let _ = killpg(group, Signal::SIGKILL);
+            }
+            self.wait()?;
         }
-        if kill_at.is_some_and(|at| Instant::now() >= at) {
-            let _ = killpg(group, Signal::SIGKILL);
+    }
+
+    /// Hears whether pp-fetcher has said that the script is to end, or is gone.
+    fn hear(&mut self, group: Pid) {
+        let Some(us) = &mut self.us else { return };
+        match us.read(&mut [0]) {
+            Ok(1..) => {
+                let _ = killpg(group, Signal::SIGTERM);
+                self.kill_at = Some(Instant::now() + GRACE);
+            }
+            Err(e) if [ErrorKind::WouldBlock, ErrorKind::Interrupted].contains(&e.kind()) => {}
+            Ok(0) | Err(_) => (self.us, self.kill_at) = (None, Some(Instant::now())),
         }
-        thread::sleep(TICK);
+    }
+
+    /// Waits until a child has ended, pp-fetcher has said something, or the script is to be killed.
+    fn wait(&self) -> io::Result<()> {
+        let until = |at: Instant| at.saturating_duration_since(Instant::now()).max(TICK);
+        let time = self.kill_at.map_or(PollTimeout::NONE, |at| {
+            PollTimeout::try_from(until(at)).unwrap_or(PollTimeout::MAX)
+        });
+        let sources = [Some(&self.ended), self.us.as_ref()];
+        let mut sources: Vec<_> = sources.into_iter().flatten().map(readable).collect();
+        match poll(&mut sources, time) {
+            Ok(_) | Err(Errno::EINTR) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 }
 
+fn readable(stream: &UnixStream) -> PollFd<'_> {
+    PollFd::new(stream.as_fd(), PollFlags::POLLIN)
+}
+
 /// Kills every descendant until there is none, or gives up after [`SWEEPING`] and names those that are left. A
-/// process whose parent ends becomes the supervisor's child.
+/// process whose parent ends becomes the supervisor's child: whoever has no child has no descendant.
 fn sweep() {
     let until = Instant::now() + SWEEPING;
     loop {
-        for pid in descendants() {
-            let _ = kill(pid, Signal::SIGKILL);
-        }
         loop {
             match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
                 Ok(WaitStatus::StillAlive) => break,
@@ -181,6 +228,9 @@ fn sweep() {
                 descendants()
             );
             return;
+        }
+        for pid in descendants() {
+            let _ = kill(pid, Signal::SIGKILL);
         }
         thread::sleep(TICK);
     }
