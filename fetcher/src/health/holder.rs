@@ -5,7 +5,8 @@
 //! that systemd alone holds), nothing is concluded.
 
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::path::Path;
 
@@ -78,15 +79,39 @@ fn read(path: &str) -> String {
         .unwrap_or_default()
 }
 
-/// Gives the inodes of the listening sockets that a connection to `authority` may reach: the most exact address
-/// wins, as in the kernel.
+/// The tables of the kernel with a row for each TCP socket.
+const TABLES: [&str; 2] = ["/proc/net/tcp", "/proc/net/tcp6"];
+
+/// Which rows of a table are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rows {
+    /// Those before the first socket that does not listen: the kernel prints what listens first, and takes a while for
+    /// all connections of a busy host.
+    First,
+    All,
+}
+
+/// Gives the inodes of the listening sockets that a connection to `authority` may reach.
 fn tcp(authority: &str) -> Vec<u64> {
-    let listening: Vec<_> = ["/proc/net/tcp", "/proc/net/tcp6"]
-        .iter()
-        .flat_map(|table| listeners(&read(table)))
-        .collect();
+    let addresses: Vec<_> = authority.to_socket_addrs().into_iter().flatten().collect();
+    let reached = |rows| {
+        let tables = TABLES.iter().filter_map(|table| File::open(table).ok());
+        // The kernel prints a page at a time.
+        let tables = tables.map(|table| BufReader::with_capacity(4096, table));
+        let listening: Vec<_> = tables.flat_map(|table| listeners(table, rows)).collect();
+        reached(&addresses, &listening)
+    };
+    match reached(Rows::First) {
+        none if none.is_empty() => reached(Rows::All),
+        found => found,
+    }
+}
+
+/// Gives the inodes of those of the sockets `listening` that a connection to the addresses may reach: the most exact
+/// address wins, as in the kernel.
+fn reached(addresses: &[SocketAddr], listening: &[(SocketAddr, u64)]) -> Vec<u64> {
     let mut found = Vec::new();
-    for address in authority.to_socket_addrs().into_iter().flatten() {
+    for address in addresses {
         let address = SocketAddr::new(address.ip().to_canonical(), address.port());
         let at = |exact: bool| {
             listening.iter().filter(move |(socket, _)| {
@@ -119,17 +144,23 @@ fn reaches(bound: IpAddr, to: IpAddr) -> bool {
 }
 
 /// Reads the addresses and inodes of the listening sockets (state 0A) from a `/proc/net/tcp` or `tcp6` table.
-fn listeners(table: &str) -> Vec<(SocketAddr, u64)> {
+fn listeners(table: impl BufRead, rows: Rows) -> Vec<(SocketAddr, u64)> {
     let row = |line: &str| {
         let mut fields = line.split_ascii_whitespace().skip(1);
         let local = fields.next()?;
-        let state = fields.nth(1)?;
+        let listens = fields.nth(1)? == "0A";
         let inode = fields.nth(5)?.parse().ok()?;
         let (ip, port) = local.split_once(':')?;
         let port = u16::from_str_radix(port, 16).ok()?;
-        (state == "0A").then_some((SocketAddr::new(address(ip)?.to_canonical(), port), inode))
+        let socket = SocketAddr::new(address(ip)?.to_canonical(), port);
+        Some((listens, (socket, inode)))
     };
-    table.lines().skip(1).filter_map(row).collect()
+    let lines = table.lines().skip(1).map_while(Result::ok);
+    let sockets = lines.filter_map(|line| row(&line));
+    let sockets = sockets.take_while(|(listens, _)| *listens || rows == Rows::All);
+    sockets
+        .filter_map(|(listens, socket)| listens.then_some(socket))
+        .collect()
 }
 
 /// Parses an address as the kernel prints it: words of 32 bits, each in the host's byte order.
@@ -163,7 +194,7 @@ fn unix(table: &str, path: &Path) -> Vec<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::TcpListener;
+    use std::net::{TcpListener, TcpStream};
     use std::os::unix::net::UnixListener;
     use std::time::{Duration, Instant};
 
@@ -174,7 +205,13 @@ mod tests {
              \x20  1: 0100007F:1F40 0100007F:D431 01 00000000:00000000 00:00000000 00000000  1000        0 4712 1 0 20 4 30 10 -1\n";
         if cfg!(target_endian = "little") {
             let expected = "127.0.0.1:8000".parse().unwrap();
-            assert_eq!(listeners(table), [(expected, 4711)]);
+            let read = |table: &str, rows| listeners(table.as_bytes(), rows);
+            assert_eq!(read(table, Rows::First), [(expected, 4711)]);
+            assert_eq!(read(table, Rows::All), [(expected, 4711)]);
+            let mut rows: Vec<_> = table.lines().collect();
+            rows.swap(1, 2);
+            assert_eq!(read(&rows.join("\n"), Rows::First), []);
+            assert_eq!(read(&rows.join("\n"), Rows::All), [(expected, 4711)]);
             let six = address("00000000000000000000000001000000").unwrap();
             assert_eq!(six, IpAddr::V6(Ipv6Addr::LOCALHOST));
         }
@@ -188,11 +225,15 @@ mod tests {
     #[test]
     fn who_listens_is_seen_and_is_a_stranger_unless_it_is_ours() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let target = Target::Tcp(listener.local_addr().unwrap().to_string());
+        let address = listener.local_addr().unwrap();
+        // The kernel's table has other sockets than those that listen.
+        let connections: Vec<_> = (0..50).map(|_| TcpStream::connect(address)).collect();
+        assert!(connections.iter().all(Result::is_ok));
+        let target = Target::Tcp(address.to_string());
         let me = std::process::id();
         assert_eq!(stranger(&target, &BTreeSet::new()).unwrap().pid, me);
         assert_eq!(stranger(&target, &BTreeSet::from([me])), None);
-        drop(listener);
+        drop((listener, connections));
         // A process that a test beside this is just starting has a copy of the listener until it runs its program.
         let give_up = Instant::now() + Duration::from_secs(10);
         while stranger(&target, &BTreeSet::new()).is_some() && Instant::now() < give_up {
