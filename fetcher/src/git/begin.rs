@@ -134,6 +134,7 @@ fn over_master(
         wire,
         greeting,
         ends: ends.clone(),
+        asked: None,
     };
     let listed = match (wanted, expected) {
         (None, _) => return Ok((remote, None)),

@@ -8,7 +8,8 @@ use thiserror::Error;
 use super::error::RemoteError;
 use super::listing::ListedRevision;
 use super::remote::Remote;
-use super::wire;
+use super::transport::Transport;
+use super::wire::{self, Between};
 use crate::util::text;
 use crate::worker::{Client, Transfer, WorkerError};
 
@@ -37,6 +38,13 @@ pub(crate) struct Fetched {
     /// Objects of the pack.
     pub(crate) objects: u64,
 }
+
+/// From so many objects on, a pack seldom is that of a single commit, whose parent shows its descent: the commits up to
+/// the revision are then asked for while the worker indexes the pack.
+const MANY: u32 = 16;
+
+/// Where a pack's header has the number of its objects, four bytes big-endian (gitformat-pack(5)).
+const COUNT_AT: std::ops::Range<usize> = 8..12;
 
 /// The answer of a server to the question for the commits of one revision that are not in another one's history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,7 +79,8 @@ impl Remote {
                 &tips.boundary,
             );
             asked.map_err(|error| self.failed(error))?;
-            let received = self.receive(worker, revision.id, tick);
+            let ahead = self.history_to_ask_ahead(revision.id, &tips.commits);
+            let received = self.receive(worker, revision.id, ahead, tick);
             (objects, bytes) = received.map_err(|error| self.of_the_pack(error))?;
         }
         Ok(Fetched {
@@ -81,28 +90,38 @@ impl Remote {
         })
     }
 
-    /// Gets the commits of `want` that are not in the history of `have` to the worker, which follows them until it
-    /// ends; the mirror does not change. In version 0 this works only before anything was fetched.
+    /// Gets the commits between two revisions to the worker, which follows them until it ends; the mirror does not
+    /// change. In version 0 this works only before anything was fetched.
     ///
     /// # Errors
     /// The remote or the worker reports an error.
     pub(crate) fn fetch_history(
         &mut self,
         worker: &mut Client,
-        want: ObjectId,
-        have: ObjectId,
+        between: Between,
     ) -> Result<History, FetchError> {
-        let known = wire::history::request(&mut self.wire, &mut self.greeting, want, have);
+        if self.asked.take().is_none() {
+            let sent = wire::history::request(&mut self.wire, &mut self.greeting, between);
+            sent.map_err(|error| self.failed(error))?;
+        }
+        let known = wire::history::answer(&mut self.wire, &mut self.greeting, between);
         if !known.map_err(|error| self.failed(error))? {
             return Ok(History::Unknown);
         }
         let deadline = self.wire.stream().deadline();
         let transfer = worker.begin_history(deadline)?;
-        match self.pass_on(transfer, &mut |_| {}) {
+        match self.pass_on(transfer, None, &mut |_| {}) {
             Ok((0, _)) => Ok(History::Empty),
             Ok(_) => Ok(History::Came),
             Err(error) => Err(self.of_the_pack(error)),
         }
+    }
+
+    /// Returns whether this conversation can be asked for the commits between two revisions: in version 0 there is one
+    /// pack a conversation, and an answer that was asked for already comes first.
+    #[must_use]
+    pub(crate) fn can_be_asked_for(&self, between: Between) -> bool {
+        self.goes_on() && self.asked.is_none_or(|asked| asked == between)
     }
 
     /// Returns whether this conversation can answer another request: in version 0 there is one pack a conversation.
@@ -111,33 +130,59 @@ impl Remote {
         self.greeting.version == wire::Version::V2
     }
 
+    /// Returns the revisions whose history will be asked for next if the mirror cannot tell: the mirror has one revision,
+    /// the live one, without its history. Over https, a request waits for the answer to the one before.
+    fn history_to_ask_ahead(&mut self, want: ObjectId, tips: &[ObjectId]) -> Option<Between> {
+        let pipe = matches!(self.wire.stream(), Transport::Pipe(_));
+        match tips {
+            [have] if pipe && self.goes_on() && self.greeting.cuts_histories() => {
+                Some(Between { want, have: *have })
+            }
+            _ => None,
+        }
+    }
+
     fn receive(
         &mut self,
         worker: &mut Client,
         id: ObjectId,
+        ahead: Option<Between>,
         tick: &mut dyn FnMut(Progress),
     ) -> Result<(u64, u64), FetchError> {
         let deadline = self.wire.stream().deadline();
         let transfer = worker.begin_pack(id, &self.greeting.shallow, deadline)?;
-        self.pass_on(transfer, tick)
+        self.pass_on(transfer, ahead, tick)
     }
 
-    /// Passes the pack from the server on to the worker, piece by piece.
+    /// Passes the pack from the server on to the worker, piece by piece. After a pack of many objects, and while the
+    /// worker indexes it, asks for the commits between the revisions `ahead`.
     fn pass_on(
         &mut self,
         mut transfer: Transfer<'_>,
+        ahead: Option<Between>,
         tick: &mut dyn FnMut(Progress),
     ) -> Result<(u64, u64), FetchError> {
+        let mut objects = None;
         loop {
             match wire::pack::next_chunk(&mut self.wire) {
-                Ok(Some(chunk)) => transfer.push(chunk, tick)?,
-                Ok(None) => return Ok(transfer.finish(tick)?),
+                Ok(Some([])) => {}
+                Ok(Some(chunk)) => {
+                    objects.get_or_insert(count(chunk));
+                    transfer.push(chunk, tick)?;
+                }
+                Ok(None) => break,
                 Err(error) => {
                     transfer.break_off();
                     return Err(self.failed(error).into());
                 }
             }
         }
+        if let Some(between) = ahead.filter(|_| objects.unwrap_or(0) >= MANY) {
+            // A request that cannot be sent is missed when its answer is needed, if ever.
+            let sent = wire::history::request(&mut self.wire, &mut self.greeting, between);
+            self.asked = sent.is_ok().then_some(between);
+        }
+        Ok(transfer.finish(tick)?)
     }
 
     /// Turns worker errors about a refused pack, a pack not indexed in time, or a stop into errors of the remote.
@@ -164,4 +209,10 @@ impl Remote {
             other => other,
         }
     }
+}
+
+/// Returns the number of objects in the pack that begins with this chunk; 0 if the chunk is too short to tell.
+fn count(chunk: &[u8]) -> u32 {
+    let bytes = chunk.get(COUNT_AT).and_then(|bytes| bytes.try_into().ok());
+    bytes.map_or(0, u32::from_be_bytes)
 }

@@ -8,7 +8,7 @@ use super::options::RemoteOptions;
 use super::pipe::Pipe;
 use super::transport::Transport;
 use super::url::RepositoryUrl;
-use super::wire::{self, Greeting, Wire, WireError};
+use super::wire::{self, Between, Greeting, Wire, WireError};
 use super::{hostkey, local};
 use crate::process::ending::{AbortReason, Exit};
 use crate::util::text;
@@ -21,6 +21,8 @@ pub(crate) struct Remote {
     pub(super) wire: Wire<Transport>,
     pub(super) greeting: Greeting,
     pub(super) ends: Endpoints,
+    /// The revisions whose history was asked for, and whose answer is still to be read.
+    pub(super) asked: Option<Between>,
 }
 
 /// The facts about both ends of a conversation that its error messages need.
@@ -44,6 +46,7 @@ impl Remote {
                 wire,
                 greeting,
                 ends: ends.clone(),
+                asked: None,
             }),
             Err(error) => Err(ends.explain(wire.stream(), error)),
         }

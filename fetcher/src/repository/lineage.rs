@@ -10,6 +10,7 @@ use super::fault::environment_failure;
 use crate::deploy::source::{Lineage, SourceError};
 use crate::git::fetch::{FetchError, History};
 use crate::git::listing::ListedRevision;
+use crate::git::wire::Between;
 use crate::git::{Remote, descent};
 use crate::worker::{Chain, Client, Objects, WorkerError};
 
@@ -69,13 +70,18 @@ fn ask(question: Question<'_>, other: ObjectId) -> Result<Lineage, SourceError> 
         remote: kept,
         listed,
     } = question;
-    let remote = match kept.take() {
+    // A server of version 0 gives only what it has listed: perhaps the tag, not the commit.
+    let between = Between {
+        want: listed.id,
+        have: other,
+    };
+    let kept_one = kept.take();
+    let remote = match kept_one.filter(|remote| remote.can_be_asked_for(between)) {
         Some(remote) => Ok(remote),
         None => Remote::connect(&repository.url, &repository.options),
     };
     let mut remote = remote.map_err(|error| repository.advised(&error))?;
-    // A server of version 0 gives only what it has listed: perhaps the tag, not the commit.
-    let history = remote.fetch_history(worker, listed.id, other);
+    let history = remote.fetch_history(worker, between);
     let history = history.map_err(|error| match error {
         FetchError::Remote(error) => repository.advised(&error),
         FetchError::Worker(error) => environment_failure(error),

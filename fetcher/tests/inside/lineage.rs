@@ -4,8 +4,10 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
-use super::git_support::{Forge, oid, script};
+use super::git_support::{Forge, oid, script, write_files};
 use super::support::repository;
 use crate::deploy::source::{Candidate, Lineage, Source};
 use crate::git::fetch::LAST;
@@ -65,6 +67,26 @@ impl Deployed {
         };
         deployed.repository = deployed.repository.with_git(git);
         deployed
+    }
+
+    /// Fetches the branch.
+    fn fetch(&self) -> Box<dyn Candidate + '_> {
+        let listing = self.repository.poll(&[]).unwrap();
+        listing.fetch(&mut |_| {}).unwrap()
+    }
+
+    /// Commits a change of more files than a pack of few objects has.
+    fn commit_many(&self, round: usize) {
+        let files: Vec<_> = (0..30)
+            .map(|n| (format!("many/{n}"), format!("{round} {n}\n")))
+            .collect();
+        let files: Vec<_> = files
+            .iter()
+            .map(|(name, text)| (&**name, &**text))
+            .collect();
+        write_files(&self.forge.repo(), &files);
+        self.forge.git(&["add", "-A"]);
+        self.forge.git(&["commit", "-q", "-m", "many files"]);
     }
 
     /// Fetches the branch, says how it stands to `live`, and checks it out.
@@ -151,9 +173,9 @@ fn text_of(forge: &Forge, follow: &str) -> String {
     )
 }
 
-fn each(test: impl Fn(&Deployed, &str)) {
+fn each(test: impl Fn(&Deployed, Server)) {
     for server in SERVERS {
-        test(&Deployed::new(server), &format!("{server:?}"));
+        test(&Deployed::new(server), server);
     }
 }
 
@@ -164,11 +186,11 @@ fn the_first_fetch_brings_one_commit_of_a_long_history() {
             deployed.forge.commit("file", &format!("{n}"), "next");
         }
         let first = deployed.first();
-        assert_eq!(deployed.commits(), [first], "{server}");
+        assert_eq!(deployed.commits(), [first], "{server:?}");
         assert_eq!(
             deployed.mirror(&["rev-list", "--count", "--all"]),
             "1",
-            "{server}"
+            "{server:?}"
         );
         deployed.mirror(&["fsck", "--strict", "--connectivity-only"]);
     });
@@ -180,20 +202,62 @@ fn a_push_of_one_commit_takes_one_request() {
         let first = deployed.first();
         let second = deployed.forge.commit("file", "2", "next");
         let before = deployed.requests();
-        assert_eq!(deployed.deploy(first), Lineage::Descendant, "{server}");
-        assert_eq!(deployed.requests() - before, 1, "{server}");
+        assert_eq!(deployed.deploy(first), Lineage::Descendant, "{server:?}");
+        assert_eq!(deployed.requests() - before, 1, "{server:?}");
         for n in 0..50 {
             deployed.forge.commit("file", &format!("n{n}"), "next");
         }
         let before = deployed.requests();
-        assert_eq!(deployed.deploy(second), Lineage::Descendant, "{server}");
+        assert_eq!(deployed.deploy(second), Lineage::Descendant, "{server:?}");
         // One for the tree, one or two for the commits between.
-        assert!(deployed.requests() - before <= 3, "{server}");
+        assert!(deployed.requests() - before <= 3, "{server:?}");
         assert_eq!(
             deployed.commits().len(),
             3,
-            "the way between is not kept: {server}"
+            "the way between is not kept: {server:?}"
         );
+    });
+}
+
+#[test]
+fn after_a_pack_of_many_objects_the_commits_between_are_asked_for_at_once() {
+    each(|deployed, server| {
+        let fork = deployed.tip();
+        let live = deployed.first();
+        for round in 0..3 {
+            deployed.commit_many(round);
+        }
+        let tip = deployed.tip();
+        let before = deployed.requests();
+        let mut candidate = deployed.fetch();
+        if !server.old_protocol {
+            let give_up = Instant::now() + Duration::from_secs(10);
+            while deployed.requests() < before + 2 && Instant::now() < give_up {
+                sleep(Duration::from_millis(5));
+            }
+            assert_eq!(deployed.requests() - before, 2, "{server:?}");
+        }
+        // The question that was asked is answered; another one takes a conversation of its own.
+        assert_eq!(candidate.lineage(&live).unwrap(), Lineage::Descendant);
+        deployed.check_out(&mut *candidate, tip);
+        deployed.repository.keep(&tip).unwrap();
+        // One commit names the live revision itself: the answer is not needed.
+        deployed.commit_many(3);
+        assert_eq!(deployed.deploy(tip), Lineage::Descendant, "{server:?}");
+        deployed.repository.keep(&deployed.tip()).unwrap();
+        for round in 4..7 {
+            deployed.commit_many(round);
+        }
+        let mut candidate = deployed.fetch();
+        assert_eq!(candidate.lineage(&fork).unwrap(), Lineage::Descendant);
+        let live = deployed.tip();
+        deployed.check_out(&mut *candidate, live);
+        deployed.repository.keep(&live).unwrap();
+        deployed
+            .forge
+            .git(&["reset", "-q", "--hard", &fork.to_string()]);
+        deployed.commit_many(8);
+        assert_eq!(deployed.deploy(live), Lineage::Other, "{server:?}");
     });
 }
 
@@ -208,11 +272,11 @@ fn merges_of_branches_from_before_the_live_revision_bring_no_old_history() {
         for round in 0..3 {
             deployed.merge_from(fork, &format!("a{round}"));
             let tip = deployed.merge_from(fork, &format!("b{round}"));
-            assert_eq!(deployed.deploy(live), Lineage::Descendant, "{server}");
+            assert_eq!(deployed.deploy(live), Lineage::Descendant, "{server:?}");
             deployed.repository.keep(&tip).unwrap();
             live = tip;
         }
-        assert_eq!(deployed.commits().len(), 4, "{server}");
+        assert_eq!(deployed.commits().len(), 4, "{server:?}");
     });
 }
 
@@ -228,7 +292,7 @@ fn what_was_there_before_the_live_revision_comes_again() {
         deployed
             .forge
             .commit("copy", &format!("{old}more\n"), "a copy");
-        assert_eq!(deployed.deploy(live), Lineage::Descendant, "{server}");
+        assert_eq!(deployed.deploy(live), Lineage::Descendant, "{server:?}");
     });
 }
 
@@ -245,7 +309,7 @@ fn a_rewritten_history_and_another_branch_are_on_another_line() {
         for n in 0..3 {
             deployed.forge.commit("other", &format!("{n}"), "other");
         }
-        assert_eq!(deployed.deploy(live), Lineage::Other, "{server}");
+        assert_eq!(deployed.deploy(live), Lineage::Other, "{server:?}");
         // And now no longer.
         deployed
             .forge
@@ -253,11 +317,11 @@ fn a_rewritten_history_and_another_branch_are_on_another_line() {
         deployed.forge.git(&["gc", "-q", "--prune=now"]);
         deployed.forge.commit("other", "again", "other");
         let before = deployed.requests();
-        assert_eq!(deployed.deploy(live), Lineage::Other, "{server}");
+        assert_eq!(deployed.deploy(live), Lineage::Other, "{server:?}");
         assert_eq!(
             deployed.requests() - before,
             2,
-            "no second answer is asked for: {server}"
+            "no second answer is asked for: {server:?}"
         );
     });
 }
@@ -273,7 +337,7 @@ fn a_branch_that_was_set_back_is_older() {
         deployed
             .forge
             .git(&["reset", "-q", "--hard", &old.to_string()]);
-        assert_eq!(deployed.deploy(live), Lineage::Ancestor, "{server}");
+        assert_eq!(deployed.deploy(live), Lineage::Ancestor, "{server:?}");
     });
 }
 
@@ -284,7 +348,7 @@ fn an_unrelated_history_is_on_another_line() {
         deployed.forge.git(&["checkout", "-q", "--orphan", "new"]);
         deployed.forge.commit("file", "new", "new");
         deployed.forge.git(&["branch", "-q", "-M", "new", "main"]);
-        assert_eq!(deployed.deploy(live), Lineage::Other, "{server}");
+        assert_eq!(deployed.deploy(live), Lineage::Other, "{server:?}");
     });
 }
 
@@ -298,12 +362,12 @@ fn a_lost_mirror_loses_no_protection() {
             deployed.forge.commit("file", &format!("n{n}"), "next");
         }
         fs::remove_dir_all(deployed.forge.mirror_path()).unwrap();
-        assert_eq!(deployed.deploy(live), Lineage::Descendant, "{server}");
+        assert_eq!(deployed.deploy(live), Lineage::Descendant, "{server:?}");
         fs::remove_dir_all(deployed.forge.mirror_path()).unwrap();
         deployed
             .forge
             .git(&["reset", "-q", "--hard", &old.to_string()]);
-        assert_eq!(deployed.deploy(live), Lineage::Ancestor, "{server}");
+        assert_eq!(deployed.deploy(live), Lineage::Ancestor, "{server:?}");
     });
 }
 
@@ -329,23 +393,23 @@ fn a_mirror_with_all_of_the_history_goes_on_being_used_and_shrinks_when_it_is_ti
         assert_eq!(deployed.commits().len(), 21);
         deployed.forge.commit("file", "a", "next");
         let next = deployed.forge.commit("file", "b", "next");
-        assert_eq!(deployed.deploy(live), Lineage::Descendant, "{server}");
-        assert_eq!(deployed.commits().len(), 22, "{server}");
+        assert_eq!(deployed.deploy(live), Lineage::Descendant, "{server:?}");
+        assert_eq!(deployed.commits().len(), 22, "{server:?}");
         // An ancestor is found without the server.
         deployed.forge.git(&["reset", "-q", "--hard", "HEAD~5"]);
         let before = deployed.requests();
-        assert_eq!(deployed.deploy(live), Lineage::Ancestor, "{server}");
-        assert_eq!(deployed.requests(), before, "{server}");
+        assert_eq!(deployed.deploy(live), Lineage::Ancestor, "{server:?}");
+        assert_eq!(deployed.requests(), before, "{server:?}");
         deployed
             .forge
             .git(&["reset", "-q", "--hard", &next.to_string()]);
         for n in 0..52 {
             let tip = deployed.forge.commit("file", &format!("m{n}"), "next");
-            assert_eq!(deployed.deploy(live), Lineage::Descendant, "{n} {server}");
+            assert_eq!(deployed.deploy(live), Lineage::Descendant, "{n} {server:?}");
             deployed.repository.keep(&tip).unwrap();
             live = tip;
         }
-        assert!(deployed.commits().len() < 10, "{server}");
+        assert!(deployed.commits().len() < 10, "{server:?}");
         deployed.mirror(&["fsck", "--strict", "--connectivity-only"]);
     });
 }
@@ -359,7 +423,7 @@ fn the_server_of_a_submodule_is_told_nothing_of_the_app() {
             let mut worker = deployed.forge.mirror().open().unwrap();
             worker.tips_without(unknown, pin).unwrap().unwrap()
         };
-        assert_eq!(told("submodule-73"), Tips::default(), "{server}");
+        assert_eq!(told("submodule-73"), Tips::default(), "{server:?}");
         deployed.forge.commit("file", "1", "next");
         let tip = deployed.forge.commit("file", "2", "next");
         deployed.deploy(first);
@@ -368,8 +432,8 @@ fn the_server_of_a_submodule_is_told_nothing_of_the_app() {
             all.sort();
             all
         };
-        assert_eq!(known(app.commits), known(vec![first, tip]), "{server}");
-        assert_eq!(known(app.boundary), known(vec![tip]), "{server}");
+        assert_eq!(known(app.commits), known(vec![first, tip]), "{server:?}");
+        assert_eq!(known(app.boundary), known(vec![tip]), "{server:?}");
     });
 }
 
@@ -385,12 +449,12 @@ fn a_signed_tag_of_a_revision_that_is_here_takes_a_tag_alone() {
         let text = text_of(&deployed.forge, "tag = \"v*\"");
         let tagged = repository(&text, deployed.forge.mirror_path()).with_git(git);
         let listing = tagged.poll(&[]).unwrap();
-        assert_eq!(listing.found().revision, tip, "{server}");
+        assert_eq!(listing.found().revision, tip, "{server:?}");
         let mut candidate = listing.fetch(&mut |_| {}).unwrap();
         assert_eq!(
             candidate.lineage(&live).unwrap(),
             Lineage::Descendant,
-            "{server}"
+            "{server:?}"
         );
         deployed.check_out(&mut *candidate, tip);
     });

@@ -7,11 +7,19 @@ use pp_objects::ObjectId;
 use super::greeting::{Greeting, Version};
 use super::{Packet, Request, Wire, WireError, chomp, malformed, pack};
 
-/// Requests the commits of `want` that are not in the history of `have`, without their trees if the server can leave
-/// those out. Returns `false` if the server does not know `have`; otherwise the caller reads the pack with
-/// [`pack::next_chunk`].
+/// Two revisions: the commits of `want` that are not in the history of `have` lie between them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Between {
+    /// The newer revision.
+    pub(crate) want: ObjectId,
+    /// The older revision.
+    pub(crate) have: ObjectId,
+}
+
+/// Requests the commits between two revisions, without their trees if the server can leave
+/// those out. [`answer`] then reads what the server says.
 ///
-/// The server is told that all of the history of `have` is here. Nothing relies on that: of the pack only commits
+/// The server is told that all of the history of the older one is here. Nothing relies on that: of the pack only commits
 /// are used.
 ///
 /// # Errors
@@ -19,11 +27,22 @@ use super::{Packet, Request, Wire, WireError, chomp, malformed, pack};
 pub(crate) fn request<S: Read + Write>(
     wire: &mut Wire<S>,
     greeting: &mut Greeting,
-    want: ObjectId,
-    have: ObjectId,
+    between: Between,
+) -> Result<(), WireError> {
+    let asked = build(wire, greeting, between, false)?;
+    wire.send(&asked)
+}
+
+/// Reads the beginning of the answer to [`request`]. Returns `false` if the server does not know the older one; otherwise the
+/// caller reads the pack with [`pack::next_chunk`].
+///
+/// # Errors
+/// [`WireError`].
+pub(crate) fn answer<S: Read + Write>(
+    wire: &mut Wire<S>,
+    greeting: &mut Greeting,
+    between: Between,
 ) -> Result<bool, WireError> {
-    let asked = build(wire, greeting, want, have, false)?;
-    wire.send(&asked)?;
     if greeting.version == Version::V0 {
         return match wire.receive()? {
             Packet::Data(line) if line.starts_with(b"ACK ") => Ok(true),
@@ -43,7 +62,7 @@ pub(crate) fn request<S: Read + Write>(
     if known {
         // The server has both commits and sees no line between them yet; it is asked for the pack all the same, which
         // shows the line or shows that there is none.
-        let asked = build(wire, greeting, want, have, true)?;
+        let asked = build(wire, greeting, between, true)?;
         wire.send(&asked)?;
         pack::until_packfile(wire, greeting)?;
     }
@@ -53,10 +72,10 @@ pub(crate) fn request<S: Read + Write>(
 fn build<S: Read + Write>(
     wire: &mut Wire<S>,
     greeting: &mut Greeting,
-    want: ObjectId,
-    have: ObjectId,
+    between: Between,
     done: bool,
 ) -> Result<Request, WireError> {
+    let Between { want, have } = between;
     let mut request = pack::begin(wire, greeting, want, false)?;
     if greeting.leaves_out_trees() {
         request.line("filter tree:0");

@@ -19,6 +19,7 @@ use gix_packetline::blocking_io::StreamingPeekableIter;
 use thiserror::Error;
 
 pub(crate) use greeting::{CommandCapabilities, Greeting, Version};
+pub(crate) use history::Between;
 pub(crate) use request::Request;
 
 use crate::util::text;
