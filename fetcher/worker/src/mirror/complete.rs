@@ -6,7 +6,7 @@ use std::path::Path;
 use git2::{ObjectType, Odb, Oid};
 
 use super::Mirror;
-use super::history::{links, oid, peel};
+use super::history::{has, links, oid, peel};
 use pp_objects::tree::{DIRECTORY, FILE, LINK, tree};
 
 /// Why a pack is refused.
@@ -54,7 +54,7 @@ fn history(
     let mut left = vec![tip];
     let mut ends = HashSet::new();
     while let Some(id) = left.pop() {
-        if held.exists(id) {
+        if has(held, id) {
             continue;
         }
         let at_end = boundary.contains(&id);
@@ -62,7 +62,7 @@ fn history(
             if at_end {
                 ends.insert(id);
             }
-            if at_end && !odb.exists(parent) {
+            if at_end && !has(odb, parent) {
                 continue;
             }
             if seen.insert(parent) {
@@ -78,7 +78,7 @@ fn contents(odb: &Odb<'_>, held: &Odb<'_>, root: Oid) -> Result<(), git2::Error>
     let mut seen = HashSet::from([root]);
     let mut left = vec![root];
     while let Some(id) = left.pop() {
-        if held.exists(id) {
+        if has(held, id) {
             continue;
         }
         let object = odb.read(id)?;
@@ -92,7 +92,7 @@ fn contents(odb: &Odb<'_>, held: &Odb<'_>, root: Oid) -> Result<(), git2::Error>
             }
             match entry.kind() {
                 DIRECTORY => left.push(id),
-                FILE | LINK if !odb.exists(id) => {
+                FILE | LINK if !has(odb, id) => {
                     let missing = format!("the pack lacks the object {id}");
                     return Err(git2::Error::from_str(&missing));
                 }

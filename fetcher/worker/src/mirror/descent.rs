@@ -6,7 +6,7 @@ use std::collections::{HashMap, VecDeque};
 use git2::Oid;
 use tempfile::TempDir;
 
-use super::history::links;
+use super::history::{has, links};
 use super::{Mirror, MirrorError};
 
 /// What the commits that are here say of a descent.
@@ -29,7 +29,7 @@ impl Mirror {
         let history = self.history.borrow();
         let odb = self.objects_with(history.as_ref().map(TempDir::path));
         let odb = odb.map_err(|error| self.damaged(&error))?;
-        if !odb.exists(new) {
+        if !has(&odb, new) {
             return Ok(Descent::Cut);
         }
         let mut child_of = HashMap::new();
@@ -44,7 +44,7 @@ impl Mirror {
                 };
                 place.insert(id);
                 found |= parent == old;
-                match odb.exists(parent) {
+                match has(&odb, parent) {
                     true => left.push_back(parent),
                     false => cut = true,
                 }

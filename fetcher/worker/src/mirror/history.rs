@@ -9,7 +9,7 @@ use std::fs;
 use std::io::Write;
 use std::path::Path;
 
-use git2::{ObjectType, Odb, Oid};
+use git2::{ObjectType, Odb, OdbLookupFlags, Oid};
 
 use super::pins::Tips;
 use super::{Mirror, MirrorError, at, sync_dir};
@@ -42,6 +42,12 @@ pub(super) fn links(odb: &Odb<'_>, id: Oid) -> Result<Links, git2::Error> {
         tree: oid(commit.tree)?,
         parents: parents.collect::<Result<_, _>>()?,
     })
+}
+
+/// Returns whether an object is there. libgit2 would look for new packs whenever one is missing; whoever brings a pack
+/// says so ([`Mirror::refresh`]).
+pub(super) fn has(odb: &Odb<'_>, id: Oid) -> bool {
+    odb.exists_ext(id, OdbLookupFlags::NO_REFRESH)
 }
 
 /// Follows tags from `id` to the object they point to in the end: its id if it is a commit, otherwise its kind.
@@ -105,7 +111,7 @@ impl Mirror {
                 continue;
             }
             let commit = links(&odb, id).map_err(|error| self.damaged(&error))?;
-            let new = commit.parents.into_iter().filter(|p| odb.exists(*p));
+            let new = commit.parents.into_iter().filter(|p| has(&odb, *p));
             let new = new.filter(|parent| seen.insert(*parent));
             known.commits.extend(new);
         }

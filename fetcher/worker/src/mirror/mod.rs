@@ -22,8 +22,8 @@ use tempfile::TempDir;
 use thiserror::Error;
 
 pub(crate) use descent::Descent;
-use history::links;
 pub(crate) use history::oid;
+use history::{has, links};
 pub(crate) use index::{Pack, Received};
 pub(crate) use packs::{PackReader, Packs};
 use pins::PINS;
@@ -130,7 +130,7 @@ impl Mirror {
     /// the boundary of a shallow history, and with the whole tree of its tip.
     #[must_use]
     pub(crate) fn contains(&self, id: Oid) -> bool {
-        self.repository.odb().is_ok_and(|odb| odb.exists(id))
+        self.repository.odb().is_ok_and(|odb| has(&odb, id))
     }
 
     /// Opens the objects of the mirror together with those in the directory `others`.

@@ -6,7 +6,7 @@ use std::fs;
 
 use git2::{Error, Odb, Oid};
 
-use super::history::{links, oid};
+use super::history::{has, links, oid};
 use super::pins::PINS;
 use super::{Mirror, MirrorError, at, sweep};
 use pp_objects::tree::{DIRECTORY, GITLINK, tree};
@@ -82,7 +82,7 @@ impl Mirror {
                 if boundary.contains(&id) {
                     continue;
                 }
-                let parents = commit.parents.into_iter().filter(|p| odb.exists(*p));
+                let parents = commit.parents.into_iter().filter(|p| has(&odb, *p));
                 commits.extend(parents.filter(|parent| seen.insert(*parent)));
             }
             Ok(all)
@@ -107,7 +107,7 @@ fn trees(
         all.push((id, None));
         for entry in entries.into_iter().filter(|entry| entry.kind() != GITLINK) {
             let id = oid(entry.id)?;
-            if !seen.insert(id) || !odb.exists(id) {
+            if !seen.insert(id) || !has(odb, id) {
                 continue;
             }
             if entry.kind() == DIRECTORY {
