@@ -25,6 +25,7 @@ pub(crate) fn measure(above: &Path, name: &str, rounds: usize) -> Result<Part> {
         mut first,
         mut one,
         mut two,
+        mut synced,
         mut clone,
         mut shallow,
     ] = std::array::from_fn(|_| Sample::default());
@@ -42,13 +43,7 @@ pub(crate) fn measure(above: &Path, name: &str, rounds: usize) -> Result<Part> {
         local.git(&["commit", "-q", "-m", "a version"])?;
         local.settle()?;
         update.add_duration(local.poll()?);
-        for (workers, sample) in [(1, &mut one), (2, &mut two)] {
-            local.settle()?;
-            sample.add_duration(local.script(&format!(
-                "git -C repository -c checkout.workers={workers} worktree add -q --detach ../new"
-            ))?);
-            local.script("rm -rf new; git -C repository worktree prune")?;
-        }
+        worktrees(&local, [&mut one, &mut two, &mut synced])?;
     }
     let workers = "git worktree add, two workers";
     part.compare(
@@ -58,6 +53,12 @@ pub(crate) fn measure(above: &Path, name: &str, rounds: usize) -> Result<Part> {
         Some(0.5),
     );
     part.compare("the same", &update, ("git worktree add", &one), None);
+    part.compare(
+        "the same",
+        &update,
+        ("git worktree add, two workers, and `sync -f`", &synced),
+        None,
+    );
     part.compare("first deploy", &first, ("git clone", &clone), Some(0.5));
     part.compare(
         "first deploy",
@@ -83,12 +84,28 @@ pub(crate) fn measure(above: &Path, name: &str, rounds: usize) -> Result<Part> {
     Ok(part)
 }
 
+/// Times what git does for a tree beside the live one: with one worker, with two, and with two until all is on the disk.
+fn worktrees(local: &Local, [one, two, synced]: [&mut Sample; 3]) -> Result<()> {
+    for (workers, sample) in [(1, one), (2, two)] {
+        local.settle()?;
+        let took = local.script(&format!(
+            "git -C repository -c checkout.workers={workers} worktree add -q --detach ../new"
+        ))?;
+        sample.add_duration(took);
+        if workers == 2 {
+            synced.add_duration(took + local.script("sync -f .")?);
+        }
+        local.script("rm -rf new; git -C repository worktree prune")?;
+    }
+    Ok(())
+}
+
 /// What is measured how.
 fn text(bytes: u64) -> String {
     format!(
         "{} MiB, {CHANGED} files changed in each round, a warm cache. Ours is `pp-fetcher poll`, from the start of the program\n\
              until `current` leads to the new release; every byte of a release is hashed on its way, and the checkout ends with `syncfs`. git's does\n\
-             neither. What earlier steps have left to be written is written before each. The repository is one of this machine, served by `git upload-pack` for each; it has one commit at first, so\n\
+             neither, but for one row. On a disk: ext4 with a journal, in a file of its own (`tests/bench/disk.rs`). What earlier steps have left to be written is written before each. The repository is one of this machine, served by `git upload-pack` for each; it has one commit at first, so\n\
              that here a clone and a clone of depth 1 are the same.",
         bytes >> 20
     )

@@ -2,11 +2,12 @@
 //! part keeps its figures in `results/`; `RESULTS.md` and the pictures are written from all of them.
 //!
 //! `tests/bench/run.sh [--rounds N] [PART…]` builds what is measured and runs the suite; without a part, all but the
-//! flood. `report` only writes the report anew. `TMPDIR` says where the parts without a host work; `PP_BENCH_DISK` names
-//! a directory on a disk.
+//! flood. `report` only writes the report anew. `PP_BENCH_DISK` names a directory on a disk to work in; without it, a file
+//! system with a journal is made in a file.
 
 mod chart;
 mod checkout;
+mod disk;
 mod flood;
 mod growth;
 mod history;
@@ -45,7 +46,7 @@ fn main() -> Result<()> {
             let part = match name {
                 "polls" => service::measure(&host, &pair, rounds)?,
                 "served" => served::measure(&host, &pair, rounds)?,
-                "restart" => restart::measure(&host, rounds.max(15))?,
+                "restart" => restart::measure(&host, rounds.max(31))?,
                 "probe" => served::probe(&host, rounds)?,
                 "many" => many::measure(host.lab(), rounds)?,
                 _ => memory::measure(&host)?,
@@ -61,10 +62,12 @@ fn main() -> Result<()> {
 
 fn local(name: &str, rounds: usize) -> Result<Part> {
     let memory = PathBuf::from("/dev/shm");
-    let disk = std::env::var_os("PP_BENCH_DISK").map_or_else(|| "/var/tmp".into(), PathBuf::from);
     match name {
         "checkout-tmpfs" => checkout::measure(&memory, name, rounds),
-        "checkout-disk" => checkout::measure(&disk, name, rounds),
+        "checkout-disk" => {
+            let disk = disk::Disk::new()?;
+            checkout::measure(&disk.path(), name, rounds)
+        }
         "history" => history::measure(&memory, rounds),
         _ => growth::measure(&memory, rounds.min(3)),
     }

@@ -51,6 +51,12 @@ pub(crate) fn measure(host: &Host, rounds: usize) -> Result<Part> {
         ("sudo", &sudo.wall),
         Some(0.75),
     );
+    part.compare(
+        "the limit itself, wall: root over the bus",
+        &limit.wall,
+        ("sudo", &sudo.wall),
+        None,
+    );
     part.compare("restart, CPU", &ours.cpu, ("sudo", &sudo.cpu), None);
 
     denials(lab, rounds, &mut part)?;

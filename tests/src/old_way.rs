@@ -129,6 +129,14 @@ impl<'a> OldWay<'a> {
         Ok(())
     }
 
+    /// The steps of its deploy script without the restart: a build script of ours that does the same for the app `name`.
+    #[must_use]
+    pub fn build_script(name: &str) -> String {
+        let steps = DEPLOY.lines().filter(|line| !line.starts_with("sudo "));
+        let steps: String = steps.map(|line| format!("{line}\n")).collect();
+        steps.replace("@APP@", name)
+    }
+
     /// The poller, as cron runs it.
     #[must_use]
     pub fn poll(&self) -> Call<'a> {

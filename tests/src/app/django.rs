@@ -114,6 +114,13 @@ impl Django {
         self
     }
 
+    /// Its build script is this, in the place of the shipped example.
+    #[must_use]
+    pub fn building_with(mut self, script: String) -> Self {
+        self.deploy = script;
+        self
+    }
+
     /// Its build script ends with exit code 7 after a line that says why.
     #[must_use]
     pub fn failing_to_build(mut self) -> Self {
