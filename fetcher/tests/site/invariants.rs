@@ -72,11 +72,19 @@ fn told(site: &Site) {
         let number = ended.attempt.number;
         let of_it = events.iter().filter(|event| event.attempt == Some(number));
         let count = of_it.count();
-        // What could not be written down, as on a full disk, is made again by the next pass, and told then.
-        let again = attempts.iter().any(|later| {
-            later.attempt.number > number && later.attempt.revision == ended.attempt.revision
+        let same = attempts
+            .iter()
+            .filter(|other| other.attempt.revision == ended.attempt.revision);
+        // What could not be written down, as on a full disk, is made again by the next pass, and told then. Or the first of
+        // the two was told, and the pass killed before it could remember that; a failure that comes again is no change.
+        let again = same.clone().any(|other| other.attempt.number > number);
+        let told_before = same.clone().any(|other| {
+            let before = other.attempt.number < number && other.outcome == ended.outcome;
+            let told = |event: &pp_events::Event| event.attempt == Some(other.attempt.number);
+            before && other.attempt.code == ended.attempt.code && events.iter().any(told)
         });
-        let least = usize::from(!again);
+        let failed = ended.outcome != Outcome::Good;
+        let least = usize::from(!(again || failed && told_before));
         // A way back that failed and was tried again has an event for each outcome.
         let stuck = events
             .iter()
