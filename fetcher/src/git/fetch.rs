@@ -39,8 +39,9 @@ pub(crate) struct Fetched {
     pub(crate) objects: u64,
 }
 
-/// From so many objects on, a pack seldom is that of a single commit, whose parent shows its descent: the commits up to
-/// the revision are then asked for while the worker indexes the pack.
+/// After a pack of so many objects the commits up to the revision are asked for while the worker indexes the pack. A
+/// single commit, whose parent shows its descent and which needs no such question, mostly has fewer: then the forge would
+/// be asked in vain.
 const MANY: u32 = 16;
 
 /// Where a pack's header has the number of its objects, four bytes big-endian (gitformat-pack(5)).
@@ -79,7 +80,9 @@ impl Remote {
                 &tips.boundary,
             );
             asked.map_err(|error| self.failed(error))?;
-            let ahead = self.history_to_ask_ahead(revision.id, &tips.commits);
+            // Nobody asks how the commit of a submodule stands to the one before.
+            let ahead = Some(&tips.commits).filter(|_| pin == LAST);
+            let ahead = ahead.and_then(|tips| self.history_to_ask_ahead(revision.id, tips));
             let received = self.receive(worker, revision.id, ahead, tick);
             (objects, bytes) = received.map_err(|error| self.of_the_pack(error))?;
         }
@@ -130,13 +133,16 @@ impl Remote {
         self.greeting.version == wire::Version::V2
     }
 
-    /// Returns the revisions whose history will be asked for next if the mirror cannot tell: the mirror has one revision,
-    /// the live one, without its history. Over https, a request waits for the answer to the one before.
+    /// Returns the revisions whose history will be asked for next if the mirror cannot tell: the mirror keeps one revision,
+    /// mostly the live one, without its history. A server that cannot leave out trees would send them all in vain, if the
+    /// answer is not needed; over https, a request waits for the answer to the one before.
     fn history_to_ask_ahead(&mut self, want: ObjectId, tips: &[ObjectId]) -> Option<Between> {
         let pipe = matches!(self.wire.stream(), Transport::Pipe(_));
         match tips {
-            [have] if pipe && self.goes_on() && self.greeting.cuts_histories() => {
-                Some(Between { want, have: *have })
+            [have] if pipe && self.goes_on() => {
+                let greeting = &self.greeting;
+                let can = greeting.cuts_histories() && greeting.leaves_out_trees();
+                can.then_some(Between { want, have: *have })
             }
             _ => None,
         }

@@ -11,6 +11,9 @@ use super::git_support::{Forge, oid, script, write_files};
 use super::support::repository;
 use crate::deploy::source::{Candidate, Lineage, Source};
 use crate::git::fetch::LAST;
+use crate::git::listing::ListedRevision;
+use crate::git::wire::Between;
+use crate::git::{Remote, RemoteOptions};
 use crate::repository::Repository;
 use crate::worker::Tips;
 use pp_objects::ObjectId;
@@ -230,7 +233,7 @@ fn after_a_pack_of_many_objects_the_commits_between_are_asked_for_at_once() {
         let tip = deployed.tip();
         let before = deployed.requests();
         let mut candidate = deployed.fetch();
-        if !server.old_protocol {
+        if !server.old_protocol && server.filters {
             let give_up = Instant::now() + Duration::from_secs(10);
             while deployed.requests() < before + 2 && Instant::now() < give_up {
                 sleep(Duration::from_millis(5));
@@ -259,6 +262,40 @@ fn after_a_pack_of_many_objects_the_commits_between_are_asked_for_at_once() {
         deployed.commit_many(8);
         assert_eq!(deployed.deploy(live), Lineage::Other, "{server:?}");
     });
+}
+
+#[test]
+fn history_is_asked_ahead_only_for_the_app_itself_and_only_without_trees() {
+    for (pin, filters, asked) in [
+        (LAST, true, true),
+        (LAST, false, false),
+        ("submodule-1", true, false),
+    ] {
+        let deployed = Deployed::new(server(false, filters));
+        let mirror = deployed.forge.mirror();
+        let first = deployed.tip();
+        let another = Between {
+            want: first,
+            have: first,
+        };
+        let fetch = || {
+            let options = RemoteOptions::default();
+            let mut remote = Remote::connect(&deployed.forge.url(), &options).unwrap();
+            let revision = ListedRevision {
+                reference: "main".to_owned(),
+                id: deployed.tip(),
+                commit: deployed.tip(),
+            };
+            let mut worker = mirror.open().unwrap();
+            let fetched = remote.fetch(&mut worker, &revision, pin, &mut |_| {});
+            fetched.unwrap();
+            !remote.can_be_asked_for(another)
+        };
+        assert!(!fetch(), "{pin} {filters}");
+        deployed.commit_many(1);
+        deployed.commit_many(2);
+        assert_eq!(fetch(), asked, "{pin} {filters}");
+    }
 }
 
 #[test]

@@ -16,11 +16,11 @@ pub(crate) struct Between {
     pub(crate) have: ObjectId,
 }
 
-/// Requests the commits between two revisions, without their trees if the server can leave
-/// those out. [`answer`] then reads what the server says.
+/// Requests the commits between two revisions, without their trees if the server can leave those out. [`answer`] then
+/// reads what the server says.
 ///
-/// The server is told that all of the history of the older one is here. Nothing relies on that: of the pack only commits
-/// are used.
+/// The server is told that all of the history of the older one is here. Nothing relies on that: of the pack only
+/// commits are used.
 ///
 /// # Errors
 /// [`WireError`].
