@@ -94,17 +94,18 @@ enum Rows {
 /// Gives the inodes of the listening sockets that a connection to `authority` may reach.
 fn tcp(authority: &str) -> Vec<u64> {
     let addresses: Vec<_> = authority.to_socket_addrs().into_iter().flatten().collect();
-    let reached = |rows| {
+    let listening = |rows| {
         let tables = TABLES.iter().filter_map(|table| File::open(table).ok());
         // The kernel prints a page at a time.
         let tables = tables.map(|table| BufReader::with_capacity(4096, table));
-        let listening: Vec<_> = tables.flat_map(|table| listeners(table, rows)).collect();
-        reached(&addresses, &listening)
+        let found = tables.flat_map(|table| listeners(table, rows));
+        found.collect::<Vec<_>>()
     };
-    match reached(Rows::First) {
-        none if none.is_empty() => reached(Rows::All),
+    let listening = match listening(Rows::First) {
+        none if none.is_empty() => listening(Rows::All),
         found => found,
-    }
+    };
+    reached(&addresses, &listening)
 }
 
 /// Gives the inodes of those of the sockets `listening` that a connection to the addresses may reach: the most exact

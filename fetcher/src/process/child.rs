@@ -21,7 +21,7 @@ use super::start::{Output, start};
 use super::streams::{Streams, runtime};
 
 /// The times between looks at a process that is to end: the first, as most are about to end, and the longest.
-const EXIT_POLL_INTERVALS: [Duration; 2] = [Duration::from_micros(200), Duration::from_millis(5)];
+const EXIT_POLL_INTERVALS: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(5)];
 
 /// A running process.
 #[derive(Debug)]

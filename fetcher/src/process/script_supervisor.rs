@@ -171,7 +171,7 @@ impl Watch {
             if self.kill_at.is_some_and(|at| Instant::now() >= at) {
                 let _ = killpg(group, Signal::SIGKILL);
             }
-            self.wait()?;
+            self.wait();
         }
     }
 
@@ -189,16 +189,16 @@ impl Watch {
     }
 
     /// Waits until a child has ended, pp-fetcher has said something, or the script is to be killed.
-    fn wait(&self) -> io::Result<()> {
+    fn wait(&self) {
         let until = |at: Instant| at.saturating_duration_since(Instant::now()).max(TICK);
         let time = self.kill_at.map_or(PollTimeout::NONE, |at| {
             PollTimeout::try_from(until(at)).unwrap_or(PollTimeout::MAX)
         });
         let sources = [Some(&self.ended), self.us.as_ref()];
         let mut sources: Vec<_> = sources.into_iter().flatten().map(readable).collect();
-        match poll(&mut sources, time) {
-            Ok(_) | Err(Errno::EINTR) => Ok(()),
-            Err(error) => Err(error.into()),
+        // Whatever the error, the script must not go on without a supervisor.
+        if poll(&mut sources, time).is_err() {
+            thread::sleep(TICK);
         }
     }
 }

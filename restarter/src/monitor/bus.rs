@@ -63,7 +63,7 @@ impl Manager for Systemd {
         let tried = timeout(JOB, run(verb, unit, &mut report)).await;
         if !matches!(tried, Ok(Ok(()))) {
             if report.job == JobResult::None {
-                report.refusal = Some(Refusal::Unreachable);
+                report.refusal.get_or_insert(Refusal::Unreachable);
                 return report;
             }
             // The end of the job was not seen, but the unit's present state can still be read and reported.
@@ -95,8 +95,8 @@ async fn system_state(bus: &Bus) -> zbus::Result<String> {
 async fn run(verb: Verb, unit: &UnitName, report: &mut Report) -> zbus::Result<()> {
     let bus = Bus::connect().await?;
     let path = path_of(unit)?;
-    // Only what decides, as each question costs the bus and systemd a tenth of a millisecond. Asked for together, and
-    // answered in this order: each answer alone takes as long as all of them.
+    // Only what decides, as each question is work for the bus and for systemd. Asked for together, so that they take the
+    // time of one.
     let (listed, invocation, kind, state, mut ends) = tokio::try_join!(
         bus.list(unit),
         bus.invocation(&path),
@@ -154,7 +154,8 @@ async fn run(verb: Verb, unit: &UnitName, report: &mut Report) -> zbus::Result<(
     if matches!(kind.as_str(), "simple" | "exec" | "idle") && result == JobResult::Done {
         sleep(SETTLE).await;
     }
-    report.job = result;
+    // What was read before the job says nothing about the unit after it.
+    (report.job, report.active) = (result, ActiveState::Unknown);
     bus.look(unit, report).await?;
     if verb == Verb::TryRestart && was_stopping && report.invocation == report.invocation_before {
         // systemd reports this job as done, because there was nothing to restart: the unit was being stopped.
@@ -290,7 +291,6 @@ impl Bus {
     /// Has systemd load the unit if it is not, and reads its present state into `report`.
     async fn look(&self, unit: &UnitName, report: &mut Report) -> zbus::Result<()> {
         let path = &path_of(unit)?;
-        // Answered in this order: the unit is loaded before the other questions.
         let (listed, invocation, reload, result, main_pid) = tokio::try_join!(
             self.list(unit),
             self.invocation(path),

@@ -44,8 +44,8 @@ pub(super) fn links(odb: &Odb<'_>, id: Oid) -> Result<Links, git2::Error> {
     })
 }
 
-/// Returns whether an object is there. libgit2 would look for new packs whenever one is missing; whoever brings a pack
-/// says so ([`Mirror::refresh`]).
+/// Returns whether an object is there. libgit2 would list the packs again whenever an object is missing; whoever brings a
+/// pack says so ([`Mirror::refresh`]), and [`Mirror::objects_with`] lists them anew.
 pub(super) fn has(odb: &Odb<'_>, id: Oid) -> bool {
     odb.exists_ext(id, OdbLookupFlags::NO_REFRESH)
 }
