@@ -12,13 +12,14 @@ use crate::sample::Sample;
 const FILES: u64 = 30_000;
 const CHANGED: u64 = 10;
 
-pub(crate) fn measure(above: &Path, name: &str, rounds: usize) -> Result<Part> {
+/// Measures below `above`, which is in `place`.
+pub(crate) fn measure(above: &Path, name: &str, place: &str, rounds: usize) -> Result<Part> {
     let mut numbers = Numbers(1);
     let (local, bytes) = repository(above, &mut numbers)?;
     let mut part = Part::new(
         name,
-        &format!("A tree of {FILES} files on {}", local.file_system()?),
-        &text(bytes),
+        &format!("A tree of {FILES} files on {place}"),
+        &text(bytes, place),
     );
     let [
         mut update,
@@ -101,12 +102,13 @@ fn worktrees(local: &Local, [one, two, synced]: [&mut Sample; 3]) -> Result<()> 
 }
 
 /// What is measured how.
-fn text(bytes: u64) -> String {
+fn text(bytes: u64, place: &str) -> String {
     format!(
-        "{} MiB, {CHANGED} files changed in each round, a warm cache. Ours is `pp-fetcher poll`, from the start of the program\n\
-             until `current` leads to the new release; every byte of a release is hashed on its way, and the checkout ends with `syncfs`. git's does\n\
-             neither, but for one row. On a disk: ext4 with a journal, in a file of its own (`tests/bench/disk.rs`). What earlier steps have left to be written is written before each. The repository is one of this machine, served by `git upload-pack` for each; it has one commit at first, so\n\
-             that here a clone and a clone of depth 1 are the same.",
+        "{} MiB, {CHANGED} files changed in each round, a warm cache, on {place}. Ours is `pp-fetcher poll`, from the start of the\n\
+             program until `current` leads to the new release; every byte of a release is hashed on its way, and the checkout ends\n\
+             with `syncfs`. git hashes nothing, and syncs only where a row says so. What earlier steps have left to be written is\n\
+             written before each. The repository is one of this machine, served by `git upload-pack` for each; it has one commit\n\
+             at first, so that here a clone and a clone of depth 1 are the same.",
         bytes >> 20
     )
 }

@@ -10,6 +10,9 @@ use tempfile::TempDir;
 /// Where the file with the file system is made, unless `PP_BENCH_DISK` names a directory to work in.
 const ABOVE: &str = "/var/tmp";
 
+/// Nothing of the file system is left to be written while it is used.
+const AT_ONCE: &str = "lazy_itable_init=0,lazy_journal_init=0";
+
 /// The size of the file system; the file is sparse.
 const SIZE: &str = "8G";
 
@@ -31,11 +34,21 @@ impl Disk {
         let (image, at) = (directory.path().join("image"), directory.path().join("at"));
         std::fs::create_dir(&at)?;
         run(Command::new("truncate").args(["-s", SIZE]).arg(&image))?;
-        run(Command::new("mkfs.ext4").args(["-q", "-F"]).arg(&image))?;
+        run(Command::new("mkfs.ext4")
+            .args(["-q", "-F", "-E", AT_ONCE])
+            .arg(&image))?;
         run(Command::new("mount")
             .args(["-o", "loop"])
             .args([&image, &at]))?;
         Ok(Self::Mounted(directory))
+    }
+
+    /// What it is, in words.
+    pub(crate) fn description(&self) -> String {
+        match self {
+            Self::Named(path) => path.display().to_string(),
+            Self::Mounted(_) => "a disk: ext4 with a journal, in a file".to_owned(),
+        }
     }
 
     /// The directory to work in.

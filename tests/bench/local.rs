@@ -257,15 +257,6 @@ impl Local {
         let first = text.split_whitespace().next().context("du")?;
         Ok(first.parse()?)
     }
-
-    /// The kind of file system.
-    pub(crate) fn file_system(&self) -> Result<String> {
-        let output = self
-            .command("stat")
-            .args(["-f", "-c", "%T", "."])
-            .output()?;
-        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
-    }
 }
 
 /// The same numbers in every run (xorshift64).

@@ -63,10 +63,10 @@ fn main() -> Result<()> {
 fn local(name: &str, rounds: usize) -> Result<Part> {
     let memory = PathBuf::from("/dev/shm");
     match name {
-        "checkout-tmpfs" => checkout::measure(&memory, name, rounds),
+        "checkout-tmpfs" => checkout::measure(&memory, name, "tmpfs", rounds),
         "checkout-disk" => {
             let disk = disk::Disk::new()?;
-            checkout::measure(&disk.path(), name, rounds)
+            checkout::measure(&disk.path(), name, &disk.description(), rounds)
         }
         "history" => history::measure(&memory, rounds),
         _ => growth::measure(&memory, rounds.min(3)),

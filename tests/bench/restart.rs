@@ -5,7 +5,7 @@ use pp_tests::host::Host;
 use pp_tests::lab::Lab;
 
 use crate::part::Part;
-use crate::sample::{Costs, Way, in_turns};
+use crate::sample::{Costs, Sample, Way, in_turns};
 
 /// The rest before each restart, in seconds. Moving a process to a control group waits for some ticks of the kernel's clock
 /// (4 ms each), and the next one does not if it comes at once: whoever is measured second would gain by that.
@@ -51,10 +51,10 @@ pub(crate) fn measure(host: &Host, rounds: usize) -> Result<Part> {
         ("sudo", &sudo.wall),
         Some(0.75),
     );
-    part.compare(
-        "the limit itself, wall: root over the bus",
-        &limit.wall,
-        ("sudo", &sudo.wall),
+    part.figure(
+        "what the limit, root over the bus, takes of sudo's wall time",
+        &Sample::of(limit.wall.ratio(&sudo.wall)),
+        "×",
         None,
     );
     part.compare("restart, CPU", &ours.cpu, ("sudo", &sudo.cpu), None);

@@ -27,7 +27,7 @@ pub(crate) fn measure(host: &Host, pair: &Pair<'_>, rounds: usize) -> Result<Par
         "The same Django project, with the same build steps (check, migrate, collectstatic), behind gunicorn. Ours is the service\n\
          at an interval of 10 s; pushes come at any moment of the interval. The script's own time is measured from its start; to it\n\
          come the 150 s for which a push waits on average for cron's run each five minutes, which were not waited for here.\n\
-         *Beyond waiting* leaves out the time until the service begins its poll. Ours also verifies, checks out beside what runs,\n\
+         *Beyond waiting* leaves out the time until the service begins its poll (by the times of its steps). Ours also verifies, checks out beside what runs,\n\
          syncs, and after the first answer probes. The shipped example of a deploy.sh has two steps more: it keeps a copy of the\n\
          database, and compiles the bytecode.",
     );
