@@ -81,8 +81,10 @@ impl Remote {
             );
             asked.map_err(|error| self.failed(error))?;
             // Nobody asks how the commit of a submodule stands to the one before.
-            let ahead = Some(&tips.commits).filter(|_| pin == LAST);
-            let ahead = ahead.and_then(|tips| self.history_to_ask_ahead(revision.id, tips));
+            let ahead = match pin == LAST {
+                true => self.history_to_ask_ahead(revision.id, &tips.commits),
+                false => None,
+            };
             let received = self.receive(worker, revision.id, ahead, tick);
             (objects, bytes) = received.map_err(|error| self.of_the_pack(error))?;
         }
@@ -113,7 +115,8 @@ impl Remote {
         }
         let deadline = self.wire.stream().deadline();
         let transfer = worker.begin_history(deadline)?;
-        match self.pass_on(transfer, None, &mut |_| {}) {
+        let passed_on = self.pass_on(transfer, &mut |_| {});
+        match passed_on.and_then(|(transfer, _)| Ok(transfer.finish(&mut |_| {})?)) {
             Ok((0, _)) => Ok(History::Empty),
             Ok(_) => Ok(History::Came),
             Err(error) => Err(self.of_the_pack(error)),
@@ -148,6 +151,8 @@ impl Remote {
         }
     }
 
+    /// Receives the pack that brings `id`. After a pack of many objects, and while the worker indexes it, asks for the
+    /// commits between the revisions `ahead`.
     fn receive(
         &mut self,
         worker: &mut Client,
@@ -157,17 +162,22 @@ impl Remote {
     ) -> Result<(u64, u64), FetchError> {
         let deadline = self.wire.stream().deadline();
         let transfer = worker.begin_pack(id, &self.greeting.shallow, deadline)?;
-        self.pass_on(transfer, ahead, tick)
+        let (transfer, objects) = self.pass_on(transfer, tick)?;
+        if let Some(between) = ahead.filter(|_| objects >= MANY) {
+            // A request that cannot be sent is missed when its answer is needed, if ever.
+            let sent = wire::history::request(&mut self.wire, &mut self.greeting, between);
+            self.asked = sent.is_ok().then_some(between);
+        }
+        Ok(transfer.finish(tick)?)
     }
 
-    /// Passes the pack from the server on to the worker, piece by piece. After a pack of many objects, and while the
-    /// worker indexes it, asks for the commits between the revisions `ahead`.
-    fn pass_on(
+    /// Passes the pack from the server on to the worker, piece by piece. Returns the transfer, which is still to be
+    /// finished, and the number of objects that the pack is said to have.
+    fn pass_on<'a>(
         &mut self,
-        mut transfer: Transfer<'_>,
-        ahead: Option<Between>,
+        mut transfer: Transfer<'a>,
         tick: &mut dyn FnMut(Progress),
-    ) -> Result<(u64, u64), FetchError> {
+    ) -> Result<(Transfer<'a>, u32), FetchError> {
         let mut objects = None;
         loop {
             match wire::pack::next_chunk(&mut self.wire) {
@@ -176,19 +186,13 @@ impl Remote {
                     objects.get_or_insert(count(chunk));
                     transfer.push(chunk, tick)?;
                 }
-                Ok(None) => break,
+                Ok(None) => return Ok((transfer, objects.unwrap_or(0))),
                 Err(error) => {
                     transfer.break_off();
                     return Err(self.failed(error).into());
                 }
             }
         }
-        if let Some(between) = ahead.filter(|_| objects.unwrap_or(0) >= MANY) {
-            // A request that cannot be sent is missed when its answer is needed, if ever.
-            let sent = wire::history::request(&mut self.wire, &mut self.greeting, between);
-            self.asked = sent.is_ok().then_some(between);
-        }
-        Ok(transfer.finish(tick)?)
     }
 
     /// Turns worker errors about a refused pack, a pack not indexed in time, or a stop into errors of the remote.

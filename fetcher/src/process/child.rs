@@ -20,8 +20,12 @@ use super::ending::{AbortReason, Exit, LastWords};
 use super::start::{Output, start};
 use super::streams::{Streams, runtime};
 
-/// The times between looks at a process that is to end: the first, as most are about to end, and the longest.
-const EXIT_POLL_INTERVALS: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(5)];
+/// The time between the first two looks at a process that is to end, as most are about to end; each is twice as long as
+/// the one before.
+const FIRST_PAUSE: Duration = Duration::from_millis(1);
+
+/// The longest time between two such looks.
+const LONGEST_PAUSE: Duration = Duration::from_millis(5);
 
 /// A running process.
 #[derive(Debug)]
@@ -137,27 +141,25 @@ impl ChildProcess {
     /// # Errors
     /// The wait was cut off.
     pub(crate) fn wait(&mut self) -> io::Result<Exit> {
-        let [mut pause, longest] = EXIT_POLL_INTERVALS;
+        let mut pause = FIRST_PAUSE;
         loop {
             if let Some(exit) = self.exited() {
                 return Ok(exit);
             }
             self.streams.check()?;
-            self.pause(pause);
-            pause = longest.min(pause * 2);
+            self.pause(&mut pause);
         }
     }
 
     /// Waits at most `time` until the process has ended, regardless of the deadline and of a request to stop.
     pub(crate) fn wait_until(&mut self, time: Duration) -> Option<Exit> {
         let until = Instant::now() + time;
-        let [mut pause, longest] = EXIT_POLL_INTERVALS;
+        let mut pause = FIRST_PAUSE;
         loop {
             match self.exited() {
-                None if Instant::now() < until => self.pause(pause),
+                None if Instant::now() < until => self.pause(&mut pause),
                 exit => return exit,
             }
-            pause = longest.min(pause * 2);
         }
     }
 
@@ -208,9 +210,10 @@ impl ChildProcess {
         move || reaped || exit_of(pid).is_some()
     }
 
-    /// Reads standard error for `time`.
-    fn pause(&mut self, time: Duration) {
-        self.streams.wait_for(std::future::pending::<()>(), time);
+    /// Reads standard error for `time`, and makes the next pause longer.
+    fn pause(&mut self, time: &mut Duration) {
+        self.streams.wait_for(std::future::pending::<()>(), *time);
+        *time = LONGEST_PAUSE.min(*time * 2);
     }
 }
 

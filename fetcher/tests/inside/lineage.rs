@@ -94,9 +94,8 @@ impl Deployed {
 
     /// Fetches the branch, says how it stands to `live`, and checks it out.
     fn deploy(&self, live: ObjectId) -> Lineage {
-        let listing = self.repository.poll(&[]).unwrap();
-        let new = listing.found().revision;
-        let mut candidate = listing.fetch(&mut |_| {}).unwrap();
+        let new = self.tip();
+        let mut candidate = self.fetch();
         let lineage = candidate.lineage(&live).unwrap();
         self.check_out(&mut *candidate, new);
         lineage
