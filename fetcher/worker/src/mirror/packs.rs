@@ -1,6 +1,6 @@
-//! Reads objects from the mirror's packs, in Rust and without libgit2: most of a checkout's time is inflating, and
-//! zlib-rs needs two thirds of the time that zlib needs. The mirror has no object outside of its packs, and each
-//! pack holds the bases of its deltas.
+//! Reads objects from the mirror's packs, in Rust and without libgit2: most of a checkout's time is inflating, for which
+//! gix-zlib has a quicker library than zlib. The mirror has no object outside of its packs, and each pack holds the
+//! bases of its deltas.
 
 use std::path::{Path, PathBuf};
 
