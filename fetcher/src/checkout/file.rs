@@ -14,6 +14,7 @@ use pp_objects::{Hasher, Kind};
 use super::Budget;
 use super::deadline::Deadline;
 use super::error::{CheckoutError, Refusal, io_at};
+use super::flush::Written;
 use super::plan::PlannedFile;
 use super::refusal::refused;
 use crate::worker::{ObjectPiece, WorkerError};
@@ -32,6 +33,7 @@ pub(super) struct Target<'a> {
     pub(super) into: &'a Path,
     pub(super) budget: &'a Budget,
     pub(super) deadline: Deadline,
+    pub(super) written: &'a Written,
 }
 
 /// A file that is being written.
@@ -82,6 +84,7 @@ impl<'a> NewFile<'a> {
         if Mode::from_bits_truncate(made.st_mode) != mode {
             fchmod(&self.file, mode).map_err(|e| self.failed(e))?;
         }
+        self.target.written.add(self.planned.size);
         Ok(())
     }
 

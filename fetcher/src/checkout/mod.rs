@@ -12,10 +12,10 @@
 //! their way to the disk: the written content is the content that the commit names, and no file is read back.
 //!
 //! # What is synced when
-//! A checkout syncs the file system once (`syncfs`), when the last link is written, instead of each file by
-//! itself: for thousands of files that is one journal commit instead of thousands. The caller then
-//! writes `REVISION` with an fsync of its own, renames the directory and syncs the parent
-//! ([`crate::deploy`]). After the build, before `current` is switched, the release's file system is
+//! A checkout syncs the file system (`syncfs`) when the last link is written, and a large one meanwhile, after each
+//! 64 MiB (`flush`), instead of each file by itself: for thousands of files that is a few journal commits instead
+//! of thousands. The caller then writes `REVISION` with an fsync of its own, renames the directory and syncs the
+//! parent ([`crate::deploy`]). After the build, before `current` is switched, the release's file system is
 //! synced again, for the files that the build has written ([`Layout::sync`](crate::release::Layout::sync)); then the
 //! link is renamed and its directory synced. The state and the history are fsynced each time they are
 //! written, the mirror's packs and refs before they get their names.
@@ -29,6 +29,7 @@ mod attributes;
 mod deadline;
 pub(crate) mod error;
 mod file;
+mod flush;
 pub(crate) mod link;
 mod live;
 pub(crate) mod name;
@@ -131,14 +132,18 @@ pub(crate) fn check_out(
     let done = plan::plan(objects, revision, budget, deadline).and_then(|plan| {
         attributes::check(&plan, budget, objects, deadline)?;
         space::check(into, plan.need())?;
-        let target = file::Target {
-            root: &root,
-            into,
-            budget,
-            deadline,
-        };
-        let copied = write::write(objects, live.as_ref(), &plan, target, progress)?;
-        nix::unistd::syncfs(&root).map_err(|e| io_at("sync the file system of", into)(e.into()))?;
+        let sync = || nix::unistd::syncfs(&root);
+        let failed = |error: nix::Error| io_at("sync the file system of", into)(error.into());
+        let copied = flush::sync_along(plan.totals().bytes, sync, failed, |written| {
+            let target = file::Target {
+                root: &root,
+                into,
+                budget,
+                deadline,
+                written,
+            };
+            write::write(objects, live.as_ref(), &plan, target, progress)
+        })?;
         Ok(CheckedOut {
             copied,
             ..plan.totals()
