@@ -28,16 +28,19 @@ pub(crate) fn measure(above: &Path, name: &str, place: &str, rounds: usize) -> R
         mut two,
         mut synced,
         mut clone,
+        mut clone_synced,
         mut shallow,
     ] = std::array::from_fn(|_| Sample::default());
     for _ in 0..rounds {
         local.forget()?;
         local.settle()?;
         first.add_duration(local.poll()?);
-        for (options, sample) in [("", &mut clone), ("--depth 1", &mut shallow)] {
-            local.settle()?;
-            sample.add_duration(local.clone_with(options)?);
-        }
+        local.settle()?;
+        let [cloned, on_the_disk] = local.clone_with("")?;
+        clone.add_duration(cloned);
+        clone_synced.add_duration(on_the_disk);
+        local.settle()?;
+        shallow.add_duration(local.clone_with("--depth 1")?[0]);
         let changed = (0..CHANGED).map(|n| n * FILES / CHANGED);
         write(&local, changed, &mut numbers)?;
         local.git(&["add", "-A"])?;
@@ -62,11 +65,23 @@ pub(crate) fn measure(above: &Path, name: &str, place: &str, rounds: usize) -> R
     );
     part.compare("first deploy", &first, ("git clone", &clone), Some(0.5));
     part.compare(
+        "the same",
+        &first,
+        ("git clone, and `sync -f`", &clone_synced),
+        None,
+    );
+    part.compare(
         "first deploy",
         &first,
         ("git clone --depth 1", &shallow),
         Some(1.2),
     );
+    memory(&local, &mut part)?;
+    Ok(part)
+}
+
+/// The most memory that a first deploy takes.
+fn memory(local: &Local, part: &mut Part) -> Result<()> {
     local.forget()?;
     let [fetcher, worker] = local.poll_memory()?;
     let first = "first deploy, most memory";
@@ -82,7 +97,7 @@ pub(crate) fn measure(above: &Path, name: &str, place: &str, rounds: usize) -> R
         "MB",
         Some(64.0),
     );
-    Ok(part)
+    Ok(())
 }
 
 /// Times what git does for a tree beside the live one: with one worker, with two, and with two until all is on the disk.

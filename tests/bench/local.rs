@@ -115,11 +115,12 @@ impl Local {
         Ok(took)
     }
 
-    /// Times `git clone` with these options, and removes the clone.
-    pub(crate) fn clone_with(&self, options: &str) -> Result<Duration> {
+    /// Times `git clone` with these options, and the same until all is on the disk; removes the clone.
+    pub(crate) fn clone_with(&self, options: &str) -> Result<[Duration; 2]> {
         let took = self.script(&format!("git clone -q {options} {} clone", self.url()))?;
+        let synced = took + self.script("sync -f .")?;
         self.script("rm -rf clone")?;
-        Ok(took)
+        Ok([took, synced])
     }
 
     /// Waits until all that was written before is on the disk, so that no step pays for another one's files.
