@@ -67,35 +67,33 @@ pub(super) fn sync_along<T, E>(
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::AtomicUsize;
+    use std::time::{Duration, Instant};
 
     use super::*;
 
-    /// Writes these files, and counts the syncs; the sync of this number fails.
+    /// Writes these files, waits for each early sync that is due, and counts the syncs; the sync of this number fails.
     fn syncs(files: &[u64], fails: Option<usize>) -> (usize, Result<(), Errno>) {
         let count = AtomicUsize::new(0);
         let sync = || match count.fetch_add(1, Ordering::SeqCst) + 1 {
             now if Some(now) == fails => Err(Errno::EIO),
             _ => Ok(()),
         };
-        let written = sync_along(
-            files.iter().sum(),
-            sync,
-            |error| error,
-            |written| {
-                for bytes in files {
-                    let before = count.load(Ordering::SeqCst);
-                    written.add(*bytes);
-                    // Gives an early sync the time to happen, if one is due.
-                    for _ in 0..20 {
-                        if count.load(Ordering::SeqCst) == before {
-                            std::thread::sleep(std::time::Duration::from_millis(5));
-                        }
-                    }
+        let write = |written: &Written| {
+            let (mut bytes, mut due) = (0, 0);
+            for file in files {
+                due += usize::from(bytes / EACH != (bytes + file) / EACH);
+                bytes += file;
+                written.add(*file);
+                let ended = |made| made >= due || fails.is_some_and(|fails| made >= fails);
+                let given_up = Instant::now() + Duration::from_secs(30);
+                while !ended(count.load(Ordering::SeqCst)) && Instant::now() < given_up {
+                    std::thread::yield_now();
                 }
-                Ok(())
-            },
-        );
-        (count.into_inner(), written)
+            }
+            Ok(())
+        };
+        let done = sync_along(files.iter().sum(), sync, |error| error, write);
+        (count.into_inner(), done)
     }
 
     #[test]
