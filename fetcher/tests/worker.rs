@@ -31,7 +31,8 @@ fn nothing_of_a_worker_is_left_when_its_parent_is_killed() {
             .unwrap()
             .success()
     );
-    let stalls = "/usr/bin/git \"$@\" | { dd bs=4096 count=8 2>/dev/null; sleep 20; }";
+    // Of so many bytes, not of so many reads: git writes each line of its greeting by itself.
+    let stalls = "/usr/bin/git \"$@\" | { dd bs=1 count=32768 2>/dev/null; sleep 20; }";
     script(&home.path().join("bin/git"), stalls);
     let at = home.path().display();
     let text = format!("repository = \"file://{at}/repo\"\n[deploy]\nroot = \"{at}/root\"\n");
