@@ -48,8 +48,12 @@ const PACKAGES: &[&str] = &[
     "uidmap",
 ];
 
-/// What `mmdebstrap` copies from this machine, and a host of its own must not have.
-const HOOK: &str = r#"rm -f "$1/etc/hostname" "$1/etc/resolv.conf""#;
+/// Removes what `mmdebstrap` copies from this machine and a host of its own must not have, and masks what Debian does at
+/// midnight: a suite that runs then would find its logs rotated, and files that no test has made.
+const HOOK: &str = r#"rm -f "$1/etc/hostname" "$1/etc/resolv.conf"
+for timer in apt-daily apt-daily-upgrade dpkg-db-backup e2scrub_all fstrim logrotate man-db; do
+	ln -s /dev/null "$1/etc/systemd/system/$timer.timer"
+done"#;
 
 /// The directory of the root file system, made on first use (about a minute) and kept.
 ///
