@@ -36,11 +36,11 @@ pub(crate) fn measure(above: &Path, name: &str, place: &str, rounds: usize) -> R
         local.settle()?;
         first.add_duration(local.poll()?);
         local.settle()?;
-        let [cloned, on_the_disk] = local.clone_with("")?;
+        let [cloned, on_the_disk] = local.clone_and_sync()?;
         clone.add_duration(cloned);
         clone_synced.add_duration(on_the_disk);
         local.settle()?;
-        shallow.add_duration(local.clone_with("--depth 1")?[0]);
+        shallow.add_duration(local.clone_with("--depth 1")?);
         let changed = (0..CHANGED).map(|n| n * FILES / CHANGED);
         write(&local, changed, &mut numbers)?;
         local.git(&["add", "-A"])?;
@@ -109,7 +109,7 @@ fn worktrees(local: &Local, [one, two, synced]: [&mut Sample; 3]) -> Result<()> 
         ))?;
         sample.add_duration(took);
         if workers == 2 {
-            synced.add_duration(took + local.script("sync -f .")?);
+            synced.add_duration(took + local.settle()?);
         }
         local.script("rm -rf new; git -C repository worktree prune")?;
     }

@@ -126,7 +126,7 @@ fn history(above: &Path, rounds: usize, part: &mut Part) -> Result<()> {
             local.git(&["update-ref", "refs/heads/main", "main~1"])?;
             local.forget()?;
             first.add_duration(local.poll()?);
-            clone.add_duration(local.clone_with("")?[0]);
+            clone.add_duration(local.clone_with("")?);
             local.git(&["update-ref", "refs/heads/main", "next"])?;
             update.add_duration(local.poll()?);
         }

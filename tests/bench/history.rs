@@ -27,8 +27,8 @@ pub(crate) fn measure(above: &Path, rounds: usize) -> Result<Part> {
     for _ in 0..rounds {
         local.forget()?;
         first.add_duration(local.poll()?);
-        clone.add_duration(local.clone_with("")?[0]);
-        shallow.add_duration(local.clone_with("--depth 1")?[0]);
+        clone.add_duration(local.clone_with("")?);
+        shallow.add_duration(local.clone_with("--depth 1")?);
     }
     part.compare("first deploy", &first, ("git clone", &clone), Some(0.5));
     part.compare(

@@ -115,17 +115,29 @@ impl Local {
         Ok(took)
     }
 
-    /// Times `git clone` with these options, and the same until all is on the disk; removes the clone.
-    pub(crate) fn clone_with(&self, options: &str) -> Result<[Duration; 2]> {
-        let took = self.script(&format!("git clone -q {options} {} clone", self.url()))?;
-        let synced = took + self.script("sync -f .")?;
+    /// Times `git clone` with these options, and removes the clone.
+    pub(crate) fn clone_with(&self, options: &str) -> Result<Duration> {
+        let took = self.clone_here(options)?;
+        self.script("rm -rf clone")?;
+        Ok(took)
+    }
+
+    /// Times `git clone`, and the same until all is on the disk; removes the clone.
+    pub(crate) fn clone_and_sync(&self) -> Result<[Duration; 2]> {
+        let took = self.clone_here("")?;
+        let synced = took + self.settle()?;
         self.script("rm -rf clone")?;
         Ok([took, synced])
     }
 
-    /// Waits until all that was written before is on the disk, so that no step pays for another one's files.
-    pub(crate) fn settle(&self) -> Result<()> {
-        self.script("sync -f .").map(drop)
+    fn clone_here(&self, options: &str) -> Result<Duration> {
+        self.script(&format!("git clone -q {options} {} clone", self.url()))
+    }
+
+    /// Waits until all that was written before is on the disk, so that no step pays for another one's files. Gives the
+    /// time that it took.
+    pub(crate) fn settle(&self) -> Result<Duration> {
+        self.script("sync -f .")
     }
 
     /// Gives a file of the repository's work tree to its owner.

@@ -77,7 +77,8 @@ impl<'a> NewFile<'a> {
         Ok(())
     }
 
-    /// Gives the file its mode, which must not depend on the umask: the group must be able to write.
+    /// Gives the file its mode, which must not depend on the umask: the group must be able to write. Then counts the file
+    /// as written.
     pub(super) fn finish(self) -> Result<(), CheckoutError> {
         let made = fstat(&self.file).map_err(|e| self.failed(e))?;
         let mode = mode(self.planned);
