@@ -206,8 +206,16 @@ fn a_tag_on_a_file_or_a_directory_is_passed_over_with_a_word_and_never_fetched_a
     tag(&site, "v1.0");
     site.git(&["-C", "work", "tag", "v9.0", "HEAD:name"]);
     site.git(&["-C", "work", "tag", "-a", "-m", "x", "v8.0", "HEAD^{tree}"]);
+    // Larger than anything that the worker hands over in one piece.
+    site.git(&["-C", "work", "config", "core.bigFileThreshold", "1m"]);
+    let path = site.home.path().join("work/large");
+    std::fs::write(&path, vec![b'x'; 17 << 20]).unwrap();
+    let large = site.git(&["-C", "work", "hash-object", "-w", "large"]);
+    std::fs::remove_file(&path).unwrap();
+    site.git(&["-C", "work", "tag", "v9.1", large.trim()]);
     site.git(&["-C", "work", "push", "-q", "--tags", "../todo.git"]);
     site.poll().ended(0).has(&[
+        "the tag v9.1 is passed over: it stands for a file, not for a commit",
         "the tag v9.0 is passed over: it stands for a file, not for a commit",
         "the tag v8.0 is passed over: it stands for a directory, not for a commit",
         "good",

@@ -1,5 +1,6 @@
-//! `pp-git-worker MIRROR`: the process in which data from outside is read by C code. libgit2 runs in this process
-//! and in no other: it compares histories and repacks. Packs are indexed and read in Rust, by gitoxide's gix-pack.
+//! `pp-git-worker MIRROR`: the process in which data from outside is unpacked. Packs are indexed and read in Rust, by
+//! gitoxide's gix-pack. libgit2, which is C, runs in this process and in no other: it keeps the refs, and makes one pack of
+//! many.
 //!
 //! ```text
 //!                    pp-fetcher (safe Rust)                             pp-git-worker (libgit2)

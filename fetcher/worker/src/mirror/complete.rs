@@ -1,12 +1,14 @@
 //! Checks that a received pack brings every object it should, before the mirror takes it.
 
 use std::collections::HashSet;
-use std::path::Path;
 
-use git2::{ObjectType, Odb, Oid};
+use git2::Oid;
 
-use super::Mirror;
-use super::history::{has, links, oid, peel};
+use super::MirrorError;
+use super::history::{links, oid, peel};
+use super::packs::{PackReader, Packs};
+use pp_objects::Kind;
+use pp_objects::protocol::MOST_BYTES;
 use pp_objects::tree::{DIRECTORY, FILE, LINK, tree};
 
 /// Why a pack is refused.
@@ -17,53 +19,57 @@ pub(super) enum PackFault {
     Broken(String),
 }
 
-impl From<git2::Error> for PackFault {
-    fn from(error: git2::Error) -> Self {
-        Self::Broken(error.message().to_owned())
+impl From<MirrorError> for PackFault {
+    fn from(error: MirrorError) -> Self {
+        Self::Broken(match error {
+            MirrorError::Object { id, why, .. } => format!("{id}: {why}"),
+            other => other.to_string(),
+        })
     }
 }
 
-/// Checks that the commit at `id`, the whole history before it, and its whole tree are in the
-/// mirror or in the object directory `incoming`. Objects that the mirror had before are taken as complete:
-/// they passed the same check. Where the server says that the history ends (`boundary`), because it has no more or was
-/// asked for no more, the mirror's history ends too; returns the commits at which it does.
+/// Checks that the commit at `id`, the whole history before it, and its whole tree are in `packs`: in the mirror's own,
+/// or in what has come. Objects that the mirror had before are taken as complete: they passed the same check. Where the
+/// server says that the history ends (`boundary`), because it has no more or was asked for no more, the mirror's history
+/// ends too; returns the commits at which it does.
 ///
 /// The trees of older commits are not walked, as that would read all of a repository: nothing
 /// deploys them, and a checkout finds by itself which objects are missing.
 pub(super) fn check(
-    mirror: &Mirror,
-    incoming: &Path,
+    packs: &Packs,
     id: Oid,
     boundary: &HashSet<Oid>,
 ) -> Result<HashSet<Oid>, PackFault> {
-    let held = mirror.repository().odb()?;
-    let both = mirror.objects_with(Some(incoming))?;
-    let tip = peel(&both, id)?.map_err(PackFault::NoCommit)?;
-    let ends = history(&both, &held, tip, boundary)?;
-    contents(&both, &held, links(&both, tip)?.tree)?;
+    let mut reader = packs.reader();
+    let tip = peel(&mut reader, id)?.map_err(PackFault::NoCommit)?;
+    let ends = history(&mut reader, tip, boundary)?;
+    let root = links(&mut reader, tip)?.tree;
+    contents(&mut reader, root)?;
     Ok(ends)
 }
 
 fn history(
-    odb: &Odb<'_>,
-    held: &Odb<'_>,
+    reader: &mut PackReader<'_>,
     tip: Oid,
     boundary: &HashSet<Oid>,
-) -> Result<HashSet<Oid>, git2::Error> {
+) -> Result<HashSet<Oid>, PackFault> {
+    let packs = reader.packs();
     let mut seen = HashSet::from([tip]);
     let mut left = vec![tip];
     let mut ends = HashSet::new();
     while let Some(id) = left.pop() {
-        if has(held, id) {
+        if packs.holds(id) {
             continue;
         }
         let at_end = boundary.contains(&id);
-        for parent in links(odb, id)?.parents {
+        for parent in links(reader, id)?.parents {
             if at_end {
                 ends.insert(id);
             }
-            if at_end && !has(odb, parent) {
-                continue;
+            match packs.has(parent) {
+                false if at_end => continue,
+                false => return Err(lacks(parent)),
+                true => {}
             }
             if seen.insert(parent) {
                 left.push(parent);
@@ -73,29 +79,28 @@ fn history(
     Ok(ends)
 }
 
-fn contents(odb: &Odb<'_>, held: &Odb<'_>, root: Oid) -> Result<(), git2::Error> {
+fn contents(reader: &mut PackReader<'_>, root: Oid) -> Result<(), PackFault> {
+    let packs = reader.packs();
     // Each object is looked at once, however often a tree that is made to explode names it.
     let mut seen = HashSet::from([root]);
     let mut left = vec![root];
     while let Some(id) = left.pop() {
-        if has(held, id) {
+        if packs.holds(id) {
             continue;
         }
-        let object = odb.read(id)?;
-        let entries = (object.kind() == ObjectType::Tree).then(|| tree(object.data()));
-        let entries = entries.flatten();
-        let entries = entries.ok_or_else(|| git2::Error::from_str("it has a tree that is none"))?;
-        for entry in entries {
-            let id = oid(entry.id)?;
+        if !packs.has(id) {
+            return Err(lacks(id));
+        }
+        let entries = tree(reader.read(id, Kind::Tree, MOST_BYTES)?);
+        let none = || PackFault::Broken("it has a tree that is none".to_owned());
+        for entry in entries.ok_or_else(none)? {
+            let id = oid(entry.id).map_err(|_| none())?;
             if !seen.insert(id) {
                 continue;
             }
             match entry.kind() {
                 DIRECTORY => left.push(id),
-                FILE | LINK if !has(odb, id) => {
-                    let missing = format!("the pack lacks the object {id}");
-                    return Err(git2::Error::from_str(&missing));
-                }
+                FILE | LINK if !packs.has(id) => return Err(lacks(id)),
                 // A submodule's commit is in another repository. git sends no object for an entry of
                 // an unknown kind, and a checkout refuses such an entry.
                 _ => {}
@@ -103,4 +108,8 @@ fn contents(odb: &Odb<'_>, held: &Odb<'_>, root: Oid) -> Result<(), git2::Error>
         }
     }
     Ok(())
+}
+
+fn lacks(id: Oid) -> PackFault {
+    PackFault::Broken(format!("the pack lacks the object {id}"))
 }

@@ -4,9 +4,8 @@ use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 
 use git2::Oid;
-use tempfile::TempDir;
 
-use super::history::{has, links};
+use super::history::links;
 use super::{Mirror, MirrorError};
 
 /// What the commits that are here say of a descent.
@@ -26,10 +25,9 @@ impl Mirror {
     /// # Errors
     /// [`MirrorError::Object`] if a commit cannot be read.
     pub(crate) fn chain(&self, old: Oid, new: Oid) -> Result<Descent, MirrorError> {
-        let history = self.history.borrow();
-        let odb = self.objects_with(history.as_ref().map(TempDir::path));
-        let odb = odb.map_err(|error| self.damaged(&error))?;
-        if !has(&odb, new) {
+        let packs = self.packs()?;
+        let mut reader = packs.reader();
+        if !packs.has(new) {
             return Ok(Descent::Cut);
         }
         let mut child_of = HashMap::new();
@@ -37,14 +35,13 @@ impl Mirror {
         let mut cut = false;
         let mut found = old == new;
         while let Some(id) = left.pop_front().filter(|_| !found) {
-            let commit = links(&odb, id).map_err(|error| self.missing(id, &error))?;
-            for parent in commit.parents {
+            for parent in links(&mut reader, id)?.parents {
                 let Entry::Vacant(place) = child_of.entry(parent) else {
                     continue;
                 };
                 place.insert(id);
                 found |= parent == old;
-                match has(&odb, parent) {
+                match packs.has(parent) {
                     true => left.push_back(parent),
                     false => cut = true,
                 }

@@ -1,7 +1,7 @@
-//! Reads commits from the object database with the parser of `pp_objects`.
+//! Reads commits from the packs with the parser of `pp_objects`.
 //!
-//! libgit2 refuses a commit whose author, committer or date git would never write itself but accepts; one
-//! such commit anywhere in a history would stop every deploy. Only a commit's tree and its parents matter
+//! git, libgit2 and gitoxide each refuse some commits whose author, committer or date git would never write itself but
+//! accepts; one such commit anywhere in a history would stop every deploy. Only a commit's tree and its parents matter
 //! to the worker.
 
 use std::collections::{BTreeSet, HashSet};
@@ -9,12 +9,15 @@ use std::fs;
 use std::io::Write;
 use std::path::Path;
 
-use git2::{ObjectType, Odb, OdbLookupFlags, Oid};
+use git2::Oid;
+use gix_object::Kind as Found;
 
+use super::packs::PackReader;
 use super::pins::Tips;
 use super::{Mirror, MirrorError, at, sync_dir};
-use pp_objects::ObjectId;
 use pp_objects::commit::{self, MOST_TAGS};
+use pp_objects::protocol::MOST_BYTES;
+use pp_objects::{Kind, ObjectId};
 
 /// git's own file of the commits at which a history ends although they are not its beginning, one commit a line
 /// (gitrepository-layout(5)).
@@ -30,40 +33,37 @@ pub(super) struct Links {
 }
 
 /// Reads the tree and the parents of the commit `id`.
-pub(super) fn links(odb: &Odb<'_>, id: Oid) -> Result<Links, git2::Error> {
-    let object = odb.read(id)?;
-    if object.kind() != ObjectType::Commit {
-        return Err(git2::Error::from_str("it is no commit"));
-    }
-    let commit = commit::commit(object.data())
-        .ok_or_else(|| git2::Error::from_str("it is no commit as git writes them"))?;
+pub(super) fn links(reader: &mut PackReader<'_>, id: Oid) -> Result<Links, MirrorError> {
+    let packs = reader.packs();
+    let bad = |why: &str| packs.unreadable(id, why);
+    let object = reader.read(id, Kind::Commit, MOST_BYTES)?;
+    let commit = commit::commit(object);
+    let commit = commit.ok_or_else(|| bad("it is no commit as git writes them"))?;
     let parents = commit.parents.iter().map(|parent| oid(*parent));
-    Ok(Links {
-        tree: oid(commit.tree)?,
-        parents: parents.collect::<Result<_, _>>()?,
-    })
-}
-
-/// Returns whether an object is there. libgit2 would list the packs again whenever an object is missing; whoever brings a
-/// pack says so ([`Mirror::refresh`]), and [`Mirror::objects_with`] lists them anew.
-pub(super) fn has(odb: &Odb<'_>, id: Oid) -> bool {
-    odb.exists_ext(id, OdbLookupFlags::NO_REFRESH)
+    let links = oid(commit.tree).and_then(|tree| {
+        let parents = parents.collect::<Result<_, _>>()?;
+        Ok(Links { tree, parents })
+    });
+    links.map_err(|error| bad(error.message()))
 }
 
 /// Follows tags from `id` to the object they point to in the end: its id if it is a commit, otherwise its kind.
-pub(super) fn peel(odb: &Odb<'_>, mut id: Oid) -> Result<Result<Oid, &'static str>, git2::Error> {
+pub(super) fn peel(
+    reader: &mut PackReader<'_>,
+    mut id: Oid,
+) -> Result<Result<Oid, &'static str>, MirrorError> {
+    let packs = reader.packs();
     for _ in 0..MOST_TAGS {
-        let object = odb.read(id)?;
-        match object.kind() {
-            ObjectType::Commit => return Ok(Ok(id)),
-            ObjectType::Tag => {
-                let tag = commit::tag(object.data());
-                let tag =
-                    tag.ok_or_else(|| git2::Error::from_str("it is no tag as git writes them"))?;
-                id = oid(tag.target)?;
+        match reader.kind(id)? {
+            Found::Commit => return Ok(Ok(id)),
+            Found::Tag => {
+                let tag = commit::tag(reader.read(id, Kind::Tag, MOST_BYTES)?);
+                let target = tag.and_then(|tag| oid(tag.target).ok());
+                id = target
+                    .ok_or_else(|| packs.unreadable(id, "it is no tag as git writes them"))?;
             }
-            ObjectType::Tree => return Ok(Err("directory")),
-            _ => return Ok(Err("file")),
+            Found::Tree => return Ok(Err("directory")),
+            Found::Blob => return Ok(Err("file")),
         }
     }
     Ok(Err("tag of tags without end"))
@@ -80,18 +80,20 @@ impl Mirror {
     /// [`MirrorError::NoCommit`] if `id` stands for an object of another kind, [`MirrorError::Object`] if it is
     /// not in the mirror.
     pub(crate) fn commit_of(&self, id: Oid) -> Result<Oid, MirrorError> {
-        let odb = self.repository().odb();
-        let peeled = odb.and_then(|odb| peel(&odb, id));
-        peeled
-            .map_err(|error| self.missing(id, &error))?
-            .map_err(|kind| MirrorError::NoCommit { kind })
+        let packs = self.packs()?;
+        // A commit that is here for a history alone may lack its tree.
+        if !packs.holds(id) {
+            return Err(packs.absent(id));
+        }
+        let peeled = peel(&mut packs.reader(), id)?;
+        peeled.map_err(|kind| MirrorError::NoCommit { kind })
     }
 
     /// Returns the tips and some of their history, the nearest commits first, and all the commits at which that history
     /// ends although they are not its beginning.
     pub(super) fn known(&self, tips: Vec<Oid>) -> Result<Tips, MirrorError> {
-        let odb = self.repository().odb();
-        let odb = odb.map_err(|error| self.damaged(&error))?;
+        let packs = self.packs()?;
+        let mut reader = packs.reader();
         let ends: HashSet<Oid> = self.boundary().into_iter().collect();
         let most = MOST_HAVES.max(tips.len());
         let mut seen: HashSet<Oid> = tips.iter().copied().collect();
@@ -110,8 +112,8 @@ impl Mirror {
                 known.boundary.push(id);
                 continue;
             }
-            let commit = links(&odb, id).map_err(|error| self.damaged(&error))?;
-            let new = commit.parents.into_iter().filter(|p| has(&odb, *p));
+            let commit = links(&mut reader, id).map_err(|error| self.damaged(error))?;
+            let new = commit.parents.into_iter().filter(|p| packs.holds(*p));
             let new = new.filter(|parent| seen.insert(*parent));
             known.commits.extend(new);
         }

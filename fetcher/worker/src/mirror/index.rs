@@ -1,22 +1,22 @@
 //! Indexes a pack as it comes: every object is inflated, hashed and named, in Rust and with all processors.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::fs;
 use std::io::{self, BufReader, Read};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use git2::{Odb, Oid};
+use git2::Oid;
 use gix_hash::oid;
-use gix_object::{Data, Find, Kind};
+use gix_object::{Data, Find};
 use gix_pack::Bundle;
 use gix_pack::bundle::write::Options;
 use prodash::messages::MessageLevel;
 use prodash::progress::{Id, Step, StepShared, UNKNOWN};
 use prodash::{Count, NestedProgress, Progress, Unit};
 
-use super::packs::MOST_MEMORY;
+use super::packs::{MOST_MEMORY, PackReader};
 use super::sweep;
 
 /// How much of a pack is read at once, in bytes.
@@ -59,7 +59,7 @@ pub(crate) trait Pack {
 pub(super) fn index(
     pack: &mut dyn Pack,
     directory: &Path,
-    bases: Option<&Odb<'_>>,
+    bases: Option<PackReader<'_>>,
     progress: &mut dyn FnMut(Received),
 ) -> Result<(Option<String>, Received), String> {
     let objects = StepShared::default();
@@ -82,7 +82,7 @@ pub(super) fn index(
         Some(directory),
         &mut Steps::new(objects),
         &AtomicBool::new(false),
-        bases.map(Bases),
+        bases.map(RefCell::new).map(Bases),
         gix_hash::Kind::Sha1,
         options,
     );
@@ -180,7 +180,7 @@ impl Read for Stream<'_> {
 }
 
 /// The objects that a delta of the pack may build on.
-struct Bases<'a>(&'a Odb<'a>);
+struct Bases<'a>(RefCell<PackReader<'a>>);
 
 impl Find for Bases<'_> {
     fn try_find<'a>(
@@ -188,16 +188,14 @@ impl Find for Bases<'_> {
         id: &oid,
         buffer: &'a mut Vec<u8>,
     ) -> gix_error::Result<Option<Data<'a>>> {
-        let found = Oid::from_bytes(id.as_bytes()).and_then(|id| self.0.read(id));
-        let Ok(object) = found else { return Ok(None) };
-        let kind = match object.kind() {
-            git2::ObjectType::Commit => Kind::Commit,
-            git2::ObjectType::Tree => Kind::Tree,
-            git2::ObjectType::Tag => Kind::Tag,
-            _ => Kind::Blob,
+        let mut reader = self.0.borrow_mut();
+        let found = Oid::from_bytes(id.as_bytes()).ok();
+        let found = found.and_then(|id| reader.read_any(id, MOST_MEMORY).ok());
+        let Some((kind, object)) = found else {
+            return Ok(None);
         };
         buffer.clear();
-        buffer.extend_from_slice(object.data());
+        buffer.extend_from_slice(object);
         Ok(Some(Data {
             kind,
             object_hash: gix_hash::Kind::Sha1,

@@ -17,20 +17,23 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use git2::{ErrorCode, ObjectType, Odb, Oid, Repository};
+use git2::{ErrorCode, Oid, Repository};
+use pp_objects::Kind;
+use pp_objects::protocol::MOST_BYTES;
 use tempfile::TempDir;
 use thiserror::Error;
 
 pub(crate) use descent::Descent;
+use history::links;
 pub(crate) use history::oid;
-use history::{has, links};
 pub(crate) use index::{Pack, Received};
 pub(crate) use packs::{PackReader, Packs};
 use pins::PINS;
 pub(crate) use receive::PackError;
 pub(crate) use repack::MANY;
 
-/// The directory of packs in a directory of objects.
+/// The directory of objects in a mirror, and that of packs in a directory of objects (gitrepository-layout(5)).
+const OBJECTS: &str = "objects";
 const PACKS: &str = "pack";
 
 /// Why the mirror cannot be used.
@@ -67,7 +70,7 @@ pub(crate) enum MirrorError {
         path: PathBuf,
         /// The object.
         id: Oid,
-        /// What libgit2 or gix-pack says.
+        /// The reason.
         why: String,
     },
 }
@@ -90,10 +93,7 @@ impl Mirror {
     /// [`MirrorError::Broken`] if the mirror is damaged: the parent decides whether to set it aside.
     pub(crate) fn open(path: &Path) -> Result<Self, MirrorError> {
         sweep::sweep(path)?;
-        // Every object was hashed when it was received; hashing it again at each reading would cost
-        // a checkout a third of its time. A damaged object still fails, by zlib's own checksum.
-        git2::opts::strict_hash_verification(false);
-        let repository = Repository::open_bare(path).map_err(|error| broken(path, &error))?;
+        let repository = Repository::open_bare(path).map_err(|error| refused(path, &error))?;
         let mirror = Self {
             path: path.to_owned(),
             repository,
@@ -107,6 +107,9 @@ impl Mirror {
     /// Returns the packs that are there now, to read objects from them. They stay open: a descent asks for each of
     /// its commits by itself.
     ///
+    /// Every object was hashed when it was received, and is not hashed again: the parent hashes what it believes. A
+    /// damaged object still fails, by zlib's own checksum.
+    ///
     /// # Errors
     /// [`MirrorError::Broken`].
     pub(crate) fn packs(&self) -> Result<Rc<Packs>, MirrorError> {
@@ -114,10 +117,12 @@ impl Mirror {
         if let Some(packs) = &*kept {
             return Ok(Rc::clone(packs));
         }
-        let history = self.history.borrow();
-        let history = history.as_ref().map(|all| all.path().join(PACKS));
-        let packs = Rc::new(Packs::open(&self.path, history.as_deref())?);
-        Ok(Rc::clone(kept.insert(packs)))
+        let own = Packs::open(&self.path)?;
+        let packs = match &*self.history.borrow() {
+            Some(history) => own.with(&history.path().join(PACKS))?,
+            None => own,
+        };
+        Ok(Rc::clone(kept.insert(Rc::new(packs))))
     }
 
     /// Returns the repository, for reading.
@@ -130,17 +135,7 @@ impl Mirror {
     /// the boundary of a shallow history, and with the whole tree of its tip.
     #[must_use]
     pub(crate) fn contains(&self, id: Oid) -> bool {
-        self.repository.odb().is_ok_and(|odb| has(&odb, id))
-    }
-
-    /// Opens the objects of the mirror together with those in the directory `others`.
-    fn objects_with(&self, others: Option<&Path>) -> Result<Odb<'_>, git2::Error> {
-        let both = Odb::new()?;
-        let unfit = || git2::Error::from_str("the mirror's path is not UTF-8");
-        for directory in [Some(&*self.path.join("objects")), others].iter().flatten() {
-            both.add_disk_alternate(directory.to_str().ok_or_else(unfit)?)?;
-        }
-        Ok(both)
+        self.packs().is_ok_and(|packs| packs.holds(id))
     }
 
     /// Makes a directory for a pack that is not whole yet; the next opening of the mirror removes what is left of it.
@@ -157,7 +152,7 @@ impl Mirror {
     /// Moves a verified pack from a directory inside the mirror to the mirror's packs. The files are synced before
     /// they get their names, so that no crash leaves a truncated pack.
     pub(super) fn accept(&self, incoming: &Path, checksum: &str) -> Result<(), MirrorError> {
-        let packs = self.path.join("objects/pack");
+        let packs = self.path.join(OBJECTS).join(PACKS);
         // The index is moved last: git ignores a pack without an index.
         for ending in ["pack", "idx"] {
             let name = format!("pack-{checksum}.{ending}");
@@ -167,18 +162,17 @@ impl Mirror {
             fs::rename(&from, &to).map_err(at("rename", &from))?;
         }
         sync_dir(&packs)?;
-        self.refresh()
+        self.refresh();
+        Ok(())
     }
 
-    /// Looks again which packs there are, and has libgit2 do so.
-    pub(super) fn refresh(&self) -> Result<(), MirrorError> {
+    /// Looks again which packs there are as soon as an object is read.
+    pub(super) fn refresh(&self) {
         self.packs.take();
-        let refreshed = self.repository.odb().and_then(|odb| odb.refresh());
-        refreshed.map_err(|error| self.damaged(&error))
     }
 
-    pub(super) fn damaged(&self, error: &git2::Error) -> MirrorError {
-        broken(&self.path, error)
+    pub(super) fn damaged(&self, why: impl ToString) -> MirrorError {
+        broken(&self.path, why)
     }
 
     /// Checks cheaply that the mirror is sound where the worker needs it: packs are whole by their trailers,
@@ -193,20 +187,14 @@ impl Mirror {
             }
             let name = format!("{PINS}{}", entry.file_name().to_string_lossy());
             let found = self.repository.refname_to_id(&name);
-            found.map_err(|error| broken(&self.path, &error))?;
+            found.map_err(|error| self.damaged(error.message()))?;
         }
-        let odb = self.repository.odb();
-        let odb = odb.map_err(|error| broken(&self.path, &error))?;
+        let packs = self.packs()?;
+        let mut reader = packs.reader();
         for pin in self.pins(|_| true)? {
-            let tree = links(&odb, pin).and_then(|links| odb.read(links.tree).map(|t| t.kind()));
-            match tree {
-                Ok(ObjectType::Tree) => {}
-                Ok(_) => {
-                    let error = git2::Error::from_str("a pin has no tree");
-                    return Err(broken(&self.path, &error));
-                }
-                Err(error) => return Err(broken(&self.path, &error)),
-            }
+            let tree = links(&mut reader, pin).map(|links| links.tree);
+            let tree = tree.and_then(|tree| reader.read(tree, Kind::Tree, MOST_BYTES).map(drop));
+            tree.map_err(|error| self.damaged(error))?;
         }
         Ok(())
     }
@@ -220,15 +208,18 @@ impl Mirror {
     }
 }
 
-fn broken(path: &Path, error: &git2::Error) -> MirrorError {
-    let class = if error.code() == ErrorCode::Owner {
-        "it belongs to another user"
-    } else {
-        error.message()
-    };
+fn broken(path: &Path, why: impl ToString) -> MirrorError {
     MirrorError::Broken {
         path: path.to_owned(),
-        why: class.to_owned(),
+        why: why.to_string(),
+    }
+}
+
+/// Turns libgit2's refusal of the mirror into an error.
+fn refused(path: &Path, error: &git2::Error) -> MirrorError {
+    match error.code() {
+        ErrorCode::Owner => broken(path, "it belongs to another user"),
+        _ => broken(path, error.message()),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use git2::Oid;
 
-use super::{Mirror, MirrorError, broken};
+use super::{Mirror, MirrorError};
 
 /// The prefix of every pin. The mirror has no other refs.
 pub(super) const PINS: &str = "refs/pp/";
@@ -68,10 +68,10 @@ impl Mirror {
     /// Returns the commits of the pins for whose names `wanted` is true.
     pub(super) fn pins(&self, wanted: impl Fn(&str) -> bool) -> Result<Vec<Oid>, MirrorError> {
         let refs = self.repository.references_glob(&format!("{PINS}*"));
-        let refs = refs.map_err(|error| broken(&self.path, &error))?;
+        let refs = refs.map_err(|error| self.damaged(error.message()))?;
         let mut pins = Vec::new();
         for reference in refs {
-            let reference = reference.map_err(|error| broken(&self.path, &error))?;
+            let reference = reference.map_err(|error| self.damaged(error.message()))?;
             let name = reference.name().unwrap_or_default();
             if !wanted(name.strip_prefix(PINS).unwrap_or_default()) {
                 continue;
@@ -79,7 +79,7 @@ impl Mirror {
             let commit = reference.target().map(|id| self.commit_of(id));
             let commit = commit
                 .and_then(Result::ok)
-                .ok_or_else(|| broken(&self.path, &git2::Error::from_str("a pin is no commit")))?;
+                .ok_or_else(|| self.damaged("a pin is no commit"))?;
             pins.push(commit);
         }
         pins.dedup();

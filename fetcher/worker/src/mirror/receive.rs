@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use super::complete::{self, PackFault};
 use super::index::{Pack, Received};
-use super::{Mirror, MirrorError, PACKS, at, index, sweep};
+use super::{Mirror, MirrorError, PACKS, at, index};
 
 /// Why a pack was not taken into the mirror.
 #[derive(Debug)]
@@ -48,7 +48,8 @@ impl Mirror {
         boundary.extend(ends_at);
         let checksum =
             checksum.ok_or_else(|| PackError::Refused("it has no objects".to_owned()))?;
-        let ends = complete::check(self, incoming.path(), id, &boundary);
+        let packs = self.packs()?.with(&incoming.path().join(PACKS))?;
+        let ends = complete::check(&packs, id, &boundary);
         let ends = ends.map_err(|unfit| match unfit {
             PackFault::NoCommit(kind) => PackError::Mirror(MirrorError::NoCommit { kind }),
             PackFault::Broken(why) => PackError::Refused(why),
@@ -70,7 +71,7 @@ impl Mirror {
     ) -> Result<Received, PackError> {
         let (incoming, _, seen) = self.index(pack, progress)?;
         self.history.replace(Some(incoming));
-        self.refresh()?;
+        self.refresh();
         Ok(seen)
     }
 
@@ -83,11 +84,9 @@ impl Mirror {
         let incoming = self.incoming()?;
         let packs = incoming.path().join(PACKS);
         fs::create_dir(&packs).map_err(at("create", &packs))?;
-        let odb = self.repository().odb();
-        let odb = odb.map_err(|error| self.damaged(&error))?;
+        let held = self.packs()?;
         // A mirror without packs has no base that a delta could build on.
-        let empty = sweep::indexes(&self.path.join("objects/pack"))?.is_empty();
-        let bases = (!empty).then_some(&odb);
+        let bases = (!held.is_empty()).then(|| held.reader());
         let (name, seen) =
             index::index(pack, &packs, bases, progress).map_err(PackError::Refused)?;
         Ok((incoming, name, seen))

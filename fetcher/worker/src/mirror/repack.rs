@@ -4,11 +4,13 @@
 use std::collections::{HashSet, VecDeque};
 use std::fs;
 
-use git2::{Error, Odb, Oid};
+use git2::{Error, Oid};
 
-use super::history::{has, links, oid};
-use super::pins::PINS;
-use super::{Mirror, MirrorError, at, sweep};
+use super::history::{links, oid};
+use super::packs::PackReader;
+use super::{Mirror, MirrorError, OBJECTS, PACKS, at, sweep};
+use pp_objects::Kind;
+use pp_objects::protocol::MOST_BYTES;
 use pp_objects::tree::{DIRECTORY, GITLINK, tree};
 
 /// The number of packs from which on repacking is worth it.
@@ -23,7 +25,7 @@ impl Mirror {
     /// # Errors
     /// [`MirrorError`]; the mirror on disk is then as good as before.
     pub(crate) fn repack(self, many: usize) -> Result<Self, MirrorError> {
-        let old = sweep::indexes(&self.path.join("objects/pack"))?;
+        let old = sweep::indexes(&self.path.join(OBJECTS).join(PACKS))?;
         if old.len() < many.max(2) {
             return Ok(self);
         }
@@ -38,7 +40,7 @@ impl Mirror {
             let name = builder.name()?.map(str::to_owned);
             name.ok_or_else(|| Error::from_str("the new pack has no name"))
         };
-        let name = made().map_err(|error| self.damaged(&error))?;
+        let name = made().map_err(|error| self.damaged(error.message()))?;
         self.accept(incoming.path(), &name)?;
         let new = format!("pack-{name}");
         for index in old
@@ -62,52 +64,46 @@ impl Mirror {
     /// Returns every object that the pins need, newest commits first, files with a name by which libgit2 finds
     /// similar files. libgit2's own walk is not used, as it stops at a commit that it does not like.
     fn needed(&self) -> Result<Vec<(Oid, Option<String>)>, MirrorError> {
-        let walk = || -> Result<Vec<(Oid, Option<String>)>, Error> {
-            let odb = self.repository().odb()?;
-            let pins = self.repository().references_glob(&format!("{PINS}*"))?;
-            let mut commits: VecDeque<Oid> = VecDeque::new();
-            for pin in pins {
-                commits.extend(pin?.target());
+        let packs = self.packs()?;
+        let mut reader = packs.reader();
+        let mut commits = VecDeque::from(self.pins(|_| true)?);
+        let mut seen: HashSet<Oid> = commits.iter().copied().collect();
+        let boundary: HashSet<Oid> = self.boundary().into_iter().collect();
+        let mut all = Vec::new();
+        while let Some(id) = commits.pop_front() {
+            let commit = links(&mut reader, id)?;
+            all.push((id, None));
+            if seen.insert(commit.tree) {
+                trees(&mut reader, commit.tree, &mut seen, &mut all)?;
             }
-            let mut seen: HashSet<Oid> = commits.iter().copied().collect();
-            let boundary: HashSet<Oid> = self.boundary().into_iter().collect();
-            let mut all = Vec::new();
-            while let Some(id) = commits.pop_front() {
-                let commit = links(&odb, id)?;
-                all.push((id, None));
-                if seen.insert(commit.tree) {
-                    trees(&odb, commit.tree, &mut seen, &mut all)?;
-                }
-                // What a mirror has from before the end of its history is of earlier deploys, and no longer needed.
-                if boundary.contains(&id) {
-                    continue;
-                }
-                let parents = commit.parents.into_iter().filter(|p| has(&odb, *p));
-                commits.extend(parents.filter(|parent| seen.insert(*parent)));
+            // What a mirror has from before the end of its history is of earlier deploys, and no longer needed.
+            if boundary.contains(&id) {
+                continue;
             }
-            Ok(all)
-        };
-        walk().map_err(|error| self.damaged(&error))
+            let parents = commit.parents.into_iter().filter(|p| packs.holds(*p));
+            commits.extend(parents.filter(|parent| seen.insert(*parent)));
+        }
+        Ok(all)
     }
 }
 
 /// Adds a tree and all objects in it that were not seen yet. An object that an older tree names and that is missing
 /// in the mirror was missing before, too.
 fn trees(
-    odb: &Odb<'_>,
+    reader: &mut PackReader<'_>,
     root: Oid,
     seen: &mut HashSet<Oid>,
     all: &mut Vec<(Oid, Option<String>)>,
-) -> Result<(), Error> {
+) -> Result<(), MirrorError> {
+    let packs = reader.packs();
     let mut left = vec![root];
     while let Some(id) = left.pop() {
-        let object = odb.read(id)?;
-        let entries = tree(object.data());
-        let entries = entries.ok_or_else(|| Error::from_str("a tree is none"))?;
+        let entries = tree(reader.read(id, Kind::Tree, MOST_BYTES)?);
+        let entries = entries.ok_or_else(|| packs.unreadable(id, "a tree is none"))?;
         all.push((id, None));
         for entry in entries.into_iter().filter(|entry| entry.kind() != GITLINK) {
-            let id = oid(entry.id)?;
-            if !seen.insert(id) || !has(odb, id) {
+            let id = oid(entry.id).map_err(|error| packs.unreadable(id, error.message()))?;
+            if !seen.insert(id) || !packs.holds(id) {
                 continue;
             }
             if entry.kind() == DIRECTORY {
