@@ -67,7 +67,7 @@ pub(crate) struct Budget {
     pub entries: u64,
     /// The most directories above a file.
     pub depth: usize,
-    /// The longest time for the whole checkout without the sync.
+    /// The longest time for walking the tree, and again for writing it without the sync.
     pub time: Duration,
     /// The directory of the tree that is written instead of the whole tree; empty for the whole tree. Every other path
     /// here is relative to that directory.
@@ -108,30 +108,50 @@ pub(crate) struct CheckedOut {
     pub copied: u64,
 }
 
+/// A tree that was walked and accepted, of which nothing is written yet.
+#[derive(Debug)]
+pub(crate) struct Planned(plan::Plan);
+
+/// Walks the tree of `revision`, and checks every entry. Nothing is written.
+///
+/// # Errors
+/// [`CheckoutError`]: the tree is not accepted, or cannot be read.
+pub(crate) fn plan(
+    objects: &mut dyn Objects,
+    revision: ObjectId,
+    budget: &Budget,
+) -> Result<Planned, CheckoutError> {
+    let deadline = Deadline::after(budget.time);
+    let plan = plan::plan(objects, revision, budget, deadline)?;
+    attributes::check(&plan, budget, objects, deadline)?;
+    Ok(Planned(plan))
+}
+
 /// Writes the tree of `revision` into the empty directory `into`: files 0664 or 0775, directories
 /// 0775 with the setgid bit if `into` has it, whatever the umask. Until all is written, `into` is closed to
 /// everybody but its owner: a member of the group could put a link in the place of a directory.
 ///
-/// `live` is the directory of a release: files that it already has are copied from there. Its content is not
-/// trusted, and nothing that is wrong with it is an error.
+/// `planned` is the plan of that tree, if it was walked before with the same limits. `live` is the directory of a
+/// release: files that it already has are copied from there. Its content is not trusted, and nothing that is wrong with
+/// it is an error.
 ///
 /// # Errors
 /// [`CheckoutError`]; `into` is then removed with all that was written into it, unless `into` was not an empty
 /// directory at the beginning.
 pub(crate) fn check_out(
     objects: &mut dyn Objects,
-    revision: ObjectId,
+    (revision, planned): (ObjectId, Option<Planned>),
     live: Option<&Path>,
     into: &Path,
     budget: &Budget,
     progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<CheckedOut, CheckoutError> {
-    let deadline = Deadline::after(budget.time);
     let root = empty_directory(into)?;
     let live = live.and_then(Live::open);
-    let done = plan::plan(objects, revision, budget, deadline).and_then(|plan| {
-        attributes::check(&plan, budget, objects, deadline)?;
+    let planned = planned.map_or_else(|| plan(objects, revision, budget), Ok);
+    let done = planned.and_then(|Planned(plan)| {
         space::check(into, plan.need())?;
+        let deadline = Deadline::after(budget.time);
         let sync = || nix::unistd::syncfs(&root);
         let failed = |error: nix::Error| io_at("sync the file system of", into)(error.into());
         let copied = flush::sync_along(plan.totals().bytes, sync, failed, |written| {

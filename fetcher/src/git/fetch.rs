@@ -96,19 +96,22 @@ impl Remote {
     }
 
     /// Gets the commits between two revisions to the worker, which follows them until it ends; the mirror does not
-    /// change. In version 0 this works only before anything was fetched.
+    /// change. While the server looks for the commits, the worker is free for `meanwhile`. In version 0 this works only
+    /// before anything was fetched.
     ///
     /// # Errors
-    /// The remote or the worker reports an error.
+    /// The remote or the worker reports an error, or `meanwhile` does.
     pub(crate) fn fetch_history(
         &mut self,
         worker: &mut Client,
         between: Between,
+        meanwhile: impl FnOnce(&mut Client) -> Result<(), WorkerError>,
     ) -> Result<History, FetchError> {
         if self.asked.take().is_none() {
             let sent = wire::history::request(&mut self.wire, &mut self.greeting, between);
             sent.map_err(|error| self.failed(error))?;
         }
+        meanwhile(worker)?;
         let known = wire::history::answer(&mut self.wire, &mut self.greeting, between);
         if !known.map_err(|error| self.failed(error))? {
             return Ok(History::Unknown);

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::Repository;
 use super::fault::{environment_failure, refused_tree};
 use super::lineage::{self, Question};
-use crate::checkout::{self, Budget, within};
+use crate::checkout::{self, Budget, CheckoutError, Planned, within};
 use crate::deploy::code::Code;
 use crate::deploy::source::{Candidate, Commit, Lineage, SourceError};
 use crate::deploy::{FailureClass, Progress};
@@ -17,7 +17,7 @@ use crate::git::listing::ListedRevision;
 use crate::revision::Revision;
 use crate::space;
 use crate::verify::{self, Keygen, SignedObject};
-use crate::worker::Client;
+use crate::worker::{Client, WorkerError};
 
 /// A fetched revision, proven by the ids in the listing.
 pub(super) struct Fetched<'a> {
@@ -32,6 +32,8 @@ pub(super) struct Fetched<'a> {
     /// The commit's bytes.
     pub(super) raw: Vec<u8>,
     pub(super) commit: Commit,
+    /// The revision's tree, if it was walked while the forge was looking for commits.
+    pub(super) planned: Option<Planned>,
 }
 
 impl Fetched<'_> {
@@ -55,11 +57,25 @@ impl Candidate for Fetched<'_> {
     }
 
     fn lineage(&mut self, other: &Revision) -> Result<Lineage, SourceError> {
+        let (budget, commit) = (self.budget(), self.listed.commit);
+        let planned = &mut self.planned;
+        let mut plan = |worker: &mut Client| match checkout::plan(worker, commit, &budget) {
+            Ok(plan) => {
+                planned.replace(plan);
+                Ok(())
+            }
+            // Whether the revision may be deployed is answered first: the checkout walks the tree again, and says what is
+            // wrong with it. A worker that has lied or ended answers nothing more.
+            Err(CheckoutError::Worker(WorkerError::Refused { .. })) => Ok(()),
+            Err(CheckoutError::Worker(error)) => Err(error),
+            Err(_) => Ok(()),
+        };
         let question = Question {
             repository: self.repository,
             worker: &mut self.worker,
             remote: &mut self.remote,
             listed: &self.listed,
+            meanwhile: &mut plan,
         };
         lineage::of(question, *other)
     }
@@ -99,7 +115,8 @@ impl Candidate for Fetched<'_> {
             SourceError::environment(format!("{}: {e}{}", into.display(), space::advice(&e)))
         })?;
         let budget = self.budget();
-        let (worker, commit) = (&mut self.worker, self.listed.commit);
+        let tree = (self.listed.commit, self.planned.take());
+        let worker = &mut self.worker;
         let mut progress = |now: checkout::Progress| {
             tick(Progress::Checkout {
                 files: now.files,
@@ -108,14 +125,8 @@ impl Candidate for Fetched<'_> {
         };
         // A checkout that has failed may have ended its worker; the next checkout has another worker.
         let live = live.map(PathBuf::from);
-        let written = checkout::check_out(
-            worker,
-            commit,
-            live.as_deref(),
-            into,
-            &budget,
-            &mut progress,
-        );
+        let written =
+            checkout::check_out(worker, tree, live.as_deref(), into, &budget, &mut progress);
         written.map(drop).map_err(refused_tree)
     }
 }

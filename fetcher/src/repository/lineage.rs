@@ -19,6 +19,8 @@ const DESCENT: Duration = Duration::from_secs(300);
 
 /// A fetched revision, and who can tell of its history.
 pub(super) struct Question<'a> {
+    /// Uses the worker while the forge looks for commits.
+    pub(super) meanwhile: &'a mut dyn FnMut(&mut Client) -> Result<(), WorkerError>,
     pub(super) repository: &'a Repository,
     /// The worker that has the mirror open.
     pub(super) worker: &'a mut Client,
@@ -69,6 +71,7 @@ fn ask(question: Question<'_>, other: ObjectId) -> Result<Lineage, SourceError> 
         worker,
         remote: kept,
         listed,
+        meanwhile,
     } = question;
     // A server of version 0 gives only what it has listed: perhaps the tag, not the commit.
     let between = Between {
@@ -81,7 +84,7 @@ fn ask(question: Question<'_>, other: ObjectId) -> Result<Lineage, SourceError> 
         None => Remote::connect(&repository.url, &repository.options),
     };
     let mut remote = remote.map_err(|error| repository.advised(&error))?;
-    let history = remote.fetch_history(worker, between);
+    let history = remote.fetch_history(worker, between, meanwhile);
     let history = history.map_err(|error| match error {
         FetchError::Remote(error) => repository.advised(&error),
         FetchError::Worker(error) => environment_failure(error),

@@ -68,6 +68,7 @@ impl<'a> Listing<'a> for RemoteListing<'a> {
             tag,
             raw,
             commit,
+            planned: None,
         }))
     }
 }

@@ -2,6 +2,7 @@
 //! over each version of the protocol, with servers that can leave out trees and that cannot.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 use std::process::Command;
 use std::thread::sleep;
@@ -9,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::git_support::{Forge, oid, script, write_files};
 use super::support::repository;
+use crate::deploy::FailureClass;
 use crate::deploy::source::{Candidate, Lineage, Source};
 use crate::git::fetch::LAST;
 use crate::git::listing::ListedRevision;
@@ -218,6 +220,42 @@ fn a_push_of_one_commit_takes_one_request() {
             3,
             "the way between is not kept: {server:?}"
         );
+    });
+}
+
+#[test]
+fn a_tree_that_is_walked_while_the_forge_looks_is_judged_after_the_history() {
+    each(|deployed, server| {
+        let live = deployed.first();
+        let fork = live.to_string();
+        // A link out of the release, which no checkout takes.
+        let out = deployed.forge.repo().join("out");
+        let commit_link = || {
+            symlink("/etc/passwd", &out).unwrap();
+            deployed.forge.git(&["add", "-A"]);
+            deployed.forge.git(&["commit", "-q", "-m", "a link out"]);
+        };
+        deployed.commit_many(0);
+        deployed.commit_many(1);
+        commit_link();
+        let scratch = tempfile::tempdir_in(deployed.forge.dir.path()).unwrap();
+        let into = scratch.path().join("refused");
+        let mut candidate = deployed.fetch();
+        assert_eq!(candidate.lineage(&live).unwrap(), Lineage::Descendant);
+        let refused = candidate.check_out(None, &into, &mut |_| {}).unwrap_err();
+        assert_eq!(refused.class, FailureClass::Revision, "{server:?}");
+        assert!(refused.what.contains("because of out"), "{}", refused.what);
+        assert!(!into.exists(), "{server:?}: left behind");
+        // Of a rewritten history the rewriting is told, and not what else is wrong.
+        deployed.repository.keep(&live).unwrap();
+        deployed.forge.git(&["checkout", "-q", "--orphan", "other"]);
+        deployed
+            .forge
+            .git(&["commit", "-q", "-m", "from the start"]);
+        deployed.forge.git(&["branch", "-M", "other", "main"]);
+        assert_ne!(deployed.tip().to_string(), fork);
+        let mut candidate = deployed.fetch();
+        assert_eq!(candidate.lineage(&live).unwrap(), Lineage::Other);
     });
 }
 

@@ -89,7 +89,7 @@ pub fn check_out_telling(
     tick: &mut (dyn FnMut(checkout::Progress) + Send),
 ) -> Result<CheckedOut, CheckoutError> {
     let mut worker = mirror.open()?;
-    checkout::check_out(&mut worker, commit, live, into, budget, tick)
+    checkout::check_out(&mut worker, (commit, None), live, into, budget, tick)
 }
 
 impl RefSelector {

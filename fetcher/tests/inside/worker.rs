@@ -247,7 +247,8 @@ fn a_worker_that_hands_over_other_files_is_found_out_and_nothing_is_left() {
         let honest = forge.mirror().open().unwrap();
         let mut liar = Liar { honest, lie, sizes };
         let budget = Budget::default();
-        let error = check_out(&mut liar, commit, None, &into, &budget, &mut |_| {}).unwrap_err();
+        let error =
+            check_out(&mut liar, (commit, None), None, &into, &budget, &mut |_| {}).unwrap_err();
         assert!(
             error.to_string().contains("is not the object of that name"),
             "{n}: {error}"
@@ -269,7 +270,7 @@ fn lied_to(
     fs::create_dir(&into).unwrap();
     let honest = forge.mirror().open().unwrap();
     let mut liar = Liar { honest, lie, sizes };
-    check_out(&mut liar, commit, None, &into, budget, &mut |_| {}).unwrap_err()
+    check_out(&mut liar, (commit, None), None, &into, budget, &mut |_| {}).unwrap_err()
 }
 
 /// Fetches `main` into the mirror; checks nothing out.
