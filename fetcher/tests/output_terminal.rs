@@ -29,8 +29,11 @@ struct Terminal {
 }
 
 impl Terminal {
-    fn start(mut command: Command) -> Self {
-        let (rows, columns) = (40, 100);
+    fn start(command: Command) -> Self {
+        Self::of_size(command, 40, 100)
+    }
+
+    fn of_size(mut command: Command, rows: u16, columns: u16) -> Self {
         let size = Winsize {
             ws_row: rows,
             ws_col: columns,
@@ -234,6 +237,26 @@ fn two_apps_have_a_line_each_while_they_build() {
     for app in ["todo", "blog"] {
         assert!(shown.contains(&format!("{app}: good: ")), "{shown}");
     }
+}
+
+#[test]
+fn a_step_keeps_to_one_row_of_a_narrow_terminal_and_apps_to_its_rows() {
+    let stage = building();
+    let text = fs::read_to_string(stage.path("apps.d/todo.toml")).unwrap();
+    for app in ["blog", "shop", "wiki"] {
+        let root = format!("/{app}\"");
+        stage.home.app(app, &text.replace("/root\"", &root));
+    }
+    let mut terminal = Terminal::of_size(on_a_terminal(&stage, &["poll"]), 4, 34);
+    let shown = terminal.until(|shown| shown.matches(" s Coll").count() == 3);
+    for line in shown.lines().filter(|line| line.contains(" s Coll")) {
+        assert!(line.chars().count() <= 34, "{shown}");
+        assert!(!line.contains("Collecting django"), "{shown}");
+    }
+    fs::write(stage.path("go"), "").unwrap();
+    let (status, shown) = terminal.end();
+    assert!(status.success(), "{shown}");
+    assert!(!shown.contains(" s Coll"), "it is gone in the end: {shown}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //!
 //! - [`level`]: how much is reported. [`words`]: the sentences, the same in every form of output.
 //! - [`style`]: colours and marks. [`lines`]: one line for each event; [`terminal`]: the same, with the
-//!   running steps below; [`journald`]: records with fields; [`json`]: one object for each app.
+//!   running steps below ([`running`], [`status_lines`]); [`journald`]: records with fields; [`json`]: one object for each app.
 //!
 //! Lines that are worth keeping go to standard output, so that `>>log` and `| tee` store all of them. The
 //! display of a running step goes to standard error and leaves no trace.
@@ -11,6 +11,8 @@ pub(crate) mod journald;
 pub(crate) mod json;
 pub(crate) mod level;
 pub(crate) mod lines;
+mod running;
+mod status_lines;
 pub(crate) mod style;
 pub(crate) mod terminal;
 pub(crate) mod words;

@@ -3,32 +3,22 @@
 //! No mode of the terminal is set that would have to be reset (no hidden cursor, no other screen): a program
 //! that is killed leaves at most a line behind.
 
-use std::fmt;
 use std::time::Duration;
 
-use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressStyle};
-
+use super::running::RunningStep;
+use super::status_lines::{LineId, StatusLines};
 use super::style::TextStyle;
 use super::words;
 use super::{PassReporter, PassResult, on_a_screen, say};
 use crate::deploy::{Progress, Reporter, Step};
 use crate::revision::Revision;
 use crate::util::duration::human;
-use crate::util::text;
-
-/// How often the running step is drawn again while there is no progress to show.
-const BEAT: Duration = Duration::from_millis(100);
 
 /// The terminal, shared by the apps that are polled at the same time.
+#[derive(Debug)]
 pub(crate) struct Screen {
-    all: MultiProgress,
+    lines: StatusLines,
     look: TextStyle,
-}
-
-impl fmt::Debug for Screen {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Screen").field("look", &self.look).finish()
-    }
 }
 
 impl Screen {
@@ -42,67 +32,36 @@ impl Screen {
     #[must_use]
     pub(crate) fn new(look: TextStyle) -> Self {
         Self {
-            all: MultiProgress::new(),
+            lines: StatusLines::new(look.unicode),
             look,
         }
     }
 
     pub(super) fn voice(&self) -> Live {
         Live {
-            all: self.all.clone(),
+            lines: self.lines.clone(),
             look: self.look,
-            bar: None,
-            counted: false,
+            running: None,
         }
     }
 }
 
 /// One app's lines, and the line with its running step.
 pub(super) struct Live {
-    all: MultiProgress,
+    lines: StatusLines,
     look: TextStyle,
-    bar: Option<ProgressBar>,
-    /// Whether the bar already shows a total.
-    counted: bool,
+    running: Option<LineId>,
 }
 
 impl Live {
     fn line(&self, app: &str, text: &str) {
-        self.all.suspend(|| say(&format!("{app}: {text}\n")));
+        self.lines.print_above(|| say(&format!("{app}: {text}\n")));
     }
 
     fn clear(&mut self) {
-        if let Some(bar) = self.bar.take() {
-            bar.finish_and_clear();
-            self.all.remove(&bar);
+        if let Some(running) = self.running.take() {
+            self.lines.remove(running);
         }
-    }
-
-    fn spinner(&self, rest: &str) -> ProgressStyle {
-        let (ticks, bar) = if self.look.unicode {
-            (
-                "\u{280b}\u{2819}\u{2839}\u{2838}\u{283c}\u{2834}\u{2826}\u{2827}\u{2807}\u{280f} ",
-                "\u{2501}\u{2578}\u{2500}",
-            )
-        } else {
-            ("-\\|/ ", "=>-")
-        };
-        // An invalid template is a mistake in this program, which must cost the bar only, not the deploy.
-        ProgressStyle::with_template(&format!("{{prefix}}: {{spinner}} {rest}"))
-            .unwrap_or_else(|_| ProgressStyle::default_spinner())
-            .tick_chars(ticks)
-            .progress_chars(bar)
-    }
-
-    fn count(&mut self, step: Step, what: &str, done: u64, of: u64) {
-        let Some(bar) = &self.bar else { return };
-        if !self.counted && of > 0 {
-            let rest = format!("{step:<12} {{bar:24}} {{pos}}/{{len}} {what} {{wide_msg}}");
-            bar.set_style(self.spinner(&rest));
-            self.counted = true;
-        }
-        bar.set_length(of);
-        bar.set_position(done);
     }
 }
 
@@ -113,28 +72,12 @@ impl Reporter for Live {
 
     fn starts(&mut self, app: &str, step: Step) {
         self.clear();
-        let bar = self.all.add(ProgressBar::new_spinner());
-        bar.set_style(self.spinner(&format!("{step:<12} {{elapsed:>8}} {{wide_msg}}")));
-        bar.set_prefix(app.to_owned());
-        bar.enable_steady_tick(BEAT);
-        self.bar = Some(bar);
-        self.counted = false;
+        self.running = Some(self.lines.add(RunningStep::begin(app, step)));
     }
 
-    fn progress(&mut self, _app: &str, step: Step, progress: &Progress) {
-        match progress {
-            Progress::Fetch { bytes, objects, of } => {
-                self.count(step, "objects", *objects, *of);
-                if let Some(bar) = &self.bar {
-                    bar.set_message(HumanBytes(*bytes).to_string());
-                }
-            }
-            Progress::Checkout { files, of } => self.count(step, "files", *files, *of),
-            Progress::Build(line) => {
-                if let Some(bar) = &self.bar {
-                    bar.set_message(text::kept(line.as_bytes()).trim().to_owned());
-                }
-            }
+    fn progress(&mut self, _app: &str, _step: Step, progress: &Progress) {
+        if let Some(running) = self.running {
+            self.lines.change(running, |step| step.note(progress));
         }
     }
 
