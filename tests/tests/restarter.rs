@@ -26,6 +26,7 @@ fn main() -> ExitCode {
             rule_18_a_reload_of_systemd_during_a_restart_loses_nothing,
             rule_18_a_reexecution_of_systemd_during_a_restart_loses_nothing,
             rule_18_a_restart_of_the_bus_during_a_restart_is_unknown_and_not_repeated,
+            a_restart_of_the_bus_between_two_requests_costs_neither,
             rule_19_the_journal_is_found_by_unit_and_uid,
             rule_20_both_processes_have_given_up_what_they_do_not_need,
             rule_20_the_fronts_user_cannot_restart_anything_by_systemctl,
@@ -220,6 +221,24 @@ fn rule_18_a_reexecution_of_systemd_during_a_restart_loses_nothing(host: &Host) 
         (&"restarted".into(), 1),
         "{json}"
     );
+    Ok(())
+}
+
+fn a_restart_of_the_bus_between_two_requests_costs_neither(host: &Host) -> Result<()> {
+    host.empty_limits()?;
+    let restarter = || {
+        let show = ["systemctl", "show", "-P", "MainPID", "pp-restarter.service"];
+        host.lab().cmd(show).ok()
+    };
+    host.ask("often.service")?;
+    let before = restarter()?;
+    for _ in 0..2 {
+        let bus = ["systemctl", "restart", "dbus.service"];
+        host.lab().cmd(bus).ok()?;
+        let json: Value = serde_json::from_str(&host.ask("often.service")?.stdout)?;
+        assert_eq!(json["outcome"], "restarted", "{json}");
+    }
+    assert_eq!(restarter()?, before, "it is the same process");
     Ok(())
 }
 

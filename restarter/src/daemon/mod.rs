@@ -103,7 +103,12 @@ pub fn monitor() -> Result<Option<String>, Failure> {
     let stop = async move {
         terminate.recv().await;
     };
-    let served = runtime.block_on(monitor::serve(service, Arc::new(Systemd), stop, watch));
+    let served = runtime.block_on(monitor::serve(
+        service,
+        Arc::new(Systemd::default()),
+        stop,
+        watch,
+    ));
     // After an error the monitor does not wait for the fronts: systemd ends them when this process has ended.
     served?;
     for mut child in children {

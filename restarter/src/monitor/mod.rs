@@ -3,6 +3,7 @@
 //! the policy. It never reads a byte of a client.
 
 pub(crate) mod bus;
+mod connection;
 pub mod fronts;
 pub(crate) mod limit;
 mod manager;
