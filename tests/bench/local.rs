@@ -10,6 +10,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use pp_tests::host::DEBS;
 use tempfile::TempDir;
 
 /// Whom everything runs as where this is root's: pp-fetcher does nothing for root itself.
@@ -32,16 +33,38 @@ impl Local {
         for name in ["", "etc", "etc/apps.d", "repository"] {
             local.directory(name)?;
         }
-        for name in ["pp-fetcher", "pp-git-worker"] {
-            let built = std::env::current_exe()?.with_file_name(name);
-            fs::copy(&built, local.at(name)).with_context(|| {
-                format!("{}: cargo build --release --workspace", built.display())
-            })?;
-        }
+        local.unpack()?;
         local.app("todo", "")?;
         local.git(&["init", "-q", "-b", "main"])?;
         local.git(&["config", "uploadpack.allowFilter", "true"])?;
         Ok(local)
+    }
+
+    /// Puts the programs of the package in place: those that users get, linked as they are.
+    fn unpack(&self) -> Result<()> {
+        let directory = std::env::var_os(DEBS).context("PP_DEBS names no packages")?;
+        let packages = fs::read_dir(&directory)?
+            .flatten()
+            .map(|entry| entry.path());
+        let package = packages
+            .filter(|path| path.extension().is_some_and(|e| e == "deb"))
+            .find(|path| {
+                let name = path.file_name().unwrap_or_default().to_string_lossy();
+                name.starts_with("pp-fetcher_")
+            });
+        let package = package.context("no package of pp-fetcher there")?;
+        let unpacked = self.at("unpacked");
+        let status = Command::new("dpkg-deb")
+            .arg("-x")
+            .args([&package, &unpacked])
+            .status()?;
+        ensure!(status.success(), "{}: {status}", package.display());
+        for place in ["usr/bin/pp-fetcher", "usr/lib/pp-fetcher/pp-git-worker"] {
+            let program = unpacked.join(place);
+            let name = program.file_name().context("a program's name")?;
+            fs::rename(&program, self.directory.path().join(name))?;
+        }
+        Ok(())
     }
 
     /// Writes the file of an app that deploys the repository.

@@ -6,5 +6,5 @@ cd "$(dirname "$0")/../.."
 debs=$(mktemp -d)
 trap 'rm -rf "$debs"' EXIT
 packaging/build.sh "$debs"
-cargo build --locked --release -q --workspace
+cargo build --locked --release -q -p pp-tests
 PP_DEBS=$debs target/release/bench "$@"
