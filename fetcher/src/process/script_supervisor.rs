@@ -196,9 +196,11 @@ impl Watch {
         });
         let sources = [Some(&self.ended), self.us.as_ref()];
         let mut sources: Vec<_> = sources.into_iter().flatten().map(readable).collect();
-        // Whatever the error, the script must not go on without a supervisor.
-        if poll(&mut sources, time).is_err() {
-            thread::sleep(TICK);
+        match poll(&mut sources, time) {
+            // The signal of a child's end interrupts the wait for it.
+            Ok(_) | Err(Errno::EINTR) => {}
+            // Whatever the error, the script must not go on without a supervisor.
+            Err(_) => thread::sleep(TICK),
         }
     }
 }
