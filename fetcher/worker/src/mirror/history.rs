@@ -112,7 +112,7 @@ impl Mirror {
                 known.boundary.push(id);
                 continue;
             }
-            let commit = links(&mut reader, id).map_err(|error| self.damaged(error))?;
+            let commit = links(&mut reader, id).map_err(|error| self.damaged_by(error))?;
             let new = commit.parents.into_iter().filter(|p| packs.holds(*p));
             let new = new.filter(|parent| seen.insert(*parent));
             known.commits.extend(new);

@@ -175,6 +175,14 @@ impl Mirror {
         broken(&self.path, why)
     }
 
+    /// Turns the error of an object that the mirror needs into damage of the mirror.
+    pub(super) fn damaged_by(&self, error: MirrorError) -> MirrorError {
+        match error {
+            MirrorError::Object { id, why, .. } => self.damaged(format!("{id}: {why}")),
+            other => other,
+        }
+    }
+
     /// Checks cheaply that the mirror is sound where the worker needs it: packs are whole by their trailers,
     /// pins are readable commits with readable trees.
     fn check(&self) -> Result<(), MirrorError> {
@@ -194,7 +202,7 @@ impl Mirror {
         for pin in self.pins(|_| true)? {
             let tree = links(&mut reader, pin).map(|links| links.tree);
             let tree = tree.and_then(|tree| reader.read(tree, Kind::Tree, MOST_BYTES).map(drop));
-            tree.map_err(|error| self.damaged(error))?;
+            tree.map_err(|error| self.damaged_by(error))?;
         }
         Ok(())
     }

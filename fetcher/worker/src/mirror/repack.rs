@@ -30,7 +30,7 @@ impl Mirror {
             return Ok(self);
         }
         let incoming = self.incoming()?;
-        let wanted = self.needed()?;
+        let wanted = self.needed().map_err(|error| self.damaged_by(error))?;
         let made = || -> Result<String, Error> {
             let mut builder = self.repository().packbuilder()?;
             for (id, path) in &wanted {
