@@ -1,10 +1,10 @@
 //! Talks to systemd over the system bus; no program such as `systemctl` is executed.
 //!
-//! A connection to the bus, once made, is kept for the next request, which a new one would cost half a millisecond. A
-//! kept one fails its first call after the bus was restarted: that call is a question about the unit, before any job is
-//! requested, and is asked again over a new connection. The monitor subscribes to the end of the job *before* it requests
-//! the job. If the connection ends after that request, the outcome of the job is unknown: the unit's state is read and
-//! reported, and the request is never sent again.
+//! A connection to the bus is kept for the next request, which is spared the login. A kept one fails its first call after
+//! the bus was restarted: that call is a question about the unit, before any job is requested, and is asked again over a
+//! new connection. The monitor listens for the end of the job *before* it requests the job. If the connection ends after
+//! that request, the outcome of the job is unknown: the unit's state is read and reported, and the request is never sent
+//! again.
 
 use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
