@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use pp_tests::host::DEBS;
+use pp_tests::host::debs;
 use tempfile::TempDir;
 
 /// Whom everything runs as where this is root's: pp-fetcher does nothing for root itself.
@@ -42,17 +42,16 @@ impl Local {
 
     /// Puts the programs of the package in place: those that users get, linked as they are.
     fn unpack(&self) -> Result<()> {
-        let directory = std::env::var_os(DEBS).context("PP_DEBS names no packages")?;
-        let packages = fs::read_dir(&directory)?
-            .flatten()
-            .map(|entry| entry.path());
-        let package = packages
-            .filter(|path| path.extension().is_some_and(|e| e == "deb"))
-            .find(|path| {
-                let name = path.file_name().unwrap_or_default().to_string_lossy();
-                name.starts_with("pp-fetcher_")
-            });
-        let package = package.context("no package of pp-fetcher there")?;
+        let name = |path: &PathBuf| {
+            path.file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned()
+        };
+        let package = debs()?
+            .into_iter()
+            .find(|path| name(path).starts_with("pp-fetcher_"));
+        let package = package.context("no package of pp-fetcher")?;
         let unpacked = self.at("unpacked");
         let status = Command::new("dpkg-deb")
             .arg("-x")
