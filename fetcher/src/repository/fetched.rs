@@ -36,18 +36,17 @@ pub(super) struct Fetched<'a> {
     pub(super) planned: Option<Planned>,
 }
 
-impl Fetched<'_> {
-    fn budget(&self) -> Budget {
-        let top = &self.repository.subdirectory;
-        // Outside of what is written, nobody meets a submodule.
-        let inside = |path: &Path| path.strip_prefix(top).ok().map(PathBuf::from);
-        let submodules = self.repository.submodules.iter();
-        Budget {
-            subdirectory: top.clone(),
-            submodules: submodules.filter_map(|s| inside(&s.path)).collect(),
-            rules: self.repository.rules.clone(),
-            ..Budget::default()
-        }
+/// Returns the limits of a checkout from the repository.
+fn budget(repository: &Repository) -> Budget {
+    let top = &repository.subdirectory;
+    // Outside of what is written, nobody meets a submodule.
+    let inside = |path: &Path| path.strip_prefix(top).ok().map(PathBuf::from);
+    let submodules = repository.submodules.iter();
+    Budget {
+        subdirectory: top.clone(),
+        submodules: submodules.filter_map(|s| inside(&s.path)).collect(),
+        rules: repository.rules.clone(),
+        ..Budget::default()
     }
 }
 
@@ -57,21 +56,25 @@ impl Candidate for Fetched<'_> {
     }
 
     fn lineage(&mut self, other: &Revision) -> Result<Lineage, SourceError> {
-        let (budget, commit) = (self.budget(), self.listed.commit);
+        let (repository, commit) = (self.repository, self.listed.commit);
         let planned = &mut self.planned;
-        let mut plan = |worker: &mut Client| match checkout::plan(worker, commit, &budget) {
-            Ok(plan) => {
-                planned.replace(plan);
-                Ok(())
+        let mut plan = |worker: &mut Client| {
+            // The forge may be asked how the revision stands to two others.
+            if planned.is_some() {
+                return Ok(());
             }
-            // Whether the revision may be deployed is answered first: the checkout walks the tree again, and says what is
-            // wrong with it. A worker that has lied or ended answers nothing more.
-            Err(CheckoutError::Worker(WorkerError::Refused { .. })) => Ok(()),
-            Err(CheckoutError::Worker(error)) => Err(error),
-            Err(_) => Ok(()),
+            match checkout::plan(worker, commit, &budget(repository)) {
+                Ok(plan) => *planned = Some(plan),
+                // Whether the revision may be deployed is answered first: the checkout walks the tree again, and says
+                // what is wrong with it. A worker that has lied or ended answers nothing more.
+                Err(CheckoutError::Worker(WorkerError::Refused { .. })) => {}
+                Err(CheckoutError::Worker(error)) => return Err(error),
+                Err(_) => {}
+            }
+            Ok(())
         };
         let question = Question {
-            repository: self.repository,
+            repository,
             worker: &mut self.worker,
             remote: &mut self.remote,
             listed: &self.listed,
@@ -114,7 +117,7 @@ impl Candidate for Fetched<'_> {
         created.map_err(|e| {
             SourceError::environment(format!("{}: {e}{}", into.display(), space::advice(&e)))
         })?;
-        let budget = self.budget();
+        let budget = budget(self.repository);
         let tree = (self.listed.commit, self.planned.take());
         let worker = &mut self.worker;
         let mut progress = |now: checkout::Progress| {

@@ -2,7 +2,8 @@
 //!
 //! - [`level`]: how much is reported. [`words`]: the sentences, the same in every form of output.
 //! - [`style`]: colours and marks. [`lines`]: one line for each event; [`terminal`]: the same, with the
-//!   running steps below ([`running`], [`status_lines`]); [`journald`]: records with fields; [`json`]: one object for each app.
+//!   running steps below ([`running`], [`status_lines`]); [`journald`]: records with fields; [`json`]: one
+//!   object for each app.
 //!
 //! Lines that are worth keeping go to standard output, so that `>>log` and `| tee` store all of them. The
 //! display of a running step goes to standard error and leaves no trace.

@@ -68,7 +68,7 @@ impl RunningStep {
             }
             false => "-\\|/",
         };
-        let mark = marks.chars().cycle().nth(beat % marks.chars().count());
+        let mark = marks.chars().nth(beat % marks.chars().count());
         let (app, mark, step) = (&self.app, mark.unwrap_or(' '), self.step);
         let middle = match &self.count {
             Some(Count { of_what, done, of }) => {
