@@ -1,4 +1,4 @@
-//! Runs one pass of one app under the app's lock, with the real drivers: git, the restarter, this host.
+//! Takes the lock of an app, and runs one pass of the app with the real drivers: git, the restarter, this host.
 
 use std::path::Path;
 
@@ -18,6 +18,7 @@ use crate::hooks;
 use crate::release::Layout;
 use crate::repository::Repository;
 use crate::sanitize::print_error;
+use crate::state::lock::Lock;
 use crate::state::{LockAttempt, State, StateDir, StateError};
 
 /// The result of work that needs an app's lock.
@@ -52,42 +53,60 @@ pub(crate) enum Error {
     State(#[from] StateError),
 }
 
-/// Changes an app's state under the app's lock. No driver is opened for that. If `change` refuses with a sentence,
-/// that sentence is returned inside of the result, and nothing is written.
-///
-/// # Errors
-/// The state cannot be locked, read or written.
-pub(crate) fn change<T>(
-    app: &App,
-    state: &Path,
-    change: impl FnOnce(&mut State) -> Result<T, String>,
-) -> Result<Pass<Result<T, String>>, Error> {
-    with_lock(app, state, |dir| {
-        let mut state = dir.load()?;
-        events::begin(&mut state, Timestamp::now());
-        let changed = change(&mut state);
-        if changed.is_ok() {
-            dir.save(&state)?;
-            if let Some(why) = events::tell_command(&app.name, &dir, &mut state) {
-                print_error(&format!("{}: {why}", app.name));
-            }
-        }
-        Ok(changed)
-    })
+/// The state directory of an app whose lock this process holds.
+pub(crate) struct Locked {
+    dir: StateDir,
+    _lock: Lock,
 }
 
-/// Takes the app's lock, and runs `work` with the app's state directory.
-fn with_lock<T>(
+impl Locked {
+    /// The app's state directory.
+    pub(crate) fn dir(&self) -> &StateDir {
+        &self.dir
+    }
+}
+
+/// Takes the app's lock. While another process holds the lock, `again` is called, which may wait, and decides whether
+/// the lock is tried once more.
+///
+/// # Errors
+/// The state directory cannot be made, or the lock file not be opened.
+pub(crate) fn lock(
     app: &App,
     state: &Path,
-    work: impl FnOnce(StateDir) -> Result<T, Error>,
-) -> Result<Pass<T>, Error> {
+    mut again: impl FnMut(&StateDir) -> bool,
+) -> Result<Pass<Locked>, Error> {
     let dir = StateDir::new(state, &app.name);
     dir.create()?;
-    let LockAttempt::Held(_lock) = dir.lock()? else {
-        return Ok(Pass::Busy);
-    };
-    work(dir).map(Pass::Completed)
+    loop {
+        match dir.lock()? {
+            LockAttempt::Held(lock) => return Ok(Pass::Completed(Locked { dir, _lock: lock })),
+            LockAttempt::Busy if again(&dir) => {}
+            LockAttempt::Busy => return Ok(Pass::Busy),
+        }
+    }
+}
+
+/// Changes the state of an app. No driver is opened for that. If `change` refuses with a sentence, that sentence is
+/// returned inside of the result, and nothing is written.
+///
+/// # Errors
+/// The state cannot be read or written.
+pub(crate) fn change<T>(
+    Locked { dir, _lock }: Locked,
+    app: &App,
+    change: impl FnOnce(&mut State) -> Result<T, String>,
+) -> Result<Result<T, String>, Error> {
+    let mut state = dir.load()?;
+    events::begin(&mut state, Timestamp::now());
+    let changed = change(&mut state);
+    if changed.is_ok() {
+        dir.save(&state)?;
+        if let Some(why) = events::tell_command(&app.name, &dir, &mut state) {
+            print_error(&format!("{}: {why}", app.name));
+        }
+    }
+    Ok(changed)
 }
 
 /// Runs `work` with the real drivers.
@@ -122,15 +141,22 @@ fn with_drivers<T>(
 }
 
 /// Tells what a pass would do, without creating or writing a file: if the app has no lock file yet, no lock is
-/// needed, as no other process can be at work on the app.
+/// needed, as no other process can be at work on the app. `again` is as in [`lock`].
 ///
 /// # Errors
 /// The forge or the restarter cannot be asked, or the state cannot be read.
-pub(crate) fn dry_run(app: &App, state: &Path) -> Result<Pass<DryRun>, Error> {
+pub(crate) fn dry_run(
+    app: &App,
+    state: &Path,
+    mut again: impl FnMut(&StateDir) -> bool,
+) -> Result<Pass<DryRun>, Error> {
     let dir = StateDir::new(state, &app.name);
-    let _lock = match dir.lock_if_there()? {
-        Some(LockAttempt::Busy) => return Ok(Pass::Busy),
-        held => held,
+    let _lock = loop {
+        match dir.lock_if_there()? {
+            Some(LockAttempt::Busy) if again(&dir) => {}
+            Some(LockAttempt::Busy) => return Ok(Pass::Busy),
+            held => break held,
+        }
     };
     let state = dir.load()?;
     let foreseen = with_drivers(app, dir, state, |deployment| Ok(predict(deployment)?));
@@ -142,12 +168,13 @@ pub(crate) fn dry_run(app: &App, state: &Path) -> Result<Pass<DryRun>, Error> {
 /// # Errors
 /// No attempt was made; the live release is untouched.
 pub(crate) fn pass(
+    locked: Locked,
     app: &App,
     state: &Path,
     trigger: Trigger,
     reporter: &mut dyn Reporter,
-) -> Result<Pass<Verdict>, Error> {
-    attempt(app, state, reporter, |deployment, recorder| {
+) -> Result<Verdict, Error> {
+    attempt(locked, app, state, reporter, |deployment, recorder| {
         Ok(pipeline::pass(deployment, trigger, recorder)?)
     })
 }
@@ -158,13 +185,14 @@ pub(crate) fn pass(
 /// # Errors
 /// There is no earlier release, or no attempt was made; the live release is untouched.
 pub(crate) fn rollback(
+    locked: Locked,
     app: &App,
     state: &Path,
     wanted: Option<&str>,
     confirm: impl FnOnce(&str) -> bool,
     reporter: &mut dyn Reporter,
-) -> Result<Pass<Verdict>, Error> {
-    attempt(app, state, reporter, |deployment, recorder| {
+) -> Result<Verdict, Error> {
+    attempt(locked, app, state, reporter, |deployment, recorder| {
         let target = choose(deployment, wanted)?;
         let left = deployment.layout.current().ok().flatten();
         let crossing = left.map(|left| deployment.crossing(&left, &target.name));
@@ -176,28 +204,27 @@ pub(crate) fn rollback(
     })
 }
 
-/// Runs `work` under the app's lock, with the real drivers and what is said of it, and tells the hooks of an attempt.
+/// Runs `work` with the real drivers and what is said of it, and tells the hooks of an attempt.
 fn attempt(
+    Locked { dir, _lock }: Locked,
     app: &App,
     state: &Path,
     reporter: &mut dyn Reporter,
     work: impl FnOnce(&mut Deployment<'_>, &mut StepRecorder<'_>) -> Result<Verdict, Error>,
-) -> Result<Pass<Verdict>, Error> {
-    with_lock(app, state, |dir| {
-        let place = dir.under_way();
-        let mut recorder = StepRecorder::new(&app.name, reporter).with_status_file(place);
-        events::end_freezes(state, Timestamp::now());
-        let state = dir.load();
-        let state = state.inspect_err(|error| events::tell_unreadable(&app.name, &dir, error))?;
-        with_drivers(app, dir, state, |deployment| {
-            let (ended, untold) =
-                events::around(deployment, |deployment| work(deployment, &mut recorder));
-            untold.iter().for_each(|why| recorder.note(why));
-            let verdict = ended?;
-            if let Verdict::Attempted(ended) = &verdict {
-                hooks::tell(deployment, ended, &mut recorder);
-            }
-            Ok(verdict)
-        })
+) -> Result<Verdict, Error> {
+    let place = dir.under_way();
+    let mut recorder = StepRecorder::new(&app.name, reporter).with_status_file(place);
+    events::end_freezes(state, Timestamp::now());
+    let state = dir.load();
+    let state = state.inspect_err(|error| events::tell_unreadable(&app.name, &dir, error))?;
+    with_drivers(app, dir, state, |deployment| {
+        let (ended, untold) =
+            events::around(deployment, |deployment| work(deployment, &mut recorder));
+        untold.iter().for_each(|why| recorder.note(why));
+        let verdict = ended?;
+        if let Verdict::Attempted(ended) = &verdict {
+            hooks::tell(deployment, ended, &mut recorder);
+        }
+        Ok(verdict)
     })
 }

@@ -260,6 +260,29 @@ fn a_step_keeps_to_one_row_of_a_narrow_terminal_and_apps_to_its_rows() {
 }
 
 #[test]
+fn at_a_terminal_a_poll_waits_for_the_deploy_of_another_pass_and_shows_it() {
+    let stage = building();
+    let mut other = stage.command(&["poll", "-qq"]).spawn().unwrap();
+    let is_building = || {
+        let status = stage.command(&["status"]).output().unwrap();
+        String::from_utf8_lossy(&status.stdout).contains(": build, begun")
+    };
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !is_building() {
+        assert!(Instant::now() < deadline, "the build does not begin");
+    }
+    let mut terminal = Terminal::start(on_a_terminal(&stage, &["poll"]));
+    terminal.until(|shown| {
+        let running = shown.lines().last().unwrap_or_default();
+        running.contains(" build ") && running.ends_with(" s")
+    });
+    fs::write(stage.path("go"), "").unwrap();
+    let (status, shown) = terminal.end();
+    assert!(status.success() && other.wait().unwrap().success());
+    as_before("terminal_waits", &shown, stage.home.path());
+}
+
+#[test]
 fn one_that_is_killed_leaves_the_terminal_as_it_was() {
     for signal in [Signal::SIGKILL, Signal::SIGINT] {
         let stage = building();

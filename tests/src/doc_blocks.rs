@@ -22,6 +22,8 @@ pub enum Use {
         user: String,
         /// The exit code.
         exit: i32,
+        /// Whether its output is a terminal.
+        terminal: bool,
     },
     /// It is the content of a file.
     File(String),
@@ -34,6 +36,9 @@ pub enum Use {
     /// The state of the host on which the page begins.
     Host(String),
 }
+
+/// The words of a comment above a block that is run at a terminal.
+const AT_A_TERMINAL: &str = "at a terminal";
 
 /// Reads the blocks of a page.
 ///
@@ -101,9 +106,19 @@ fn standing(comment: &str) -> Option<Use> {
 }
 
 fn used(language: &str, said: Option<String>, line: usize) -> Result<Use> {
+    let at_a_terminal = said
+        .as_deref()
+        .and_then(|said| said.strip_prefix(AT_A_TERMINAL));
+    let terminal = at_a_terminal.is_some();
+    let said = match at_a_terminal.map(|rest| rest.trim_start_matches(", ")) {
+        Some("") => None,
+        Some(rest) => Some(rest.to_owned()),
+        None => said,
+    };
     let run = |user: &str, exit| Use::Run {
         user: user.to_owned(),
         exit,
+        terminal,
     };
     let Some(said) = said else {
         ensure!(
@@ -155,24 +170,28 @@ mod tests {
 
     #[test]
     fn blocks_have_what_the_comment_above_says() {
-        let page = "# T\n<!-- host: deployed -->\ntext\n```sh\na\n```\n<!-- as: gunicorn -->\n```sh\nb\n```\n\n1. x\n   <!-- exit: 1 -->\n   \
+        let page = "# T\n<!-- host: deployed -->\ntext\n```sh\na\n```\n<!-- as: gunicorn -->\n```sh\nb\n```\n\n\
+                    <!-- at a terminal -->\n```sh\ne\n```\n<!-- at a terminal, exit: 1 -->\n```sh\nf\n```\n1. x\n   <!-- exit: 1 -->\n   \
                     ```sh\n   c\n   ```\n<!-- output -->\n```text\nd … e\n```\n<!-- forge: push todo v2 -->\n";
         let blocks = blocks(page).unwrap();
         let uses: Vec<_> = blocks
             .iter()
             .map(|block| (&block.used, block.text.as_str()))
             .collect();
-        let run = |user: &str, exit| Use::Run {
+        let run = |user: &str, exit, terminal| Use::Run {
             user: user.into(),
             exit,
+            terminal,
         };
         assert_eq!(
             uses,
             [
                 (&Use::Host("deployed".into()), ""),
-                (&run("root", 0), "a\n"),
-                (&run("gunicorn", 0), "b\n"),
-                (&run("root", 1), "c\n"),
+                (&run("root", 0, false), "a\n"),
+                (&run("gunicorn", 0, false), "b\n"),
+                (&run("root", 0, true), "e\n"),
+                (&run("root", 1, true), "f\n"),
+                (&run("root", 1, false), "c\n"),
                 (&Use::Output, "d … e\n"),
                 (&Use::Forge("push todo v2".into()), ""),
             ]

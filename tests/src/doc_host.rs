@@ -64,10 +64,9 @@ impl DocHost {
                 self.repository("todo")?;
                 self.lab.sh(&self.as_here(SETUP)?)?;
                 self.register("todo")?;
-                // A pass of the service may be at work: then a poll leaves the app to it, and ends with 0.
-                self.lab.sh(
-                    "until pp-fetcher poll todo && pp-fetcher history todo | grep -q good; do sleep 1; done",
-                )?;
+                // The service may be deploying it already.
+                self.lab
+                    .sh("pp-fetcher poll todo --wait && pp-fetcher history todo | grep -q good")?;
                 Ok(())
             }
             "old way" => {
@@ -150,9 +149,7 @@ impl DocHost {
         wait_until("the service polls", Duration::from_secs(20), || {
             Ok((sessions()? > before).then_some(()))
         })?;
-        self.lab.sh(&format!(
-            "while pp-fetcher poll {app} | grep 'another pass'; do sleep 0.2; done"
-        ))?;
+        self.lab.sh(&format!("pp-fetcher poll {app} --wait"))?;
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 //! A block of `sh` is run by root in /root, and has to succeed. A comment in the line above says otherwise:
 //! `as: USER` who runs it, `exit: CODE` how it ends, `file: PATH` that the block is the content of a file, `output` that
 //! its lines are among what the block before has printed (`…` stands for anything), `not run: WHY` that nobody runs it.
+//! `at a terminal`, alone or before one of the first two, that its output is a terminal, though a dumb one.
 //! Alone stand `host: STATE`, on which host the page begins, and `forge: …`, what somebody does at the forge.
 #![allow(clippy::unwrap_used, reason = "a test stops where it is wrong")]
 
@@ -95,13 +96,28 @@ fn act(
 ) -> Result<Option<Output>> {
     let text = host.as_here(&block.text)?;
     match used {
-        Use::Run { user, exit } => {
+        Use::Run {
+            user,
+            exit,
+            terminal,
+        } => {
             let account = host.lab().as_user(user);
             let script = format!("cd /root 2>/dev/null || cd /\n{text}");
-            let output = account
-                .cmd(["bash", "-euc", &script])
-                .within(PATIENCE)
-                .output()?;
+            let call = match terminal {
+                // The quotes of the shell that script(1) starts are around the whole text.
+                true => account.cmd([
+                    "env",
+                    "TERM=dumb",
+                    "script",
+                    "--quiet",
+                    "--return",
+                    "--command",
+                    &format!("bash -euc '{}'", script.replace('\'', "'\\''")),
+                    "/dev/null",
+                ]),
+                false => account.cmd(["bash", "-euc", &script]),
+            };
+            let output = call.within(PATIENCE).output()?;
             ensure!(
                 output.code == Some(*exit),
                 "it was to end with {exit}: {output}"

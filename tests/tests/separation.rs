@@ -228,7 +228,7 @@ fn rule_35_a_config_of_gunicorns_runs_nothing_as_root(host: &Host) -> Result<()>
 fn rule_35_what_gunicorn_puts_in_the_states_place_is_of_no_use_to_it(host: &Host) -> Result<()> {
     let lab = host.lab();
     lab.sh("echo secret >/root/secret; chmod 600 /root/secret; rm -rf /var/lib/pp-fetcher/todo")?;
-    root(lab, &["poll", "todo"])?;
+    root(lab, &["poll", "todo", "--wait"])?;
     let state = "/var/lib/pp-fetcher/todo";
     let as_gunicorn = lab.as_user("gunicorn");
     for file in ["state.json", "history.jsonl", "lock", "logs/1.log"] {
@@ -326,7 +326,7 @@ fn members_of_the_group_write_neither_state_nor_logs_nor_home(host: &Host) -> Re
          git config user.email a@b; git config user.name A; printf '#!/bin/sh\necho built\n' >build; chmod +x build
          git add -A; git commit -qm one; chmod -R a+rX /srv/git/built
          printf 'repository = \"file:///srv/git/built\"\n[deploy]\nroot = \"/var/www/projects/built\"\nbuild = \"build\"\n' >/etc/pp-fetcher/apps.d/built.toml
-         pp-fetcher poll built; test -s /var/lib/pp-fetcher/built/logs/1.log")?;
+         pp-fetcher poll built --wait; test -s /var/lib/pp-fetcher/built/logs/1.log")?;
     let writable = lab
         .as_user("member")
         .sh("find /var/lib/pp-fetcher /var/log/pp-fetcher /var/lib/gunicorn /etc/pp-fetcher /run/pp-restarter ! -type l ! -type s -writable 2>/dev/null || true")?;

@@ -31,6 +31,7 @@ fn main() -> ExitCode {
             a_hang_is_ended_by_the_watchdog_and_the_next_start_deploys,
             waiting_after_failures_is_remembered_from_the_service_to_cron,
             polls_share_a_connection_that_ends_with_the_service,
+            a_poll_that_waits_shows_what_the_service_deploys_and_ends_as_that_does,
         ],
     )
 }
@@ -380,4 +381,35 @@ fn polls_share_a_connection_that_ends_with_the_service(host: &Host) -> Result<()
     wait_until("nothing is left", Duration::from_secs(5), || {
         Ok((lab.sh(masters)? == "0").then_some(()))
     })
+}
+
+fn a_poll_that_waits_shows_what_the_service_deploys_and_ends_as_that_does(
+    host: &Host,
+) -> Result<()> {
+    let app = app(host, "watched")?;
+    app.deploy(Perl("v1"), "First")?;
+    let service = Service::start(host)?;
+    for (end, code, outcome) in [("true", 0, "good"), ("false", 1, "failed")] {
+        app.push(building("v2", &format!("sleep 3\n{end}")), outcome)?;
+        let attempts = app.history()?.len();
+        let status = ["pp-fetcher", "status", app.name()];
+        let gunicorn = host.lab().as_user("gunicorn");
+        wait_until("the service builds", PATIENCE, || {
+            let shown = gunicorn.cmd(status).output()?.stdout;
+            Ok(shown.contains(": build, begun").then_some(()))
+        })?;
+        let poll = ["pp-fetcher", "poll", app.name(), "--wait"];
+        let output = gunicorn.cmd(poll).within(PATIENCE).output()?;
+        assert_eq!(output.code, Some(code), "{output}");
+        output.says(&[&format!(
+            "deploying {}",
+            app.last()?.revision.get(..12).unwrap()
+        )]);
+        output.says(&["  build ", &format!("watched: {outcome}: ")]);
+        assert_eq!(app.history()?.len(), attempts + 1, "{output}");
+        assert_eq!(app.last()?.outcome, outcome);
+    }
+    app.serves("hello v2")?;
+    drop(service);
+    Ok(())
 }

@@ -1,7 +1,6 @@
 //! The one definition that the parser, the help, the manual page and the completions come from.
 
 use std::ffi::OsString;
-use std::io::IsTerminal;
 use std::path::PathBuf;
 
 use anstream::ColorChoice;
@@ -10,9 +9,9 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use super::adopt::args::{Adopt, AdoptForUser, MoveData};
 use super::help;
 use super::output::level::QuietOption;
+use super::poll_options::Poll;
 use super::setup::args::{Setup, SetupForUser};
 use crate::account::{self, UserDirectories};
-use crate::deploy::Trigger;
 
 /// Deploys what is pushed: polls git, builds a release, switches to it, and goes back by itself
 /// if the app is not well.
@@ -134,8 +133,8 @@ impl When {
 pub(crate) enum Command {
     /// One pass over every app, or those named; for cron
     ///
-    /// Exit status: 0 nothing new, or all deployed, or another pass is at work; 1 an app failed;
-    /// 2 the command line or the configuration is wrong.
+    /// Exit status: 0 nothing new, or all deployed, or left to another pass that is at work; 1 an app
+    /// failed; 2 the command line or the configuration is wrong.
     #[command(after_long_help = help::POLL)]
     Poll(Poll),
     /// The service: every app at its interval
@@ -349,40 +348,6 @@ pub(crate) struct Doctor {
     /// What root has found, in JSON
     #[arg(long, hide = true)]
     pub by_root: Option<String>,
-}
-
-/// What `poll` is told.
-#[derive(Debug, Args)]
-pub(crate) struct Poll {
-    /// Only these apps
-    #[arg(value_name = "APP")]
-    pub apps: Vec<String>,
-    /// Say what would be done, and why not; change nothing. Exit status 1: it would fail
-    #[arg(long, conflicts_with = "force")]
-    pub dry_run: bool,
-    /// Deploy even what is live already, quarantined or paused
-    #[arg(long)]
-    pub force: bool,
-    /// One JSON object a line, one line an app
-    #[arg(long)]
-    pub json: bool,
-    #[command(flatten)]
-    #[allow(missing_docs, reason = "a comment here would replace that of `poll`")]
-    pub quiet: QuietOption,
-}
-
-impl Poll {
-    /// A poll that names its apps, or is typed at a terminal, is somebody's who wants to see it now.
-    pub(super) fn trigger(&self) -> Trigger {
-        match (
-            self.force,
-            self.apps.is_empty() && !std::io::stdout().is_terminal(),
-        ) {
-            (true, _) => Trigger::Forced,
-            (false, true) => Trigger::Scheduled,
-            (false, false) => Trigger::Requested,
-        }
-    }
 }
 
 /// The definition, for manual pages and completions.

@@ -8,6 +8,7 @@ use super::args::Arguments;
 use super::output::level::{Level, is_well};
 use super::output::words::paused;
 use super::output::{Output, print_error, say};
+use super::patience::of_a_person;
 use super::{FAILED, OK, USAGE, one_app, poll};
 use crate::config::App;
 use crate::deploy::Trigger;
@@ -22,16 +23,20 @@ pub(crate) fn rollback(arguments: &Arguments, app: &str, release: Option<&str>, 
     on(arguments, app, |app| {
         let output = Output::choose(Level::All);
         let mut voice = output.voice();
-        let ended = pass::rollback(
-            app,
-            &arguments.state(),
-            release,
-            |crossed| confirm(&app.name, crossed, yes),
-            &mut *voice,
-        );
-        if matches!(ended, Ok(Pass::Busy)) {
-            return busy(app);
-        }
+        let state = arguments.state();
+        let ended = match pass::lock(app, &state, of_a_person(&app.name)) {
+            Ok(Pass::Completed(locked)) => pass::rollback(
+                locked,
+                app,
+                &state,
+                release,
+                |crossed| confirm(&app.name, crossed, yes),
+                &mut *voice,
+            )
+            .map(Pass::Completed),
+            Ok(Pass::Busy) => return busy(app),
+            Err(error) => Err(error),
+        };
         voice.report_result(&app.name, &ended);
         poll::note(app, arguments, Trigger::Forced, &ended);
         u8::from(!is_well(&ended))
@@ -135,21 +140,25 @@ fn attempt(
     change: impl FnOnce(&mut State) -> Result<String, String>,
 ) -> u8 {
     on(arguments, app, |app| {
-        report(app, pass::change(app, &arguments.state(), change))
+        let changed = match pass::lock(app, &arguments.state(), of_a_person(&app.name)) {
+            Ok(Pass::Completed(locked)) => pass::change(locked, app, change),
+            Ok(Pass::Busy) => return busy(app),
+            Err(error) => Err(error),
+        };
+        report(app, changed)
     })
 }
 
-fn report(app: &App, changed: Result<Pass<Result<String, String>>, Error>) -> u8 {
+fn report(app: &App, changed: Result<Result<String, String>, Error>) -> u8 {
     match changed {
-        Ok(Pass::Completed(Ok(told))) => {
+        Ok(Ok(told)) => {
             say(&format!("{}: {told}\n", app.name));
             OK
         }
-        Ok(Pass::Completed(Err(why))) => {
+        Ok(Err(why)) => {
             print_error(&format!("{}: {why}", app.name));
             USAGE
         }
-        Ok(Pass::Busy) => busy(app),
         Err(error) => {
             print_error(&format!("{}: {error}", app.name));
             FAILED

@@ -38,11 +38,13 @@ With --json, one object a line and one line an app, at its end:
            waits      a freeze or a window holds what is followed: revision, and hold with code,
                       what and until
            waiting    after failures, it is too early: trouble, with reason, since, last and count
-           busy       another pass is at work
+           busy       another pass is at work, and the app was left to it
            attempted  attempt, with attempt, started_at, revision, previous, author, subject,
-                      signed_by, outcome, reason, release, and phases, each with phase and ms; by
-                      and code, where a person asked for it and where it failed
+                      signed_by, outcome, reason, release, and phases, each with phase, ms and, if
+                      it failed, failed; by and code, where a person asked for it and where it failed
            error      nothing could be attempted: error
+A poll that has waited for an attempt of another pass has a line for that attempt, and one of its
+own only if there is more to say than that the same is live or held back.
 An attempt's outcome is good, refused, failed, rolled-back or stuck. With --dry-run too, there is
 `would` instead: deploy (revision, live, remarks), fail (revision, why), go-on (revision), go-back
 (revision), do-nothing (and a result as above), busy or error (error).
@@ -154,7 +156,8 @@ One object with schema (1) and apps, each with
   paused       reason, since and until (null: until `resume`), or null
   last         the last attempt, as in pp-fetcher-history(1), or null
   current      the release that `current` leads to, or null
-  under_way    what is being done now: revision, what, phase, since, pid and started, or null
+  under_way    what is being done now: revision, what, phase, since, ended (the phases before), pid
+               and started, or null
   hold         what holds new revisions: code (frozen or window), what and until, or null
   waits        the revision that waits for that, or null
   window       the window that is open, or opens next, in words, or null
@@ -183,7 +186,7 @@ One object with schema (1), app and attempts, the oldest first, each with
   outcome     good, refused, failed, rolled-back or stuck
   reason      why it ended so, or null
   release     the release's directory name, or null
-  phases      each with phase and ms
+  phases      each with phase, ms and, if it failed, failed: true
   by          the command by which a person asked for it; code: why it failed, as a word;
               either may be absent
 Keys may be added; those that are here stay as they are until schema is another number.";

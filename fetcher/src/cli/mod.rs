@@ -10,12 +10,15 @@ pub(crate) mod history;
 pub(crate) mod hostkey;
 pub(crate) mod logs;
 pub(crate) mod output;
+mod patience;
 mod pin_as_root;
 pub(crate) mod poll;
+mod poll_options;
 pub(crate) mod service;
 pub(crate) mod setup;
 pub(crate) mod status;
 mod table;
+mod watch;
 pub(crate) mod why;
 
 use std::ffi::OsString;

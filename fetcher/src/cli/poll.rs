@@ -4,20 +4,24 @@ use std::num::NonZeroUsize;
 use std::sync::Mutex;
 use std::thread;
 
-use super::args::{Arguments, Poll};
+use super::args::Arguments;
 use super::output::level::{Level, is_well};
 use super::output::lines::Lines;
 use super::output::{Output, PassResult, json, print_error, words};
+use super::patience::{Until, waiting};
+use super::poll_options::Poll;
+use super::watch::Watch;
 use super::{FAILED, OK, USAGE, load, say_no_app, select};
 use crate::config::App;
 use crate::deploy::deployment::PassError;
 use crate::deploy::dry_run::DryRun;
 use crate::deploy::{Trigger, Verdict};
-use crate::pass::{self, Pass, pass};
+use crate::pass::{self, Pass};
 use crate::report::passes::{self, Ended};
 use crate::report::write;
 use crate::repository::connections;
 use crate::revision::Revision;
+use crate::state::EndedAttempt;
 use crate::stop;
 use crate::util::sync::lock;
 
@@ -70,9 +74,9 @@ fn passes(apps: &[App], arguments: &Arguments, options: &Poll) -> bool {
                     let next = lock(&queue).next();
                     let Some(app) = next else { break };
                     let went_well = if options.dry_run {
-                        dry_run(app, arguments, options.json)
+                        dry_run(app, arguments, options)
                     } else {
-                        one(app, arguments, options.trigger(), &output)
+                        one(app, arguments, options.trigger(), options.until(), &output)
                     };
                     if !went_well {
                         *lock(&failed) = true;
@@ -88,13 +92,51 @@ fn passes(apps: &[App], arguments: &Arguments, options: &Poll) -> bool {
     *lock(&failed)
 }
 
-/// Runs one pass over `app` and reports it to `output`. Gives whether it went well.
-pub(super) fn one(app: &App, arguments: &Arguments, trigger: Trigger, output: &Output) -> bool {
+/// Runs one pass over `app` and reports it to `output`. While another process has the app's lock, its pass is waited for
+/// `until` then, shown, and reported too. Gives whether every pass that was reported went well, and whether there was one.
+pub(super) fn one(
+    app: &App,
+    arguments: &Arguments,
+    trigger: Trigger,
+    until: Until,
+    output: &Output,
+) -> bool {
     let mut voice = output.voice();
-    let ended = pass(app, &arguments.state(), trigger, &mut *voice);
-    voice.report_result(&app.name, &ended);
+    let state = arguments.state();
+    let mut watch = Watch::new(&app.name, until);
+    let (watched, ended) = match pass::lock(app, &state, |dir| watch.wait(dir, &mut *voice)) {
+        Ok(Pass::Completed(locked)) => {
+            let watched = watch
+                .ended_attempt(locked.dir(), &mut *voice)
+                .map(attempted);
+            if let Some(watched) = &watched {
+                voice.report_result(&app.name, watched);
+            }
+            let ended = pass::pass(locked, app, &state, trigger, &mut *voice);
+            (watched, ended.map(Pass::Completed))
+        }
+        Ok(Pass::Busy) => (None, Ok(Pass::Busy)),
+        Err(error) => (None, Err(error)),
+    };
+    if watched.is_none() || has_news(&ended) {
+        voice.report_result(&app.name, &ended);
+    }
     note(app, arguments, trigger, &ended);
-    is_well(&ended)
+    // Whoever wants to wait, and was told to stop before the lock was free, has got no poll.
+    let was_left = until != Until::Now && matches!(ended, Ok(Pass::Busy));
+    is_well(&ended) && watched.as_ref().is_none_or(is_well) && !was_left
+}
+
+fn attempted(ended: EndedAttempt) -> PassResult {
+    Ok(Pass::Completed(Verdict::Attempted(Box::new(ended))))
+}
+
+/// Whether a pass says more than the attempt right before it: what was deployed is live, or held back.
+fn has_news(ended: &PassResult) -> bool {
+    let Ok(Pass::Completed(verdict)) = ended else {
+        return true;
+    };
+    !matches!(verdict, Verdict::Nothing(_) | Verdict::Held(_))
 }
 
 /// Notes what a pass came to, and writes the files about all apps.
@@ -157,14 +199,15 @@ fn code(verdict: &Verdict) -> Option<String> {
     }
 }
 
-fn dry_run(app: &App, arguments: &Arguments, json: bool) -> bool {
-    let foreseen = pass::dry_run(app, &arguments.state());
+fn dry_run(app: &App, arguments: &Arguments, options: &Poll) -> bool {
+    let again = waiting(&app.name, options.until());
+    let foreseen = pass::dry_run(app, &arguments.state(), again);
     let would_fail = match &foreseen {
         Ok(Pass::Completed(DryRun::Deploy { obstacle, .. })) => obstacle.is_some(),
         Ok(Pass::Completed(DryRun::GoBack(_))) | Err(_) => true,
         Ok(_) => false,
     };
-    if json {
+    if options.json {
         json::foretold(&app.name, &foreseen);
         return !would_fail;
     }

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::args::Arguments;
 use super::output::level::QuietOption;
 use super::output::{Output, print_error};
+use super::patience::Until;
 use super::{FAILED, OK, load, poll};
 use crate::config::Config;
 use crate::deploy::{Trigger, backoff};
@@ -35,7 +36,7 @@ pub(crate) fn run(arguments: &Arguments, quiet: QuietOption) -> u8 {
         Some(config)
     };
     match service::run(config, reload, |app| {
-        poll::one(app, arguments, Trigger::Scheduled, &output);
+        poll::one(app, arguments, Trigger::Scheduled, Until::Now, &output);
         let state = || StateDir::new(&arguments.state(), &app.name).load().ok();
         let interval = backoff::interval(app, state, Timestamp::now());
         // A push that waits for a window is deployed when the window opens.

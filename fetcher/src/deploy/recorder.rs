@@ -37,8 +37,9 @@ pub(crate) enum Progress {
 pub(crate) trait Reporter: Send {
     /// Called when an attempt begins or is continued: `what` says so in words.
     fn begins(&mut self, app: &str, revision: &Revision, what: &str);
-    /// Called when a step begins, which may be before it is known whether there will be an attempt.
-    fn starts(&mut self, _app: &str, _step: Step) {}
+    /// Called when a step begins, which may be before it is known whether there will be an attempt. A step that
+    /// another process runs may have begun some time `ago`.
+    fn starts(&mut self, _app: &str, _step: Step, _ago: Duration) {}
     /// Called with the progress of a step; called often, so an implementation must be cheap.
     fn progress(&mut self, _app: &str, _step: Step, _progress: &Progress) {}
     /// Called when a step has ended, well or not.
@@ -116,6 +117,7 @@ impl<'a> StepRecorder<'a> {
             what,
             phase: None,
             since: Timestamp::now(),
+            ended: Vec::new(),
             pid,
             started: started(pid).unwrap_or_default(),
         });
@@ -133,6 +135,7 @@ impl<'a> StepRecorder<'a> {
         if let (Some(place), Some(under_way)) = (&self.place, &mut self.under_way) {
             under_way.phase = Some(step.as_str().to_owned());
             under_way.since = Timestamp::now();
+            under_way.ended.clone_from(&self.phases);
             place.say(under_way);
         }
     }
@@ -183,7 +186,7 @@ impl<'a> StepRecorder<'a> {
         work: impl FnOnce(&mut dyn Reporter, &str) -> Result<T, E>,
     ) -> Result<T, E> {
         let began = Instant::now();
-        self.reporter.starts(self.app, step);
+        self.reporter.starts(self.app, step, Duration::ZERO);
         self.say(step);
         crash::point("before", step.as_str());
         let result = work(self.reporter, self.app);
@@ -193,6 +196,7 @@ impl<'a> StepRecorder<'a> {
         self.phases.push(PhaseTime {
             phase: step.as_str().to_owned(),
             ms,
+            failed: result.is_err(),
         });
         if self.loud {
             self.reporter.step(self.app, step, took, result.is_ok());

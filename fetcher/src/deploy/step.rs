@@ -97,6 +97,12 @@ impl Step {
         }
     }
 
+    /// Gives the step of this name; `None` if no step has the name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|step| step.as_str() == name)
+    }
+
     /// Checks whether a failure of this step starts the way back: `current` may be switched already.
     #[must_use]
     pub fn is_after_switch(self) -> bool {

@@ -92,6 +92,9 @@ pub struct PhaseTime {
     pub phase: String,
     /// The duration in milliseconds.
     pub ms: u64,
+    /// Whether the step has failed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub failed: bool,
 }
 
 impl Attempt {

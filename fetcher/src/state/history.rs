@@ -105,6 +105,7 @@ mod tests {
             phases: vec![PhaseTime {
                 phase: "fetch".into(),
                 ms: 12,
+                failed: false,
             }],
             by: None,
             code: None,

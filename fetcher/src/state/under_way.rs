@@ -12,8 +12,8 @@ use jiff::Timestamp;
 use nix::fcntl::OFlag;
 use serde::{Deserialize, Serialize};
 
+use super::attempt::PhaseTime;
 use super::open;
-
 use crate::revision::Revision;
 
 /// Size of the largest file that is read, in bytes.
@@ -30,6 +30,9 @@ pub struct UnderWay {
     pub phase: Option<String>,
     /// When the running step began.
     pub since: Timestamp,
+    /// The steps that have ended, as the history will have them.
+    #[serde(default)]
+    pub ended: Vec<PhaseTime>,
     /// The id of the process that makes the attempt.
     pub pid: u32,
     /// When that process was started, in clock ticks since the host's start.
@@ -113,6 +116,7 @@ mod tests {
             what: "deploying".into(),
             phase: Some("build".into()),
             since: Timestamp::UNIX_EPOCH,
+            ended: Vec::new(),
             pid,
             started: started(pid).unwrap(),
         };

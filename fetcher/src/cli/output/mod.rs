@@ -108,8 +108,8 @@ impl Reporter for LevelFilter {
         }
     }
 
-    fn starts(&mut self, app: &str, step: Step) {
-        self.inner.starts(app, step);
+    fn starts(&mut self, app: &str, step: Step, ago: Duration) {
+        self.inner.starts(app, step, ago);
     }
 
     fn progress(&mut self, app: &str, step: Step, progress: &Progress) {

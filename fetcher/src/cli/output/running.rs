@@ -29,12 +29,13 @@ struct Count {
 }
 
 impl RunningStep {
-    /// A step that begins now.
-    pub(super) fn begin(app: &str, step: Step) -> Self {
+    /// A step that has begun some time `ago`.
+    pub(super) fn begin(app: &str, step: Step, ago: Duration) -> Self {
+        let now = Instant::now();
         Self {
             app: app.to_owned(),
             step,
-            begun: Instant::now(),
+            begun: now.checked_sub(ago).unwrap_or(now),
             count: None,
             message: String::new(),
         }
@@ -110,7 +111,7 @@ mod tests {
 
     #[test]
     fn a_step_of_an_unknown_length_shows_its_time_and_its_last_words() {
-        let mut step = RunningStep::begin("todo", Step::Build);
+        let mut step = RunningStep::begin("todo", Step::Build, Duration::ZERO);
         assert_eq!(step.line(0, false), "todo: - build             0 s ");
         step.note(&Progress::Build("Collecting \u{1b}[1mdjango\u{7}".into()));
         step.begun -= Duration::from_millis(7_900);
@@ -128,7 +129,7 @@ mod tests {
 
     #[test]
     fn a_step_of_a_known_length_shows_a_bar() {
-        let mut step = RunningStep::begin("todo", Step::Fetch);
+        let mut step = RunningStep::begin("todo", Step::Fetch, Duration::ZERO);
         let fetched = |objects, of| Progress::Fetch {
             bytes: 3 << 19,
             objects,

@@ -70,9 +70,10 @@ impl Reporter for Live {
         self.line(app, what);
     }
 
-    fn starts(&mut self, app: &str, step: Step) {
+    fn starts(&mut self, app: &str, step: Step, ago: Duration) {
         self.clear();
-        self.running = Some(self.lines.add(RunningStep::begin(app, step)));
+        let step = RunningStep::begin(app, step, ago);
+        self.running = Some(self.lines.add(step));
     }
 
     fn progress(&mut self, _app: &str, _step: Step, progress: &Progress) {
