@@ -76,6 +76,7 @@ fn begin(
     if let Some((all, destination)) = shared
         && let Some(session) = all.session(destination)
     {
+        let master = session.master();
         match over_master(&ends, all, session, url, wanted) {
             Ok(begun) => return Ok(begun),
             Err(Instead::CutOff(error)) => return Err(error),
@@ -83,11 +84,11 @@ fn begin(
             Err(Instead::Answered) => {
                 let remote = Remote::greet(&ends, url)?;
                 // The login of the master is not what a login is now.
-                all.end(destination);
+                all.replace(destination, master);
                 return Ok((remote, None));
             }
             // The master may have died, or its server does not answer any more: a connection of its own shows.
-            Err(Instead::Failed) => all.give_up(destination),
+            Err(Instead::Failed) => all.give_up(destination, master),
         }
     }
     Ok((Remote::greet(&ends, url)?, None))

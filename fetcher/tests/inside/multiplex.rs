@@ -177,6 +177,29 @@ fn a_master_that_is_killed_fails_no_poll() {
 }
 
 #[test]
+fn a_conversation_that_fails_late_ends_its_own_master_and_not_the_next() {
+    let Some(scene) = Scene::new("") else { return };
+    let destination =
+        Destination::of(&scene.sshd.url(&scene.forge.repo()), &scene.options.ssh).unwrap();
+    let connections = scene.connections();
+    let late = connections.session(&destination).unwrap();
+    scene.poll();
+    let killed = [scene.master()];
+    send(Signal::SIGKILL, &killed);
+    gone(&killed);
+    scene.poll();
+    let next = scene.master();
+    connections.give_up(&destination, late.master());
+    connections.replace(&destination, late.master());
+    assert_eq!(scene.master(), next);
+    // Its place was one on the master that is gone.
+    let now = connections.session(&destination).unwrap();
+    assert!(now.is_alone());
+    connections.give_up(&destination, now.master());
+    assert!(scene.processes(MASTER).is_empty());
+}
+
+#[test]
 fn a_connection_that_the_server_closes_fails_no_poll() {
     let Some(scene) = Scene::new("") else { return };
     scene.poll();

@@ -35,7 +35,7 @@ pub(crate) use destination::Destination;
 use keeper::Keeper;
 pub(crate) use program::{MOST_AHEAD, NotStarted, RemoteProgram};
 use slot::Slot;
-pub(crate) use slot::{IDLE, Session};
+pub(crate) use slot::{IDLE, MasterNumber, Session};
 
 use super::wire::CommandCapabilities;
 use crate::util::sync::lock;
@@ -88,10 +88,10 @@ impl Connections {
         })
     }
 
-    /// Ends the master connection to `destination`, over which a conversation has failed.
-    pub(crate) fn give_up(&self, destination: &Destination) {
+    /// Ends the master connection `failed` to `destination`, over which a conversation has failed.
+    pub(crate) fn give_up(&self, destination: &Destination, failed: MasterNumber) {
         if let Some(slot) = self.slots.get(destination) {
-            lock(slot).give_up();
+            lock(slot).give_up(failed);
         }
     }
 
@@ -121,10 +121,10 @@ impl Connections {
         lock(&self.announced).insert(address.to_owned(), None);
     }
 
-    /// Ends the master connection to `destination`, so that the next conversation logs in anew.
-    pub(crate) fn end(&self, destination: &Destination) {
+    /// Ends the master connection `old` to `destination`, so that the next conversation logs in anew.
+    pub(crate) fn replace(&self, destination: &Destination, old: MasterNumber) {
         if let Some(slot) = self.slots.get(destination) {
-            lock(slot).end();
+            lock(slot).replace(old);
         }
     }
 

@@ -29,6 +29,8 @@ const WORTH_IT: u32 = 2;
 pub(super) struct Slot {
     socket: PathBuf,
     master: Option<Master>,
+    /// Which master it is, or was the last.
+    number: MasterNumber,
     /// Conversations that go through the master now.
     under_way: Arc<AtomicUsize>,
     /// Conversations that have gone through this master.
@@ -39,10 +41,15 @@ pub(super) struct Slot {
     not_before: Option<Instant>,
 }
 
+/// The number of a master among those of its destination.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct MasterNumber(u64);
+
 /// A conversation's place on a master connection.
 #[derive(Debug)]
 pub(crate) struct Session {
     socket: PathBuf,
+    master: MasterNumber,
     under_way: Arc<AtomicUsize>,
 }
 
@@ -53,9 +60,15 @@ impl Session {
         &self.socket
     }
 
+    /// The master that the conversation goes through.
+    #[must_use]
+    pub(crate) fn master(&self) -> MasterNumber {
+        self.master
+    }
+
     /// Whether no other conversation goes through the master now.
     #[must_use]
-    pub(super) fn is_alone(&self) -> bool {
+    pub(crate) fn is_alone(&self) -> bool {
         self.under_way.load(Ordering::Relaxed) == 1
     }
 }
@@ -72,6 +85,7 @@ impl Slot {
         Self {
             socket,
             master: None,
+            number: MasterNumber::default(),
             under_way: Arc::default(),
             served: 0,
             used: Instant::now(),
@@ -99,6 +113,9 @@ impl Slot {
                     return None;
                 }
             }
+            slot.number.0 += 1;
+            // Conversations may still go through the master before.
+            slot.under_way = Arc::default();
             slot.served = 0;
         }
         if slot.under_way.load(Ordering::Relaxed) >= MOST {
@@ -109,6 +126,7 @@ impl Slot {
         slot.used = Instant::now();
         Some(Session {
             socket: slot.socket.clone(),
+            master: slot.number,
             under_way: Arc::clone(&slot.under_way),
         })
     }
@@ -139,10 +157,17 @@ impl Slot {
         self.not_before = Some(Instant::now() + wait);
     }
 
-    /// Ends the master, over which a conversation has failed.
-    pub(super) fn give_up(&mut self) {
-        if self.master.take().is_some() {
+    /// Ends the master `failed`, over which a conversation has failed; not one that has taken its place since.
+    pub(super) fn give_up(&mut self, failed: MasterNumber) {
+        if self.number == failed && self.master.take().is_some() {
             self.count_useless();
+        }
+    }
+
+    /// Ends the master `old`, whose login is not what a login is now; not one that has taken its place since.
+    pub(super) fn replace(&mut self, old: MasterNumber) {
+        if self.number == old {
+            self.end();
         }
     }
 
