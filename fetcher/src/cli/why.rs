@@ -8,8 +8,9 @@ use super::control::on;
 use super::output::{print_error, say, say_json};
 use super::status::ago;
 use super::{OK, USAGE};
+use crate::report::passes;
+use crate::report::standing::status_of;
 use crate::report::why::{Facts, Why};
-use crate::report::{passes, standing};
 use crate::state::StateDir;
 use crate::util::text;
 
@@ -41,10 +42,12 @@ pub(crate) fn why(arguments: &Arguments, app: &str, revision: Option<&str>, json
     on(arguments, app, |app| {
         let base = arguments.state();
         let dir = StateDir::new(&base, &app.name);
-        let status = standing::look(app, &base);
-        let state = dir.load().unwrap_or_default();
-        let note = passes::read(&base, &app.name);
+        // Read once: a pass that ends meanwhile must not make an answer of two states.
         let attempts = dir.history().read().unwrap_or_default();
+        let loaded = dir.load();
+        let state = loaded.as_ref().ok().cloned().unwrap_or_default();
+        let status = status_of(app, &base, loaded, attempts.clone());
+        let note = passes::read(&base, &app.name);
         let facts = Facts {
             app,
             state: &state,

@@ -14,7 +14,8 @@ use crate::release::surroundings::Surroundings;
 use crate::revision::Revision;
 use crate::schedule::hold::{self, Hold};
 use crate::state::{
-    EndedAttempt, FailedPolls, Outcome, Pause, Quarantine, Release, State, StateDir, UnderWay,
+    EndedAttempt, FailedPolls, Outcome, Pause, Quarantine, Release, State, StateDir, StateError,
+    UnderWay,
 };
 
 /// One app, as `status --json` prints it.
@@ -85,10 +86,21 @@ const RECENT: usize = 5;
 
 /// Looks at an app, whose state is below `base`. Nothing is changed, and nobody is asked.
 pub(crate) fn look(app: &App, base: &Path) -> Status {
-    let now = Timestamp::now();
     let dir = StateDir::new(base, &app.name);
     let attempts = dir.history().read().unwrap_or_default();
-    let (state, error) = match dir.load() {
+    status_of(app, base, dir.load(), attempts)
+}
+
+/// Gives the status of an app whose state and history were read already.
+pub(crate) fn status_of(
+    app: &App,
+    base: &Path,
+    state: Result<State, StateError>,
+    attempts: Vec<EndedAttempt>,
+) -> Status {
+    let now = Timestamp::now();
+    let dir = StateDir::new(base, &app.name);
+    let (state, error) = match state {
         Ok(state) => (state, None),
         Err(error) => (State::default(), Some(error.to_string())),
     };
