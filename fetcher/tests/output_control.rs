@@ -61,11 +61,11 @@ fn wait_until(what: &str, is_there: impl Fn() -> bool) {
     }
 }
 
-/// Pushes a build that makes the file `go.begun`, waits for the file `go`, and ends with `code`; and begins to deploy it.
-fn build_that_waits(stage: &mut Stage, code: i32) -> Child {
+/// Pushes a build that makes the file `go.begun`, waits for the file `go`, and has `end` as its last line; and begins to deploy it.
+fn build_that_waits(stage: &mut Stage, end: &str) -> Child {
     // Relative, so that the revision is the same on every run.
     let script = format!(
-        "#!/bin/sh\ncd ../../..\ntouch go.begun\nwhile ! test -e go; do sleep 0.05; done\nexit {code}\n"
+        "#!/bin/sh\ncd ../../..\ntouch go.begun\nwhile ! test -e go; do sleep 0.05; done\n{end}\n"
     );
     stage.push(&[("deploy.sh", &script)], "The first version");
     let mut busy = stage.command(&["poll", "-qq"]);
@@ -112,7 +112,7 @@ fn types_meanwhile(stage: &mut Stage, line: &str) {
 fn a_poll_that_waits_shows_the_deploy_of_another_pass_and_ends_as_that_has_ended() {
     for (name, code) in [("waits_good", 0), ("waits_failed", 3)] {
         let mut stage = Stage::new("build = \"deploy.sh\"\n");
-        let mut busy = build_that_waits(&mut stage, code);
+        let mut busy = build_that_waits(&mut stage, &format!("exit {code}"));
         types_meanwhile(&mut stage, "poll todo --wait");
         assert_eq!(busy.wait().unwrap().code(), Some(i32::from(code != 0)));
         stage.types("poll todo --wait");
@@ -125,16 +125,30 @@ fn a_poll_that_waits_shows_the_deploy_of_another_pass_and_ends_as_that_has_ended
 #[test]
 fn a_forced_poll_deploys_after_the_pass_that_it_has_waited_for() {
     let mut stage = Stage::new("build = \"deploy.sh\"\n");
-    let mut busy = build_that_waits(&mut stage, 0);
+    let mut busy = build_that_waits(&mut stage, "exit 0");
     types_meanwhile(&mut stage, "poll todo --force");
     assert!(busy.wait().unwrap().success());
     stage.is_as_before("waits_forced");
 }
 
 #[test]
+fn a_forced_poll_ends_as_its_own_attempt_whatever_became_of_the_one_before() {
+    let mut stage = Stage::new("build = \"deploy.sh\"\n");
+    let mut busy = build_that_waits(&mut stage, "test -e failed || { touch failed; exit 3; }");
+    let waiting = Waiting::begin(&stage, "poll todo --force");
+    fs::write(stage.path("go"), "").unwrap();
+    let output = waiting.end();
+    assert_eq!(busy.wait().unwrap().code(), Some(1));
+    let said = String::from_utf8(output.stdout).unwrap();
+    let [failed, good] = ["todo: failed: ", "todo: good: "].map(|end| said.find(end).unwrap());
+    assert!(failed < good, "{said}");
+    assert_eq!(output.status.code(), Some(0), "{said}");
+}
+
+#[test]
 fn a_poll_that_waits_and_is_told_to_stop_does_not_say_that_all_is_well() {
     let mut stage = Stage::new("build = \"deploy.sh\"\n");
-    let mut busy = build_that_waits(&mut stage, 0);
+    let mut busy = build_that_waits(&mut stage, "exit 0");
     let waiting = Waiting::begin(&stage, "poll todo --wait");
     let pid = Pid::from_raw(i32::try_from(waiting.child.id()).unwrap());
     kill(pid, Signal::SIGTERM).unwrap();
@@ -175,7 +189,7 @@ fn what_a_person_types_while_a_pass_only_polls_is_done_after_it() {
 #[test]
 fn somebody_who_comes_while_a_pass_is_at_work() {
     let mut stage = Stage::new("build = \"deploy.sh\"\n");
-    let mut busy = build_that_waits(&mut stage, 0);
+    let mut busy = build_that_waits(&mut stage, "exit 0");
     for line in [
         "poll",
         "poll -q",

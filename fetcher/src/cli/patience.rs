@@ -47,8 +47,9 @@ impl Patience {
     }
 
     /// Waits a moment if there is still something to wait for, and gives whether there was; not after SIGINT or SIGTERM.
-    /// `deploys`: the other pass does not only poll. `tell` is called once, when the user is to know of the wait.
-    pub(super) fn wait(&mut self, deploys: bool, tell: impl FnOnce()) -> bool {
+    /// `deploys`: the other pass does not only poll. `begin` is called before a moment of waiting; its argument is true
+    /// once, when the user is to know of the wait.
+    pub(super) fn wait(&mut self, deploys: bool, begin: impl FnOnce(bool)) -> bool {
         let waited = self.since.get_or_insert_with(Instant::now).elapsed();
         let goes_on = match self.until {
             Until::Now => false,
@@ -58,10 +59,9 @@ impl Patience {
         if !goes_on || stop_requested() {
             return false;
         }
-        if (deploys || waited >= UNTOLD) && !self.told {
-            self.told = true;
-            tell();
-        }
+        let tell = (deploys || waited >= UNTOLD) && !self.told;
+        self.told |= tell;
+        begin(tell);
         thread::sleep(BEAT);
         true
     }
@@ -83,10 +83,12 @@ pub(super) fn of_a_person(app: &str) -> impl FnMut(&StateDir) -> bool {
 pub(super) fn waiting(app: &str, until: Until) -> impl FnMut(&StateDir) -> bool {
     let mut patience = Patience::new(until);
     move |dir| {
-        patience.wait(dir.under_way().read().is_some(), || {
-            print_error(&format!(
-                "a pass over {app} is at work: waiting for its end"
-            ));
+        patience.wait(dir.under_way().read().is_some(), |tell| {
+            if tell {
+                print_error(&format!(
+                    "a pass over {app} is at work: waiting for its end"
+                ));
+            }
         })
     }
 }
@@ -98,7 +100,7 @@ mod tests {
     /// How often a wait `until` then goes on, of three times.
     fn goes_on(until: Until, deploys: bool) -> usize {
         let mut patience = Patience::new(until);
-        (0..3).filter(|_| patience.wait(deploys, || {})).count()
+        (0..3).filter(|_| patience.wait(deploys, |_| {})).count()
     }
 
     #[test]
@@ -113,18 +115,18 @@ mod tests {
     fn a_poll_that_hangs_is_not_waited_for_without_end() {
         let mut patience = Patience::new(Until::PollEnds);
         patience.since = Instant::now().checked_sub(LONGEST_POLL);
-        assert!(patience.since.is_some() && !patience.wait(false, || {}));
+        assert!(patience.since.is_some() && !patience.wait(false, |_| {}));
     }
 
     #[test]
     fn the_user_is_told_once_and_of_a_short_poll_never() {
         let mut told = 0;
         let mut patience = Patience::new(Until::PassEnds);
-        patience.wait(false, || told += 1);
+        patience.wait(false, |tell| told += usize::from(tell));
         assert_eq!(told, 0);
         let mut patience = Patience::new(Until::PassEnds);
         for _ in 0..2 {
-            patience.wait(true, || told += 1);
+            patience.wait(true, |tell| told += usize::from(tell));
         }
         assert_eq!(told, 1);
     }

@@ -93,7 +93,7 @@ fn passes(apps: &[App], arguments: &Arguments, options: &Poll) -> bool {
 }
 
 /// Runs one pass over `app` and reports it to `output`. While another process has the app's lock, its pass is waited for
-/// `until` then, shown, and reported too. Gives whether every pass that was reported went well, and whether there was one.
+/// `until` then, shown, and reported too. Gives whether the last attempt went well, or the pass if there was none.
 pub(super) fn one(
     app: &App,
     arguments: &Arguments,
@@ -104,39 +104,48 @@ pub(super) fn one(
     let mut voice = output.voice();
     let state = arguments.state();
     let mut watch = Watch::new(&app.name, until);
-    let (watched, ended) = match pass::lock(app, &state, |dir| watch.wait(dir, &mut *voice)) {
-        Ok(Pass::Completed(locked)) => {
-            let watched = watch
-                .ended_attempt(locked.dir(), &mut *voice)
-                .map(attempted);
-            if let Some(watched) = &watched {
-                voice.report_result(&app.name, watched);
+    let (watched, ended, has_news) =
+        match pass::lock(app, &state, |dir| watch.wait(dir, &mut *voice)) {
+            Ok(Pass::Completed(locked)) => {
+                let watched = watch.ended_attempt(locked.dir(), &mut *voice);
+                let revision = watched.as_ref().map(|watched| watched.attempt.revision);
+                let watched = watched.map(attempted);
+                if let Some(watched) = &watched {
+                    voice.report_result(&app.name, watched);
+                }
+                let ended = pass::pass(locked, app, &state, trigger, &mut *voice);
+                let ended = ended.map(Pass::Completed);
+                let has_news = revision.is_none_or(|revision| has_news(&ended, revision));
+                (watched, ended, has_news)
             }
-            let ended = pass::pass(locked, app, &state, trigger, &mut *voice);
-            (watched, ended.map(Pass::Completed))
-        }
-        Ok(Pass::Busy) => (None, Ok(Pass::Busy)),
-        Err(error) => (None, Err(error)),
-    };
-    if watched.is_none() || has_news(&ended) {
+            Ok(Pass::Busy) => (None, Ok(Pass::Busy), true),
+            Err(error) => (None, Err(error), true),
+        };
+    if has_news {
         voice.report_result(&app.name, &ended);
     }
     note(app, arguments, trigger, &ended);
     // Whoever wants to wait, and was told to stop before the lock was free, has got no poll.
     let was_left = until != Until::Now && matches!(ended, Ok(Pass::Busy));
-    is_well(&ended) && watched.as_ref().is_none_or(is_well) && !was_left
+    let last = watched.as_ref().filter(|_| !is_attempt(&ended));
+    is_well(&ended) && last.is_none_or(is_well) && !was_left
+}
+
+fn is_attempt(ended: &PassResult) -> bool {
+    matches!(ended, Ok(Pass::Completed(Verdict::Attempted(_))))
 }
 
 fn attempted(ended: EndedAttempt) -> PassResult {
     Ok(Pass::Completed(Verdict::Attempted(Box::new(ended))))
 }
 
-/// Whether a pass says more than the attempt right before it: what was deployed is live, or held back.
-fn has_news(ended: &PassResult) -> bool {
-    let Ok(Pass::Completed(verdict)) = ended else {
-        return true;
-    };
-    !matches!(verdict, Verdict::Nothing(_) | Verdict::Held(_))
+/// Whether a pass says more than the attempt at `revision` right before it: that this is live, or held back.
+fn has_news(ended: &PassResult, revision: Revision) -> bool {
+    match ended {
+        Ok(Pass::Completed(Verdict::Nothing(live))) => *live != revision,
+        Ok(Pass::Completed(Verdict::Held(held))) => held.revision != revision,
+        _ => true,
+    }
 }
 
 /// Notes what a pass came to, and writes the files about all apps.
@@ -168,7 +177,7 @@ fn note_of(trigger: Trigger, ended: &PassResult) -> Ended {
     Ended {
         trigger,
         result: words::outcome(ended),
-        is_attempt: matches!(ended, Ok(Pass::Completed(Verdict::Attempted(_)))),
+        is_attempt: is_attempt(ended),
         is_well: match ended {
             Ok(Pass::Completed(Verdict::Waiting(_))) => None,
             _ => Some(is_well(ended)),

@@ -30,19 +30,25 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// Waits a moment, and reports the steps that the other pass has run. Gives whether to try the lock again.
+    /// Reports the steps that the other pass has run, and waits a moment. Gives whether to try the lock again.
     pub(super) fn wait(&mut self, dir: &StateDir, reporter: &mut dyn Reporter) -> bool {
         let now = dir.under_way().read();
-        let goes_on = self.patience.wait(now.is_some(), || {
-            reporter.note(self.app, "another pass is at work, waiting for its end");
-        });
-        if goes_on {
-            self.before.get_or_insert_with(|| last_attempt(dir));
-            if let Some(now) = now {
-                self.steps.show(self.app, &now, Timestamp::now(), reporter);
+        let Self {
+            app,
+            patience,
+            steps,
+            before,
+        } = self;
+        patience.wait(now.is_some(), |tell| {
+            // Before the moment, in which the attempt may end.
+            before.get_or_insert_with(|| last_attempt(dir));
+            if tell {
+                reporter.note(app, "another pass is at work, waiting for its end");
             }
-        }
-        goes_on
+            if let Some(now) = &now {
+                steps.show(app, now, Timestamp::now(), reporter);
+            }
+        })
     }
 
     /// Gives the attempt that the other pass has made during the wait, and reports its last steps. To be called when
